@@ -1,0 +1,194 @@
+"""The face of Codex-32 for those who write plugins: all they may use, and nothing else.
+
+A plugin is a distribution with an entry point in the group ``codex32`` that names a module with
+hook implementations::
+
+    from codex32 import BotType, StepContext, Succeeded, hookimpl
+
+    class Shout(BotType):
+        name = "shout"
+        params_schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+
+        async def run(self, context: StepContext, params):
+            return Succeeded(params["text"].upper())
+
+    @hookimpl
+    def register_bot_types(config):
+        yield Shout()
+"""
+
+from codex32.kernel.bot import Allow, Bot, Concurrency, Rate, Retry, Step, Trigger
+from codex32.kernel.clock import Clock, ManualClock, SystemClock
+from codex32.kernel.contracts.bot_type import BotType, StepContext
+from codex32.kernel.contracts.dispatcher import Dispatcher
+from codex32.kernel.contracts.embedder import Embedder, Vector
+from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
+from codex32.kernel.contracts.llm import (
+    CompletionEvent,
+    CompletionRequest,
+    Finished,
+    LLMProvider,
+    ModelInfo,
+    ModelMessage,
+    TextDelta,
+    Tool,
+    ToolCall,
+    Usage,
+)
+from codex32.kernel.contracts.migration import MigrationSource
+from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt
+from codex32.kernel.contracts.program import Program, ProgramResult, ProgramRunner
+from codex32.kernel.contracts.route import PUBLIC, ApiRequest, ApiResponse, Route
+from codex32.kernel.contracts.secret_store import SecretStore
+from codex32.kernel.contracts.trigger_type import TriggerType
+from codex32.kernel.contracts.vector_store import Filter, Match, Metric, VectorRecord, VectorStore
+from codex32.kernel.errors import (
+    AccessDenied,
+    BotInvalid,
+    BotNotFound,
+    CapabilityRefused,
+    Codex32Error,
+    CollectionNotFound,
+    DimensionMismatch,
+    EffectUnknown,
+    ExecutionNotFound,
+    ExpressionFault,
+    InputsInvalid,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderUnauthorized,
+    ProviderUnavailable,
+    SecretNotFound,
+    StepFault,
+    TriggerInvalid,
+)
+from codex32.kernel.events import (
+    AttemptFinished,
+    AttemptStarted,
+    BotChanged,
+    BotFailed,
+    Event,
+    ExecutionEvent,
+    ExecutionFinished,
+    ExecutionQueued,
+    NotificationSent,
+    PluginFailed,
+    SchemaUpgraded,
+    StepFinished,
+    TriggerFired,
+)
+from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
+from codex32.kernel.json_values import JSON
+from codex32.kernel.markers import hookimpl
+from codex32.kernel.outcomes import Effect, Ended, Failed, Outcome, Skipped, Succeeded, Waiting
+from codex32.kernel.problems import Problem
+from codex32.kernel.statuses import Cause, Status, StepStatus
+from codex32.kernel.text import did_you_mean, format_duration, parse_duration, parse_size
+from codex32.kernel.views import ExecutionInfo, ExecutionRef, Occurrence, StepInfo, Waited
+
+__all__ = [
+    "JSON",
+    "PUBLIC",
+    "AccessDenied",
+    "Allow",
+    "ApiRequest",
+    "ApiResponse",
+    "AttemptFinished",
+    "AttemptStarted",
+    "Bot",
+    "BotChanged",
+    "BotFailed",
+    "BotInvalid",
+    "BotNotFound",
+    "BotType",
+    "CapabilityRefused",
+    "Cause",
+    "Clock",
+    "Codex32Error",
+    "CollectionNotFound",
+    "CompletionEvent",
+    "CompletionRequest",
+    "Concurrency",
+    "DimensionMismatch",
+    "Dispatcher",
+    "Effect",
+    "EffectUnknown",
+    "Embedder",
+    "Ended",
+    "Event",
+    "ExecutionEvent",
+    "ExecutionFinished",
+    "ExecutionInfo",
+    "ExecutionNotFound",
+    "ExecutionQueued",
+    "ExecutionRef",
+    "ExpressionFault",
+    "Failed",
+    "Filter",
+    "Finished",
+    "HttpClient",
+    "HttpRequest",
+    "HttpResponse",
+    "InputsInvalid",
+    "LLMProvider",
+    "ManualClock",
+    "Match",
+    "Metric",
+    "MigrationSource",
+    "ModelInfo",
+    "ModelMessage",
+    "Notification",
+    "NotificationSent",
+    "Notifier",
+    "Occurrence",
+    "Outcome",
+    "PluginFailed",
+    "Problem",
+    "ProcessInfo",
+    "Program",
+    "ProgramResult",
+    "ProgramRunner",
+    "ProviderError",
+    "ProviderRateLimited",
+    "ProviderRejected",
+    "ProviderUnauthorized",
+    "ProviderUnavailable",
+    "Rate",
+    "Receipt",
+    "Retry",
+    "RetryDecision",
+    "Route",
+    "SchemaUpgraded",
+    "SecretNotFound",
+    "SecretStore",
+    "Skipped",
+    "Status",
+    "Step",
+    "StepCall",
+    "StepContext",
+    "StepFault",
+    "StepFinished",
+    "StepInfo",
+    "StepStatus",
+    "Succeeded",
+    "SystemClock",
+    "TextDelta",
+    "Tool",
+    "ToolCall",
+    "Trigger",
+    "TriggerFired",
+    "TriggerInvalid",
+    "TriggerType",
+    "Usage",
+    "Vector",
+    "VectorRecord",
+    "VectorStore",
+    "Waited",
+    "Waiting",
+    "did_you_mean",
+    "format_duration",
+    "hookimpl",
+    "parse_duration",
+    "parse_size",
+]

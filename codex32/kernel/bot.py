@@ -1,0 +1,151 @@
+"""A bot as the house holds it once its file has been read: immutable, checked, without positions.
+
+``codex32.engine.definition`` makes these from YAML; docs/reference/bot-file.md is the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from codex32.kernel.json_values import JSON
+
+Overlap = Literal["allow", "skip", "queue"]
+OnMissed = Literal["skip", "last", "all"]
+WhenFull = Literal["queue", "skip", "cancel_oldest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a step is tried, and how long is waited in between (seconds)."""
+
+    attempts: int = 1
+    first_seconds: float = 1.0
+    factor: float = 2.0
+    max_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How many executions of a bot may run at once, and what happens to the rest."""
+
+    limit: int
+    key: str | None = None
+    when_full: WhenFull = "queue"
+    max_queued: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most ``limit`` starts in ``per_seconds``, shared by all workers."""
+
+    limit: int
+    per_seconds: float
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The capability manifest: what is not named is refused."""
+
+    hosts: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    bots: tuple[str, ...] = ()
+    files: tuple[JSON, ...] = ()
+    packages: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()
+    spend_usd: Mapping[str, float] = field(default_factory=dict)
+    memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    processes: int | None = None
+    disk_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One rule that turns a happening into an execution.
+
+    Attributes:
+      kind: The trigger type's name, such as ``cron``.
+      config: What stands under the kind's key in the file: a text or a mapping.
+      timezone: IANA name in which times of day are meant.
+      condition: CEL over ``trigger``; the occurrence is passed over where it is false.
+      dedupe: Text with expressions; occurrences of the same text are answered once.
+      inputs: Inputs of the execution, with expressions over ``trigger``.
+    """
+
+    kind: str
+    config: JSON
+    timezone: str = "UTC"
+    on_missed: OnMissed = "skip"
+    overlap: Overlap = "skip"
+    dedupe: str | None = None
+    condition: str | None = None
+    inputs: Mapping[str, JSON] = field(default_factory=dict)
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One unit of a bot's work.
+
+    Attributes:
+      type: The bot type's name.
+      params: What stands under ``with``, expressions not yet evaluated.
+      needs: Ids of the steps that must be done before; already resolved from the order of the
+        file, so it is never None.
+      condition: CEL, bare, without ``${{ }}``; None where the file has no ``if``.
+      foreach: A value with one expression that yields a list, or a list; None for a single run.
+      timeout_seconds: Limit of one try; None where only the bot's limit holds.
+    """
+
+    id: str
+    type: str
+    params: Mapping[str, JSON] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    condition: str | None = None
+    foreach: JSON = None
+    parallel: int = 1
+    on_item_error: Literal["fail", "collect"] = "fail"
+    retry: Retry | None = None
+    timeout_seconds: float | None = None
+    on_error: Literal["fail", "continue"] = "fail"
+    rate: Rate | None = None
+    repeat: Literal["safe"] | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """A named definition: triggers, steps, limits, powers.
+
+    Attributes:
+      inputs: Name to JSON Schema of the value, ``default`` included.
+      timeout_seconds: Limit of the time an execution is running; waiting does not count.
+      document: The definition as it was written, as plain JSON data; what versions store.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    document: Mapping[str, JSON]
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    enabled: bool = True
+    triggers: tuple[Trigger, ...] = ()
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    allow: Allow = field(default_factory=Allow)
+    concurrency: Concurrency | None = None
+    rate: Rate | None = None
+    priority: int = 0
+    timeout_seconds: float = 3600.0
+    retry: Retry | None = None
+    on_failure: tuple[Step, ...] = ()
+    finally_: tuple[Step, ...] = ()
+    output: JSON = None
+    tests: Sequence[JSON] = ()
+    evals: Sequence[JSON] = ()
+    alerts: Sequence[JSON] = ()
+    retention: JSON = None

@@ -1,0 +1,1 @@
+"""What a plugin can offer: one file a kind, small abstract classes."""

@@ -1,0 +1,139 @@
+"""Doing one kind of step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from codex32.kernel.contracts.http import HttpClient
+from codex32.kernel.contracts.notifier import Notification, Receipt
+from codex32.kernel.contracts.program import Program, ProgramResult
+from codex32.kernel.json_values import JSON
+from codex32.kernel.outcomes import Effect, Outcome
+from codex32.kernel.problems import Problem
+from codex32.kernel.views import ExecutionInfo, ExecutionRef, StepInfo, Waited
+
+
+class StepContext(ABC):
+    """What a step may do. The engine implements it; bot types never build one."""
+
+    execution: ExecutionInfo
+    step: StepInfo
+    #: When this try is stopped (aware UTC).
+    deadline_at: datetime
+    #: Speaks to the hosts named in ``allow.hosts``.
+    http: HttpClient
+    #: The bot's state as it was when the step began.
+    state: Mapping[str, JSON]
+    #: Set when the step returned ``Waiting`` before; None on a first call.
+    waited: Waited | None
+
+    @abstractmethod
+    async def run_program(self, program: Program) -> ProgramResult:
+        """Run code in a process of its own; its output lines become log lines of the step."""
+
+    @abstractmethod
+    async def unseen(
+        self, keys: Sequence[str], *, keep_seconds: float | None
+    ) -> Sequence[bool]:
+        """Tell for each key whether this step sees it for the first time, and remember all.
+
+        What this same step of this same execution was told before, it is told again, so a step
+        that is repeated after a crash gets the same answer.
+
+        Args:
+          keys: Any texts, in any number; of two equal ones the first is unseen.
+          keep_seconds: How long a key is remembered; None for ever.
+        """
+
+    @abstractmethod
+    async def notify(self, notifier: str, notification: Notification, target: str) -> Receipt:
+        """Send a notification; raises what :meth:`Notifier.send` raises."""
+
+    @abstractmethod
+    async def execute(self, bot: str, inputs: Mapping[str, JSON]) -> ExecutionRef:
+        """Start an execution of another bot, once for this step and item.
+
+        Called again, by a repeated or a waiting step, it returns the same execution as it
+        stands by then.
+
+        Raises:
+          BotNotFound: No such bot.
+          InputsInvalid: The inputs do not fit it.
+          CapabilityRefused: ``allow.bots`` does not name it.
+        """
+
+    @abstractmethod
+    async def secret(self, name: str) -> str:
+        """The value of a secret named in ``allow.secrets``; it is masked wherever it is written.
+
+        Raises:
+          CapabilityRefused: ``allow.secrets`` does not name it.
+          SecretNotFound: No store knows it.
+        """
+
+    @abstractmethod
+    def evaluate(self, expression: str, **variables: JSON) -> JSON:
+        """Evaluate a bare CEL expression over ``variables`` alone.
+
+        Raises:
+          ExpressionFault: It cannot be evaluated with these.
+        """
+
+    @abstractmethod
+    def log(self, message: str, *, level: str = "info", **fields: JSON) -> None:
+        """Add a log line to the step: level ``debug info warning error``."""
+
+
+class BotType(ABC):
+    """Does one kind of step; retries, time limits, effects and records are the engine's.
+
+    Attributes:
+      name: What bots write after ``type:``; ``^[a-z][a-z0-9_-]*$``.
+      summary: One line for ``codex32 plugins`` and the docs.
+      params_schema: JSON Schema (draft 7) of ``with``: an object, ``additionalProperties``
+        false. Each property has a ``description``. A text with ``"format": "duration"`` is a
+        duration; one with ``"format": "expression"`` is a bare CEL expression over the names in
+        ``"variables"`` and is not evaluated by the engine.
+      output_schema: JSON Schema of the output; ``{}`` where anything may come.
+      inlined_files: Parameter that names a file beside the bot file -> parameter that receives
+        its text when the bot file is read, so that a version holds all its code.
+      single: Whether the type may end or pause the whole execution and so makes no sense
+        inside ``foreach``.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str] = ""
+    params_schema: ClassVar[Mapping[str, Any]]
+    output_schema: ClassVar[Mapping[str, Any]] = {}
+    inlined_files: ClassVar[Mapping[str, str]] = {}
+    single: ClassVar[bool] = False
+
+    def effect(self, params: Mapping[str, JSON]) -> Effect:
+        """What running with ``params`` (expressions evaluated) does to the world."""
+        return Effect.NONE
+
+    def check(self, params: Mapping[str, JSON]) -> Sequence[Problem]:
+        """Faults of ``with`` that the schema cannot tell; paths are relative to ``with``.
+
+        Called when a file is read, with expressions not yet evaluated (any text that holds
+        ``${{`` must be let through). Must not touch the outside nor run anything it is given.
+        """
+        return ()
+
+    @abstractmethod
+    async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
+        """Do the step once.
+
+        Called on the worker's event loop: it must not block. It is cancelled at the time limit
+        and when the execution is cancelled.
+
+        Args:
+          context: What the step may do.
+          params: ``with``, expressions evaluated, checked against ``params_schema``.
+
+        Returns:
+          How it ended. Raising a ``StepFault`` is the same as returning ``Failed``.
+        """

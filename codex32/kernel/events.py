@@ -1,0 +1,118 @@
+"""What happened inside the house, told to plugins after the commit. A new event is a new class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from codex32.kernel.json_values import JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, and when (aware UTC)."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionEvent(Event):
+    """Something that happened to an execution."""
+
+    execution_id: str
+    bot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionQueued(ExecutionEvent):
+    """An execution was asked for and will run."""
+
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted(ExecutionEvent):
+    """A worker began (or went on with) an execution."""
+
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFinished(ExecutionEvent):
+    """A worker's attempt ended: ``succeeded failed cancelled skipped waiting lost``."""
+
+    attempt: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished(ExecutionEvent):
+    """A step was recorded with a final status."""
+
+    step: str
+    item: int | None
+    status: str
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionFinished(ExecutionEvent):
+    """An execution reached its final status."""
+
+    status: str
+    cause: str | None
+    message: str
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotChanged(Event):
+    """A bot has a new version, was paused, resumed, removed or rolled back."""
+
+    bot: str
+    change: str
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotFailed(Event):
+    """A bot's file has faults; the version that last worked stays."""
+
+    bot: str
+    source: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerFired(Event):
+    """A trigger was evaluated: ``decision`` is ``fired`` or why it was not."""
+
+    bot: str
+    trigger: str
+    decision: str
+    execution_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationSent(Event):
+    """A notifier took a notification."""
+
+    notifier: str
+    receipt: JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaUpgraded(Event):
+    """Migrations were applied."""
+
+    source: str
+    applied: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginFailed(Event):
+    """A plugin was left out."""
+
+    plugin: str
+    reason: str

@@ -1,0 +1,61 @@
+"""JSON as the house reads and writes it: strict, finite, compact."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TypeAlias
+
+JSON: TypeAlias = Any
+
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=True
+)
+
+
+def dumps(value: JSON) -> str:
+    """Compact JSON text.
+
+    Raises:
+      TypeError: Something in ``value`` is no JSON; the message names its type.
+      ValueError: A number is not finite, or a value holds itself.
+    """
+    text = _encoder.encode(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Lone surrogates cannot be stored as UTF-8; their escapes can.
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text
+
+
+def loads(text: str | bytes) -> JSON:
+    """The value of JSON text.
+
+    Raises:
+      ValueError: The text is no JSON, or holds NaN or an infinity.
+    """
+    return json.loads(text, parse_constant=_refuse)
+
+
+def canonical(value: JSON) -> str:
+    """Compact JSON with sorted keys: equal values give equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def is_json(value: object) -> bool:
+    """Whether ``value`` is made of JSON's own types, with string keys and finite numbers."""
+    match value:
+        case None | bool() | int() | str():
+            return True
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(map(is_json, value))
+        case dict():
+            return all(isinstance(k, str) and is_json(v) for k, v in value.items())
+    return False
+
+
+def _refuse(name: str) -> JSON:
+    raise ValueError(f"{name} is no JSON number")

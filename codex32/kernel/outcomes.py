@@ -1,0 +1,99 @@
+"""How one try of a step ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from codex32.kernel.json_values import JSON
+from codex32.kernel.statuses import Cause
+
+
+class Effect(StrEnum):
+    """What doing a step does to the world, and so whether it may be done again.
+
+    Attributes:
+      NONE: Nothing outside changes; repeat freely.
+      IDEMPOTENT: The outside is changed, and doing it again changes nothing more.
+      ONCE: The outside is changed each time; after a cut in between, whether it happened is
+        unknown, and a person decides.
+    """
+
+    NONE = "none"
+    IDEMPOTENT = "idempotent"
+    ONCE = "once"
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The step is done.
+
+    Attributes:
+      output: JSON that later steps see as ``steps.<id>.output``.
+      state: Entries written into the bot's state, atomically with the step; None removes one.
+    """
+
+    output: JSON = None
+    state: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The try did not succeed.
+
+    Attributes:
+      message: One sentence for people.
+      retryable: Whether trying again can help.
+      retry_after_seconds: What the other side asked for, if it did.
+      unknown: An effect was begun and whether it happened cannot be told.
+      code: Stable word for programs.
+      cause: What the execution's cause becomes if this fault ends it.
+      detail: More, as JSON: a traceback, a response.
+    """
+
+    message: str
+    retryable: bool = False
+    retry_after_seconds: float | None = None
+    unknown: bool = False
+    code: str = "step-failed"
+    cause: Cause = Cause.ERROR
+    detail: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing to do until something happens; no worker is held meanwhile.
+
+    The bot type is called again afterwards, with ``context.waited`` set.
+
+    Attributes:
+      until: When to go on; None where only ``token`` wakes the step.
+      token: Name of what is waited for; for a child execution, its id.
+      note: JSON handed back in ``context.waited``.
+    """
+
+    until: datetime | None = None
+    token: str | None = None
+    note: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The step decided that there was nothing to do."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The execution ends here, with this status."""
+
+    status: Literal["succeeded", "failed", "skipped"] = "succeeded"
+    message: str = ""
+    output: JSON = None
+
+
+Outcome: TypeAlias = Succeeded | Failed | Waiting | Skipped | Ended

@@ -1,0 +1,1 @@
+"""What users ask for: plain functions over rows, called through the database door."""

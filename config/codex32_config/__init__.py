@@ -1,0 +1,1 @@
+"""Settings: defaults, then files, then the environment, then flags."""

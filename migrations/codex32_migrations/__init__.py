@@ -1,0 +1,1 @@
+"""The core's migrations: numbered scripts, read by path and never imported."""

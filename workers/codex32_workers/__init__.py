@@ -1,0 +1,1 @@
+"""Dramatiq over Redis: broker, actors, middleware, the scheduler loop."""
