@@ -1,1 +1,1 @@
-"""What Codex-32 is made of: values, contracts, hooks, rows and errors. Knows nothing above itself."""
+"""What Codex-32 is made of: values, contracts, hooks, rows and errors."""

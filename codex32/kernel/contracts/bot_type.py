@@ -35,9 +35,7 @@ class StepContext(ABC):
         """Run code in a process of its own; its output lines become log lines of the step."""
 
     @abstractmethod
-    async def unseen(
-        self, keys: Sequence[str], *, keep_seconds: float | None
-    ) -> Sequence[bool]:
+    async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:
         """Tell for each key whether this step sees it for the first time, and remember all.
 
         What this same step of this same execution was told before, it is told again, so a step

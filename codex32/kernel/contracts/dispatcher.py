@@ -27,5 +27,5 @@ class Dispatcher(ABC):
     def depth(self) -> int | None:
         """How many ids wait to be fetched, or None where that cannot be told now."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of connections."""

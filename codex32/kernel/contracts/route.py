@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from codex32.kernel.json_values import JSON
+
+if TYPE_CHECKING:  # pydantic is slow to import, and only the API needs it at run time
+    from pydantic import BaseModel
 
 #: The policy of a route that strangers may call.
 PUBLIC = "public"
@@ -41,7 +42,7 @@ class ApiResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler: TypeAlias = Callable[[ApiRequest], Awaitable[ApiResponse | BaseModel | JSON]]
+Handler: TypeAlias = "Callable[[ApiRequest], Awaitable[ApiResponse | BaseModel | JSON]]"
 
 
 @dataclass(frozen=True, slots=True)

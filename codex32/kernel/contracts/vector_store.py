@@ -27,8 +27,10 @@ class VectorRecord:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A record near the query. ``score``: the higher the nearer; cosine and dot as such,
-    euclidean as ``1 / (1 + distance)``.
+    """A record near the query.
+
+    Attributes:
+      score: The higher the nearer; cosine and dot as such, euclidean as ``1 / (1 + distance)``.
     """
 
     id: str
