@@ -1,0 +1,273 @@
+"""The rows. Times are whole microseconds since 1970 UTC, JSON is text; both databases agree.
+
+There are no foreign keys: the hot tables are written in batches and pruned in chunks, and
+``codex32 db check`` looks for orphans instead. Columns are described where they are not plain.
+"""
+
+from __future__ import annotations
+
+import peewee as pw
+
+database_proxy: pw.DatabaseProxy = pw.DatabaseProxy()
+
+#: ``StepRow.item`` of a step without ``foreach``; its rows of items count from 0.
+NO_ITEM = -1
+
+
+class Row(pw.Model):
+    """Every row."""
+
+    class Meta:
+        database = database_proxy
+        legacy_table_names = False
+
+
+class BotRow(Row):
+    """A bot: its name, where it comes from, which version is live."""
+
+    id = pw.TextField(primary_key=True)
+    workspace = pw.TextField()
+    name = pw.TextField()
+    #: ``file``, ``api`` or ``run`` (made by ``codex32 run FILE``).
+    origin = pw.TextField()
+    #: The file a file-owned bot is read from.
+    source = pw.TextField(null=True)
+    #: ``enabled`` of the definition, and whether the file is still there.
+    enabled = pw.BooleanField(default=True)
+    paused = pw.BooleanField(default=False)
+    active_version_id = pw.TextField(null=True)
+    #: A rollback holds until the file's digest is no longer this one.
+    pinned_digest = pw.TextField(null=True)
+    #: Faults of the file as JSON, while it is broken.
+    problems = pw.TextField(null=True)
+    created_at = pw.BigIntegerField()
+    updated_at = pw.BigIntegerField()
+    removed_at = pw.BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "bot"
+        indexes = ((("workspace", "name"), True),)
+
+
+class VersionRow(Row):
+    """One immutable state of a bot's definition."""
+
+    id = pw.TextField(primary_key=True)
+    bot_id = pw.TextField()
+    number = pw.IntegerField()
+    #: SHA-256 of the document's canonical JSON.
+    digest = pw.TextField()
+    document = pw.TextField()
+    #: The text as it was written.
+    text = pw.TextField()
+    origin = pw.TextField()
+    source = pw.TextField(null=True)
+    created_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "bot_version"
+        indexes = ((("bot_id", "number"), True),)
+
+
+class TriggerRow(Row):
+    """A trigger of a bot's live version. ``next_at`` survives restarts and unrelated edits."""
+
+    id = pw.TextField(primary_key=True)
+    bot_id = pw.TextField()
+    #: Digest of kind, config and time zone: the same rule keeps its row over versions.
+    key = pw.TextField()
+    kind = pw.TextField()
+    #: The whole trigger of the definition, as JSON.
+    definition = pw.TextField()
+    enabled = pw.BooleanField(default=True)
+    next_at = pw.BigIntegerField(null=True)
+    created_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "trigger"
+        indexes = ((("bot_id", "key"), True),)
+
+
+class OccurrenceRow(Row):
+    """One evaluation of a trigger: fired, or not and why."""
+
+    id = pw.TextField(primary_key=True)
+    trigger_id = pw.TextField()
+    bot_id = pw.TextField()
+    #: Unique in its trigger: any number of schedulers answers an occurrence once.
+    key = pw.TextField()
+    scheduled_at = pw.BigIntegerField()
+    evaluated_at = pw.BigIntegerField()
+    #: ``fired``, or why not: ``paused overlap missed deduplicated concurrency invalid no-match``.
+    decision = pw.TextField()
+    detail = pw.TextField(default="")
+    execution_id = pw.TextField(null=True)
+
+    class Meta:
+        table_name = "occurrence"
+        indexes = ((("trigger_id", "key"), True), (("bot_id", "evaluated_at"), False))
+
+
+class ExecutionRow(Row):
+    """One request to run one bot with given inputs."""
+
+    id = pw.TextField(primary_key=True)
+    workspace = pw.TextField()
+    bot_id = pw.TextField()
+    bot_name = pw.TextField()
+    version_id = pw.TextField()
+    version_number = pw.IntegerField()
+    status = pw.TextField()
+    cause = pw.TextField(null=True)
+    message = pw.TextField(default="")
+    inputs = pw.TextField()
+    #: ``{"kind", "at", …}``: what the expressions see as ``trigger``.
+    trigger = pw.TextField()
+    trigger_kind = pw.TextField()
+    trigger_id = pw.TextField(null=True)
+    #: The execution whose step started this one, and that step.
+    parent_id = pw.TextField(null=True)
+    depth = pw.IntegerField(default=0)
+    idempotency_key = pw.TextField(null=True)
+    priority = pw.IntegerField(default=0)
+    #: When it may run next; None while only a token, a gate or a person can wake it.
+    ready_at = pw.BigIntegerField(null=True)
+    #: What limits it: executions of one gate run at most ``gate_limit`` at a time.
+    gate = pw.TextField(null=True)
+    gate_limit = pw.IntegerField(null=True)
+    #: Whether the gate has let it in; it stays in until it ends.
+    admitted = pw.BooleanField(default=True)
+    attempt = pw.IntegerField(default=0)
+    worker = pw.TextField(null=True)
+    lease_at = pw.BigIntegerField(null=True)
+    cancel_at = pw.BigIntegerField(null=True)
+    #: Microseconds that ended attempts took, held against the bot's timeout.
+    active_micros = pw.BigIntegerField(default=0)
+    #: Workers that died in a row without finishing another step.
+    deaths = pw.IntegerField(default=0)
+    created_at = pw.BigIntegerField()
+    started_at = pw.BigIntegerField(null=True)
+    #: When the present attempt began.
+    attempt_at = pw.BigIntegerField(null=True)
+    finished_at = pw.BigIntegerField(null=True)
+    output = pw.TextField(null=True)
+
+    class Meta:
+        table_name = "execution"
+
+
+class AttemptRow(Row):
+    """One try of an execution by one worker, written when it ends."""
+
+    execution_id = pw.TextField()
+    number = pw.IntegerField()
+    worker = pw.TextField()
+    started_at = pw.BigIntegerField()
+    ended_at = pw.BigIntegerField()
+    #: A final status, ``waiting``, ``released`` (given back at a stop) or ``lost``.
+    outcome = pw.TextField()
+
+    class Meta:
+        table_name = "attempt"
+        primary_key = pw.CompositeKey("execution_id", "number")
+
+
+class StepRow(Row):
+    """A step of an execution, or one item of it. It is the effect ledger, too."""
+
+    execution_id = pw.TextField()
+    step = pw.TextField()
+    item = pw.IntegerField(default=NO_ITEM)
+    status = pw.TextField()
+    #: Tries made so far.
+    tries = pw.IntegerField(default=0)
+    input = pw.TextField(null=True)
+    output = pw.TextField(null=True)
+    #: ``{"message", "code", …}``
+    error = pw.TextField(null=True)
+    #: ``none idempotent once``; a ``running`` row of ``once`` whose worker is gone is unknown.
+    effect = pw.TextField(default="none")
+    #: ``{"token", "note", "until", "answer"}`` while the step waits.
+    waiting = pw.TextField(null=True)
+    started_at = pw.BigIntegerField(null=True)
+    finished_at = pw.BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "step"
+        primary_key = pw.CompositeKey("execution_id", "step", "item")
+
+
+class LogLineRow(Row):
+    """A line a step, or the engine, had to say."""
+
+    id = pw.BigAutoField()
+    execution_id = pw.TextField()
+    step = pw.TextField(default="")
+    item = pw.IntegerField(default=NO_ITEM)
+    at = pw.BigIntegerField()
+    level = pw.TextField()
+    message = pw.TextField()
+    fields = pw.TextField(null=True)
+
+    class Meta:
+        table_name = "log_line"
+        indexes = ((("execution_id", "id"), False),)
+
+
+class StateRow(Row):
+    """An entry of the small JSON store a bot keeps between executions."""
+
+    bot_id = pw.TextField()
+    key = pw.TextField()
+    value = pw.TextField()
+    updated_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "state"
+        primary_key = pw.CompositeKey("bot_id", "key")
+
+
+class SeenRow(Row):
+    """A key that a ``dedupe`` step has passed on."""
+
+    bot_id = pw.TextField()
+    step = pw.TextField()
+    #: SHA-256 of the key.
+    digest = pw.TextField()
+    #: The execution that saw it first, so that a repeated step gets the same answer.
+    owner = pw.TextField()
+    seen_at = pw.BigIntegerField()
+    expires_at = pw.BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "seen"
+        primary_key = pw.CompositeKey("bot_id", "step", "digest")
+
+
+class ProcessRow(Row):
+    """A live process of the house, by its heartbeat."""
+
+    id = pw.TextField(primary_key=True)
+    kind = pw.TextField()
+    host = pw.TextField()
+    pid = pw.IntegerField()
+    started_at = pw.BigIntegerField()
+    seen_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "process"
+
+
+ROWS: tuple[type[Row], ...] = (
+    BotRow,
+    VersionRow,
+    TriggerRow,
+    OccurrenceRow,
+    ExecutionRow,
+    AttemptRow,
+    StepRow,
+    LogLineRow,
+    StateRow,
+    SeenRow,
+    ProcessRow,
+)

@@ -1,0 +1,104 @@
+"""JSON of any size in rows of a bounded size.
+
+A value's text stands in its column; one longer than the limit goes to a file and the column
+holds ``@<sha256>:<bytes>`` instead, which no JSON text begins with. Files lie in a folder an
+execution, so that retention removes them with it. Processes on several machines share the
+folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from codex32.kernel.errors import Codex32Error
+from codex32.kernel.ids import ID_PATTERN
+from codex32.kernel.json_values import JSON, dumps, loads
+
+
+class PayloadMissing(Codex32Error):
+    """A row points to a file that is not there any more."""
+
+    code = "payload-missing"
+
+
+class PayloadStore:
+    """Packs JSON values into column texts and back.
+
+    Args:
+      directory: Where files go; made when the first is written.
+      limit_bytes: Longest text that stays in a row.
+    """
+
+    def __init__(self, directory: Path, limit_bytes: int = 64 * 1024) -> None:
+        self.directory = directory
+        self.limit_bytes = limit_bytes
+
+    def pack(self, execution_id: str, value: JSON) -> str:
+        """The column text of ``value``; its file, if it needs one, is durable on return."""
+        text = dumps(value)
+        if len(text) * 4 <= self.limit_bytes:
+            return text
+        data = text.encode()
+        if len(data) <= self.limit_bytes:
+            return text
+        digest = hashlib.sha256(data).hexdigest()
+        _write_durably(self._path(execution_id, digest), data)
+        return f"@{digest}:{len(data)}"
+
+    def unpack(self, execution_id: str, text: str | None) -> JSON:
+        """The value of a column text; None for an empty column.
+
+        Raises:
+          PayloadMissing: The value's file is gone.
+        """
+        if text is None:
+            return None
+        if not text.startswith("@"):
+            return loads(text)
+        digest = text[1:].partition(":")[0]
+        path = self._path(execution_id, digest)
+        try:
+            return loads(path.read_bytes())
+        except FileNotFoundError:
+            raise PayloadMissing(
+                f"the value's file {path} is gone; was the storage folder moved?"
+            ) from None
+
+    def remove(self, execution_id: str) -> None:
+        """Remove an execution's files."""
+        shutil.rmtree(self._folder(execution_id), ignore_errors=True)
+
+    def _folder(self, execution_id: str) -> Path:
+        if not ID_PATTERN.match(execution_id):
+            raise ValueError(f"{execution_id!r} is no id")
+        # Two levels, so that no folder holds millions of entries.
+        return self.directory / execution_id[-2:] / execution_id
+
+    def _path(self, execution_id: str, digest: str) -> Path:
+        if not digest.isalnum():
+            raise ValueError(f"{digest!r} is no digest")
+        return self._folder(execution_id) / f"{digest}.json"
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    """Write under another name, sync, then rename, so that a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
