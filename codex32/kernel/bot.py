@@ -97,6 +97,7 @@ class Step:
       params: What stands under ``with``, expressions not yet evaluated.
       needs: Ids of the steps that must be done before; already resolved from the order of the
         file, so it is never None.
+      needs_written: Whether the file says ``needs``. Only then a skipped need skips this step.
       condition: CEL, bare, without ``${{ }}``; None where the file has no ``if``.
       foreach: A value with one expression that yields a list, or a list; None for a single run.
       timeout_seconds: Limit of one try; None where only the bot's limit holds.
@@ -106,6 +107,7 @@ class Step:
     type: str
     params: Mapping[str, JSON] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    needs_written: bool = False
     condition: str | None = None
     foreach: JSON = None
     parallel: int = 1

@@ -14,11 +14,11 @@ from codex32.kernel.json_values import is_json
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 #: Keys that stand beside a trigger's kind in a bot file.
-_BESIDE_A_TRIGGER = frozenset("timezone on_missed overlap dedupe if inputs enabled".split())
+_BESIDE_A_TRIGGER = {"timezone", "on_missed", "overlap", "dedupe", "if", "inputs", "enabled"}
 
 
 def faults_of(kind: Kind, component: Any) -> list[str]:
-    """What is wrong with ``component`` as a ``kind``, one sentence a fault; empty if nothing is."""
+    """What is wrong with ``component`` as a ``kind``, a sentence each; empty if nothing is."""
     contract = kind.contract.__name__
     if isinstance(component, type):
         return [f"{component.__name__} is a class; offer an instance: {component.__name__}()"]

@@ -135,7 +135,7 @@ class ExecutionRow(Row):
     #: What limits it: executions of one gate run at most ``gate_limit`` at a time.
     gate = pw.TextField(null=True)
     gate_limit = pw.IntegerField(null=True)
-    #: Whether the gate has let it in; it stays in until it ends.
+    #: Whether the gate has let it in; it stays in until it ends. Until then ``ready_at`` is None.
     admitted = pw.BooleanField(default=True)
     attempt = pw.IntegerField(default=0)
     worker = pw.TextField(null=True)
@@ -143,8 +143,8 @@ class ExecutionRow(Row):
     cancel_at = pw.BigIntegerField(null=True)
     #: Microseconds that ended attempts took, held against the bot's timeout.
     active_micros = pw.BigIntegerField(default=0)
-    #: Workers that died in a row without finishing another step.
-    deaths = pw.IntegerField(default=0)
+    #: ``{"status", "cause", "message", "step"}`` once only ``on_failure`` and ``finally`` remain.
+    closing = pw.TextField(null=True)
     created_at = pw.BigIntegerField()
     started_at = pw.BigIntegerField(null=True)
     #: When the present attempt began.
@@ -187,8 +187,8 @@ class StepRow(Row):
     error = pw.TextField(null=True)
     #: ``none idempotent once``; a ``running`` row of ``once`` whose worker is gone is unknown.
     effect = pw.TextField(default="none")
-    #: ``{"token", "note", "until", "answer"}`` while the step waits.
-    waiting = pw.TextField(null=True)
+    #: What the engine must remember of it: ``{"wait": …}``, ``{"retry_at": …}``, ``{"ended": …}``.
+    note = pw.TextField(null=True)
     started_at = pw.BigIntegerField(null=True)
     finished_at = pw.BigIntegerField(null=True)
 

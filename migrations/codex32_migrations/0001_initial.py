@@ -85,7 +85,7 @@ CREATE TABLE execution (
     lease_at BIGINT,
     cancel_at BIGINT,
     active_micros BIGINT NOT NULL DEFAULT 0,
-    deaths INTEGER NOT NULL DEFAULT 0,
+    closing TEXT,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     attempt_at BIGINT,
@@ -127,7 +127,7 @@ CREATE TABLE step (
     output TEXT,
     error TEXT,
     effect TEXT NOT NULL,
-    waiting TEXT,
+    note TEXT,
     started_at BIGINT,
     finished_at BIGINT,
     PRIMARY KEY (execution_id, step, item)
