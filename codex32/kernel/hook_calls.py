@@ -1,0 +1,45 @@
+"""One plugin's implementation of one hook, called with what it asks for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from pluggy import HookImpl
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall:
+    """A hook of a plugin; calling it may raise whatever the plugin raises.
+
+    With ``CODEX32_TRACE_PLUGINS=1`` each call, its plugin and its time go to standard error.
+    """
+
+    plugin: str
+    hook: str
+    implementation: HookImpl
+
+    def __call__(self, **arguments: Any) -> Any:
+        """Call it; it is given those of ``arguments`` that it names."""
+        asked = [arguments[name] for name in self.implementation.argnames]
+        if not os.environ.get("CODEX32_TRACE_PLUGINS"):
+            return self.implementation.function(*asked)
+        started = time.perf_counter()
+        try:
+            return self.implementation.function(*asked)
+        finally:
+            took = (time.perf_counter() - started) * 1000
+            print(f"plugin {self.plugin}: {self.hook} {took:.2f}ms", file=sys.stderr)
+
+
+def tell_error(error: BaseException) -> str:
+    """A plugin's error in one line: its class, its message and the line it came from."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename[0] != "<"]
+    if isinstance(error, SyntaxError) or not frames:
+        return text
+    return f"{text} ({frames[-1].filename}:{frames[-1].lineno})"
