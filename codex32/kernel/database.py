@@ -63,6 +63,11 @@ def is_sqlite() -> bool:
     return isinstance(database_proxy.obj, pw.SqliteDatabase)
 
 
+def fetch(query: pw.Query) -> list[tuple[Any, ...]]:
+    """The rows of a query as tuples, without the cost of model objects."""
+    return list(database_proxy.execute(query).fetchall())
+
+
 def announce(notice: Event | str) -> None:
     """Tell ``notice`` once the present write is committed; forget it if it is not.
 

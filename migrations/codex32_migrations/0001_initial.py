@@ -94,7 +94,9 @@ CREATE TABLE execution (
 ){fill};
 -- Partial indexes hold live executions alone, so that history costs the engine nothing.
 CREATE INDEX execution_ready ON execution (priority DESC, ready_at)
-    WHERE status IN ('queued', 'waiting') AND ready_at IS NOT NULL;
+    WHERE status = 'queued' AND ready_at IS NOT NULL;
+CREATE INDEX execution_waking ON execution (ready_at)
+    WHERE status = 'waiting' AND ready_at IS NOT NULL;
 CREATE INDEX execution_leased ON execution (worker, lease_at) WHERE status = 'running';
 CREATE INDEX execution_gate ON execution (gate, id)
     WHERE gate IS NOT NULL AND finished_at IS NULL;

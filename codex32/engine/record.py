@@ -1,0 +1,366 @@
+"""What the engine writes: claims, the record of steps, the ends of attempts.
+
+All of it is conditional. A claim takes an execution that is ``queued``; everything after is
+accepted only from the worker and the attempt that hold the claim, so that a worker which lost
+its lease, without knowing, changes nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import peewee as pw
+
+from codex32.engine import gates
+from codex32.kernel.batches import Insert, Update
+from codex32.kernel.database import announce, fetch, is_sqlite
+from codex32.kernel.events import Event
+from codex32.kernel.json_values import JSON, loads
+from codex32.kernel.models import (
+    AttemptRow,
+    ExecutionRow,
+    LogLineRow,
+    StateRow,
+    StepRow,
+    database_proxy,
+)
+from codex32.kernel.statuses import FINAL, Status
+
+_CLAIM_COLUMNS = (
+    "id",
+    "bot_id",
+    "bot_name",
+    "version_id",
+    "version_number",
+    "inputs",
+    "trigger",
+    "attempt",
+    "active_micros",
+    "started_at",
+    "attempt_at",
+    "parent_id",
+    "depth",
+    "gate",
+    "closing",
+    "cancel_at",
+    "priority",
+)
+
+
+@dataclass(slots=True)
+class Claim:
+    """An execution that this worker may now run, until its lease ends. Times in microseconds."""
+
+    id: str
+    bot_id: str
+    bot_name: str
+    version_id: str
+    version_number: int
+    inputs: str
+    trigger: str
+    attempt: int
+    active_micros: int
+    started_at: int
+    attempt_at: int
+    parent_id: str | None
+    depth: int
+    gate: str | None
+    closing: str | None
+    cancel_at: int | None
+    priority: int
+    worker: str = ""
+    state: dict[str, JSON] = field(default_factory=dict)
+
+
+def take(
+    worker: str, limit: int, now: int, lease_micros: int, only: Sequence[str] = ()
+) -> list[Claim]:
+    """Claim up to ``limit`` executions that may run, most urgent first.
+
+    Args:
+      worker: Who claims.
+      limit: Most executions that are claimed.
+      now: The present, in microseconds.
+      lease_micros: How long the claims hold without a heartbeat.
+      only: Ids to choose from; empty for all.
+    """
+    mark, lock = ("?", "") if is_sqlite() else ("%s", " FOR UPDATE SKIP LOCKED")
+    chosen = f" AND id IN ({', '.join([mark] * len(only))})" if only else ""
+    cursor = database_proxy.execute_sql(
+        "UPDATE execution SET status = 'running', ready_at = NULL, attempt = attempt + 1, "  # noqa: S608
+        f"worker = {mark}, lease_at = {mark}, attempt_at = {mark}, "
+        f"started_at = COALESCE(started_at, {mark}) "
+        "WHERE id IN (SELECT id FROM execution WHERE status = 'queued' AND ready_at IS NOT NULL"
+        f"{chosen} ORDER BY priority DESC, ready_at LIMIT {mark}{lock}) "
+        f"RETURNING {', '.join(_CLAIM_COLUMNS)}",
+        (worker, now + lease_micros, now, now, *only, limit),
+    )
+    claims = [Claim(*row, worker=worker) for row in cursor.fetchall()]
+    claims.sort(key=lambda claim: (-claim.priority, claim.id))
+    _add_state(claims)
+    return claims
+
+
+def wake(now: int) -> int:
+    """Queue the waiting executions whose time has come; how many."""
+    return int(
+        ExecutionRow.update(status=Status.QUEUED)
+        .where(
+            (ExecutionRow.status == Status.WAITING)
+            & ExecutionRow.ready_at.is_null(False)
+            & (ExecutionRow.ready_at <= now)
+        )
+        .execute()
+    )
+
+
+def _add_state(claims: Sequence[Claim]) -> None:
+    """Give each claim its bot's state, with one query for all of them."""
+    bots = {claim.bot_id for claim in claims}
+    if not bots:
+        return
+    by_bot: dict[str, dict[str, JSON]] = {}
+    for bot_id, key, value, _ in fetch(StateRow.select().where(StateRow.bot_id.in_(bots))):
+        by_bot.setdefault(bot_id, {})[key] = loads(value)
+    for claim in claims:
+        claim.state = dict(by_bot.get(claim.bot_id, {}))
+
+
+def renew(worker: str, now: int, lease_micros: int) -> list[str]:
+    """Extend the leases of a worker's executions; those of them that shall be cancelled."""
+    mine = (ExecutionRow.worker == worker) & (ExecutionRow.status == Status.RUNNING)
+    ExecutionRow.update(lease_at=now + lease_micros).where(mine).execute()
+    wanted = ExecutionRow.select(ExecutionRow.id).where(
+        mine & ExecutionRow.cancel_at.is_null(False)
+    )
+    return [row.id for row in wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step, or an item of it, as it shall stand in its row. Texts are packed JSON."""
+
+    step: str
+    item: int
+    status: str
+    tries: int
+    input: str | None
+    output: str | None
+    error: str | None
+    effect: str
+    note: str | None
+    started_at: int | None
+    finished_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A log line of an execution; ``fields`` is packed JSON."""
+
+    step: str
+    item: int
+    at: int
+    level: str
+    message: str
+    fields: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an attempt ended, and where the execution stands after it.
+
+    Attributes:
+      status: A final status, ``waiting``, or ``queued`` where the worker gives it back.
+      ready_at: For ``waiting``: when to go on, or None until something wakes it.
+    """
+
+    status: str
+    at: int
+    outcome: str
+    cause: str | None = None
+    message: str = ""
+    output: str | None = None
+    ready_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What one execution has to record now, all of it or nothing."""
+
+    claim: Claim
+    steps: Sequence[StepRecord] = ()
+    logs: Sequence[LogLine] = ()
+    state: Mapping[str, str | None] = field(default_factory=dict)
+    closing: str | None = None
+    end: End | None = None
+    events: Sequence[Event] = ()
+
+
+_STEPS = Insert(StepRow, ("execution_id", *StepRecord.__slots__), replace=True)
+_LOGS = Insert(LogLineRow, ("execution_id", *LogLine.__slots__))
+_ATTEMPTS = Insert(
+    AttemptRow, ("execution_id", "number", "worker", "started_at", "ended_at", "outcome")
+)
+_STATE = Insert(StateRow, ("bot_id", "key", "value", "updated_at"), replace=True)
+_ENDS = Update(
+    ExecutionRow,
+    keys=("id", "attempt", "worker"),
+    columns=(
+        "status",
+        "cause",
+        "message",
+        "output",
+        "ready_at",
+        "finished_at",
+        "active_micros",
+        "lease_at",
+    ),
+    guard="execution.status = 'running'",
+)
+
+
+def advance(items: Sequence[Advance]) -> list[bool]:
+    """Record what many executions have to say; False for one whose claim is no longer held."""
+    held = _held(items)
+    ours = [item for item in items if item.claim.id in held]
+    _STEPS.write([(i.claim.id, *_values(s)) for i in ours for s in i.steps])
+    _LOGS.write([(i.claim.id, *_values(line)) for i in ours for line in i.logs])
+    for item in ours:
+        if item.state:
+            _write_state(item)
+        if item.closing is not None:
+            ExecutionRow.update(closing=item.closing).where(
+                ExecutionRow.id == item.claim.id
+            ).execute()
+    ended = [item for item in ours if item.end is not None]
+    if ended:
+        _after_ends(ended)
+    for item in ours:
+        for event in item.events:
+            announce(event)
+    return [item.claim.id in held for item in items]
+
+
+def _values(record: StepRecord | LogLine) -> tuple[Any, ...]:
+    return tuple(getattr(record, name) for name in record.__slots__)
+
+
+def _held(items: Sequence[Advance]) -> set[str]:
+    """The ids whose claims still hold; executions that end are moved in the same breath."""
+    held = _ENDS.write([_end_values(item) for item in items if item.end is not None])
+    going_on = {item.claim.id: item.claim for item in items if item.end is None}
+    if going_on:
+        rows = ExecutionRow.select(
+            ExecutionRow.id, ExecutionRow.attempt, ExecutionRow.worker
+        ).where(ExecutionRow.id.in_(list(going_on)) & (ExecutionRow.status == Status.RUNNING))
+        if not is_sqlite():
+            rows = rows.order_by(ExecutionRow.id).for_update("FOR SHARE")
+        for row_id, attempt, worker in fetch(rows):
+            claim = going_on[row_id]
+            if (claim.attempt, claim.worker) == (attempt, worker):
+                held.add(row_id)
+    return held
+
+
+def _end_values(item: Advance) -> tuple[Any, ...]:
+    end, claim = item.end, item.claim
+    assert end is not None
+    return (
+        end.status,
+        end.cause,
+        end.message,
+        end.output,
+        end.ready_at,
+        end.at if end.status in FINAL else None,
+        claim.active_micros + max(end.at - claim.attempt_at, 0),
+        None,
+        claim.id,
+        claim.attempt,
+        claim.worker,
+    )
+
+
+def _write_state(item: Advance) -> None:
+    bot_id, now = item.claim.bot_id, item.end.at if item.end else item.steps[-1].finished_at
+    _STATE.write([(bot_id, k, v, now) for k, v in item.state.items() if v is not None])
+    gone = [key for key, value in item.state.items() if value is None]
+    if gone:
+        StateRow.delete().where((StateRow.bot_id == bot_id) & StateRow.key.in_(gone)).execute()
+
+
+def _after_ends(items: Sequence[Advance]) -> None:
+    attempts, parents, gate_names = [], set(), set()
+    now = 0
+    for item in items:
+        claim, end = item.claim, item.end
+        assert end is not None
+        now = max(now, end.at)
+        attempts.append(
+            (claim.id, claim.attempt, claim.worker, claim.attempt_at, end.at, end.outcome)
+        )
+        if end.status in FINAL:
+            if claim.parent_id:
+                parents.add(claim.parent_id)
+            if claim.gate:
+                gate_names.add(claim.gate)
+        elif end.status == Status.QUEUED:
+            announce(claim.id)
+        elif end.ready_at is None:
+            _wake_if_child_ended(claim, end.at)
+    _ATTEMPTS.write(attempts)
+    settle(parents, gate_names, now)
+
+
+def settle(parents: set[str], gate_names: set[str], now: int) -> None:
+    """Do for others what follows from the end of executions: wake parents, open gates."""
+    if parents:
+        wake_parents(parents, now)
+    for gate in sorted(gate_names):
+        gates.admit(gate, now)
+
+
+def wake_parents(ids: set[str], now: int) -> None:
+    """Queue waiting executions one of whose children has ended."""
+    rows = ExecutionRow.select(ExecutionRow.id, ExecutionRow.status).where(
+        ExecutionRow.id.in_(list(ids))
+    )
+    if not is_sqlite():
+        # A parent that is just going to wait is waited for: else both would look too early.
+        rows = rows.order_by(ExecutionRow.id).for_update()
+    for row_id, row_status in fetch(rows):
+        if row_status == Status.WAITING:
+            ExecutionRow.update(status=Status.QUEUED, ready_at=now).where(
+                ExecutionRow.id == row_id
+            ).execute()
+            announce(row_id)
+
+
+def _wake_if_child_ended(claim: Claim, now: int) -> None:
+    """A child may have ended between the step's look and this commit."""
+    child = ExecutionRow.alias()
+    ended = child.select(pw.SQL("1")).where(
+        (child.parent_id == claim.id) & (child.finished_at >= claim.attempt_at)
+    )
+    woken = (
+        ExecutionRow.update(status=Status.QUEUED, ready_at=now)
+        .where((ExecutionRow.id == claim.id) & pw.fn.EXISTS(ended))
+        .execute()
+    )
+    if woken:
+        announce(claim.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Log lines of an execution that is still in a step."""
+
+    execution_id: str
+    lines: Sequence[LogLine]
+
+
+def write_lines(items: Sequence[Lines]) -> list[None]:
+    """Write log lines as they come; no claim is asked for, a line is no decision."""
+    _LOGS.write([(item.execution_id, *_values(line)) for item in items for line in item.lines])
+    return [None] * len(items)

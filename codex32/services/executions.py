@@ -1,0 +1,309 @@
+"""Asking for executions, looking at them, cancelling and retrying them.
+
+Functions here read and write rows: they are called through ``Door.read`` and ``Door.write``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codex32.engine import gates, record
+from codex32.kernel.batches import Insert
+from codex32.kernel.database import announce
+from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import AttemptRow, ExecutionRow, LogLineRow, StepRow
+from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.statuses import Status
+from codex32.services.presentation import iso
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    """An execution that shall be. Inputs are complete and checked; texts are packed JSON.
+
+    Attributes:
+      id: Made with ``new_id("exe")`` by the caller, so that asking twice is asking once.
+      created_at: Microseconds.
+      idempotency_key: Where an execution of this key is there already, it is the answer.
+      gate: What limits it (see ``codex32.engine.gates``), with ``gate_limit``.
+      when_full: ``queue``, ``skip`` or ``cancel_oldest``: what a full gate means.
+      max_queued: How many may wait before the gate; more are skipped.
+    """
+
+    id: str
+    bot_id: str
+    bot_name: str
+    version_id: str
+    version_number: int
+    inputs: str
+    trigger: str
+    trigger_kind: str
+    created_at: int
+    workspace: str = "default"
+    trigger_id: str | None = None
+    parent_id: str | None = None
+    depth: int = 0
+    priority: int = 0
+    idempotency_key: str | None = None
+    gate: str | None = None
+    gate_limit: int | None = None
+    when_full: str = "queue"
+    max_queued: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What came of asking for an execution.
+
+    Attributes:
+      id: The execution; None where the gate was full and it was not made.
+      repeated: It was there before, under the same idempotency key.
+      held: It waits before its gate.
+    """
+
+    id: str | None
+    repeated: bool = False
+    held: bool = False
+
+
+_COLUMNS = (
+    "id",
+    "workspace",
+    "bot_id",
+    "bot_name",
+    "version_id",
+    "version_number",
+    "inputs",
+    "trigger",
+    "trigger_kind",
+    "trigger_id",
+    "parent_id",
+    "depth",
+    "priority",
+    "idempotency_key",
+    "gate",
+    "gate_limit",
+    "created_at",
+)
+_NEW = Insert(ExecutionRow, (*_COLUMNS, "status", "message", "admitted", "ready_at"))
+
+
+def submit(items: Sequence[NewExecution]) -> list[Submitted]:
+    """Make executions, and let workers know of those that may run. A batch for ``write_many``."""
+    results: dict[int, Submitted] = {}
+    rows, plain = [], []
+    for position, item in enumerate(items):
+        if item.idempotency_key is not None or item.gate is not None:
+            results[position] = _submit_one(item)
+        else:
+            rows.append(_values(item, admitted=True))
+            plain.append((position, item.id))
+    _NEW.write(rows)
+    for position, execution_id in plain:
+        announce(execution_id)
+        results[position] = Submitted(execution_id)
+    return [results[position] for position in range(len(items))]
+
+
+def _submit_one(item: NewExecution) -> Submitted:
+    if item.idempotency_key is not None:
+        gates.lock(f"key:{item.idempotency_key}")
+        found = ExecutionRow.get_or_none(ExecutionRow.idempotency_key == item.idempotency_key)
+        if found is not None:
+            return Submitted(found.id, repeated=True)
+    admitted = True
+    if item.gate is not None:
+        gates.lock(item.gate)
+        admitted = gates.inside(item.gate) < (item.gate_limit or 1)
+        if not admitted:
+            if item.when_full == "skip":
+                return Submitted(None)
+            if item.when_full == "cancel_oldest":
+                _cancel_oldest(item.gate, item.created_at)
+                admitted = gates.inside(item.gate) < (item.gate_limit or 1)
+            elif item.max_queued is not None and gates.outside(item.gate) >= item.max_queued:
+                return Submitted(None)
+    _NEW.write([_values(item, admitted=admitted)])
+    if admitted:
+        announce(item.id)
+    return Submitted(item.id, held=not admitted)
+
+
+def _values(item: NewExecution, *, admitted: bool) -> tuple[Any, ...]:
+    return (
+        *(getattr(item, name) for name in _COLUMNS),
+        Status.QUEUED,
+        "",
+        admitted,
+        item.created_at if admitted else None,
+    )
+
+
+def _cancel_oldest(gate: str, now: int) -> None:
+    oldest = (
+        ExecutionRow.select()
+        .where((ExecutionRow.gate == gate) & ExecutionRow.finished_at.is_null())
+        .where(ExecutionRow.cancel_at.is_null())
+        .order_by(ExecutionRow.id)
+        .first()
+    )
+    if oldest is not None:
+        cancel(oldest.id, now, message="a newer execution took its place")
+
+
+def get(execution_id: str) -> ExecutionRow:
+    """The row of an execution.
+
+    Raises:
+      ExecutionNotFound: There is none.
+    """
+    row = ExecutionRow.get_or_none(ExecutionRow.id == execution_id)
+    if row is None:
+        raise ExecutionNotFound(execution_id)
+    return row  # type: ignore[no-any-return]
+
+
+def find(prefix: str) -> ExecutionRow:
+    """The row of the one execution whose id begins with ``prefix``, for people who type.
+
+    Raises:
+      ExecutionNotFound: None begins so, or several do.
+    """
+    rows = list(ExecutionRow.select().where(ExecutionRow.id.startswith(prefix)).limit(2))
+    if len(rows) != 1:
+        raise ExecutionNotFound(prefix)
+    return rows[0]  # type: ignore[no-any-return]
+
+
+def cancel(execution_id: str, now: int, *, message: str = "cancelled by request") -> ExecutionRow:
+    """Cancel an execution: at once where no worker holds it, else as soon as its worker hears.
+
+    Raises:
+      ExecutionNotFound: There is none.
+      InvalidTransition: It has ended already.
+    """
+    row = get(execution_id)
+    changed = (
+        ExecutionRow.update(
+            status=Status.CANCELLED, message=message, cancel_at=now, finished_at=now, ready_at=None
+        )
+        .where(
+            (ExecutionRow.id == row.id)
+            & ExecutionRow.status.in_([Status.QUEUED, Status.WAITING])
+            # What has begun may owe its ``finally`` steps: a worker brings it to its end.
+            & ExecutionRow.started_at.is_null()
+        )
+        .execute()
+    )
+    if changed:
+        record.settle({row.parent_id} - {None}, {row.gate} - {None}, now)
+        return get(execution_id)
+    changed = (
+        ExecutionRow.update(cancel_at=now, message=message)
+        .where((ExecutionRow.id == row.id) & ExecutionRow.finished_at.is_null())
+        .execute()
+    )
+    if not changed:
+        raise InvalidTransition(execution_id, get(execution_id).status, Status.CANCELLED)
+    ExecutionRow.update(status=Status.QUEUED, ready_at=now).where(
+        (ExecutionRow.id == row.id) & (ExecutionRow.status == Status.WAITING)
+    ).execute()
+    announce(row.id)
+    return get(execution_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which executions to list, newest first.
+
+    Attributes:
+      before: Only executions with a smaller id: the last one of the page before.
+    """
+
+    bot: str | None = None
+    status: Sequence[str] = ()
+    trigger_kind: str | None = None
+    since: int | None = None
+    before: str | None = None
+    limit: int = 20
+    workspace: str = "default"
+
+
+def listing(query: Query) -> list[ExecutionRow]:
+    """The executions that ``query`` asks for."""
+    rows = ExecutionRow.select().order_by(ExecutionRow.id.desc()).limit(query.limit)
+    if query.bot is not None:
+        rows = rows.where(ExecutionRow.bot_name == query.bot)
+    if query.status:
+        rows = rows.where(ExecutionRow.status.in_(list(query.status)))
+    if query.trigger_kind is not None:
+        rows = rows.where(ExecutionRow.trigger_kind == query.trigger_kind)
+    if query.since is not None:
+        rows = rows.where(ExecutionRow.created_at >= query.since)
+    if query.before is not None:
+        rows = rows.where(ExecutionRow.id < query.before)
+    return list(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """An execution with everything recorded of it."""
+
+    execution: ExecutionRow
+    steps: Sequence[StepRow]
+    attempts: Sequence[AttemptRow]
+
+
+def inspect(execution_id: str) -> Inspection:
+    """Everything recorded of an execution but its log lines.
+
+    Raises:
+      ExecutionNotFound: There is none.
+    """
+    row = get(execution_id)
+    steps = StepRow.select().where(StepRow.execution_id == row.id)
+    attempts = AttemptRow.select().where(AttemptRow.execution_id == row.id)
+    return Inspection(
+        row,
+        sorted(steps, key=lambda s: (s.started_at or s.finished_at or 0, s.step, s.item)),
+        list(attempts.order_by(AttemptRow.number)),
+    )
+
+
+def log_lines(execution_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLineRow]:
+    """Log lines with an id above ``after``, in order."""
+    return list(
+        LogLineRow.select()
+        .where((LogLineRow.execution_id == execution_id) & (LogLineRow.id > after))
+        .order_by(LogLineRow.id)
+        .limit(limit)
+    )
+
+
+def as_dict(row: ExecutionRow, payloads: PayloadStore | None = None) -> dict[str, JSON]:
+    """An execution as plain data for JSON; with ``payloads``, its values too."""
+    data: dict[str, JSON] = {
+        "id": row.id,
+        "bot": row.bot_name,
+        "version": row.version_number,
+        "status": row.status,
+        "cause": row.cause,
+        "message": row.message,
+        "trigger": row.trigger_kind,
+        "attempt": row.attempt,
+        "worker": row.worker,
+        "parent": row.parent_id,
+        "created_at": iso(row.created_at),
+        "started_at": iso(row.started_at),
+        "finished_at": iso(row.finished_at),
+        "next_at": iso(row.ready_at) if row.status == Status.WAITING else None,
+        "held": not row.admitted,
+        "cancel_requested": row.cancel_at is not None,
+    }
+    if payloads is not None:
+        data["inputs"] = payloads.unpack(row.id, row.inputs)
+        data["output"] = payloads.unpack(row.id, row.output)
+    return data
