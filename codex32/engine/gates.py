@@ -47,7 +47,7 @@ def admit(gate: str, now: int) -> None:
         announce(row.id)
 
 
-def _live(gate: str) -> pw.ModelSelect:
+def _live(gate: str) -> pw.ModelSelect[ExecutionRow]:
     # The partial index on live executions answers this, however long the history is.
     return ExecutionRow.select().where(
         (ExecutionRow.gate == gate) & ExecutionRow.finished_at.is_null()

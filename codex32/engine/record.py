@@ -97,7 +97,7 @@ def take(
         f"RETURNING {', '.join(_CLAIM_COLUMNS)}",
         (worker, now + lease_micros, now, now, *only, limit),
     )
-    claims = [Claim(*row, worker=worker) for row in cursor.fetchall()]
+    claims = [Claim(*row, worker) for row in cursor.fetchall()]
     claims.sort(key=lambda claim: (-claim.priority, claim.id))
     _add_state(claims)
     return claims
@@ -256,7 +256,7 @@ def _held(items: Sequence[Advance]) -> set[str]:
             ExecutionRow.id, ExecutionRow.attempt, ExecutionRow.worker
         ).where(ExecutionRow.id.in_(list(going_on)) & (ExecutionRow.status == Status.RUNNING))
         if not is_sqlite():
-            rows = rows.order_by(ExecutionRow.id).for_update("FOR SHARE")
+            rows = rows.order_by(ExecutionRow.id).for_update()
         for row_id, attempt, worker in fetch(rows):
             claim = going_on[row_id]
             if (claim.attempt, claim.worker) == (attempt, worker):

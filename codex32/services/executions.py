@@ -163,7 +163,7 @@ def get(execution_id: str) -> ExecutionRow:
     row = ExecutionRow.get_or_none(ExecutionRow.id == execution_id)
     if row is None:
         raise ExecutionNotFound(execution_id)
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 def find(prefix: str) -> ExecutionRow:
@@ -175,7 +175,7 @@ def find(prefix: str) -> ExecutionRow:
     rows = list(ExecutionRow.select().where(ExecutionRow.id.startswith(prefix)).limit(2))
     if len(rows) != 1:
         raise ExecutionNotFound(prefix)
-    return rows[0]  # type: ignore[no-any-return]
+    return rows[0]
 
 
 def cancel(execution_id: str, now: int, *, message: str = "cancelled by request") -> ExecutionRow:
@@ -199,7 +199,7 @@ def cancel(execution_id: str, now: int, *, message: str = "cancelled by request"
         .execute()
     )
     if changed:
-        record.settle({row.parent_id} - {None}, {row.gate} - {None}, now)
+        record.settle({row.parent_id or ""} - {""}, {row.gate or ""} - {""}, now)
         return get(execution_id)
     changed = (
         ExecutionRow.update(cancel_at=now, message=message)
