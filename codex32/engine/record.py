@@ -46,6 +46,7 @@ _CLAIM_COLUMNS = (
     "closing",
     "cancel_at",
     "priority",
+    "worker",
 )
 
 
@@ -70,7 +71,7 @@ class Claim:
     closing: str | None
     cancel_at: int | None
     priority: int
-    worker: str = ""
+    worker: str
     state: dict[str, JSON] = field(default_factory=dict)
 
 
@@ -97,7 +98,7 @@ def take(
         f"RETURNING {', '.join(_CLAIM_COLUMNS)}",
         (worker, now + lease_micros, now, now, *only, limit),
     )
-    claims = [Claim(*row, worker) for row in cursor.fetchall()]
+    claims = [Claim(*row) for row in cursor.fetchall()]
     claims.sort(key=lambda claim: (-claim.priority, claim.id))
     _add_state(claims)
     return claims

@@ -94,7 +94,8 @@ class BotType(ABC):
       params_schema: JSON Schema (draft 7) of ``with``: an object, ``additionalProperties``
         false. Each property has a ``description``. A text with ``"format": "duration"`` is a
         duration; one with ``"format": "expression"`` is a bare CEL expression over the names in
-        ``"variables"`` and is not evaluated by the engine.
+        ``"variables"`` and is not evaluated by the engine; one with ``"format": "notifier"``
+        names a notifier, and where that one is idempotent, so is the step's effect.
       output_schema: JSON Schema of the output; ``{}`` where anything may come.
       inlined_files: Parameter that names a file beside the bot file -> parameter that receives
         its text when the bot file is read, so that a version holds all its code.
