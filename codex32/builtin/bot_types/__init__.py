@@ -1,0 +1,25 @@
+"""Kinds of steps that need no SDK."""
+
+from codex32 import BotType
+from codex32.builtin.bot_types.bot import BotBotType
+from codex32.builtin.bot_types.dedupe import DedupeBotType
+from codex32.builtin.bot_types.end import EndBotType
+from codex32.builtin.bot_types.http import HttpBotType
+from codex32.builtin.bot_types.notify import NotifyBotType
+from codex32.builtin.bot_types.python import PythonBotType
+from codex32.builtin.bot_types.set import SetBotType
+from codex32.builtin.bot_types.wait import WaitBotType
+
+
+def all_bot_types() -> list[BotType]:
+    """One of each."""
+    return [
+        BotBotType(),
+        DedupeBotType(),
+        EndBotType(),
+        HttpBotType(),
+        NotifyBotType(),
+        PythonBotType(),
+        SetBotType(),
+        WaitBotType(),
+    ]

@@ -1,0 +1,134 @@
+"""The author's own Python, in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from codex32 import (
+    JSON,
+    BotType,
+    Cause,
+    Clock,
+    Failed,
+    Outcome,
+    Problem,
+    Program,
+    StepContext,
+    Succeeded,
+    SystemClock,
+)
+
+_LONGEST = 256 * 1024
+#: The step's own limit speaks first; this one only stands behind it.
+_GRACE_SECONDS = 5.0
+#: Ends that another try may avoid; the others lie in the code or in what it answers.
+_RETRYABLE = frozenset({"raised", "killed", "timeout"})
+
+
+class PythonBotType(BotType):
+    """Calls ``main(**args)`` of the given code; never in a process of the house."""
+
+    name: ClassVar[str] = "python"
+    summary: ClassVar[str] = "Call main(**args) of your own Python code."
+    params_schema: ClassVar[Mapping[str, Any]] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "code": {
+                "type": "string",
+                "description": "Python with a function main; it may be async. What it returns, "
+                "as JSON, is the output; what it prints becomes log lines.",
+            },
+            "file": {
+                "type": "string",
+                "description": "Instead of code: a Python file, relative to the bot file.",
+            },
+            "args": {"type": "object", "description": "Arguments of main, by name."},
+            "requires": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Packages the code imports.",
+            },
+        },
+    }
+    inlined_files: ClassVar[Mapping[str, str]] = {"file": "code"}
+
+    def __init__(self, clock: Clock = SystemClock.shared) -> None:
+        self._clock = clock
+
+    def check(self, params: Mapping[str, JSON]) -> Sequence[Problem]:
+        """Code that cannot be compiled or has no ``main``; it is parsed and never run."""
+        faults = []
+        if params.get("requires"):
+            message = "packages arrive with the sandbox; use the standard library until then"
+            faults.append(Problem(message, path="requires", code="unsupported"))
+        code = params.get("code")
+        if code is not None:
+            faults += _faults(code)
+        elif "file" not in params:
+            faults.append(Problem("needs `code` or `file`", code="missing"))
+        return faults
+
+    async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
+        """Hand the code to the program runner."""
+        left = (context.deadline_at - self._clock.now()).total_seconds()
+        result = await context.run_program(
+            Program(
+                code=params["code"],
+                args=params.get("args", {}),
+                file=params.get("file", f"<{context.step.id}>"),
+                timeout_seconds=max(left, 0.0) + _GRACE_SECONDS,
+            )
+        )
+        if result.error is None:
+            return Succeeded(result.output)
+        return Failed(
+            result.error,
+            retryable=result.code in _RETRYABLE,
+            code=result.code,
+            cause=Cause.TIMEOUT if result.code == "timeout" else Cause.ERROR,
+            detail={"traceback": result.traceback} if result.traceback else None,
+        )
+
+
+def _faults(code: str) -> list[Problem]:
+    if "${{" in code:
+        message = (
+            "code is taken as it is written; hand values over in `args`, "
+            "or what comes from outside would become code"
+        )
+        return [Problem(message, path="code", code="expression")]
+    if len(code) > _LONGEST:
+        return [Problem("code may have at most 256 KiB", path="code", code="too-long")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(code)
+    except SyntaxError as error:
+        message = f"line {error.lineno or 1}: {error.msg}"
+        return [Problem(message, path="code", code="syntax")]
+    except (ValueError, RecursionError, MemoryError):
+        message = "code cannot be parsed: it is nested too deeply or holds broken characters"
+        return [Problem(message, path="code", code="syntax")]
+    return [] if _defines_main(tree) else [_NO_MAIN]
+
+
+_NO_MAIN = Problem(
+    "code defines no function `main`; add `def main():`", path="code", code="no-main"
+)
+
+
+def _defines_main(tree: ast.Module) -> bool:
+    # Also `main = other` or an import may bring it; a definition may stand under an `if`.
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name="main") | ast.AsyncFunctionDef(name="main"):
+                return True
+            case ast.Name(id="main", ctx=ast.Store()):
+                return True
+            case ast.alias(name=name, asname=asname) if (asname or name) in ("main", "*"):
+                return True
+    return False

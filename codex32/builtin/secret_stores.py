@@ -1,0 +1,74 @@
+"""Secrets from the environment and from a directory of files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from codex32 import ProviderUnavailable, SecretStore
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
+_LONGEST_BYTES = 64 * 1024
+
+
+def all_secret_stores(config: Mapping[str, Any]) -> list[SecretStore]:
+    """The environment, and the directory in ``secrets_directory`` where that is set."""
+    stores: list[SecretStore] = [EnvironmentSecretStore()]
+    if directory := config.get("secrets_directory"):
+        stores.append(FileSecretStore(Path(directory)))
+    return stores
+
+
+class EnvironmentSecretStore(SecretStore):
+    """Reads ``CODEX32_SECRET_<NAME>``, or the file that ``CODEX32_SECRET_<NAME>_FILE`` names."""
+
+    scheme: ClassVar[str] = "environment"
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = environment
+
+    async def read(self, name: str) -> str | None:
+        """The value; a variable that is set but empty is an empty secret."""
+        if not _NAME.fullmatch(name):
+            return None
+        variable = f"CODEX32_SECRET_{name}"
+        value = self._environment.get(variable)
+        if value is None and (path := self._environment.get(f"{variable}_FILE")):
+            value = await asyncio.to_thread(_read, Path(path))
+        return value
+
+
+class FileSecretStore(SecretStore):
+    """Reads the file called like the secret, as Docker and Kubernetes lay them out."""
+
+    scheme: ClassVar[str] = "files"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def read(self, name: str) -> str | None:
+        """The file's text without the newline at its end."""
+        # A name holds no separator and no dot, so it cannot leave the directory.
+        if not _NAME.fullmatch(name):
+            return None
+        return await asyncio.to_thread(_read, self._directory / name)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LONGEST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ProviderUnavailable(
+            f"the secret file {path.name} cannot be read: {reason}"
+        ) from None
+    if len(text) > _LONGEST_BYTES:
+        raise ProviderUnavailable(f"the secret file {path.name} is longer than 64 KiB")
+    return text.removesuffix("\n").removesuffix("\r")
