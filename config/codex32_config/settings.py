@@ -1,0 +1,330 @@
+"""Every setting of the house, checked; ``default.yaml`` beside this file holds the defaults.
+
+Defaults < files < environment < overrides. Without files by name (``--config``, or
+``CODEX32_CONFIG`` with the names separated as in ``PATH``) the project's ``codex32.yaml`` is
+read if it is there. The models repeat no default: what is not in ``default.yaml`` is missing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import ErrorDetails
+
+from codex32_config.layers import (
+    Layer,
+    SettingsError,
+    from_environment,
+    from_mapping,
+    from_yaml,
+    merged,
+)
+
+PROJECT_FILE = "codex32.yaml"
+_MASK = "********"
+_PASSWORD = re.compile(r"(://[^/@\s]*:)[^/\s]*(?=@)|([?&]password=)[^&\s]*")
+_SECRET_NAME = re.compile(r"key|token|secret|password|credential|dsn", re.IGNORECASE)
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _in_folder(path: Path, info: ValidationInfo) -> Path:
+    folder: Path = info.context["folder"] if info.context else Path.cwd()
+    return folder / path.expanduser()
+
+
+def _database(url: str, info: ValidationInfo) -> str:
+    url = url.replace("{home}", str(info.data.get("home", "")))
+    if url.startswith(("postgresql://", "postgres://")):
+        return url
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise ValueError("write sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    return f"sqlite:///{_in_folder(Path(url.removeprefix('sqlite:///')), info)}"
+
+
+def _redis(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("write redis://HOST:PORT/0, rediss://… or unix:///PATH")
+    return url
+
+
+def _cpus(value: Any) -> Any:
+    return (os.cpu_count() or 1) if value is None else value
+
+
+_V = TypeVar("_V")
+#: A list, or in the environment a text with commas.
+_Several = Annotated[tuple[_V, ...], BeforeValidator(_split)]
+_Folder = Annotated[Path, AfterValidator(_in_folder)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class BotSettings(_Table):
+    """Where bot files are."""
+
+    folders: _Several[_Folder]
+    poll_seconds: PositiveFloat
+
+
+class ApiSettings(_Table):
+    """The HTTP API."""
+
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)]
+    token: SecretStr | None
+
+
+class WorkerSettings(_Table):
+    """The processes that make attempts."""
+
+    processes: PositiveInt
+    concurrency: PositiveInt
+    threads: PositiveInt
+    programs: Annotated[PositiveInt, BeforeValidator(_cpus)]
+    lease_seconds: PositiveFloat
+    stop_grace_seconds: NonNegativeFloat
+
+
+class RecoverySettings(_Table):
+    """Mending what was lost."""
+
+    interval_seconds: PositiveFloat
+    max_deaths: PositiveInt
+
+
+class SchedulerSettings(_Table):
+    """Firing due triggers."""
+
+    interval_seconds: PositiveFloat
+    missed_after_seconds: PositiveFloat
+
+
+class StorageSettings(_Table):
+    """Values too long for a row."""
+
+    inline_bytes: PositiveInt
+    directory: _Folder | None
+
+
+class RetentionDays(_Table):
+    """Days by final status; None is for ever."""
+
+    succeeded: NonNegativeFloat | None
+    failed: NonNegativeFloat | None
+    cancelled: NonNegativeFloat | None
+    skipped: NonNegativeFloat | None
+
+
+class RetentionSettings(_Table):
+    """How long history is kept."""
+
+    days: RetentionDays
+    keep_last: NonNegativeInt
+    interval_seconds: PositiveFloat
+
+
+class OutsideSettings(_Table):
+    """The way out."""
+
+    private_hosts: _Several[str]
+
+
+class SecretSettings(_Table):
+    """Secret stores."""
+
+    stores: _Several[str] | None
+
+
+class LoadingSettings(_Table):
+    """Which plugins are loaded."""
+
+    allow: _Several[str] | None
+    block: _Several[str]
+    strict: bool
+
+
+class LogSettings(_Table):
+    """What the processes say."""
+
+    level: Literal["debug", "info", "warning", "error"]
+
+
+class UpSettings(_Table):
+    """The command ``codex32 up``."""
+
+    companions: _Several[str]
+
+
+class Settings(_Table):
+    """All settings, complete, checked and unchangeable; made by :func:`load_settings`."""
+
+    home: _Folder
+    database_url: Annotated[str, AfterValidator(_database), Field(repr=False)]
+    redis_url: Annotated[str, AfterValidator(_redis)] | None = Field(repr=False)
+    dispatcher: str
+    bots: BotSettings
+    api: ApiSettings
+    worker: WorkerSettings
+    recovery: RecoverySettings
+    scheduler: SchedulerSettings
+    storage: StorageSettings
+    retention: RetentionSettings
+    outside: OutsideSettings
+    secrets: SecretSettings
+    loading: LoadingSettings
+    log: LogSettings
+    up: UpSettings
+    plugins: dict[str, dict[str, Any]] = Field(repr=False)
+
+    _places: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """The project folder, absolute."""
+        return self._folder
+
+    @property
+    def token_file(self) -> Path:
+        """Where the admin token is kept when none is set."""
+        return self.home / "token"
+
+    @property
+    def payload_directory(self) -> Path:
+        """Where values too long for a row are kept."""
+        return self.storage.directory or self.home / "payloads"
+
+    def where(self, name: str) -> str:
+        """Where a setting's value comes from: a file and line, a variable, or ``default``.
+
+        Args:
+          name: Dotted: ``worker.processes``.
+        """
+        return _place(self._places, tuple(name.split(".")))
+
+    def redacted(self) -> dict[str, Any]:
+        """Every setting as JSON, secrets and passwords in URLs masked."""
+        shown: dict[str, Any] = _masked(self.model_dump(mode="json"))
+        return shown
+
+
+def load_settings(
+    *,
+    folder: Path | None = None,
+    files: Sequence[Path] = (),
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Put the layers together and check the whole.
+
+    Args:
+      folder: The project folder, from which relative paths are meant; default: the present one.
+      files: YAML files instead of the project's own, later ones win.
+      overrides: Values that win over everything; keys may be dotted.
+      environ: Instead of the process's environment.
+
+    Raises:
+      SettingsError: All faults, a line each.
+    """
+    environ = os.environ if environ is None else environ
+    root = (folder or Path.cwd()).absolute()
+    layers = [_defaults()]
+    layers += [_file(root / path, str(path)) for path in _named(root, files, environ)]
+    layers += [from_environment(environ), from_mapping(overrides or {}, "the command line")]
+    whole = merged(layers)
+    try:
+        settings = Settings.model_validate(whole.values, context={"folder": root})
+    except ValidationError as error:
+        told = [_tell(each, whole) for each in error.errors(include_url=False)]
+        raise SettingsError("\n".join(told)) from None
+    settings._places, settings._folder = whole.places, root
+    return settings
+
+
+@cache
+def _defaults() -> Layer:
+    text = resources("codex32_config").joinpath("default.yaml").read_text(encoding="utf-8")
+    layer = from_yaml(text, "default.yaml")
+    return Layer(layer.values, dict.fromkeys(layer.places, "default"))
+
+
+def _named(root: Path, files: Sequence[Path], environ: Mapping[str, str]) -> Sequence[Path]:
+    if files:
+        return files
+    if named := environ.get("CODEX32_CONFIG"):
+        return [Path(name).expanduser() for name in named.split(os.pathsep) if name]
+    return [Path(PROJECT_FILE)] if (root / PROJECT_FILE).exists() else []
+
+
+def _file(path: Path, shown: str) -> Layer:
+    try:
+        return from_yaml(path.read_text(encoding="utf-8"), shown)
+    except OSError as error:
+        raise SettingsError(f"{shown}: it cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{shown}: it is no UTF-8 text") from None
+
+
+def _tell(error: ErrorDetails, whole: Layer) -> str:
+    key = tuple(str(part) for part in error["loc"])
+    place, name = _place(whole.places, key), ".".join(key)
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key[-1], _siblings(key), n=1, cutoff=0.6)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        return f"{place}: {name}: no setting has this name{hint}"
+    told = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {name}: {told[0].lower()}{told[1:]}"
+
+
+def _siblings(key: tuple[str, ...]) -> list[str]:
+    table: Any = _defaults().values
+    for name in key[:-1]:
+        table = table[name]
+    return list(table)
+
+
+def _place(places: Mapping[tuple[str, ...], str], key: tuple[str, ...]) -> str:
+    for end in range(len(key), 0, -1):
+        if key[:end] in places:
+            return places[key[:end]]
+    return "default"
+
+
+def _masked(value: Any, name: str = "") -> Any:
+    match value:
+        case dict():
+            return {key: _masked(each, key) for key, each in value.items()}
+        case list():
+            return [_masked(each, name) for each in value]
+        case str() if value and _SECRET_NAME.search(name):
+            return _MASK
+        case str():
+            return _PASSWORD.sub(rf"\1\2{_MASK}", value)
+    return value
