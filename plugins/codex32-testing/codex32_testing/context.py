@@ -1,0 +1,102 @@
+"""A step's context in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from codex32 import (
+    JSON,
+    BotNotFound,
+    CapabilityRefused,
+    ExecutionInfo,
+    ExecutionRef,
+    Notification,
+    Program,
+    ProgramResult,
+    Receipt,
+    StepContext,
+    StepInfo,
+    Waited,
+)
+from codex32_testing.http import FakeHttp
+
+_NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+_EXECUTION = ExecutionInfo("exe_test", "test", 1, 1, inputs={}, trigger={}, started_at=_NOON)
+_STEP = StepInfo("main", "test", 1, idempotency_key="exe_test/main")
+
+
+@dataclass
+class FakeStepContext(StepContext):
+    """What a step may do, without an engine: asked for by tests, filled in by tests.
+
+    Attributes:
+      secrets: What :meth:`secret` knows; another name is refused as not allowed.
+      bots: Name to how an execution of that bot stands when it is asked for.
+      run_code: What answers :meth:`run_program`.
+      expressions: What answers :meth:`evaluate`, as ``(expression, variables) -> value``.
+      sent: Every notification, as ``(notifier, notification, target)``.
+      executed: Every execution that was started, as ``(bot, inputs)``.
+      logs: Every log line, as ``(level, message, fields)``.
+    """
+
+    http: FakeHttp = field(default_factory=FakeHttp)
+    state: Mapping[str, JSON] = field(default_factory=dict)
+    waited: Waited | None = None
+    deadline_at: datetime = _NOON + timedelta(hours=1)
+    execution: ExecutionInfo = _EXECUTION
+    step: StepInfo = _STEP
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    bots: Mapping[str, ExecutionRef] = field(default_factory=dict)
+    run_code: Callable[[Program], ProgramResult] | None = None
+    expressions: Callable[[str, Mapping[str, JSON]], JSON] | None = None
+    sent: list[tuple[str, Notification, str]] = field(default_factory=list)
+    executed: list[tuple[str, Mapping[str, JSON]]] = field(default_factory=list)
+    logs: list[tuple[str, str, Mapping[str, JSON]]] = field(default_factory=list)
+    _seen: dict[str, tuple[str, str, int | None]] = field(default_factory=dict, init=False)
+
+    async def run_program(self, program: Program) -> ProgramResult:
+        """What ``run_code`` answers."""
+        assert self.run_code, "this step runs code: hand in FakeStepContext(run_code=...)"
+        return self.run_code(program)
+
+    async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:
+        """Remember keys for ever; the same step and item is told the same again."""
+        asker = (self.execution.id, self.step.id, self.step.item)
+        asked: set[str] = set()
+        answers = []
+        for key in keys:
+            answers.append(key not in asked and self._seen.setdefault(key, asker) == asker)
+            asked.add(key)
+        return answers
+
+    async def notify(self, notifier: str, notification: Notification, target: str) -> Receipt:
+        """Keep the notification in ``sent``."""
+        self.sent.append((notifier, notification, target))
+        return Receipt(f"receipt-{len(self.sent)}")
+
+    async def execute(self, bot: str, inputs: Mapping[str, JSON]) -> ExecutionRef:
+        """How ``bots`` says that bot's execution stands; started once, however often asked."""
+        if bot not in self.bots:
+            raise BotNotFound(bot, self.bots)
+        if (bot, inputs) not in self.executed:
+            self.executed.append((bot, inputs))
+        return self.bots[bot]
+
+    async def secret(self, name: str) -> str:
+        """What ``secrets`` holds."""
+        if name not in self.secrets:
+            raise CapabilityRefused("secrets", name)
+        return self.secrets[name]
+
+    def evaluate(self, expression: str, **variables: JSON) -> JSON:
+        """What ``expressions`` answers."""
+        assert self.expressions, (
+            "this step evaluates: hand in FakeStepContext(expressions=lambda text, variables: ...)"
+        )
+        return self.expressions(expression, variables)
+
+    def log(self, message: str, *, level: str = "info", **fields: JSON) -> None:
+        """Keep the line in ``logs``."""
+        self.logs.append((level, message, fields))

@@ -1,0 +1,43 @@
+"""The fixtures that pytest finds by itself once this distribution is installed.
+
+Nothing of the house is imported before a test asks for it: pytest loads this module before
+coverage is measured, and every line imported then would count as never run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from codex32_testing.context import FakeStepContext
+    from codex32_testing.http import FakeHttp
+    from codex32_testing.loopback import LoopbackServer
+
+
+@pytest.fixture
+def fake_http() -> FakeHttp:
+    """An HTTP client that knows only the answers a test writes down."""
+    from codex32_testing.http import FakeHttp
+
+    return FakeHttp()
+
+
+@pytest.fixture
+def step_context(fake_http: FakeHttp) -> FakeStepContext:
+    """A step's context in memory; its ``http`` is the fixture ``fake_http``."""
+    from codex32_testing.context import FakeStepContext
+
+    return FakeStepContext(http=fake_http)
+
+
+@pytest_asyncio.fixture
+async def loopback_server() -> AsyncIterator[LoopbackServer]:
+    """A real HTTP server on this machine that answers, and misbehaves, as told."""
+    from codex32_testing.loopback import LoopbackServer
+
+    async with LoopbackServer() as server:
+        yield server
