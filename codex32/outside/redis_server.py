@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 from codex32.kernel.errors import Codex32Error
 
@@ -69,7 +70,7 @@ class BundledRedis:
     @property
     def url(self) -> str:
         """``unix:///…``, for as long as the home folder stays where it is."""
-        return f"unix://{self._socket}"
+        return f"unix://{quote(str(self._socket))}"
 
     def start(self) -> None:
         """Start the server and return when it answers; does nothing if it runs already.
