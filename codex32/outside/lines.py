@@ -1,0 +1,77 @@
+"""Reading the lines that a process writes, as they come, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+_CHUNK_BYTES = 64 * 1024
+_LONGEST_LINE_BYTES = 64 * 1024
+#: What may still stand in a pipe when its writers are gone.
+_REST_BYTES = 1024 * 1024
+
+
+class LineReader:
+    """Hands each line of a pipe to ``on_line(stream, line)`` from the event loop.
+
+    Longer lines than 64 KiB are cut in pieces, what is no UTF-8 becomes U+FFFD. After
+    ``max_bytes`` one line says so, and the rest is read and forgotten: a program that writes too
+    much is neither stopped nor held up.
+    """
+
+    def __init__(
+        self, descriptor: int, stream: str, on_line: Callable[[str, str], None], max_bytes: int
+    ) -> None:
+        self._descriptor = descriptor
+        self._stream = stream
+        self._on_line = on_line
+        self._left = max_bytes
+        self._rest = b""
+        os.set_blocking(descriptor, False)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(descriptor, self._read)
+
+    def finish(self) -> None:
+        """Take what is there already, then stop; for when the writers are gone."""
+        for _ in range(_REST_BYTES // _CHUNK_BYTES):
+            if not self._read():
+                break
+        self._loop.remove_reader(self._descriptor)
+        if self._rest:
+            self._tell(self._rest)
+            self._rest = b""
+
+    def _read(self) -> bool:
+        try:
+            chunk = os.read(self._descriptor, _CHUNK_BYTES)
+        except BlockingIOError:
+            return False
+        if not chunk:
+            self._loop.remove_reader(self._descriptor)
+        elif self._left > 0:
+            self._take(chunk)
+        return bool(chunk)
+
+    def _take(self, chunk: bytes) -> None:
+        kept = chunk[: self._left]
+        self._left -= len(chunk)
+        *lines, self._rest = (self._rest + kept).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        while len(self._rest) > _LONGEST_LINE_BYTES:
+            self._on_line(self._stream, _text(self._rest[:_LONGEST_LINE_BYTES]))
+            self._rest = self._rest[_LONGEST_LINE_BYTES:]
+        if self._left <= 0:
+            if self._rest:
+                self._tell(self._rest)
+            self._rest = b""
+            self._on_line(self._stream, "[more output was left out]")
+
+    def _tell(self, line: bytes) -> None:
+        for start in range(0, max(len(line), 1), _LONGEST_LINE_BYTES):
+            self._on_line(self._stream, _text(line[start : start + _LONGEST_LINE_BYTES]))
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").removesuffix("\r")
