@@ -41,10 +41,14 @@ def admit(gate: str, now: int) -> None:
     first = held.first()
     if first is None:
         return
-    room = (first.gate_limit or 1) - inside(gate)
-    for row in held.limit(max(room, 0)):
+    taken = inside(gate)
+    # Each has a limit of its own: one that waits its turn asks for an empty gate.
+    for row in held.limit(first.gate_limit or 1):
+        if taken >= (row.gate_limit or 1):
+            break
         ExecutionRow.update(admitted=True, ready_at=now).where(ExecutionRow.id == row.id).execute()
         announce(row.id)
+        taken += 1
 
 
 def _live(gate: str) -> pw.ModelSelect[ExecutionRow]:

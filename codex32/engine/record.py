@@ -105,16 +105,17 @@ def take(
 
 
 def wake(now: int) -> int:
-    """Queue the waiting executions whose time has come; how many."""
-    return int(
-        ExecutionRow.update(status=Status.QUEUED)
-        .where(
-            (ExecutionRow.status == Status.WAITING)
-            & ExecutionRow.ready_at.is_null(False)
-            & (ExecutionRow.ready_at <= now)
-        )
-        .execute()
+    """Queue the waiting executions whose time has come, and let workers know; how many."""
+    mark = "?" if is_sqlite() else "%s"
+    cursor = database_proxy.execute_sql(
+        "UPDATE execution SET status = 'queued' WHERE status = 'waiting' "  # noqa: S608
+        f"AND ready_at IS NOT NULL AND ready_at <= {mark} RETURNING id",
+        (now,),
     )
+    woken = [row[0] for row in cursor.fetchall()]
+    for execution_id in woken:
+        announce(execution_id)
+    return len(woken)
 
 
 def _add_state(claims: Sequence[Claim]) -> None:
@@ -226,7 +227,9 @@ def advance(items: Sequence[Advance]) -> list[bool]:
     """Record what many executions have to say; False for one whose claim is no longer held."""
     held = _held(items)
     ours = [item for item in items if item.claim.id in held]
-    _STEPS.write([(i.claim.id, *_values(s)) for i in ours for s in i.steps])
+    # A step's "running" and its end may meet in one commit: the later one counts.
+    steps = {(i.claim.id, s.step, s.item): s for i in ours for s in i.steps}
+    _STEPS.write([(key[0], *_values(s)) for key, s in steps.items()])
     _LOGS.write([(i.claim.id, *_values(line)) for i in ours for line in i.logs])
     for item in ours:
         if item.state:

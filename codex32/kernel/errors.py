@@ -5,7 +5,8 @@
     Codex32Error
     ├── PluginError (plugin)          PluginLoadError · PluginContractError
     ├── ComponentNotFound (kind, name, known)
-    ├── BotNotFound · BotInvalid (problems) · BotReadOnly (source)
+    ├── BotNotFound · VersionNotFound (version) · BotInvalid (problems)
+    ├── BotReadOnly (source) · BotDisabled (reason)
     ├── TriggerInvalid (problems)
     ├── InputsInvalid (problems)
     ├── ExecutionNotFound · InvalidTransition (was, wanted)
@@ -100,6 +101,19 @@ class BotNotFound(Codex32Error):
         self.name = name
 
 
+class VersionNotFound(Codex32Error):
+    """A bot has no version of this number or id."""
+
+    code = "version-not-found"
+
+    def __init__(self, version: str, known: Iterable[str] = ()) -> None:
+        there = ", ".join(known)
+        super().__init__(
+            f"there is no version {version}" + (f"; there are: {there}" if there else "")
+        )
+        self.version = version
+
+
 class _WithProblems(Codex32Error):
     def __init__(self, message: str, problems: Sequence[Problem]) -> None:
         listed = "\n".join(str(problem) for problem in problems)
@@ -133,6 +147,16 @@ class BotReadOnly(Codex32Error):
     def __init__(self, name: str, source: str) -> None:
         super().__init__(f"{name} belongs to the file {source}; change it there")
         self.name, self.source = name, source
+
+
+class BotDisabled(Codex32Error):
+    """A bot that is there, but not to be executed."""
+
+    code = "bot-disabled"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} is disabled: {reason}")
+        self.name, self.reason = name, reason
 
 
 class ExecutionNotFound(Codex32Error):

@@ -1,0 +1,43 @@
+"""Which processes of the house are alive, by their heartbeats."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from codex32.kernel.batches import Insert
+from codex32.kernel.database import fetch
+from codex32.kernel.models import ProcessRow
+
+_BEAT = Insert(ProcessRow, ("id", "kind", "host", "pid", "started_at", "seen_at"), replace=True)
+
+
+def heartbeat(process_id: str, kind: str, started_at: int, now: int) -> None:
+    """Say that this very process, which is ``process_id``, is alive.
+
+    Args:
+      process_id: Made once a process with ``new_id("prc")``.
+      kind: ``api``, ``worker``, ``scheduler``, ``up`` or ``cli``.
+      started_at: When the process began, in microseconds.
+      now: The present, in microseconds.
+    """
+    _BEAT.write([(process_id, kind, socket.gethostname(), os.getpid(), started_at, now)])
+
+
+def living(now: int, within_seconds: float = 30.0) -> list[ProcessRow]:
+    """The processes heard of within ``within_seconds``, by kind, oldest first."""
+    heard = ProcessRow.seen_at >= now - int(within_seconds * 1e6)
+    rows = ProcessRow.select().where(heard)
+    return list(rows.order_by(ProcessRow.kind, ProcessRow.started_at))
+
+
+def forget(process_id: str) -> None:
+    """Take a process that stops off the list."""
+    ProcessRow.delete().where(ProcessRow.id == process_id).execute()
+
+
+def forget_silent(now: int, after_seconds: float = 3600.0) -> int:
+    """Take processes off the list that died without a word; how many."""
+    silent = ProcessRow.seen_at < now - int(after_seconds * 1e6)
+    ids = [row[0] for row in fetch(ProcessRow.select(ProcessRow.id).where(silent))]
+    return int(ProcessRow.delete().where(ProcessRow.id.in_(ids)).execute()) if ids else 0
