@@ -106,6 +106,14 @@ class _Job(Generic[T]):
             self.future.set_result(self.result)
 
 
+class _Nobody:
+    """Stands for the future of a write that nobody waits for."""
+
+    @staticmethod
+    def done() -> bool:
+        return True
+
+
 class _Single:
     """Marks a job whose work takes no item."""
 
@@ -171,6 +179,10 @@ class Door:
         answer was lost it is called again, so it must find its own traces.
         """
         return await self._async_job(work, item, patience_seconds)  # type: ignore[no-any-return]
+
+    def post(self, work: Batch[I, T], item: I) -> None:
+        """Have ``item`` written in its turn; nobody waits for it. From any thread."""
+        self._jobs.put(_Job(work, item, None, _Nobody, _deadline(30.0)))
 
     async def _async_job(
         self, work: Callable[..., Any], item: Any, patience_seconds: float | None

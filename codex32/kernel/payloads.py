@@ -37,14 +37,19 @@ class PayloadStore:
         self.directory = directory
         self.limit_bytes = limit_bytes
 
+    def pack_small(self, value: JSON) -> str | None:
+        """The column text of ``value``, or None where it needs a file. Touches no disk."""
+        text = dumps(value)
+        if len(text) * 4 <= self.limit_bytes or len(text.encode()) <= self.limit_bytes:
+            return text
+        return None
+
     def pack(self, execution_id: str, value: JSON) -> str:
         """The column text of ``value``; its file, if it needs one, is durable on return."""
-        text = dumps(value)
-        if len(text) * 4 <= self.limit_bytes:
-            return text
-        data = text.encode()
-        if len(data) <= self.limit_bytes:
-            return text
+        small = self.pack_small(value)
+        if small is not None:
+            return small
+        data = dumps(value).encode()
         digest = hashlib.sha256(data).hexdigest()
         _write_durably(self._path(execution_id, digest), data)
         return f"@{digest}:{len(data)}"

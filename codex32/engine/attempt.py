@@ -1,0 +1,304 @@
+"""One worker's attempt at an execution: from its claim to an end, a wait, or giving it back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codex32.engine.environment import Environment
+from codex32.engine.notebook import ClaimLost, Notebook
+from codex32.engine.plan import Plan, PlannedStep
+from codex32.engine.record import Advance, Claim, End
+from codex32.engine.results import Results
+from codex32.engine.walk import Halt, Walk
+from codex32.kernel.clock import from_micros
+from codex32.kernel.errors import CapabilityRefused, Codex32Error, SecretNotFound
+from codex32.kernel.fault_points import fault_point
+from codex32.kernel.json_values import JSON, loads
+from codex32.kernel.models import StepRow
+from codex32.kernel.statuses import Cause, Status
+
+log = logging.getLogger(__name__)
+
+#: ``on_failure`` and ``finally`` have this long, whatever the bot's own limit was.
+CLOSING_LIMIT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an execution shall end."""
+
+    status: Status
+    cause: Cause | None = None
+    message: str = ""
+    step: str | None = None
+    output: JSON = None
+
+    def as_json(self) -> JSON:
+        """For the row, while ``on_failure`` and ``finally`` run."""
+        return {
+            "status": self.status,
+            "cause": self.cause,
+            "message": self.message,
+            "step": self.step,
+            "output": self.output,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """What :meth:`as_json` made."""
+        cause = data["cause"] and Cause(data["cause"])
+        return cls(Status(data["status"]), cause, data["message"], data["step"], data["output"])
+
+
+class Attempt:
+    """Runs one claimed execution.
+
+    Attributes:
+      scope: What expressions see, but for ``item``, ``index``, ``secrets`` and ``failure``.
+      in_doubt: A step whose effect a person has to decide about, if there is one.
+    """
+
+    def __init__(self, env: Environment, claim: Claim) -> None:
+        self.env = env
+        self.claim = claim
+        self.results = Results()
+        self.scope: dict[str, JSON] = {}
+        self.plan: Plan
+        self.in_doubt: str | None = None
+        self.book = Notebook(env, claim)
+        self._secrets: dict[str, str] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled: str | None = None
+        self._in_main = False
+        self.draining = False
+
+    # from outside
+
+    async def run(self) -> None:
+        """Run until the execution ends, waits, or is given back. Never raises but when stopped."""
+        self._task = asyncio.current_task()
+        try:
+            await self._run()
+        except ClaimLost:
+            log.warning("%s: another worker holds this execution now", self.claim.id)
+        except Codex32Error as error:
+            await self._end_quietly(Verdict(Status.FAILED, Cause.INVALID, error.message))
+        except Exception as error:
+            log.exception("%s: the engine failed", self.claim.id)
+            message = f"the engine failed: {type(error).__name__}: {error}"
+            await self._end_quietly(Verdict(Status.FAILED, Cause.ERROR, message))
+        finally:
+            self.book.close()
+
+    def cancel(self, message: str = "cancelled by request") -> None:
+        """Stop the steps and end the execution as cancelled, after its ``finally`` steps."""
+        if self._cancelled is None:
+            self._cancelled = message
+            if self._in_main and self._task is not None:
+                self._task.cancel()
+
+    def drain(self) -> None:
+        """Start no further step; the execution is given back when those under way are done."""
+        self.draining = True
+
+    def abandon(self) -> None:
+        """Stop at once and record nothing: the claim is lost, or about to be."""
+        if self._task is not None:
+            self._task.cancel()
+
+    # the course of an attempt
+
+    async def _run(self) -> None:
+        claim = self.claim
+        self.plan = await self.env.plan(claim.version_id)
+        self._set_scope()
+        if claim.attempt > 1:
+            rows = await self.env.door.read(self._recorded_steps)
+            self.results.restore(rows, self.env.payloads)
+        self.book.announce_start()
+        if claim.cancel_at is not None:
+            self._cancelled = "cancelled by request"
+        verdict = None
+        if claim.closing is not None:
+            verdict = Verdict.from_json(loads(claim.closing))
+        else:
+            halt, verdict = await self._main()
+            if verdict is None:
+                await self._leave(halt)
+                return
+        await self._close(verdict)
+
+    def _recorded_steps(self) -> list[StepRow]:
+        return list(StepRow.select().where(StepRow.execution_id == self.claim.id))
+
+    def _set_scope(self) -> None:
+        claim = self.claim
+        self.scope.update(
+            inputs=self.env.payloads.unpack(claim.id, claim.inputs),
+            trigger=self.env.payloads.unpack(claim.id, claim.trigger),
+            steps=self.results.scope,
+            execution={
+                "id": claim.id,
+                "attempt": claim.attempt,
+                "started_at": from_micros(claim.started_at).isoformat(),
+            },
+            bot={"name": claim.bot_name, "version": claim.version_number},
+            state=claim.state,
+        )
+
+    async def _main(self) -> tuple[Halt, Verdict | None]:
+        """Walk the steps, within the bot's time and until a cancellation."""
+        walk = Walk(self, self.plan.steps)
+        self._in_main = True
+        try:
+            if self._cancelled is not None:
+                raise asyncio.CancelledError
+            async with asyncio.timeout(max(self.seconds_left(), 0)):
+                halt = await walk.run()
+        except TimeoutError:
+            limit = self.plan.bot.timeout_seconds
+            message = f"the execution ran longer than its limit of {limit:g} s"
+            return Halt(), await walk.stop(Verdict(Status.FAILED, Cause.TIMEOUT, message))
+        except asyncio.CancelledError:
+            if self._cancelled is None:
+                raise
+            if self._task is not None:
+                self._task.uncancel()
+            return Halt(), await walk.stop(Verdict(Status.CANCELLED, message=self._cancelled))
+        finally:
+            self._in_main = False
+        if halt.failed is not None:
+            failed = halt.failed
+            return halt, Verdict(Status.FAILED, failed.cause, failed.message, halt.step)
+        if halt.ended is not None:
+            ended = halt.ended
+            cause = Cause.ERROR if ended.status == "failed" else None
+            return halt, Verdict(
+                Status(ended.status), cause, ended.message, halt.step, ended.output
+            )
+        if halt.parked or halt.drained:
+            return halt, None
+        return halt, await self._succeeded()
+
+    async def _succeeded(self) -> Verdict:
+        if self.plan.output is None:
+            return Verdict(Status.SUCCEEDED)
+        try:
+            return Verdict(Status.SUCCEEDED, output=self.plan.output.evaluate(self.scope))
+        except Codex32Error as error:
+            return Verdict(Status.FAILED, Cause.ERROR, f"output: {error.message}")
+
+    async def _close(self, verdict: Verdict) -> None:
+        """Run ``on_failure`` and ``finally``, whose faults change nothing, then end."""
+        sections: list[Sequence[PlannedStep]] = []
+        if verdict.status is Status.FAILED and self.plan.on_failure:
+            sections.append(self.plan.on_failure)
+        if self.plan.finally_:
+            sections.append(self.plan.finally_)
+        if sections and self.claim.closing is None:
+            packed = await self.book.pack(verdict.as_json())
+            await self.book.write(Advance(self.claim, closing=packed))
+        self.scope["failure"] = {
+            "step": verdict.step or "",
+            "cause": verdict.cause or "",
+            "message": verdict.message,
+        }
+        for section in sections:
+            halt = await self._section(section)
+            if halt is not None:
+                await self._leave(halt)
+                return
+        await self._end(verdict)
+
+    async def _section(self, section: Sequence[PlannedStep]) -> Halt | None:
+        """Walk a closing section; where it must wait or be given back, how it stands."""
+        walk = Walk(self, section, closing=True)
+        try:
+            async with asyncio.timeout(CLOSING_LIMIT_SECONDS):
+                halt = await walk.run()
+        except TimeoutError:
+            await walk.stop(Verdict(Status.FAILED, Cause.TIMEOUT))
+            return None
+        return halt if halt.parked or halt.drained else None
+
+    # ends
+
+    async def _end(self, verdict: Verdict) -> None:
+        _, packed = await self.book.pack_masked(verdict.output)
+        message = self.book.masker.mask(verdict.message)
+        fault_point("execution.before_end")
+        now = self.env.clock.micros()
+        await self.book.write(
+            Advance(
+                self.claim,
+                end=End(
+                    status=verdict.status,
+                    at=now,
+                    outcome=verdict.status,
+                    cause=verdict.cause,
+                    message=message,
+                    output=packed,
+                ),
+                events=self.book.end_events(verdict.status, verdict.cause, message, now),
+            )
+        )
+        fault_point("execution.after_end")
+
+    async def _leave(self, halt: Halt) -> None:
+        """Let go of the execution, which goes on later: here or in another worker."""
+        now = self.env.clock.micros()
+        if halt.drained:
+            end = End(Status.QUEUED, now, "released", ready_at=now)
+        else:
+            message = ""
+            if self.in_doubt is not None:
+                message = (
+                    f"whether the effect of step {self.in_doubt} happened is unknown; decide "
+                    f"with: codex32 executions resolve {self.claim.id} --sent|--not-sent|--fail"
+                )
+            end = End(Status.WAITING, now, "waiting", message=message, ready_at=halt.until)
+        events = self.book.attempt_finished(end.outcome, now)
+        await self.book.write(Advance(self.claim, end=end, events=events))
+
+    async def _end_quietly(self, verdict: Verdict) -> None:
+        try:
+            await self._end(verdict)
+        except ClaimLost:
+            log.warning("%s: another worker holds this execution now", self.claim.id)
+
+    # what steps use
+
+    def seconds_left(self) -> float:
+        """What is left of the bot's time; waiting does not count."""
+        claim = self.claim
+        used = claim.active_micros + self.env.clock.micros() - claim.attempt_at
+        return self.plan.bot.timeout_seconds - used / 1e6
+
+    def step_limit(self, step_id: str) -> float | None:
+        """The limit of one try of a step, in seconds."""
+        for section in (self.plan.steps, self.plan.on_failure, self.plan.finally_):
+            for planned in section:
+                if planned.id == step_id:
+                    return planned.step.timeout_seconds
+        return None
+
+    async def secret(self, name: str) -> str:
+        """A secret that the bot's ``allow`` names; masked from now on.
+
+        Raises:
+          CapabilityRefused: ``allow.secrets`` does not name it.
+          SecretNotFound: No store knows it.
+        """
+        if name not in self.plan.bot.allow.secrets:
+            raise CapabilityRefused("secrets", name)
+        if name not in self._secrets:
+            value = await self.env.secret(name)
+            if value is None:
+                raise SecretNotFound(name)
+            self._secrets[name] = value
+            self.book.masker.add(value)
+        return self._secrets[name]

@@ -1,0 +1,144 @@
+"""What a step may do, as the engine lets it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from codex32.engine import seen
+from codex32.engine.environment import ChildRequest
+from codex32.engine.expressions import evaluate
+from codex32.kernel.bot import Allow
+from codex32.kernel.clock import from_micros
+from codex32.kernel.contracts.bot_type import StepContext
+from codex32.kernel.contracts.http import HttpClient
+from codex32.kernel.contracts.notifier import Notification, Receipt
+from codex32.kernel.contracts.program import Program, ProgramResult
+from codex32.kernel.errors import CapabilityRefused
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import NO_ITEM
+from codex32.kernel.views import ExecutionInfo, ExecutionRef, StepInfo, Waited
+
+if TYPE_CHECKING:
+    from codex32.engine.attempt import Attempt
+
+_STREAM_LEVELS = {"stdout": "info", "stderr": "warning"}
+
+
+class EngineContext(StepContext):
+    """The context of one try of one step."""
+
+    def __init__(self, attempt: Attempt, step: StepInfo, waited: Waited | None) -> None:
+        self._attempt = attempt
+        self._env = attempt.env
+        self._allow: Allow = attempt.plan.bot.allow
+        self.step = step
+        self.waited = waited
+
+    @property
+    def execution(self) -> ExecutionInfo:  # type: ignore[override]
+        """The execution, as bot types see it."""
+        claim = self._attempt.claim
+        return ExecutionInfo(
+            id=claim.id,
+            bot=claim.bot_name,
+            version=claim.version_number,
+            attempt=claim.attempt,
+            inputs=self._attempt.scope["inputs"],
+            trigger=self._attempt.scope["trigger"],
+            started_at=from_micros(claim.started_at),
+        )
+
+    @property
+    def deadline_at(self) -> datetime:  # type: ignore[override]
+        """When this try is stopped."""
+        step_limit = self._attempt.step_limit(self.step.id)
+        left = self._attempt.seconds_left()
+        return self._env.clock.now() + timedelta(seconds=min(step_limit or left, left))
+
+    @property
+    def http(self) -> HttpClient:  # type: ignore[override]
+        """The guarded client for the bot's hosts."""
+        return self._env.http(self._allow.hosts)
+
+    @property
+    def state(self) -> Mapping[str, JSON]:  # type: ignore[override]
+        """The bot's state."""
+        return self._attempt.claim.state
+
+    async def run_program(self, program: Program) -> ProgramResult:
+        """Run code in a process of its own, within the bot's limits."""
+        left = (self.deadline_at - self._env.clock.now()).total_seconds()
+        bounded = replace(
+            program,
+            timeout_seconds=min(program.timeout_seconds, max(left, 0.1)),
+            memory_bytes=program.memory_bytes or self._allow.memory_bytes,
+            cpu_seconds=program.cpu_seconds or self._allow.cpu_seconds,
+            processes=program.processes or self._allow.processes,
+        )
+        return await self._env.programs.run(
+            bounded, lambda stream, line: self.log(line, level=_STREAM_LEVELS.get(stream, "info"))
+        )
+
+    async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:
+        """Which keys this step sees for the first time."""
+        now = self._env.clock.micros()
+        digests = [hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest() for key in keys]
+        question = seen.Question(
+            bot_id=self._attempt.claim.bot_id,
+            step=self.step.id,
+            owner=f"{self._attempt.claim.id}:{self._item}",
+            digests=digests,
+            now=now,
+            expires_at=None if keep_seconds is None else now + int(keep_seconds * 1e6),
+        )
+        return await self._env.door.write(lambda: seen.first_time(question))
+
+    async def notify(self, notifier: str, notification: Notification, target: str) -> Receipt:
+        """Send a notification through an installed notifier."""
+        found = self._env.components.notifier(notifier)
+        left = (self.deadline_at - self._env.clock.now()).total_seconds()
+        self.log(f"notify {notifier}: {notification.title or notification.text}"[:500])
+        return await found.send(
+            replace(
+                notification,
+                idempotency_key=notification.idempotency_key or self.step.idempotency_key,
+            ),
+            target,
+            http=self.http,
+            timeout_seconds=left,
+        )
+
+    async def execute(self, bot: str, inputs: Mapping[str, JSON]) -> ExecutionRef:
+        """Start another bot, or look at the execution that was started before."""
+        if bot not in self._allow.bots:
+            raise CapabilityRefused("bots", bot)
+        claim = self._attempt.claim
+        return await self._env.start_child(
+            ChildRequest(
+                parent_id=claim.id,
+                depth=claim.depth + 1,
+                key=f"child:{claim.id}:{self.step.id}:{self._item}",
+                bot=bot,
+                inputs=inputs,
+            )
+        )
+
+    async def secret(self, name: str) -> str:
+        """A secret that the bot may use."""
+        return await self._attempt.secret(name)
+
+    def evaluate(self, expression: str, **variables: JSON) -> JSON:
+        """A bare expression over ``variables`` alone."""
+        return evaluate(expression, variables)
+
+    def log(self, message: str, *, level: str = "info", **fields: JSON) -> None:
+        """Add a log line to the step."""
+        self._attempt.book.log(self.step.id, self._item, level, message, fields)
+
+    @property
+    def _item(self) -> int:
+        return NO_ITEM if self.step.item is None else self.step.item

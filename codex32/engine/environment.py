@@ -1,0 +1,57 @@
+"""What the engine is handed by whoever puts the parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from codex32.engine.plan import Plan
+from codex32.kernel.clock import Clock, SystemClock
+from codex32.kernel.components import Components
+from codex32.kernel.contracts.http import HttpClient
+from codex32.kernel.contracts.program import ProgramRunner
+from codex32.kernel.database import Door
+from codex32.kernel.hookspecs import RetryDecision, StepCall
+from codex32.kernel.json_values import JSON
+from codex32.kernel.outcomes import Failed
+from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.views import ExecutionRef, StepInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRequest:
+    """An execution that a step asks for, once for this key."""
+
+    parent_id: str
+    depth: int
+    key: str
+    bot: str
+    inputs: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The parts an attempt works with.
+
+    Attributes:
+      plan: The compiled definition of a version id; quick when it was asked before.
+      call: How a try of a step is made; plugins stand around it.
+      http: The guarded client for a bot's ``allow.hosts``.
+      secret: The value of a secret, or None where no store knows it.
+      start_child: Starts or finds the execution that a step asked for.
+      decide_retry: What plugins say of a failed try, or None.
+      listening: Whether anybody wants events; where nobody does, none are made.
+    """
+
+    door: Door
+    components: Components
+    payloads: PayloadStore
+    plan: Callable[[str], Awaitable[Plan]]
+    call: StepCall
+    http: Callable[[Sequence[str]], HttpClient]
+    programs: ProgramRunner
+    secret: Callable[[str], Awaitable[str | None]]
+    start_child: Callable[[ChildRequest], Awaitable[ExecutionRef]]
+    decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
+    listening: bool = False
+    clock: Clock = field(default_factory=lambda: SystemClock.shared)

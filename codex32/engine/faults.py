@@ -1,0 +1,71 @@
+"""From exceptions to outcomes: what a fault means for the step that met it."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from codex32.kernel.bot import Retry
+from codex32.kernel.errors import (
+    CapabilityRefused,
+    Codex32Error,
+    EffectUnknown,
+    SecretNotFound,
+    StepFault,
+)
+from codex32.kernel.json_values import JSON
+from codex32.kernel.outcomes import Failed
+from codex32.kernel.statuses import Cause
+
+log = logging.getLogger(__name__)
+
+
+def as_failed(error: Exception) -> Failed:
+    """What a raised error means. One that is no fault of ours is a bug in the bot type."""
+    if isinstance(error, CapabilityRefused):
+        return Failed(error.message, code=error.code, cause=Cause.CAPABILITY)
+    if isinstance(error, EffectUnknown):
+        return Failed(error.message, unknown=True, code=error.code, cause=Cause.EFFECT)
+    if isinstance(error, StepFault):
+        return Failed(
+            error.message,
+            retryable=error.retryable,
+            retry_after_seconds=error.retry_after_seconds,
+            code=error.fault_code,
+        )
+    if isinstance(error, SecretNotFound):
+        return Failed(error.message, code=error.code, cause=Cause.CAPABILITY)
+    if isinstance(error, Codex32Error):
+        return Failed(error.message, code=error.code, cause=Cause.INVALID)
+    log.error("a bot type raised what its contract does not name", exc_info=error)
+    return Failed(f"{type(error).__name__}: {error}", code="bot-type-raised")
+
+
+def as_json(outcome: Failed) -> dict[str, JSON]:
+    """The error as rows and expressions hold it."""
+    error: dict[str, JSON] = {"message": outcome.message, "code": outcome.code}
+    if outcome.retryable:
+        error["retryable"] = True
+    if outcome.detail is not None:
+        error["detail"] = outcome.detail
+    return error
+
+
+def retry_delay(retry: Retry, tries: int, outcome: Failed) -> float:
+    """Seconds until the next try: exponential, capped, less up to a quarter of jitter.
+
+    What the other side asked for is kept, even where it is longer than the cap.
+    """
+    grown = retry.first_seconds * retry.factor ** min(tries - 1, 64)
+    jittered = min(grown, retry.max_seconds) * random.uniform(0.75, 1.0)  # noqa: S311
+    return max(jittered, outcome.retry_after_seconds or 0.0)
+
+
+def timed_out(limit_seconds: float) -> Failed:
+    """A try that took longer than its step's limit."""
+    return Failed(
+        f"the step took longer than its limit of {limit_seconds:g} s",
+        retryable=True,
+        code="timeout",
+        cause=Cause.TIMEOUT,
+    )

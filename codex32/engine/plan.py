@@ -1,0 +1,117 @@
+"""A bot's definition made ready to run: expressions compiled, order known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from codex32.engine.expressions import (
+    Condition,
+    Template,
+    compile_condition,
+    compile_params,
+    compile_template,
+)
+from codex32.engine.params import check_params
+from codex32.kernel.bot import Bot, Retry, Step
+from codex32.kernel.components import Components
+from codex32.kernel.contracts.bot_type import BotType
+from codex32.kernel.json_values import JSON
+from codex32.kernel.outcomes import Effect
+
+ONCE = Retry(attempts=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step with its expressions compiled.
+
+    Attributes:
+      retry: The step's own, else the bot's, else a single try.
+    """
+
+    step: Step
+    type: BotType
+    params: Template
+    condition: Condition | None
+    foreach: Template | None
+    idempotency_key: Template | None
+    retry: Retry
+    #: Parameters that name notifiers: whether a notification may be repeated is the notifier's.
+    notifier_params: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """The step's id."""
+        return self.step.id
+
+    def check(self, params: Mapping[str, JSON]) -> None:
+        """Check evaluated parameters; constant ones were checked when the file was read.
+
+        Raises:
+          StepFault: They do not fit the bot type's schema.
+        """
+        if not self.params.is_constant:
+            check_params(self.type, params)
+
+    def effect(self, params: Mapping[str, JSON], components: Components) -> Effect:
+        """What doing the step with these parameters does to the world."""
+        effect = self.type.effect(params)
+        if effect is Effect.ONCE and self.notifier_params:
+            used = [components.notifier(str(params[name])) for name in self.notifier_params]
+            if all(notifier.idempotent for notifier in used):
+                return Effect.IDEMPOTENT
+        return effect
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A version of a bot, ready to run."""
+
+    bot: Bot
+    version_id: str
+    steps: Sequence[PlannedStep]
+    on_failure: Sequence[PlannedStep]
+    finally_: Sequence[PlannedStep]
+    output: Template | None
+
+    @classmethod
+    def of(cls, bot: Bot, version_id: str, components: Components) -> Plan:
+        """Compile ``bot``.
+
+        Raises:
+          ComponentNotFound: A bot type is no longer installed.
+          ExpressionFault: An expression does not compile any more.
+        """
+
+        def planned(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+            return tuple(_plan_step(step, bot, components) for step in steps)
+
+        return cls(
+            bot=bot,
+            version_id=version_id,
+            steps=planned(bot.steps),
+            on_failure=planned(bot.on_failure),
+            finally_=planned(bot.finally_),
+            output=None if bot.output is None else compile_template(bot.output),
+        )
+
+
+def _plan_step(step: Step, bot: Bot, components: Components) -> PlannedStep:
+    return PlannedStep(
+        step=step,
+        type=components.bot_type(step.type),
+        notifier_params=_notifier_params(components.bot_type(step.type)),
+        params=compile_params(components.bot_type(step.type), step.params),
+        condition=None if step.condition is None else compile_condition(step.condition),
+        foreach=None if step.foreach is None else compile_template(step.foreach),
+        idempotency_key=(
+            None if step.idempotency_key is None else compile_template(step.idempotency_key)
+        ),
+        retry=step.retry or bot.retry or ONCE,
+    )
+
+
+def _notifier_params(bot_type: BotType) -> tuple[str, ...]:
+    properties = bot_type.params_schema.get("properties", {})
+    return tuple(n for n, schema in properties.items() if schema.get("format") == "notifier")

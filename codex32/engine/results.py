@@ -1,0 +1,78 @@
+"""What an attempt knows of its execution's steps: from the rows, and from its own work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import NO_ITEM, StepRow
+from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.statuses import FINAL_STEP, StepStatus
+
+
+@dataclass(slots=True)
+class Known:
+    """A step, or an item of it, as far as it got. Times in microseconds."""
+
+    status: StepStatus
+    tries: int = 0
+    input: JSON = None
+    output: JSON = None
+    error: JSON = None
+    effect: str = "none"
+    note: Mapping[str, JSON] = field(default_factory=dict)
+    started_at: int | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing is left to do for it."""
+        return self.status in FINAL_STEP
+
+
+class Results:
+    """Steps by id and item."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], Known] = {}
+        #: What expressions see as ``steps``.
+        self.scope: dict[str, dict[str, JSON]] = {}
+
+    def restore(self, rows: Iterable[StepRow], payloads: PayloadStore) -> None:
+        """Take up what earlier attempts recorded."""
+        for row in rows:
+            known = Known(
+                status=StepStatus(row.status),
+                tries=row.tries,
+                input=payloads.unpack(row.execution_id, row.input),
+                output=payloads.unpack(row.execution_id, row.output),
+                error=payloads.unpack(row.execution_id, row.error),
+                effect=row.effect,
+                note=payloads.unpack(row.execution_id, row.note) or {},
+                started_at=row.started_at,
+            )
+            self.put(row.step, row.item, known)
+
+    def put(self, step: str, item: int, known: Known) -> None:
+        """Remember how a step, or an item, stands."""
+        self._known[step, item] = known
+        if item == NO_ITEM and known.final:
+            self.scope[step] = {
+                "output": known.output,
+                "status": known.status.value,
+                "error": known.error,
+            }
+
+    def get(self, step: str, item: int = NO_ITEM) -> Known | None:
+        """How a step, or an item, stands; None where nothing happened yet."""
+        return self._known.get((step, item))
+
+    def done(self, step: str) -> bool:
+        """Whether the step as a whole is over."""
+        known = self._known.get((step, NO_ITEM))
+        return known is not None and known.final
+
+    def status(self, step: str) -> StepStatus:
+        """The step's status; ``pending`` where nothing happened yet."""
+        known = self._known.get((step, NO_ITEM))
+        return StepStatus.PENDING if known is None else known.status

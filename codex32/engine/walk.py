@@ -1,0 +1,230 @@
+"""Going through a section's steps in the order their needs allow, several at once if need be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from codex32.engine import faults
+from codex32.engine.each import Each
+from codex32.engine.plan import PlannedStep
+from codex32.engine.record import StepRecord
+from codex32.engine.results import Known
+from codex32.engine.trying import Done, Parked, StepResult, Trying, skipped
+from codex32.kernel.errors import Codex32Error
+from codex32.kernel.models import NO_ITEM
+from codex32.kernel.outcomes import Ended, Failed
+from codex32.kernel.statuses import Cause, StepStatus
+
+if TYPE_CHECKING:
+    from codex32.engine.attempt import Attempt, Verdict
+
+
+@dataclass(slots=True)
+class Halt:
+    """Why a walk stopped: everything done, a failure, an end, a wait, or a worker that stops.
+
+    Attributes:
+      until: Where it is parked: when to go on (microseconds), or None until something wakes it.
+    """
+
+    failed: Failed | None = None
+    ended: Ended | None = None
+    step: str | None = None
+    parked: bool = False
+    drained: bool = False
+    until: int | None = None
+
+
+class Walk:
+    """One section of an execution: its steps, ``on_failure`` or ``finally``.
+
+    Args:
+      closing: Faults of this section change nothing and stop nothing.
+    """
+
+    def __init__(
+        self, attempt: Attempt, steps: Sequence[PlannedStep], *, closing: bool = False
+    ) -> None:
+        self.attempt = attempt
+        self.closing = closing
+        self._pending = {planned.id: planned for planned in steps}
+        self._running: dict[asyncio.Task[StepResult], PlannedStep] = {}
+        self._parked: dict[str, int | None] = {}
+        self._halt = Halt()
+
+    async def run(self) -> Halt:
+        """Walk until nothing can be started and nothing is under way."""
+        self._take_up()
+        while True:
+            ready = [] if self._stopping() else self._ready()
+            if len(ready) == 1 and not self._running and not self._parked:
+                # The common case, a line of steps, needs no task of its own.
+                await self.attempt.book.flush()
+                await self._apply(ready[0], await self._step(ready[0]))
+                continue
+            if ready:
+                await self.attempt.book.flush()
+            for planned in ready:
+                self._running[asyncio.create_task(self._step(planned))] = planned
+            if not self._running:
+                break
+            await self._wait()
+        return self._conclude(bool(self._ready_later()))
+
+    async def stop(self, verdict: Verdict) -> Verdict:
+        """Stop the steps that are under way and record them; what is left is cancelled."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        records = [self._stopped(planned) for planned in self._pending.values()]
+        begun = [record for record in records if record is not None]
+        await self.attempt.book.flush()
+        if begun:
+            await self.attempt.book.record(*begun)
+        return verdict
+
+    def _take_up(self) -> None:
+        """Pass over what earlier attempts finished, and find how it ended."""
+        for step_id, planned in list(self._pending.items()):
+            known = self.attempt.results.get(step_id)
+            if known is None or not known.final:
+                continue
+            del self._pending[step_id]
+            self._weigh(planned, known, None)
+
+    def _stopping(self) -> bool:
+        halt = self._halt
+        return halt.failed is not None or halt.ended is not None or self.attempt.draining
+
+    def _ready(self) -> list[PlannedStep]:
+        busy = {planned.id for planned in self._running.values()}
+        return [
+            planned
+            for step_id, planned in self._pending.items()
+            if step_id not in busy
+            and step_id not in self._parked
+            and all(self.attempt.results.done(need) for need in planned.step.needs)
+        ]
+
+    def _ready_later(self) -> list[PlannedStep]:
+        return [] if self._halt.failed or self._halt.ended else self._ready()
+
+    async def _wait(self) -> None:
+        """Until a step is done or the first parked one may go on."""
+        times = [until for until in self._parked.values() if until is not None]
+        timeout = None
+        if times:
+            timeout = max(min(times) - self.attempt.env.clock.micros(), 0) / 1e6
+        done, _ = await asyncio.wait(
+            self._running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in done:
+            await self._apply(self._running.pop(task), task.result())
+        now = self.attempt.env.clock.micros()
+        self._parked = {s: u for s, u in self._parked.items() if u is None or u > now}
+
+    async def _apply(self, planned: PlannedStep, result: StepResult) -> None:
+        if isinstance(result, Parked):
+            self._parked[planned.id] = result.until
+            return
+        attempt = self.attempt
+        attempt.results.put(planned.id, NO_ITEM, result.known)
+        for key, value in (result.state or {}).items():
+            if value is None:
+                attempt.claim.state.pop(key, None)
+            else:
+                attempt.claim.state[key] = value
+        attempt.book.hold(result.record, result.state)
+        del self._pending[planned.id]
+        if self._running:
+            await attempt.book.flush()
+        self._weigh(planned, result.known, result.failed)
+        if result.ended is not None and not self.closing:
+            self._halt.ended, self._halt.step = result.ended, planned.id
+
+    def _weigh(self, planned: PlannedStep, known: Known, failed: Failed | None) -> None:
+        """What a finished step means for the whole section."""
+        if self.closing:
+            return
+        stops = known.status is StepStatus.FAILED and planned.step.on_error == "fail"
+        if stops and self._halt.failed is None:
+            self._halt.failed = failed or _restored(known)
+            self._halt.step = planned.id
+        ended = known.note.get("ended")
+        if ended and self._halt.ended is None:
+            self._halt.ended = Ended(ended["status"], ended["message"], known.output)
+            self._halt.step = planned.id
+
+    async def _step(self, planned: PlannedStep) -> StepResult:
+        attempt = self.attempt
+        now = attempt.env.clock.micros()
+        try:
+            if attempt.results.get(planned.id) is None:
+                if planned.condition is not None:
+                    if not planned.condition.evaluate(attempt.scope):
+                        return skipped(planned, "its condition does not hold", now)
+                elif self._need_was_skipped(planned):
+                    return skipped(planned, "a step it needs was skipped", now)
+            if planned.foreach is not None:
+                return await Each(attempt, planned).run()
+        except Codex32Error as error:
+            return await self._fault(planned, faults.as_failed(error), now)
+        return await Trying(attempt, planned, NO_ITEM, None).run()
+
+    async def _fault(self, planned: PlannedStep, failed: Failed, now: int) -> Done:
+        """A step that cannot even begin."""
+        error, packed = await self.attempt.book.pack_masked(faults.as_json(failed))
+        record = StepRecord(
+            planned.id, NO_ITEM, "failed", 0, None, None, packed, "none", None, now, now
+        )
+        return Done(record, Known(StepStatus.FAILED, error=error), failed=failed)
+
+    def _need_was_skipped(self, planned: PlannedStep) -> bool:
+        """Only needs that are written out pass a skip on; the mere order of steps does not."""
+        return planned.step.needs_written and any(
+            self.attempt.results.status(need) is StepStatus.SKIPPED for need in planned.step.needs
+        )
+
+    def _conclude(self, more: bool) -> Halt:
+        halt = self._halt
+        if halt.failed is None and halt.ended is None:
+            halt.drained = self.attempt.draining and (more or bool(self._parked))
+            halt.parked = bool(self._parked) and not halt.drained
+            times = [until for until in self._parked.values() if until is not None]
+            halt.until = min(times, default=None)
+        return halt
+
+    def _stopped(self, planned: PlannedStep) -> StepRecord | None:
+        """A step that was begun and is not over, as it stands after a stop."""
+        known = self.attempt.results.get(planned.id)
+        under_way = planned in self._running.values()
+        if known is None and not under_way:
+            return None
+        status = StepStatus.CANCELLED
+        if known is not None and known.status is StepStatus.UNKNOWN:
+            status = StepStatus.UNKNOWN
+        return StepRecord(
+            step=planned.id,
+            item=NO_ITEM,
+            status=status,
+            tries=known.tries if known else 1,
+            input=None,
+            output=None,
+            error=None,
+            effect=known.effect if known else "none",
+            note=None,
+            started_at=known.started_at if known else None,
+            finished_at=self.attempt.env.clock.micros(),
+        )
+
+
+def _restored(known: Known) -> Failed:
+    error = known.error or {}
+    return Failed(
+        error.get("message", "the step failed"),
+        code=error.get("code", "step-failed"),
+        cause=Cause.ERROR,
+    )
