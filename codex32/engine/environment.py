@@ -40,6 +40,7 @@ class Environment:
       secret: The value of a secret, or None where no store knows it.
       start_child: Starts or finds the execution that a step asked for.
       decide_retry: What plugins say of a failed try, or None.
+      close: Lets go of connections, once no attempt runs any more.
       listening: Whether anybody wants events; where nobody does, none are made.
     """
 
@@ -54,4 +55,5 @@ class Environment:
     start_child: Callable[[ChildRequest], Awaitable[ExecutionRef]]
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
     listening: bool = False
+    close: Callable[[], Awaitable[None]] | None = None
     clock: Clock = field(default_factory=lambda: SystemClock.shared)

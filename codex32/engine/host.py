@@ -1,0 +1,160 @@
+"""The attempts of one process: claimed, kept alive, stopped in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from codex32.engine import record
+from codex32.engine.attempt import Attempt
+from codex32.engine.environment import Environment
+from codex32.engine.notebook import ClaimLost
+from codex32.engine.record import Advance, Claim, End
+from codex32.kernel.statuses import Status
+
+log = logging.getLogger(__name__)
+
+#: Waiting executions are looked for at most this often; a wait is never more exact than that.
+WAKE_EVERY_SECONDS = 0.1
+
+
+class Host:
+    """Runs attempts on one event loop, up to ``concurrency`` at once.
+
+    Args:
+      env: What attempts work with.
+      worker: The id under which executions are claimed.
+      concurrency: Executions in flight at once.
+      lease_seconds: How long a claim holds without a heartbeat.
+      on_room: Called, on the event loop, when an attempt has ended.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        worker: str,
+        *,
+        concurrency: int = 64,
+        lease_seconds: float = 10.0,
+        on_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.env = env
+        self.worker = worker
+        self.concurrency = concurrency
+        self.lease_seconds = lease_seconds
+        self._on_room = on_room
+        self._loop = asyncio.get_running_loop()
+        self._attempts: dict[str, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop = threading.Event()
+        self._woke_at = 0.0
+        self._heart: threading.Thread | None = None
+
+    def start_heart(self) -> None:
+        """Renew leases from now on, on a thread that no busy event loop can hold up."""
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heart.start()
+
+    @property
+    def running(self) -> int:
+        """Attempts under way."""
+        return len(self._attempts)
+
+    def take(self, limit: int, only: Sequence[str] = ()) -> list[Claim]:
+        """Claim executions; a function for ``Door.write``."""
+        now = self.env.clock.micros()
+        moment = time.monotonic()
+        if moment - self._woke_at >= WAKE_EVERY_SECONDS:
+            self._woke_at = moment
+            record.wake(now)
+        return record.take(self.worker, limit, now, int(self.lease_seconds * 1e6), only)
+
+    def begin(self, claim: Claim) -> asyncio.Task[None]:
+        """Start the attempt of a claimed execution. On the event loop."""
+        attempt = Attempt(self.env, claim)
+        self._attempts[claim.id] = attempt
+        task = self._loop.create_task(attempt.run())
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(claim, done))
+        return task
+
+    def _ended(self, claim: Claim, task: asyncio.Task[None]) -> None:
+        self._attempts.pop(claim.id, None)
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: the attempt broke", claim.id, exc_info=error)
+        self._on_room()
+
+    def cancel(self, execution_ids: Sequence[str]) -> None:
+        """Cancel those of the executions that run here. On the event loop."""
+        for execution_id in execution_ids:
+            attempt = self._attempts.get(execution_id)
+            if attempt is not None:
+                attempt.cancel()
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Start no further step, let those under way end, and give the executions back.
+
+        What is still in a step after ``grace_seconds`` is stopped; another worker goes on with
+        it, or, where the step has an effect that must not be repeated, a person decides.
+        """
+        for attempt in list(self._attempts.values()):
+            attempt.drain()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        left = dict(self._attempts)
+        for attempt in left.values():
+            attempt.abandon()
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for attempt in left.values():
+            await self._give_back(attempt)
+        self._stop.set()
+        if self._heart is not None:
+            await asyncio.to_thread(self._heart.join)
+
+    async def _give_back(self, attempt: Attempt) -> None:
+        now = self.env.clock.micros()
+        end = End(Status.QUEUED, now, "released", ready_at=now)
+        with contextlib.suppress(ClaimLost):
+            await attempt.book.write(Advance(attempt.claim, end=end))
+
+    # the heart
+
+    def _beat(self) -> None:
+        """Renew the leases; where that fails for too long, stop before another worker begins."""
+        renewed = time.monotonic()
+        while not self._stop.wait(self.lease_seconds / 3):
+            if not self._attempts:
+                renewed = time.monotonic()
+                continue
+            try:
+                cancelled = self.env.door.write_now(
+                    self._renew, patience_seconds=self.lease_seconds / 4
+                )
+                renewed = time.monotonic()
+            except Exception as error:
+                log.warning("leases could not be renewed: %s", error)
+                if time.monotonic() - renewed > self.lease_seconds * 0.75:
+                    self._call(self._fence)
+                continue
+            if cancelled:
+                self._call(lambda ids=cancelled: self.cancel(ids))  # type: ignore[misc]
+
+    def _renew(self) -> list[str]:
+        now = self.env.clock.micros()
+        return record.renew(self.worker, now, int(self.lease_seconds * 1e6))
+
+    def _fence(self) -> None:
+        """The claims are as good as lost: do nothing more that another worker will do again."""
+        log.error("the database is out of reach: stopping %d attempts", len(self._attempts))
+        for attempt in list(self._attempts.values()):
+            attempt.abandon()
+
+    def _call(self, work: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed; there is nothing to stop
+            self._loop.call_soon_threadsafe(work)

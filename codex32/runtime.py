@@ -1,0 +1,236 @@
+"""The one place where the parts are put together: every default is chosen here."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from codex32_config.settings import Settings
+
+from codex32.engine.definition import Reader
+from codex32.engine.environment import Environment
+from codex32.engine.plan import Plan
+from codex32.kernel import schema
+from codex32.kernel.clock import Clock, SystemClock
+from codex32.kernel.components import Components
+from codex32.kernel.contracts.bot_type import BotType, StepContext
+from codex32.kernel.contracts.dispatcher import Dispatcher
+from codex32.kernel.contracts.migration import MigrationSource
+from codex32.kernel.contracts.secret_store import SecretStore
+from codex32.kernel.database import Door, connect
+from codex32.kernel.events import Event
+from codex32.kernel.fault_points import arm_from_environment
+from codex32.kernel.hookspecs import ProcessInfo
+from codex32.kernel.ids import new_id
+from codex32.kernel.json_values import JSON
+from codex32.kernel.outcomes import Outcome
+from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.plugins import Plugins
+from codex32.services.definitions import Definitions
+from codex32.services.starting import Starter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Runtime:
+    """The parts of one process.
+
+    Attributes:
+      process: Which process this is; its id is the name under which executions are claimed.
+      listeners: Told of every event after its commit, beside the plugins.
+    """
+
+    settings: Settings
+    plugins: Plugins
+    door: Door
+    process: ProcessInfo
+    clock: Clock = field(default_factory=lambda: SystemClock.shared)
+    listeners: list[Callable[[Event], None]] = field(default_factory=list)
+
+    @property
+    def components(self) -> Components:
+        """What is installed."""
+        return self.plugins.components
+
+    @cached_property
+    def payloads(self) -> PayloadStore:
+        """Where values go that are too long for a row."""
+        return PayloadStore(self.settings.payload_directory, self.settings.storage.inline_bytes)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads bot files with what is installed."""
+        return Reader(self.components)
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        """Stored versions as bots."""
+        return Definitions(self.reader.from_document)
+
+    @cached_property
+    def starter(self) -> Starter:
+        """Starts executions."""
+        return Starter(self.door, self.definitions, self.payloads, self.clock)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher | None:
+        """Carries ids to workers, or None where none is reached: workers then poll."""
+        return self.components.dispatchers.get(self.settings.dispatcher)
+
+    def told(self, notices: Sequence[Event | str]) -> None:
+        """Carry what was committed to workers and listeners."""
+        ids = [notice for notice in notices if isinstance(notice, str)]
+        if ids and self.dispatcher is not None:
+            for start in range(0, len(ids), 1000):
+                self.dispatcher.dispatch(ids[start : start + 1000])
+        for notice in notices:
+            if not isinstance(notice, str):
+                self._tell(notice)
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            try:
+                listener(event)
+            except Exception:
+                log.exception("a listener failed at %s", type(event).__name__)
+        self.plugins.tell(event)
+
+    def environment(self) -> Environment:
+        """What attempts work with; belongs to the running event loop."""
+        from codex32.outside.http import GuardedHttpClient
+        from codex32.outside.programs import PlainProcessRunner
+
+        client = GuardedHttpClient(private_hosts=self.settings.outside.private_hosts)
+        return Environment(
+            door=self.door,
+            components=self.components,
+            payloads=self.payloads,
+            plan=_Plans(self).plan,
+            call=self.plugins.wrap_step(_call),
+            http=client.for_hosts,
+            programs=PlainProcessRunner(max_parallel=self.settings.worker.programs),
+            secret=self.secret,
+            start_child=self.starter.start_child,
+            decide_retry=self.plugins.decide_retry,
+            listening=self.plugins.listening or bool(self.listeners),
+            clock=self.clock,
+            close=client.close,
+        )
+
+    async def secret(self, name: str) -> str | None:
+        """A secret from the first store that knows it, in the order of the settings."""
+        for store in self._secret_stores:
+            value = await store.read(name)
+            if value is not None:
+                return value
+        return None
+
+    @cached_property
+    def _secret_stores(self) -> Sequence[SecretStore]:
+        order = self.settings.secrets.stores
+        if order is None:
+            return tuple(self.components.secret_stores.values())
+        return tuple(self.components.secret_store(scheme) for scheme in order)
+
+    def close(self) -> None:
+        """Let go of everything, in the reverse order."""
+        self.plugins.process_stopping(self.process)
+        self.door.close()
+        if "dispatcher" in self.__dict__ and self.dispatcher is not None:
+            self.dispatcher.close()
+
+
+async def _call(bot_type: BotType, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
+    """A try of a step, before plugins stand around it."""
+    return await bot_type.run(context, params)
+
+
+class _Plans:
+    """Compiled versions, kept while they are used; a version never changes."""
+
+    def __init__(self, runtime: Runtime, keep: int = 1024) -> None:
+        self._runtime = runtime
+        self._keep = keep
+        self._plans: dict[str, Plan] = {}
+
+    async def plan(self, version_id: str) -> Plan:
+        """The plan of a version, compiled on a reader thread where it is not there yet."""
+        found = self._plans.get(version_id)
+        if found is None:
+            found = await self._runtime.door.read(self._compile, version_id)
+            if len(self._plans) >= self._keep:
+                del self._plans[next(iter(self._plans))]
+            self._plans[version_id] = found
+        return found
+
+    def _compile(self, version_id: str) -> Plan:
+        bot = self._runtime.definitions.bot(version_id)
+        return Plan.of(bot, version_id, self._runtime.components)
+
+
+def core_migrations() -> MigrationSource:
+    """The core's own tables."""
+    return MigrationSource("core", files("codex32_migrations"))
+
+
+def load_plugins(settings: Settings) -> Plugins:
+    """The installed plugins, each with its own table of settings."""
+    configs: dict[str, dict[str, Any]] = {k: dict(v) for k, v in settings.plugins.items()}
+    # The house's own dispatcher is told where Redis is; a stranger's has its own settings.
+    configs.setdefault("workers", {}).setdefault("redis_url", settings.redis_url)
+    return Plugins.load(
+        configs,
+        allow=settings.loading.allow,
+        block=settings.loading.block,
+        strict=settings.loading.strict,
+    )
+
+
+def migration_sources(plugins: Plugins) -> list[MigrationSource]:
+    """The core's tables and those of the plugins."""
+    return [core_migrations(), *(source for _, source in plugins.migrations())]
+
+
+def upgrade_schema(settings: Settings, plugins: Plugins) -> list[str]:
+    """Apply the migrations that the database lacks; their names."""
+    database = _connect(settings)
+    try:
+        return schema.upgrade(database, migration_sources(plugins))
+    finally:
+        database.close()
+
+
+def _connect(settings: Settings) -> Any:
+    if settings.database_url.startswith("sqlite:///"):
+        settings.home.mkdir(parents=True, exist_ok=True)
+    return connect(settings.database_url)
+
+
+def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = None) -> Runtime:
+    """Put the parts together for one process.
+
+    Args:
+      settings: As ``load_settings`` gives them.
+      kind: ``api``, ``worker``, ``scheduler`` or ``cli``.
+      plugins: Those already loaded, if they are.
+
+    Raises:
+      SchemaOutOfDate: The database lacks migrations.
+      PluginError: A plugin failed and ``loading.strict`` is set.
+    """
+    arm_from_environment(os.environ.get("CODEX32_FAULT_POINTS", ""))
+    plugins = plugins or load_plugins(settings)
+    database = _connect(settings)
+    schema.require(database, migration_sources(plugins))
+    process = ProcessInfo(kind=kind, id=new_id("prc"), pid=os.getpid())
+    runtime: Runtime
+    door = Door(database, on_commit=lambda notices: runtime.told(notices))
+    runtime = Runtime(settings=settings, plugins=plugins, door=door, process=process)
+    plugins.process_started(process)
+    return runtime
