@@ -36,7 +36,6 @@ class Ntfy(Notifier):
             self._server,
             method="POST",
             json=message,
-            has_json=True,
             timeout_seconds=timeout_seconds,
         )
         try:

@@ -1,0 +1,201 @@
+"""The house's own components pass the suites that strangers' components must pass."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from codex32 import Ended, ExecutionRef, Failed, ManualClock, ProgramResult, Succeeded, Waiting
+from codex32.builtin.bot_types import all_bot_types
+from codex32.builtin.bot_types.wait import WaitBotType
+from codex32.builtin.notifiers import all_notifiers
+from codex32.builtin.secret_stores import EnvironmentSecretStore, FileSecretStore
+from codex32.builtin.triggers import all_trigger_types
+from codex32_testing.conformance import (
+    BotTypeSuite,
+    NotifierSuite,
+    SecretStoreSuite,
+    TriggerTypeSuite,
+)
+from codex32_testing.context import FakeStepContext
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def named(components, name):
+    return next(component for component in components if component.name == name)
+
+
+class _HouseBotType(BotTypeSuite):
+    name = ""
+
+    @pytest.fixture
+    def bot_type(self):
+        return named(all_bot_types(), self.name)
+
+
+class TestSet(_HouseBotType):
+    name = "set"
+    cases = (
+        ({}, {}),
+        ({"values": {"a": [1]}}, {"a": [1]}),
+        ({"state": {"n": 2}}, Succeeded({}, state={"n": 2})),
+    )
+    wrong = ({"value": {}}, {"values": 3})
+
+
+class TestDedupe(_HouseBotType):
+    name = "dedupe"
+    cases = (
+        ({"items": [1, 2, 1]}, [1, 2]),
+        ({"items": [{"id": 7}, {"id": 7, "n": 2}], "key": "item.id"}, [{"id": 7}]),
+        ({"items": []}, []),
+    )
+    wrong = ({}, {"items": "x"})
+
+    @pytest.fixture
+    def context(self):
+        return FakeStepContext(expressions=lambda text, variables: variables["item"]["id"])
+
+
+class TestEnd(_HouseBotType):
+    name = "end"
+    cases = (
+        ({}, Ended()),
+        ({"status": "skipped", "message": "no news"}, Ended("skipped", "no news")),
+    )
+    wrong = ({"status": "done"},)
+
+
+class TestWait(_HouseBotType):
+    cases = (
+        ({"for": "90s"}, Waiting(until=NOON.replace(minute=1, second=30))),
+        ({"until": "2026-05-01T14:00:00+01:00"}, Waiting(until=NOON.replace(hour=13))),
+        ({"until": "2026-05-01T11:59:59Z"}, None),
+    )
+    wrong = ({}, {"for": "1s", "until": "2026-05-01T00:00:00Z"}, {"until": "tomorrow"})
+
+    @pytest.fixture
+    def bot_type(self):
+        return WaitBotType(ManualClock(NOON))
+
+
+class TestBot(_HouseBotType):
+    name = "bot"
+    cases = (
+        ({"name": "done"}, {"answer": 42}),
+        ({"name": "running"}, Waiting(token="exe_2")),
+        ({"name": "running", "wait": False}, {"execution": "exe_2"}),
+    )
+    wrong = ({}, {"name": "x", "await": True})
+
+    @pytest.fixture
+    def context(self):
+        done = ExecutionRef("exe_1", "done", "succeeded", ended=True, output={"answer": 42})
+        running = ExecutionRef("exe_2", "running", "running")
+        return FakeStepContext(bots={"done": done, "running": running})
+
+
+class TestNotify(_HouseBotType):
+    name = "notify"
+    cases = (({"to": "log", "text": "hi"}, {"id": "receipt-1"}),)
+    wrong = ({}, {"to": "log"}, {"to": "log", "text": "hi", "chanel": "x"})
+
+
+class TestHttp(_HouseBotType):
+    name = "http"
+    cases = (
+        (
+            {"url": "https://example.com/a"},
+            {
+                "status": 200,
+                "headers": {"content-type": "application/json"},
+                "body": {"ok": True},
+                "url": "https://example.com/a",
+            },
+        ),
+    )
+    wrong = ({}, {"url": "https://example.com", "method": "BREW"})
+
+    @pytest.fixture
+    def context(self, fake_http):
+        fake_http.answer("https://example.com/a", json={"ok": True})
+        return FakeStepContext(http=fake_http)
+
+
+class TestPython(_HouseBotType):
+    name = "python"
+    literal = frozenset({"code"})
+    cases = (({"code": "def main(n): return n", "args": {"n": 3}}, 3),)
+    wrong = ({}, {"code": "def f(): pass"}, {"code": "def main(:"}, {"code": "${{ inputs.x }}"})
+
+    @pytest.fixture
+    def context(self):
+        return FakeStepContext(run_code=lambda program: ProgramResult(program.args["n"]))
+
+    async def test_what_the_program_raised_fails_the_step(self, bot_type):
+        context = FakeStepContext(run_code=lambda _: ProgramResult(error="E: x", code="raised"))
+        outcome = await bot_type.run(context, {"code": "def main(): raise E('x')"})
+        assert isinstance(outcome, Failed)
+        assert outcome.message == "E: x"
+
+
+class TestLog(NotifierSuite):
+    speaks_http = False
+
+    @pytest.fixture
+    def notifier(self):
+        return named(all_notifiers(), "log")
+
+
+class TestWebhook(NotifierSuite):
+    @pytest.fixture
+    def notifier(self):
+        return named(all_notifiers(), "webhook")
+
+
+class _HouseTrigger(TriggerTypeSuite):
+    name = ""
+
+    @pytest.fixture
+    def trigger_type(self):
+        return named(all_trigger_types(), self.name)
+
+
+class TestCron(_HouseTrigger):
+    name = "cron"
+    valid = ("0 8 * * 1-5", "*/15 * * * *", "@daily", "30 2 * * *", "0 0 29 2 *")
+    wrong = ("", "0 8 * *", "61 * * * *", "@dayly", 5, "0 0 30 2 *")
+    firings = (
+        ("0 8 * * 1-5", "Europe/Berlin", NOON, datetime(2026, 5, 4, 6, tzinfo=UTC)),
+        ("0 12 * * *", "UTC", NOON, datetime(2026, 5, 2, 12, tzinfo=UTC)),
+    )
+
+
+class TestEvery(_HouseTrigger):
+    name = "every"
+    valid = ("5m", "1h30m", "30s")
+    wrong = ("", "5", "soon", "0s", -1)
+    firings = (("5m", "UTC", NOON, NOON.replace(minute=5)),)
+
+
+class TestAt(_HouseTrigger):
+    name = "at"
+    valid = ("2026-05-01T12:00:00Z", "2027-01-01T09:00:00+01:00")
+    wrong = ("", "tomorrow", "2026-13-01T00:00:00Z", 5)
+    firings = (
+        ("2026-05-01T12:00:01Z", "UTC", NOON, NOON.replace(second=1)),
+        ("2026-05-01T12:00:00Z", "UTC", NOON, None),
+    )
+
+
+class TestEnvironment(SecretStoreSuite):
+    @pytest.fixture
+    def secret_store(self):
+        return EnvironmentSecretStore({f"CODEX32_SECRET_{self.name}": self.value})
+
+
+class TestFiles(SecretStoreSuite):
+    @pytest.fixture
+    def secret_store(self, tmp_path):
+        (tmp_path / self.name).write_text(self.value)
+        return FileSecretStore(tmp_path)
