@@ -99,7 +99,6 @@ class Expression:
         raise ExpressionFault(f"{message} (in: {shown})")
 
 
-@lru_cache(maxsize=8192)
 def compile_expression(text: str, names: frozenset[str] = ROOTS) -> Expression:
     """Compile bare CEL over the variables ``names``; compiled ones are kept, process-wide.
 
@@ -283,7 +282,7 @@ def expressions_in(text: str) -> list[str | Part]:
 
 def find_faults(text: str, scope: Scope) -> list[Fault]:
     """All that is wrong with bare CEL before there is data, at its place in ``text``."""
-    names = frozenset(scope.roots) | ROOTS
+    names = frozenset(scope.roots) if scope.alone else frozenset(scope.roots) | ROOTS
     try:
         tree = _compile(text, names).tree
         faults = checks.find_faults(tree, scope)
@@ -300,6 +299,7 @@ def find_faults(text: str, scope: Scope) -> list[Fault]:
         return [Fault(0, fault.message)]
 
 
+@lru_cache(maxsize=8192)
 def _compile(text: str, names: frozenset[str]) -> Expression:
     if not text.strip():
         raise library.Complaint([(1, 1, "there is no expression")])
@@ -320,6 +320,17 @@ def _compile(text: str, names: frozenset[str]) -> Expression:
         build(tree),
         _is_path(tree),
     )
+
+
+def condition_faults(text: str, scope: Scope) -> list[Fault]:
+    """Like :func:`find_faults`, for an expression that must be true or false."""
+    faults = find_faults(text, scope)
+    if not faults:
+        try:
+            library.parse(f"({text}\n) ? true : false", _GENERIC)
+        except library.Complaint:
+            faults = [Fault(0, "a condition must be true or false; compare with ==, > or size()")]
+    return faults
 
 
 def _has_surrogate(text: str) -> bool:

@@ -28,11 +28,14 @@ class Scope:
     Attributes:
       roots: Root name to the JSON Schema of its value. A closed object may carry ``elsewhere``:
         names that exist but cannot be used here, each with the sentence that says so.
+        ``remedy`` says what to do about a name it does not have.
       types: What the type checker is told: pairs of variable and type, beside the roots.
     """
 
     roots: Mapping[str, Schema]
     types: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    #: No other name is told about, not even those that bot files know elsewhere.
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,12 @@ class _Walk:
 
     def schema(self, node: Node, local: Mapping[str, Schema]) -> Schema:
         """The schema of the node's value; faults on the way are noted."""
+        allowed = self._scope.roots
         match node:
+            case Select(Ident("secrets") as operand, chosen, _, offset) if "secrets" in allowed:
+                return self._member(operand, allowed["secrets"], chosen, offset)
+            case Ident("secrets") if "secrets" in allowed:
+                self._found.append(Fault(0, "secrets are used one by one: secrets.NAME"))
             case Ident(name):
                 return self._root(name, local)
             case Select(operand, chosen, _, offset):
@@ -125,21 +133,8 @@ class _Walk:
         named = schema.get("properties", {})
         if chosen in named:
             return named[chosen] if isinstance(named[chosen], Mapping) else ANY
-        elsewhere = schema.get("elsewhere", {})
-        if chosen in elsewhere:
-            self._found.append(Fault(offset, elsewhere[chosen]))
-        elif schema.get("additionalProperties") is False and "patternProperties" not in schema:
-            known = f"there are: {', '.join(named)}" if named else "there are none"
-            self._found.append(
-                Fault(
-                    offset,
-                    f"{path(operand)} has no {chosen!r}{did_you_mean(chosen, named)}; {known}",
-                )
-            )
-        elif schema.get("type") in ("string", "integer", "number", "boolean", "array", "null"):
-            self._found.append(
-                Fault(offset, f"{path(operand)} is {schema['type']} and has no {chosen!r}")
-            )
+        if message := _refusal(operand, schema, chosen, named):
+            self._found.append(Fault(offset, message))
         more = schema.get("additionalProperties")
         return more if isinstance(more, Mapping) else ANY
 
@@ -150,6 +145,19 @@ class _Walk:
         for each in (node.condition, node.step, node.result):
             self.schema(each, inner)
         return ANY
+
+
+def _refusal(operand: Node, schema: Schema, chosen: str, named: Schema) -> str | None:
+    if chosen in (elsewhere := schema.get("elsewhere", {})):
+        return str(elsewhere[chosen])
+    if schema.get("additionalProperties") is False and "patternProperties" not in schema:
+        if remedy := schema.get("remedy"):
+            return f"{path(operand)} has no {chosen!r}; {remedy}"
+        known = f"there are: {', '.join(named)}" if named else "there are none"
+        return f"{path(operand)} has no {chosen!r}{did_you_mean(chosen, named)}; {known}"
+    if schema.get("type") in ("string", "integer", "number", "boolean", "array", "null"):
+        return f"{path(operand)} is {schema['type']} and has no {chosen!r}"
+    return None
 
 
 def _items(schema: Schema) -> Schema:

@@ -1,0 +1,269 @@
+"""JSON Schema (draft 7) as the house uses it: every fault at once, in words people can act on.
+
+Patterns run in RE2, in linear time, because input schemas are written by anybody. A text that
+holds an expression satisfies everything when a file is read: only the data can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jsonschema
+from jsonschema.exceptions import ValidationError
+
+from codex32.engine.document import Path
+from codex32.engine.expressions import evaluate, holds_expression
+from codex32.kernel.errors import ExpressionFault
+from codex32.kernel.json_values import JSON, canonical
+from codex32.kernel.text import did_you_mean, parse_duration
+
+_WORDS: Final = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+_BOUNDS: Final = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMinimum": "more than",
+    "exclusiveMaximum": "less than",
+}
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What does not fit, at ``path`` below the value that was validated."""
+
+    path: Path
+    message: str
+    code: str
+    #: The key at the path is wrong, not its value.
+    key: bool = False
+
+
+def _pattern(
+    validator: Any, pattern: str, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not evaluate("t.matches(p)", {"t": instance, "p": pattern}):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _unique(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if wanted and isinstance(instance, list) and len({*map(canonical, instance)}) < len(instance):
+        yield ValidationError("an item stands twice")
+
+
+_STANDARD: Final[Mapping[str, Callable[..., Any]]] = {
+    **jsonschema.Draft7Validator.VALIDATORS,
+    "pattern": _pattern,
+    "uniqueItems": _unique,
+}
+
+
+def _lenient(keyword: str, check: Callable[..., Any]) -> Callable[..., Any]:
+    # Of several branches an expression fits all, so "exactly one" becomes "any".
+    several = _STANDARD["anyOf"] if keyword == "oneOf" else check
+
+    def relaxed(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        if isinstance(instance, str) and "${{" in instance:
+            return ()
+        chosen = several if keyword == "oneOf" and holds_expression(instance) else check
+        return chosen(validator, value, instance, schema)
+
+    return relaxed
+
+
+def _is_duration(value: object) -> bool:
+    if isinstance(value, str):
+        parse_duration(value)
+    return True
+
+
+def _is_uri(value: object) -> bool:
+    return not isinstance(value, str) or (":" in value and not any(map(str.isspace, value)))
+
+
+_formats: Final[Any] = jsonschema.FormatChecker(formats=())
+_formats.checks("duration", raises=ValueError)(_is_duration)
+_formats.checks("uri")(_is_uri)
+_Strict: Final[Any] = jsonschema.validators.create(
+    meta_schema=jsonschema.Draft7Validator.META_SCHEMA,
+    validators=_STANDARD,
+    type_checker=jsonschema.Draft7Validator.TYPE_CHECKER,
+    format_checker=_formats,
+)
+_Relaxed: Final[Any] = jsonschema.validators.extend(
+    _Strict, {name: _lenient(name, check) for name, check in _STANDARD.items()}
+)
+
+
+class Validator:
+    """A schema, ready to be held against values."""
+
+    def __init__(self, schema: Mapping[str, Any], *, expressions: bool = False) -> None:
+        kind = _Relaxed if expressions else _Strict
+        self._validator = kind(schema, format_checker=_formats)
+
+    def findings(self, value: JSON) -> list[Finding]:
+        """Everything about ``value`` that does not fit, in the order of the schema."""
+        try:
+            found = [f for error in self._validator.iter_errors(value) for f in _explain(error)]
+        except RecursionError:
+            found = [Finding((), "is nested too deeply", "invalid")]
+        except ExpressionFault as fault:
+            found = [Finding((), f"cannot be checked: {fault.message}", "invalid")]
+        return list(dict.fromkeys(found))
+
+
+def schema_findings(schema: JSON) -> list[Finding]:
+    """What is wrong with a schema that anybody may have written.
+
+    Beside draft 7 itself: no references, so that checking a value always ends, and patterns of
+    RE2.
+    """
+    meta = _Strict(jsonschema.Draft7Validator.META_SCHEMA)
+    found = [finding for error in meta.iter_errors(schema) for finding in _explain(error)]
+    return found or [*_unsafe(schema, ())]
+
+
+def _unsafe(schema: JSON, path: Path) -> Iterator[Finding]:
+    if isinstance(schema, list):
+        for index, each in enumerate(schema):
+            yield from _unsafe(each, (*path, index))
+    if not isinstance(schema, Mapping):
+        return
+    for key, value in schema.items():
+        here = (*path, key)
+        if key in ("default", "enum", "const", "examples"):
+            continue
+        if key == "$ref" and isinstance(value, str):
+            yield Finding(
+                here, "inputs cannot refer elsewhere; write the schema out", "schema", True
+            )
+        elif key == "pattern" and isinstance(value, str):
+            yield from _bad_pattern(value, here)
+        elif key == "patternProperties" and isinstance(value, Mapping):
+            yield Finding(here, "is not offered here; name the properties", "schema", True)
+        else:
+            yield from _unsafe(value, here)
+
+
+def _bad_pattern(pattern: str, path: Path) -> Iterator[Finding]:
+    try:
+        evaluate("'x'.matches(p)", {"p": pattern})
+    except ExpressionFault as fault:
+        yield Finding(path, f"is no pattern of RE2: {fault.message}", "schema")
+
+
+def _explain(error: Any, path: Path | None = None) -> Iterator[Finding]:
+    here: Path = tuple(error.absolute_path) if path is None else path
+    written = error.schema.get("errorMessage") if isinstance(error.schema, Mapping) else None
+    value, wanted = error.instance, error.validator_value
+    if "propertyNames" in error.absolute_schema_path:
+        yield Finding((*here, value), f"{value!r}: {written or error.message}", "invalid", True)
+        return
+    match error.validator:
+        case "additionalProperties" if isinstance(value, Mapping):
+            yield from _unknown_keys(error, here)
+        case "required":
+            for name in wanted:
+                if name not in value:
+                    yield Finding(here, f"{name!r} is missing", "missing")
+        case "anyOf" | "oneOf" if error.context and not written:
+            yield from _branch(error, here)
+        case _:
+            yield Finding(
+                here, written or _say(error.validator, value, wanted, error), _code(error)
+            )
+
+
+def _code(error: Any) -> str:
+    return {"type": "type", "enum": "value", "const": "value", "format": "format"}.get(
+        error.validator, "invalid"
+    )
+
+
+def _unknown_keys(error: Any, here: Path) -> Iterator[Finding]:
+    known = error.schema.get("properties", {})
+    for key in error.instance:
+        if key not in known:
+            listed = f"known: {', '.join(sorted(known))}" if known else "none can be given here"
+            message = f"unknown key {key!r}{did_you_mean(key, known)}; {listed}"
+            yield Finding((*here, key), message, "unknown-key", True)
+
+
+def _branch(error: Any, here: Path) -> Iterator[Finding]:
+    """The faults of the branch that was most likely meant."""
+    branches: dict[int, list[Any]] = {}
+    for each in error.context:
+        branches.setdefault(each.schema_path[0], []).append(each)
+    fitting = [
+        faults
+        for faults in branches.values()
+        if not any(
+            f.validator == "type" and len(f.absolute_path) == len(error.absolute_path)
+            for f in faults
+        )
+    ]
+    if not fitting:
+        kinds = [
+            _words(f.validator_value)
+            for fs in branches.values()
+            for f in fs
+            if f.validator == "type"
+        ]
+        message = f"must be {' or '.join(dict.fromkeys(kinds))}, not {shown(error.instance)}"
+        yield Finding(here, message, "type")
+        return
+    for each in min(fitting, key=len):
+        yield from _explain(each)
+
+
+def _words(types: Any) -> str:
+    names = [types] if isinstance(types, str) else types
+    return " or ".join(_WORDS.get(name, name) for name in names)
+
+
+def _say(keyword: str, value: JSON, wanted: Any, error: Any) -> str:
+    match keyword:
+        case "type":
+            return f"must be {_words(wanted)}, not {shown(value)}"
+        case "enum":
+            listed = ", ".join(map(str, wanted))
+            near = did_you_mean(value, map(str, wanted)) if isinstance(value, str) else ""
+            return f"must be one of {listed}, not {shown(value)}{near}"
+        case "const":
+            return f"must be {wanted!r}, not {shown(value)}"
+        case "format":
+            return str(error.cause) if error.cause else f"{shown(value)} is no {wanted}"
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
+            return f"must be {_BOUNDS[keyword]} {wanted}, not {value}"
+        case "minItems" | "minLength" | "minProperties":
+            return (
+                "must not be empty"
+                if wanted == 1
+                else f"must have at least {wanted}, has {len(value)}"
+            )
+        case "maxItems" | "maxLength" | "maxProperties":
+            return f"must have at most {wanted}, has {len(value)}"
+        case "not":
+            return f"{shown(value)} cannot stand here"
+    message: str = error.message
+    return message if len(message) < 3 * _SHOWN else f"{shown(value)} does not fit {keyword}"
+
+
+def shown(value: JSON) -> str:
+    """The value in a message: short, on one line."""
+    if isinstance(value, Mapping | list):
+        return "a mapping" if isinstance(value, Mapping) else "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
