@@ -1,0 +1,87 @@
+"""The face is light and lists itself, and every module can be imported first."""
+
+import subprocess
+import sys
+
+import pytest
+
+import codex32
+
+HEAVY = ["aiohttp", "cel_expr_python", "click", "dramatiq", "peewee", "pydantic", "redis", "yaml"]
+#: Each module is imported in a child of its own. The parent has seen what is not ours and slow,
+#: and the face, which any import of ours begins with.
+ALONE = """
+import importlib, os, sys, traceback
+import aiohttp.web, dramatiq, peewee, pydantic_settings, redis, rich.console, ruamel.yaml, yaml, codex32
+for name in sys.argv[1:]:
+    child = os.fork()
+    if child == 0:
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        print("cannot be imported alone:", name)
+"""
+
+
+def fresh(code, *arguments):
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True
+    )
+    return answer.stdout + answer.stderr
+
+
+def heavy_after(statement):
+    return fresh(
+        f"import sys\n{statement}\nprint([m for m in {HEAVY} if m in sys.modules])"
+    ).strip()
+
+
+def test_the_face_is_light():
+    assert heavy_after("import codex32") == "[]"
+
+
+def test_loading_the_plugins_imports_no_sdk():
+    # Components may be built, but what they need to work is imported when they work.
+    assert (
+        heavy_after(
+            "from codex32.kernel.plugins import Plugins\n"
+            "assert all(r.state == 'loaded' for r in Plugins.load({}, strict=True).records)"
+        )
+        == "[]"
+    )
+
+
+def test_the_face_lists_all_it_shows_in_order():
+    public = [
+        name
+        for name, value in vars(codex32).items()
+        if not name.startswith("_") and type(value).__name__ != "module"
+    ]
+    assert sorted(codex32.__all__) == sorted(public)
+    constants = sorted(name for name in codex32.__all__ if name.isupper())
+    classes = sorted(
+        name for name in codex32.__all__ if name[0].isupper() and name not in constants
+    )
+    functions = sorted(name for name in codex32.__all__ if name[0].islower())
+    assert codex32.__all__ == constants + classes + functions
+
+
+def test_everything_in_the_face_is_documented():
+    bare = [
+        name
+        for name in codex32.__all__
+        if isinstance(value := getattr(codex32, name), type) and not value.__doc__
+    ]
+    assert bare == []
+
+
+@pytest.mark.timeout(300)
+def test_every_module_can_be_imported_alone(sources):
+    names = [
+        source.module for source in sources if source.path.rpartition("/")[2] != "__main__.py"
+    ]
+    assert fresh(ALONE, *names) == ""
