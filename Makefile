@@ -50,8 +50,10 @@ $(VENV)/.develop: $(BIN)/python $(PROJECTS)
 	@$(call install,$(EDITABLE) --group dev)
 	@touch $(VENV)/.run $@
 
-# uv is used where it is there, since it is quicker; pip knows --group since 25.1.
+# uv is used where it is there, since it is quicker; pip knows --group since 25.1. Setuptools warns
+# of every editable installation, whatever its layout.
 define install
+export PYTHONWARNINGS=ignore; \
 if command -v uv >/dev/null; then \
     uv pip install --quiet --python $(BIN)/python $(1); \
 else \
