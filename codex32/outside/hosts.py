@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
+_HOST = re.compile(r"[a-z0-9_.:-]+")
 _PORT = re.compile(r"^(?P<host>\[[^\]]*\]|[^:]*):(?P<port>\d{1,5})$")
 
 
@@ -19,7 +20,7 @@ def normal_host(host: str) -> str:
     """
     bare = host.strip().removeprefix("[").removesuffix("]")
     normal = (URL.build(scheme="http", host=bare).raw_host or "").rstrip(".")
-    if not normal or any(mark in normal for mark in "/@?# \\"):
+    if not _HOST.fullmatch(normal):
         raise ValueError(f"{host!r} is no host; write for example api.example.com")
     return normal
 
@@ -55,7 +56,10 @@ class HostPattern:
         """Whether a normal host and a port are meant."""
         if self.port not in (None, port):
             return False
-        return host.endswith(self.suffix) if self.suffix else host == self.host
+        if not self.suffix:
+            return host == self.host
+        # Names end in a letter; below a number there are no names.
+        return host.endswith(self.suffix) and not host[-1].isdigit()
 
 
 def parse_patterns(entries: Iterable[str]) -> tuple[HostPattern, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -25,6 +26,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HARMLESS_HEADERS = frozenset({"accept", "accept-language", "user-agent", "content-type"})
 #: By these a request could mean another host than was checked, or hide a second request.
 _OUR_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "upgrade"})
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _CHUNK_BYTES = 64 * 1024
 _CONNECT_SECONDS = 30.0
 _MAX_CONNECTIONS = 256
@@ -189,15 +192,24 @@ class _Hop:
 
 def _first_hop(request: HttpRequest) -> _Hop:
     url = _checked(request.url)
-    if request.query:
+    try:
         url = url.extend_query(_pairs(request.query))
-    headers = dict(request.headers)
-    if taken := [name for name in headers if name.lower() in _OUR_HEADERS]:
-        raise ProviderRejected(f"the header {taken[0]} is set by the client; leave it out")
-    body, kind = _body(request)
+        body, kind = _body(request)
+    except ValueError:
+        raise ProviderRejected("the query or the body holds what cannot be sent") from None
+    headers = _checked_headers(request.headers)
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind
     return _Hop(url, request.method.upper(), headers, body)
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if name.lower() in _OUR_HEADERS:
+            raise ProviderRejected(f"the header {name} is set by the client; leave it out")
+        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            raise ProviderRejected(f"the header {name!r} holds characters that cannot be sent")
+    return dict(headers)
 
 
 def _checked(text: str) -> URL:

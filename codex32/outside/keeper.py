@@ -32,26 +32,24 @@ class Keeper:
         program; negative where one ended the keeper. Known after :meth:`end`.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], answer: int) -> None:
         self.exit_code = 0
-        self.answer = _nameless_file()
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_CHILD), str(self.answer)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env=dict(environment),
-                cwd="/",
-                start_new_session=True,
-                pass_fds=(self.answer,),
-            )
-        except BaseException:
-            os.close(self.answer)
-            raise
+        self.answer = answer
+        self._process = process
         self._readers: list[LineReader] = []
-        self._exited = asyncio.ensure_future(_wait(self._process))
+        self._exited = asyncio.ensure_future(_wait(process))
+
+    @classmethod
+    async def start(cls, environment: Mapping[str, str]) -> Keeper:
+        """Start a keeper; to be followed by :meth:`end`, and by leaving its ``with`` block."""
+        # Making a process stops the thread that does it until the new program is loaded.
+        starting = asyncio.ensure_future(asyncio.to_thread(_start, environment))
+        try:
+            return cls(*await asyncio.shield(starting))
+        except asyncio.CancelledError:
+            with cls(*await starting) as keeper:
+                await keeper.end()
+            raise
 
     def __enter__(self) -> Keeper:
         return self
@@ -106,6 +104,26 @@ class Keeper:
             reader.finish()
         process.stdout.close()
         process.stderr.close()
+
+
+def _start(environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    answer = _nameless_file()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_CHILD), str(answer)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=dict(environment),
+            cwd="/",
+            start_new_session=True,
+            pass_fds=(answer,),
+        )
+    except BaseException:
+        os.close(answer)
+        raise
+    return process, answer
 
 
 def _nameless_file() -> int:

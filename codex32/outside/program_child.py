@@ -199,7 +199,7 @@ def _write(answer: dict[str, Any], most: int) -> None:
     except (TypeError, ValueError, RecursionError, MemoryError) as error:
         message = f"main must return JSON (dict, list, str, int, float, bool, None): {error}"
         text = json.dumps({"error": message, "traceback": "", "code": "not-json"})
-    if len(text) > most:
+    if "output" in answer and len(text) > most:
         message = f"main returned {len(text)} bytes of JSON; at most {most} are taken"
         text = json.dumps({"error": message, "traceback": "", "code": "too-long"})
     data = memoryview(text.encode())

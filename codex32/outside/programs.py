@@ -20,8 +20,8 @@ from codex32.outside.keeper import Keeper
 
 _GIB = 1024**3
 _MAX_OPEN_FILES = 256
-#: An answer may be this much longer than its output: the words around it.
-_WRAPPING_BYTES = 32 * 1024
+#: What an answer may hold beside its output: a traceback, each character escaped.
+_WRAPPING_BYTES = 128 * 1024
 #: Longer answers are parsed on a thread, so that the event loop goes on.
 _LONG_ANSWER_BYTES = 256 * 1024
 _CODES = frozenset({"raised", "no-main", "syntax", "not-json", "too-long"})
@@ -69,7 +69,9 @@ class PlainProcessRunner(ProgramRunner):
     async def _run_in(
         self, directory: Path, program: Program, on_line: Callable[[str, str], None]
     ) -> ProgramResult:
-        keeper = Keeper({"LANG": "C.UTF-8", "HOME": str(directory), "TMPDIR": str(directory)})
+        keeper = await Keeper.start(
+            {"LANG": "C.UTF-8", "HOME": str(directory), "TMPDIR": str(directory)}
+        )
         timed_out = False
         try:
             keeper.watch(on_line, self._max_line_bytes)

@@ -113,6 +113,9 @@ def _faults(code: str) -> list[Problem]:
     except (ValueError, RecursionError, MemoryError):
         message = "code cannot be parsed: it is nested too deeply or holds broken characters"
         return [Problem(message, path="code", code="syntax")]
+    except SystemError:
+        # CPython gh-106905: a parse within a parse loses count. The program itself will tell.
+        return []
     return [] if _defines_main(tree) else [_NO_MAIN]
 
 

@@ -1,0 +1,417 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codex32 import Program, ProgramResult
+from codex32.outside.programs import PlainProcessRunner
+
+LINUX = sys.platform == "linux"
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """Where the programs' directories lie during a test."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def runner(temporary):
+    return PlainProcessRunner(max_parallel=4)
+
+
+@pytest.fixture
+def run(runner):
+    """Runs code; what it wrote is kept in ``run.lines``."""
+
+    async def run_code(code, *, limits=None, **args) -> ProgramResult:
+        run_code.lines = []
+        return await runner.run(
+            Program(code, args, file="bot.py", **(limits or {})),
+            lambda stream, line: run_code.lines.append((stream, line)),
+        )
+
+    return run_code
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def gone(pid: int) -> bool:
+    """Whether a process has ended within some seconds."""
+    for _ in range(500):
+        if not alive(pid):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+def children() -> set[str]:
+    found = set()
+    for thread in Path("/proc/self/task").iterdir():
+        found |= set((thread / "children").read_text().split())
+    return found
+
+
+# answers
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 7, -1.5, "ä\ud800", [1, [2]], {"a": {"b": []}}],
+    ids=repr,
+)
+async def test_arguments_come_in_and_answers_go_out_as_json(run, value):
+    result = await run("def main(x): return x", x=value)
+    assert result == ProgramResult(output=value)
+
+
+async def test_main_may_be_async(run):
+    code = """
+        import asyncio
+        async def main():
+            await asyncio.sleep(0)
+            return "done"
+    """
+    result = await run("\n".join(line[8:] for line in code.splitlines()))
+    assert result.output == "done"
+
+
+async def test_classes_of_a_program_know_where_they_live(run):
+    code = """
+from __future__ import annotations
+import dataclasses, pickle
+
+@dataclasses.dataclass
+class Page:
+    title: str
+
+def main():
+    return dataclasses.asdict(pickle.loads(pickle.dumps(Page("x"))))
+
+if __name__ == "__main__":
+    raise SystemExit("run as a script")
+"""
+    assert await run(code) == ProgramResult(output={"title": "x"})
+
+
+async def test_large_arguments_and_answers_fit(run):
+    result = await run("def main(x): return [x, x]", x="ä" * 1_000_000)
+    assert result.output == ["ä" * 1_000_000] * 2
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "word"),
+    [
+        ("x = 1", "`main`", "no-main"),
+        ("main = 3", "`main`", "no-main"),
+        ("def main(:", "SyntaxError", "syntax"),
+        ("a\0", "null bytes", "syntax"),
+        ("(" * 5000, "parentheses", "syntax"),
+        ("-" * 100_000 + "1", "MemoryError", "syntax"),
+        ("def main(): return {1}", "set", "not-json"),
+        ("def main(): return float('inf')", "main must return JSON", "not-json"),
+        ("def main():\n a = []\n a.append(a)\n return a", "Circular", "not-json"),
+        ("def main(): return 'x' * 2000", "2013 bytes", "too-long"),
+        ("def main(a): ...", "'a'", "raised"),
+        ("import sys\ndef main(): sys.exit('enough')", "SystemExit: enough", "raised"),
+        ("def main(): raise KeyboardInterrupt", "KeyboardInterrupt", "raised"),
+        ("class E(Exception):\n def __str__(s): 1/0\ndef main(): raise E", "E", "raised"),
+        ("import os\ndef main(): os._exit(0)", "exit code 0", "killed"),
+        ("import os\ndef main(): os._exit(3)", "exit code 3", "killed"),
+        ("import os\ndef main(): os.abort()", "SIGABRT", "killed"),
+        ("import os\ndef main(): os.kill(os.getpid(), 9)", "SIGKILL", "killed"),
+        ("import os\ndef main(): os.kill(os.getppid(), 9)", "SIGKILL", "killed"),
+        ("import os\ndef main(): os.killpg(0, 9)", "SIGKILL", "killed"),
+    ],
+)
+async def test_each_fault_has_its_word(run, code, error, word):
+    result = await run(code, limits={"max_output_bytes": 1000})
+    assert (result.code, result.output) == (word, None)
+    assert error in result.error
+
+
+async def test_leaving_in_peace_is_an_answer(run):
+    assert await run("import sys\ndef main(): sys.exit()") == ProgramResult(output=None)
+
+
+async def test_a_traceback_tells_the_authors_own_lines(run):
+    code = (
+        "import json\n\n"
+        "def main(text):\n"
+        "    return parse(text)\n\n"
+        "def parse(text):\n"
+        "    try:\n"
+        "        return json.loads(text)\n"
+        "    except ValueError as error:\n"
+        "        raise RuntimeError('no entries') from error\n"
+    )
+    result = await run(code, text="{")
+    assert result.error == "RuntimeError: no entries"
+    assert '  File "bot.py", line 4, in main\n    return parse(text)\n' in result.traceback
+    assert '  File "bot.py", line 8, in parse\n' in result.traceback
+    assert "program_child" not in result.traceback
+
+
+async def test_a_syntax_fault_tells_its_line(run):
+    result = await run("x = 1\ny = = 2\n")
+    assert 'File "bot.py", line 2' in result.traceback
+
+
+async def test_endless_recursion_is_an_ordinary_fault(run):
+    result = await run("def main(): return main()")
+    assert result.code == "raised"
+    assert result.error.startswith("RecursionError")
+    assert len(result.traceback) <= 16_000
+
+
+# lines
+
+
+async def test_lines_are_handed_on_by_stream(run):
+    code = """
+import os, sys
+def main():
+    print("one\\ntwo")
+    print("ä\\ud800", file=sys.stderr)
+    os.write(1, b"\\xff\\r\\n")
+    os.write(2, b"no newline")
+"""
+    await run(code)
+    assert [line for stream, line in run.lines if stream == "stdout"] == ["one", "two", "�"]
+    assert [line for stream, line in run.lines if stream == "stderr"] == [
+        "ä\\ud800",
+        "no newline",
+    ]
+
+
+async def test_lines_come_while_the_program_runs(runner):
+    code = """
+import os, time
+def main():
+    print("started")
+    while not os.path.exists("/tmp/never"):
+        time.sleep(0.01)
+"""
+    seen = asyncio.Event()
+    running = asyncio.ensure_future(
+        runner.run(Program(code), lambda stream, line: seen.set() if line == "started" else None)
+    )
+    await asyncio.wait_for(seen.wait(), 20)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_long_line_is_cut_and_a_flood_is_capped(temporary):
+    runner, lines = PlainProcessRunner(max_line_bytes=300_000), []
+    code = "def main():\n print('x' * 150_000)\n print('y\\n' * 1_000_000)\n return 1"
+    result = await runner.run(Program(code), lambda stream, line: lines.append(line))
+    assert result.output == 1
+    assert [len(line) for line in lines[:3]] == [65536, 65536, 150_000 - 2 * 65536]
+    assert lines[-1] == "[more output was left out]"
+    assert sum(len(line) + 1 for line in lines[:-1]) <= 300_100
+
+
+async def test_silence_is_no_line(run):
+    await run("def main(): ...")
+    assert run.lines == []
+
+
+# limits
+
+
+async def test_time_ends_the_program_and_its_children(run, tmp_path):
+    code = """
+import os, subprocess, sys, time
+def main(file):
+    child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(100)"])
+    open(file, "w").write(str(child.pid))
+    while True: pass
+"""
+    result = await run(code, limits={"timeout_seconds": 2.0}, file=str(tmp_path / "pid"))
+    assert (result.code, result.error) == ("timeout", "not done within 2 s")
+    assert await gone(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.skipif(not LINUX, reason="subreapers are Linux's")
+@pytest.mark.parametrize("ends", ["return", "loop", "crash"])
+async def test_a_child_that_left_the_session_is_found_and_ended(run, tmp_path, ends):
+    code = """
+import os, time
+def main(file, ends):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(write, str(os.getpid()).encode())
+            time.sleep(100)
+        os._exit(0)
+    open(file, "wb").write(os.read(read, 20))
+    while ends == "loop": pass
+    if ends == "crash": os.abort()
+"""
+    await run(code, limits={"timeout_seconds": 2.0}, file=str(tmp_path / "pid"), ends=ends)
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+async def test_processor_time_is_limited(run):
+    result = await run("def main():\n while True: pass", limits={"cpu_seconds": 1})
+    assert (result.code, "processor time" in result.error) == ("killed", True)
+
+
+async def test_memory_is_limited(run):
+    code = "def main(): return len(bytearray(200 * 1024 * 1024))"
+    small = await run(code, limits={"memory_bytes": 128 * 1024 * 1024})
+    assert (small.code, small.error) == ("raised", "MemoryError")
+    assert (await run(code)).output == 200 * 1024 * 1024
+
+
+async def test_files_are_limited(temporary):
+    runner = PlainProcessRunner(disk_bytes=1024)
+    code = "def main():\n with open('x', 'wb') as f: f.write(bytes(200_000))"
+    result = await runner.run(Program(code, max_output_bytes=1024), print)
+    assert (result.code, "File too large" in result.error) == ("raised", True)
+
+
+async def test_cancelling_ends_the_program(runner, temporary):
+    pids = []
+    started = asyncio.Event()
+
+    def on_line(stream, line):
+        pids.append(int(line))
+        started.set()
+
+    code = "import os, time\ndef main():\n print(os.getpid())\n time.sleep(100)"
+    running = asyncio.ensure_future(runner.run(Program(code), on_line))
+    await asyncio.wait_for(started.wait(), 20)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not alive(pids[0])
+    assert list(temporary.iterdir()) == []
+
+
+async def test_a_keeper_that_is_stopped_does_not_hold_up_the_end(runner, tmp_path):
+    code = f"""
+import os, signal, time
+def main():
+    open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+    os.kill(os.getppid(), signal.SIGSTOP)
+    time.sleep(100)
+"""
+    result = await runner.run(Program(code, timeout_seconds=1.0), print)
+    assert result.code == "timeout"
+    assert await gone(int((tmp_path / "pid").read_text()))
+
+
+async def test_a_program_dies_with_its_worker(tmp_path):
+    code = f"""
+import os, time
+def main():
+    open({str(tmp_path / "new")!r}, "w").write(str(os.getpid()))
+    os.rename({str(tmp_path / "new")!r}, {str(tmp_path / "pid")!r})
+    time.sleep(100)
+"""
+    worker = f"""
+import asyncio
+from codex32 import Program
+from codex32.outside.programs import PlainProcessRunner
+async def main():
+    await PlainProcessRunner().run(Program({code!r}), print)
+asyncio.run(main())
+"""
+    process = subprocess.Popen([sys.executable, "-c", worker], env={"TMPDIR": str(tmp_path)})
+    try:
+        async with asyncio.timeout(20):
+            while not (tmp_path / "pid").exists():
+                await asyncio.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert await gone(int((tmp_path / "pid").read_text()))
+
+
+# the place
+
+
+async def test_a_program_sees_nothing_of_the_worker(run, monkeypatch, temporary):
+    monkeypatch.setenv("CODEX32_SECRET_TOKEN", "sec-ret")
+    code = """
+import os, sys
+def main():
+    return {
+        "environment": dict(os.environ),
+        "directory": os.getcwd(),
+        "descriptors": [int(name) for name in os.listdir("/proc/self/fd")],
+        "modules": [name for name in sys.modules if "codex32" in name],
+        "site": [path for path in sys.path if "site-packages" in path],
+        "input": sys.stdin.read(),
+        "argv": sys.argv,
+    }
+"""
+    seen = (await run(code)).output
+    home = seen["directory"]
+    assert Path(home).parent == temporary
+    assert seen["environment"] == {"LANG": "C.UTF-8", "HOME": home, "TMPDIR": home}
+    # Its three streams, its answer, and the listing itself.
+    assert len(seen["descriptors"]) == 5
+    assert (seen["modules"], seen["site"], seen["input"]) == ([], [], "")
+    assert seen["argv"] == ["bot.py"]
+
+
+async def test_code_never_enters_this_process(run):
+    before = set(sys.modules)
+    await run("import sqlite3.dump, this\ndef main(): ...")
+    assert {"this", "sqlite3.dump", "bot"}.isdisjoint(set(sys.modules) - before)
+
+
+async def test_nothing_is_left_of_a_directory_that_was_closed(run, temporary):
+    code = """
+import os
+def main():
+    os.makedirs("a/b/c")
+    open("a/b/c/file", "w").close()
+    os.symlink("/etc", "a/link")
+    os.chmod("a/b", 0)
+    os.chmod("a", 0)
+    os.chmod(".", 0o500)
+"""
+    assert (await run(code)).error is None
+    assert list(temporary.iterdir()) == []
+
+
+async def test_programs_side_by_side_are_bounded_and_apart(temporary):
+    runner = PlainProcessRunner(max_parallel=2)
+    code = """
+import os, time
+def main(n):
+    time.sleep(0.05)
+    return [n, os.getcwd(), len(os.listdir(os.path.dirname(os.getcwd())))]
+"""
+    results = await asyncio.gather(*(runner.run(Program(code, {"n": n}), print) for n in range(8)))
+    assert [result.output[0] for result in results] == list(range(8))
+    assert len({result.output[1] for result in results}) == 8
+    assert max(result.output[2] for result in results) <= 2
+
+
+@pytest.mark.timeout(120)
+async def test_two_hundred_programs_leave_nothing_behind(runner, temporary):
+    await runner.run(Program("def main(): ..."), print)
+    descriptors, before = len(os.listdir("/proc/self/fd")), children()
+    codes = ["def main(): return 1", "import os\ndef main(): os._exit(1)", "def main(): 1/0", "x"]
+    for number in range(0, 200, 4):
+        programs = [Program(codes[(number // 4 + i) % 4]) for i in range(4)]
+        await asyncio.gather(*(runner.run(program, lambda *line: None) for program in programs))
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert children() <= before
+    assert list(temporary.iterdir()) == []
