@@ -52,6 +52,8 @@ class Host:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = threading.Event()
         self._woke_at = 0.0
+        #: How long attempts take, the recent ones weighing most (seconds).
+        self.average_seconds = 0.01
         self._heart: threading.Thread | None = None
 
     def start_heart(self) -> None:
@@ -76,13 +78,15 @@ class Host:
     def begin(self, claim: Claim) -> asyncio.Task[None]:
         """Start the attempt of a claimed execution. On the event loop."""
         attempt = Attempt(self.env, claim)
+        begun = self._loop.time()
         self._attempts[claim.id] = attempt
         task = self._loop.create_task(attempt.run())
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(claim, done))
+        task.add_done_callback(lambda done: self._ended(claim, begun, done))
         return task
 
-    def _ended(self, claim: Claim, task: asyncio.Task[None]) -> None:
+    def _ended(self, claim: Claim, begun: float, task: asyncio.Task[None]) -> None:
+        self.average_seconds += (self._loop.time() - begun - self.average_seconds) / 16
         self._attempts.pop(claim.id, None)
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -1,0 +1,30 @@
+"""Carries ids of executions to Dramatiq workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from codex32 import Dispatcher
+from codex32_workers.tickets import Tickets
+
+
+class DramatiqDispatcher(Dispatcher):
+    """Puts a Dramatiq message for each execution into Redis."""
+
+    name: ClassVar[str] = "dramatiq"
+
+    def __init__(self, redis_url: str) -> None:
+        self._tickets = Tickets(redis_url)
+
+    def dispatch(self, execution_ids: Sequence[str]) -> None:
+        """Add the messages; where Redis does not answer, recovery does it later."""
+        self._tickets.push(execution_ids)
+
+    def depth(self) -> int | None:
+        """Messages that no worker has fetched yet."""
+        return self._tickets.depth()
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self._tickets.close()

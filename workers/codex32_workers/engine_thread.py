@@ -1,0 +1,123 @@
+"""The event loop on which a worker process runs its executions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from codex32.engine.host import Host
+from codex32.engine.record import Claim
+from codex32.runtime import Runtime
+from codex32.services import processes, recovery
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+
+
+class EngineThread:
+    """Owns a loop, a host on it, and the house-keeping of a worker process.
+
+    Args:
+      runtime: The process's parts.
+      on_room: Called when an attempt has ended, on the loop's thread.
+    """
+
+    def __init__(self, runtime: Runtime, on_room: Callable[[], None]) -> None:
+        self.runtime = runtime
+        self._on_room = on_room
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._handed: deque[Claim] = deque()
+        self._keeping: asyncio.Task[None] | None = None
+        self.host: Host
+
+    def start(self) -> None:
+        """Start the loop and the host."""
+        self._thread.start()
+        self._call(self._open()).result()
+
+    def take(self, limit: int, only: Sequence[str] = ()) -> list[Claim]:
+        """Claim executions. From any thread but the loop's."""
+        door = self.runtime.door
+        return door.write_now(partial(self.host.take, limit, only), patience_seconds=2.0)
+
+    def hand_over(self, claim: Claim) -> None:
+        """Have a claimed execution run. From any thread; many calls wake the loop once."""
+        self._handed.append(claim)
+        if len(self._handed) == 1:
+            self._loop.call_soon_threadsafe(self._begin_handed)
+
+    def _begin_handed(self) -> None:
+        while self._handed:
+            # Left in place until it has begun, so that no second wake-up is sent meanwhile.
+            self.host.begin(self._handed[0])
+            self._handed.popleft()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Give everything back in good order and stop the loop."""
+        self._call(self._close(grace_seconds)).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _open(self) -> None:
+        settings = self.runtime.settings.worker
+        self.host = Host(
+            self.runtime.environment(),
+            self.runtime.process.id,
+            concurrency=settings.concurrency,
+            lease_seconds=settings.lease_seconds,
+            on_room=self._on_room,
+        )
+        self.host.start_heart()
+        self._keeping = asyncio.create_task(keep_house(self.runtime))
+
+    async def _close(self, grace_seconds: float) -> None:
+        self._begin_handed()
+        await self.host.drain(grace_seconds)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        if self.host.env.close is not None:
+            await self.host.env.close()
+        process_id = self.runtime.process.id
+        await self.runtime.door.write(lambda: processes.forget(process_id))
+
+
+async def keep_house(runtime: Runtime) -> None:
+    """Mend what other processes lost, and say that this one is alive, until cancelled."""
+    process, clock, door = runtime.process, runtime.clock, runtime.door
+    settings = runtime.settings.recovery
+    started_at = clock.micros()
+    beat_at = -HEARTBEAT_SECONDS
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            if loop.time() - beat_at >= HEARTBEAT_SECONDS:
+                beat_at = loop.time()
+                now = clock.micros()
+                await door.write(
+                    lambda now=now: processes.heartbeat(  # type: ignore[misc]
+                        process.id, process.kind, started_at, now
+                    )
+                )
+            await recovery.recover(door, clock.micros(), max_deaths=settings.max_deaths)
+        except Exception:
+            log.exception("house-keeping failed and is tried again")
+        # Processes that started together must not all look at once for ever.
+        await asyncio.sleep(settings.interval_seconds * random.uniform(0.7, 1.1))  # noqa: S311
