@@ -34,11 +34,13 @@ class Insert:
     Args:
       row: The table.
       columns: In the order of the values; the other columns keep their defaults.
+      replace: A row takes the place of one with its key, the last of those written together.
     """
 
     row: type[Row]
     columns: tuple[str, ...]
     replace: bool = False
+    _key: tuple[int, ...] = field(init=False, default=())
     _sqlite: str = field(init=False, default="")
     _postgresql: str = field(init=False, default="")
 
@@ -49,6 +51,7 @@ class Insert:
         conflict = "ON CONFLICT DO NOTHING"
         if self.replace:
             key = [f.name for f in meta.get_primary_keys()]
+            object.__setattr__(self, "_key", tuple(self.columns.index(name) for name in key))
             rest = [c for c in self.columns if c not in key]
             sets = ", ".join(f"{c} = excluded.{c}" for c in rest)
             conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
@@ -56,7 +59,9 @@ class Insert:
         arrays = ", ".join(f"%s::{_type(meta.fields[c])}[]" for c in self.columns)
         object.__setattr__(self, "_sqlite", f"{head} VALUES ({marks}) {conflict}")
         object.__setattr__(
-            self, "_postgresql", f"{head} SELECT * FROM unnest({arrays}) {conflict}"
+            self,
+            "_postgresql",
+            f"{head} SELECT * FROM unnest({arrays}) {conflict}",  # noqa: S608 - our own names
         )
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -66,6 +71,8 @@ class Insert:
         if isinstance(database_proxy.obj, pw.SqliteDatabase):
             database_proxy.connection().executemany(self._sqlite, rows)
         else:
+            if self.replace:  # PostgreSQL writes no row twice in one statement
+                rows = list({tuple(row[i] for i in self._key): row for row in rows}.values())
             database_proxy.execute_sql(
                 self._postgresql, [list(c) for c in zip(*rows, strict=True)]
             )
@@ -115,10 +122,16 @@ class Update:
         )
 
     def write(self, rows: Iterable[Sequence[Any]]) -> set[Any]:
-        """Change ``rows``: values of ``columns``, then of ``keys``. The ids that matched."""
+        """Change ``rows``: values of ``columns``, then of ``keys``. The ids that matched.
+
+        Of several with the same id the first counts.
+        """
         # One order for all processes, so that two batches never wait for each other in a ring.
         first = len(self.columns)
-        ordered = sorted(rows, key=lambda row: row[first])
+        by_id: dict[Any, Sequence[Any]] = {}
+        for row in rows:
+            by_id.setdefault(row[first], row)
+        ordered = [by_id[row_id] for row_id in sorted(by_id)]
         if not ordered:
             return set()
         if isinstance(database_proxy.obj, pw.SqliteDatabase):

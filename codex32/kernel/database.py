@@ -15,13 +15,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar
 
 import peewee as pw
 
+from codex32.kernel.connection import connect, fetch, is_outage, is_sqlite, transaction
 from codex32.kernel.events import Event
 from codex32.kernel.models import database_proxy
+
+__all__ = [
+    "Batch",
+    "Door",
+    "announce",
+    "connect",
+    "fetch",
+    "is_outage",
+    "is_sqlite",
+    "transaction",
+]
 
 log = logging.getLogger(__name__)
 
@@ -33,39 +44,9 @@ Batch = Callable[[Sequence[I]], Sequence[T]]
 #: Writes that share one commit at most; beyond about a hundred nothing more is gained.
 MAX_GROUP = 512
 
+_FIRST_PAUSE_SECONDS = 0.05
+
 _local = threading.local()
-
-
-def connect(url: str) -> pw.Database:
-    """The database behind ``sqlite:///path`` or ``postgresql://user:password@host:port/name``.
-
-    Raises:
-      ValueError: The URL is of neither kind.
-    """
-    if url.startswith("sqlite:///"):
-        return pw.SqliteDatabase(
-            url.removeprefix("sqlite:///"),
-            pragmas={"journal_mode": "wal", "synchronous": "full", "cache_size": -16_000},
-            timeout=30,
-        )
-    if url.startswith(("postgresql://", "postgres://")):
-        # libpq reads the URL itself, options and all.
-        url = url.replace("postgres://", "postgresql://", 1)
-        return pw.PostgresqlDatabase(url, connect_timeout=10, application_name="codex32")
-    scheme = url.partition(":")[0]
-    raise ValueError(
-        f"no database is reached by {scheme!r}; write sqlite:///path or postgresql://…"
-    )
-
-
-def is_sqlite() -> bool:
-    """Whether the bound database is SQLite."""
-    return isinstance(database_proxy.obj, pw.SqliteDatabase)
-
-
-def fetch(query: pw.Query) -> list[tuple[Any, ...]]:
-    """The rows of a query as tuples, without the cost of model objects."""
-    return list(database_proxy.execute(query).fetchall())
 
 
 def announce(notice: Event | str) -> None:
@@ -100,6 +81,8 @@ class _Job(Generic[T]):
     def answer(self) -> None:
         if self.future.done():
             return
+        if isinstance(self.error, StopIteration):  # which no future takes
+            self.error = RuntimeError("the write raised StopIteration")
         if self.error is not None:
             self.future.set_exception(self.error)
         else:
@@ -111,7 +94,15 @@ class _Nobody:
 
     @staticmethod
     def done() -> bool:
-        return True
+        return False
+
+    @staticmethod
+    def set_result(result: object) -> None:
+        pass
+
+    @staticmethod
+    def set_exception(error: BaseException) -> None:
+        log.error("a write that nobody waits for failed: %s", error)
 
 
 class _Single:
@@ -143,6 +134,10 @@ class Door:
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-reader")
         self._teller = ThreadPoolExecutor(1, thread_name_prefix="db-teller")
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._reader_count = readers
+        self._closed = False
+        #: The writer has seen that the door closes.
+        self._closing = False
         self._writer = threading.Thread(target=self._write_loop, name="db-writer", daemon=True)
         self._writer.start()
         #: Commits and writes so far: how well commits are shared.
@@ -182,14 +177,14 @@ class Door:
 
     def post(self, work: Batch[I, T], item: I) -> None:
         """Have ``item`` written in its turn; nobody waits for it. From any thread."""
-        self._jobs.put(_Job(work, item, None, _Nobody, _deadline(30.0)))
+        self._put(_Job(work, item, None, _Nobody, _deadline(30.0)))
 
     async def _async_job(
         self, work: Callable[..., Any], item: Any, patience_seconds: float | None
     ) -> Any:
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._jobs.put(_Job(work, item, loop, future, _deadline(patience_seconds)))
+        self._put(_Job(work, item, loop, future, _deadline(patience_seconds)))
         return await future
 
     # from threads
@@ -220,62 +215,105 @@ class Door:
         self, work: Callable[..., Any], item: Any, patience_seconds: float | None
     ) -> Any:
         future: Future[Any] = Future()
-        self._jobs.put(_Job(work, item, None, future, _deadline(patience_seconds)))
+        self._put(_Job(work, item, None, future, _deadline(patience_seconds)))
         return future.result()
 
+    def _put(self, job: _Job[Any]) -> None:
+        if self._closed:
+            raise _closed()
+        self._jobs.put(job)
+
     def close(self) -> None:
-        """Finish what is waiting, then let go of the threads and their connections."""
+        """Finish what is waiting, then let go of the threads and their connections.
+
+        While the database cannot be reached, what would wait for ever is given up.
+        """
+        if self._closed:
+            return
+        self._closed = True
         self._jobs.put(None)
         self._writer.join()
+        late: list[_Job[Any]] = []
+        self._take(late, wait=False)
+        _fail(late, _closed())
         self._teller.shutdown()
+        # Each thread has a connection of its own, which it alone can close.
+        together = threading.Barrier(self._reader_count)
+        for _ in range(self._reader_count):
+            self._readers.submit(self._leave, together)
         self._readers.shutdown()
+        self._drop_connection()
+
+    def _leave(self, together: threading.Barrier) -> None:
+        together.wait()
         self._drop_connection()
 
     # the writer
 
     def _write_loop(self) -> None:
-        closing = False
-        while not closing:
-            jobs: list[_Job[Any]] = []
-            job = self._jobs.get()
-            while True:
-                if job is None:
-                    closing = True
-                    break
-                jobs.append(job)
-                if len(jobs) == MAX_GROUP:
-                    break
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-            if jobs:
-                self._carry_out(jobs)
+        waiting: list[_Job[Any]] = []
+        pause = _FIRST_PAUSE_SECONDS
+        while waiting or not self._closing:
+            self._take(waiting, wait=not waiting)
+            error = self._carry_out(waiting[:MAX_GROUP])
+            if error is None:
+                del waiting[:MAX_GROUP]
+                pause = _FIRST_PAUSE_SECONDS
+            else:
+                # Those that came meanwhile have deadlines as well.
+                self._take(waiting, wait=False)
+                waiting = self._patient(waiting, error)
+                time.sleep(pause if waiting else 0.0)
+                pause = min(pause * 2, 1.0)
         self._drop_connection()
 
-    def _carry_out(self, jobs: list[_Job[Any]]) -> None:
-        pause = 0.05
-        while jobs:
-            try:
-                notices = self._transaction(jobs)
-            except Exception as error:
-                self._drop_connection()
-                if not is_outage(error):
-                    _fail(jobs, error)
-                    return
-                self.failing_since = self.failing_since or time.monotonic()
-                log.warning("the database cannot be written, trying again: %s", error)
-                jobs = _within_deadline(jobs, error)
-                time.sleep(pause)
-                pause = min(pause * 2, 1.0)
-                continue
-            self.failing_since = None
-            self.commits += 1
-            self.writes += len(jobs)
-            if notices and self._on_commit is not None:
-                self._teller.submit(self._tell, notices)
-            _answer(jobs)
+    def _take(self, jobs: list[_Job[Any]], *, wait: bool) -> None:
+        """Add all jobs that have come; ``wait`` for one if there is none."""
+        try:
+            job = self._jobs.get(block=wait)
+            while job is not None:
+                jobs.append(job)
+                job = self._jobs.get_nowait()
+            self._closing = True
+        except queue.Empty:
             return
+
+    def _patient(self, jobs: list[_Job[Any]], error: Exception) -> list[_Job[Any]]:
+        """Those of ``jobs`` that go on waiting; the others fail with ``error``."""
+        now = time.monotonic()
+        patient: list[_Job[Any]] = []
+        late: list[_Job[Any]] = []
+        for job in jobs:
+            over = self._closing if job.deadline is None else job.deadline < now
+            (late if over else patient).append(job)
+        _fail(late, error)
+        return patient
+
+    def _carry_out(self, jobs: list[_Job[Any]]) -> Exception | None:
+        """Do ``jobs`` and answer them; the error if the database is out of reach."""
+        if not jobs:
+            return None
+        try:
+            notices = self._transaction(jobs)
+        except Exception as error:
+            self._drop_connection()
+            if not is_outage(error):
+                _fail(jobs, error)
+                return None
+            if self.failing_since is None:
+                self.failing_since = time.monotonic()
+                log.warning("the database cannot be written, trying again: %s", error)
+            return error
+        if self.failing_since is not None:
+            away = time.monotonic() - self.failing_since
+            log.warning("the database can be written again after %.1fs", away)
+            self.failing_since = None
+        self.commits += 1
+        self.writes += len(jobs)
+        if notices and self._on_commit is not None:
+            self._teller.submit(self._tell, notices)
+        _answer(jobs)
+        return None
 
     def _transaction(self, jobs: list[_Job[Any]]) -> list[Event | str]:
         notices: list[Event | str] = []
@@ -299,7 +337,7 @@ class Door:
                     results = work([job.item for job in group])
             for job, result in zip(group, results, strict=True):
                 job.result, job.error = result, None
-        except Exception as error:
+        except BaseException as error:  # whatever it is, it is its caller's and not the writer's
             del notices[told:]
             if is_outage(error):
                 raise
@@ -323,23 +361,6 @@ class Door:
             log.debug("a broken connection could not be closed", exc_info=True)
 
 
-def transaction(database: pw.Database) -> AbstractContextManager[Any]:
-    """A transaction that may write: SQLite takes its lock at once, so none fails half-way."""
-    if isinstance(database, pw.SqliteDatabase):
-        return database.atomic("IMMEDIATE")
-    return database.atomic()
-
-
-def is_outage(error: BaseException) -> bool:
-    """Whether the database, rather than the statement, is at fault, so that waiting may help."""
-    if isinstance(error, pw.InterfaceError):
-        return True
-    if not isinstance(error, pw.OperationalError):
-        return False
-    text = str(error)
-    return not text.startswith(("no such", "near ", "incomplete input", "too many SQL"))
-
-
 def _groups(jobs: list[_Job[Any]]) -> list[list[_Job[Any]]]:
     grouped: dict[Any, list[_Job[Any]]] = {}
     for position, job in enumerate(jobs):
@@ -352,11 +373,8 @@ def _deadline(patience_seconds: float | None) -> float | None:
     return None if patience_seconds is None else time.monotonic() + patience_seconds
 
 
-def _within_deadline(jobs: list[_Job[Any]], error: BaseException) -> list[_Job[Any]]:
-    now = time.monotonic()
-    late = [job for job in jobs if job.deadline is not None and job.deadline < now]
-    _fail(late, error)
-    return [job for job in jobs if job not in late]
+def _closed() -> RuntimeError:
+    return RuntimeError("the door to the database is closed")
 
 
 def _fail(jobs: list[_Job[Any]], error: BaseException) -> None:

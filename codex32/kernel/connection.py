@@ -1,0 +1,82 @@
+"""Reaching a database, and telling its outages from faults of a statement."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import AbstractContextManager
+from typing import Any
+
+import peewee as pw
+
+from codex32.kernel.models import database_proxy
+
+#: Result codes of SQLite that blame the file or who holds it, not the statement.
+_SQLITE_OUTAGES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+#: Classes of SQLSTATE: connection, rollback (deadlock), resources, locks, operator, system.
+_POSTGRESQL_OUTAGES = frozenset({"08", "40", "53", "55", "57", "58"})
+#: What psycopg2 raises when a connection breaks, as peewee passes it on.
+_POSTGRESQL_ERRORS = (pw.OperationalError, pw.DatabaseError)
+
+
+def connect(url: str) -> pw.Database:
+    """The database behind ``sqlite:///path`` or ``postgresql://user:password@host:port/name``.
+
+    Raises:
+      ValueError: The URL is of neither kind.
+    """
+    if url.startswith("sqlite:///"):
+        return pw.SqliteDatabase(
+            url.removeprefix("sqlite:///"),
+            pragmas={"journal_mode": "wal", "synchronous": "full", "cache_size": -16_000},
+            timeout=5,  # then the door decides whether to go on waiting
+        )
+    if url.startswith(("postgresql://", "postgres://")):
+        # libpq reads the URL itself, options and all.
+        url = url.replace("postgres://", "postgresql://", 1)
+        return pw.PostgresqlDatabase(url, connect_timeout=10, application_name="codex32")
+    scheme = url.partition(":")[0]
+    raise ValueError(
+        f"no database is reached by {scheme!r}; write sqlite:///path or postgresql://…"
+    )
+
+
+def is_sqlite() -> bool:
+    """Whether the bound database is SQLite."""
+    return isinstance(database_proxy.obj, pw.SqliteDatabase)
+
+
+def fetch(query: pw.Query) -> list[tuple[Any, ...]]:
+    """The rows of a query as tuples, without the cost of model objects."""
+    return list(database_proxy.execute(query).fetchall())
+
+
+def transaction(database: pw.Database) -> AbstractContextManager[Any]:
+    """A transaction that may write: SQLite takes its lock at once, so none fails half-way."""
+    if isinstance(database, pw.SqliteDatabase):
+        return database.atomic("IMMEDIATE")
+    return database.atomic()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database, rather than the statement, is at fault, so that waiting may help."""
+    cause = error.args[0] if isinstance(error, pw.PeeweeException) and error.args else error
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES
+    if isinstance(cause, str):  # peewee itself misses the connection
+        return isinstance(error, pw.InterfaceError)
+    if not isinstance(error, pw.InterfaceError) and type(error) not in _POSTGRESQL_ERRORS:
+        return False
+    code: str | None = getattr(cause, "pgcode", None)
+    return code is None or code[:2] in _POSTGRESQL_OUTAGES
