@@ -28,7 +28,8 @@ SECTIONS = ("steps", "on_failure", "finally")
 @lru_cache(maxsize=512)
 def _validator(component: Any, attribute: str) -> Validator:
     """The validator of a component's schema: a bot type's lets expressions through."""
-    return Validator(getattr(component, attribute), expressions=attribute == "params_schema")
+    schema, expressions_fit = getattr(component, attribute), attribute == "params_schema"
+    return Validator(schema, trusted=True, expressions=expressions_fit)
 
 
 class Check:

@@ -23,7 +23,7 @@ from codex32.kernel.problems import Problem, sort_problems
 
 #: A plugin's further check of a bot: the hook ``check_bot``.
 BotCheck = Callable[[Bot], Iterable[Problem]]
-_structure = Validator(STRUCTURE)
+_structure = Validator(STRUCTURE, trusted=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class _Composer:
 
     def documents(self) -> Iterator[tuple[JSON, Place, list[Problem]]]:
         try:
-            self._next = iter(yaml.parse(self._text, _LOADER)).__next__
+            self._next = _LOADER(self._text).get_event
             while not isinstance(event := self._next(), yaml.StreamEndEvent):
                 if not isinstance(event, yaml.DocumentStartEvent):
                     continue

@@ -284,11 +284,12 @@ def find_faults(text: str, scope: Scope) -> list[Fault]:
     """All that is wrong with bare CEL before there is data, at its place in ``text``."""
     names = frozenset(scope.roots) if scope.alone else frozenset(scope.roots) | ROOTS
     try:
-        tree = _compile(text, names).tree
+        expression = _compile(text, names)
+        tree = expression.tree
         faults = checks.find_faults(tree, scope)
         # The library takes has(inputs.x) for the value of a declared inputs.x.
-        if not faults and scope.types and not checks.uses_has(tree):
-            library.parse(text, frozenset((name, "dyn") for name in names) | scope.types)
+        if not faults and _has_types(expression, scope) and not checks.uses_has(tree):
+            library.check(text, frozenset((name, "dyn") for name in names) | scope.types)
         return faults
     except library.Complaint as complaint:
         return [
@@ -322,12 +323,16 @@ def _compile(text: str, names: frozenset[str]) -> Expression:
     )
 
 
+def _has_types(expression: Expression, scope: Scope) -> bool:
+    return any(name.partition(".")[0] in expression.roots for name, _ in scope.types)
+
+
 def condition_faults(text: str, scope: Scope) -> list[Fault]:
     """Like :func:`find_faults`, for an expression that must be true or false."""
     faults = find_faults(text, scope)
     if not faults:
         try:
-            library.parse(f"({text}\n) ? true : false", _GENERIC)
+            library.check(f"({text}\n) ? true : false", _GENERIC)
         except library.Complaint:
             faults = [Fault(0, "a condition must be true or false; compare with ==, > or size()")]
     return faults

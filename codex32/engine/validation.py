@@ -1,7 +1,7 @@
 """JSON Schema (draft 7) as the house uses it: every fault at once, in words people can act on.
 
-Patterns run in RE2, in linear time, because input schemas are written by anybody. A text that
-holds an expression satisfies everything when a file is read: only the data can tell.
+Schemas of bot files are written by anybody: their patterns run in RE2, in linear time. A text
+that holds an expression satisfies everything when a file is read: only the data can tell.
 """
 
 from __future__ import annotations
@@ -60,9 +60,32 @@ def _unique(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterato
         yield ValidationError("an item stands twice")
 
 
+_PLAIN: Final = frozenset({"type", "description", "default", "examples"})
+_PYTHON: Final = {"string": str, "boolean": bool, "array": list, "object": dict}
+
+
+def _properties(
+    validator: Any, properties: Mapping[str, Any], instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    """The standard's check, but for what most properties are: of a plain type, and fitting.
+
+    It halves the time that reading a bot file takes.
+    """
+    if not isinstance(instance, Mapping):
+        return
+    for name, value in instance.items():
+        if name not in properties:
+            continue
+        wanted = properties[name]
+        kind = wanted.get("type") if isinstance(wanted, Mapping) else None
+        if isinstance(kind, str) and type(value) is _PYTHON.get(kind) and wanted.keys() <= _PLAIN:
+            continue
+        yield from validator.descend(value, wanted, path=name, schema_path=name)
+
+
 _STANDARD: Final[Mapping[str, Callable[..., Any]]] = {
     **jsonschema.Draft7Validator.VALIDATORS,
-    "pattern": _pattern,
+    "properties": _properties,
     "uniqueItems": _unique,
 }
 
@@ -99,17 +122,35 @@ _Strict: Final[Any] = jsonschema.validators.create(
     type_checker=jsonschema.Draft7Validator.TYPE_CHECKER,
     format_checker=_formats,
 )
-_Relaxed: Final[Any] = jsonschema.validators.extend(
-    _Strict, {name: _lenient(name, check) for name, check in _STANDARD.items()}
-)
+_Foreign: Final[Any] = jsonschema.validators.extend(_Strict, {"pattern": _pattern})
+
+
+def _relaxed(kind: Any) -> Any:
+    checks = {name: _lenient(name, check) for name, check in kind.VALIDATORS.items()}
+    return jsonschema.validators.extend(kind, checks)
+
+
+_KINDS: Final[Mapping[tuple[bool, bool], Any]] = {
+    (True, False): _Strict,
+    (True, True): _relaxed(_Strict),
+    (False, False): _Foreign,
+    (False, True): _relaxed(_Foreign),
+}
 
 
 class Validator:
-    """A schema, ready to be held against values."""
+    """A schema, ready to be held against values.
 
-    def __init__(self, schema: Mapping[str, Any], *, expressions: bool = False) -> None:
-        kind = _Relaxed if expressions else _Strict
-        self._validator = kind(schema, format_checker=_formats)
+    Args:
+      schema: Of draft 7, known to be sound.
+      trusted: It comes from an installed component, not from a bot file.
+      expressions: Texts that hold an expression fit everything.
+    """
+
+    def __init__(
+        self, schema: Mapping[str, Any], *, trusted: bool = False, expressions: bool = False
+    ) -> None:
+        self._validator = _KINDS[trusted, expressions](schema, format_checker=_formats)
 
     def findings(self, value: JSON) -> list[Finding]:
         """Everything about ``value`` that does not fit, in the order of the schema."""

@@ -150,8 +150,17 @@ def parse(text: str, variables: frozenset[tuple[str, str]]) -> Node:
     Raises:
       Complaint: The text is no expression over them.
     """
+    return decode(_compiled(text, variables).serialize())
+
+
+def check(text: str, variables: frozenset[tuple[str, str]]) -> None:
+    """Like :func:`parse`, for what the type checker has to say alone."""
+    _compiled(text, variables)
+
+
+def _compiled(text: str, variables: frozenset[tuple[str, str]]) -> Any:
     try:
-        return decode(_environment(variables).compile(text).serialize())
+        return _environment(variables).compile(text)
     except RuntimeError as error:
         raise Complaint(_faults(str(error))) from None
 
