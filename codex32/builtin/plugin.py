@@ -4,7 +4,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from codex32 import BotType, Notifier, SecretStore, TriggerType, hookimpl
+from codex32 import (
+    BotType,
+    Embedder,
+    LLMProvider,
+    Notifier,
+    SecretStore,
+    TriggerType,
+    VectorStore,
+    hookimpl,
+)
 
 
 @hookimpl
@@ -33,3 +42,24 @@ def register_secret_stores(config: Mapping[str, Any]) -> list[SecretStore]:
     from codex32.builtin.secret_stores import all_secret_stores
 
     return all_secret_stores(config)
+
+
+@hookimpl
+def register_llm_providers() -> list[LLMProvider]:
+    from codex32.builtin.fakes.echo_provider import EchoProvider
+
+    return [EchoProvider()]
+
+
+@hookimpl
+def register_embedders() -> list[Embedder]:
+    from codex32.builtin.fakes.hash_embedder import HashEmbedder
+
+    return [HashEmbedder()]
+
+
+@hookimpl
+def register_vector_stores() -> list[VectorStore]:
+    from codex32.builtin.fakes.memory_vector_store import MemoryVectorStore
+
+    return [MemoryVectorStore()]

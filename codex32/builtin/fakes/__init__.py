@@ -1,0 +1,1 @@
+"""Stand-ins that keep their contracts: for tests, samples and first steps."""
