@@ -7,14 +7,20 @@ import pytest
 from codex32 import Ended, ExecutionRef, Failed, ManualClock, ProgramResult, Succeeded, Waiting
 from codex32.builtin.bot_types import all_bot_types
 from codex32.builtin.bot_types.wait import WaitBotType
+from codex32.builtin.fakes.echo_provider import EchoProvider
+from codex32.builtin.fakes.hash_embedder import HashEmbedder
+from codex32.builtin.fakes.memory_vector_store import MemoryVectorStore
 from codex32.builtin.notifiers import all_notifiers
 from codex32.builtin.secret_stores import EnvironmentSecretStore, FileSecretStore
 from codex32.builtin.triggers import all_trigger_types
 from codex32_testing.conformance import (
     BotTypeSuite,
+    EmbedderSuite,
+    LLMProviderSuite,
     NotifierSuite,
     SecretStoreSuite,
     TriggerTypeSuite,
+    VectorStoreSuite,
 )
 from codex32_testing.context import FakeStepContext
 
@@ -199,3 +205,23 @@ class TestFiles(SecretStoreSuite):
     def secret_store(self, tmp_path):
         (tmp_path / self.name).write_text(self.value)
         return FileSecretStore(tmp_path)
+
+
+class TestEcho(LLMProviderSuite):
+    model = "echo"
+
+    @pytest.fixture
+    def provider(self):
+        return EchoProvider()
+
+
+class TestHash(EmbedderSuite):
+    @pytest.fixture
+    def embedder(self):
+        return HashEmbedder()
+
+
+class TestMemory(VectorStoreSuite):
+    @pytest.fixture
+    def vector_store(self):
+        return MemoryVectorStore()
