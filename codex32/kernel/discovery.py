@@ -60,9 +60,11 @@ def refusal(candidate: Candidate, allow: Sequence[str] | None, block: Sequence[s
 
 
 def _from_entry_point(point: EntryPoint) -> Candidate:
-    if point.dist is None:
-        return Candidate(point.name, "", "", point.load)
-    return Candidate(point.name, _normal(point.dist.name), point.dist.version, point.load)
+    try:
+        name, version = point.dist.name, point.dist.version  # type: ignore[union-attr]
+    except Exception:  # metadata that lies broken on the disk must not pass for a trusted one
+        name, version = None, None
+    return Candidate(point.name, _normal(name or "unknown"), version or "", point.load)
 
 
 def _from_hand(name: str, module: Any) -> Candidate:

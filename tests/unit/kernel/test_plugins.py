@@ -210,6 +210,25 @@ def test_what_is_not_allowed_is_not_even_imported(shelf, shout, allow, block, st
     assert (module in sys.modules) is (state == "loaded")
 
 
+@pytest.mark.parametrize("metadata", [None, "", "Metadata-Version: 2.1\n"])
+def test_broken_metadata_neither_stops_the_process_nor_passes_the_list(shelf, shout, metadata):
+    shelf.install(shout + REGISTER + "yield Shout()")
+    (file,) = shelf.folder.glob("*.dist-info/METADATA")
+    if metadata is None:
+        file.unlink()
+    else:
+        file.write_text(metadata)
+    assert only(load()).state == "loaded"
+    assert only(load(allow=["codex32-under-test"])).state == "blocked"
+
+
+def test_an_entry_point_that_is_no_module_is_named(shelf, shout):
+    shelf.install(shout)
+    (file,) = shelf.folder.glob("*.dist-info/entry_points.txt")
+    file.write_text("[codex32_shelf]\nunder_test = not a module!\n")
+    assert "it cannot be imported" in only(load()).reason
+
+
 def test_an_allow_list_never_shuts_out_the_house():
     plugins = load(group="codex32", allow=[])
     assert plugins.records[0].name == "builtin"
@@ -239,6 +258,34 @@ def test_settings_of_a_plugin_that_is_not_there_are_named(shelf, shout):
     shelf.install(shout + REGISTER + "return []", "slack")
     (problem,) = load().check_config({"slak": {}, "slack": {}})
     assert str(problem) == "plugins.slak: no plugin is called 'slak' (did you mean 'slack'?)"
+
+
+def test_new_settings_are_put_to_the_plugins_they_belong_to():
+    def check_config(config):
+        return [Problem("a token is no number", "token")] if config.get("token") == 3 else []
+
+    plugins = with_hooks({"check_config": check_config}, {"on_event": lambda: None})
+    assert plugins.check_config({"p0": {"token": "t"}, "p1": {}}) == []
+    (problem,) = plugins.check_config({"p0": {"token": 3}})
+    assert str(problem) == "plugins.p0.token: a token is no number"
+
+
+@pytest.mark.parametrize(
+    "source", ["raise KeyboardInterrupt", "{register}raise KeyboardInterrupt"]
+)
+def test_a_person_who_interrupts_is_not_taken_for_a_broken_plugin(shelf, shout, source):
+    shelf.install(shout + source.format(register=REGISTER))
+    with pytest.raises(KeyboardInterrupt):
+        load()
+
+
+def test_a_plugin_may_be_handed_in_by_the_name_of_its_module(shelf, shout):
+    module = shelf.install(shout + REGISTER + "yield Shout()")
+    plugins = load(extra=[("by_hand", module)], block=["under_test"], allow=[])
+    assert [(r.name, r.state) for r in plugins.records] == [
+        ("by_hand", "loaded"),
+        ("under_test", "blocked"),
+    ]
 
 
 class Listener:
