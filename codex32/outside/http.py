@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
-from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDictProxy
-from yarl import URL
 
 from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
 from codex32.kernel.errors import CapabilityRefused, ProviderRejected, ProviderUnavailable
-from codex32.kernel.json_values import JSON, dumps
 from codex32.outside.guard import AddressRefused, GuardedSockets, PrivateHosts
-from codex32.outside.hosts import HostPattern, normal_host, parse_patterns
+from codex32.outside.hops import Hop, first_hop, redirected
+from codex32.outside.hosts import HostPattern, parse_patterns
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: All that goes on to another origin: any other header may be a credential.
-_HARMLESS_HEADERS = frozenset({"accept", "accept-language", "user-agent", "content-type"})
-#: By these a request could mean another host than was checked, or hide a second request.
-_OUR_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "upgrade"})
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _CHUNK_BYTES = 64 * 1024
 _CONNECT_SECONDS = 30.0
 _MAX_CONNECTIONS = 256
@@ -74,14 +64,14 @@ class GuardedHttpClient(HttpClient):
         self, request: HttpRequest, allowed: Sequence[HostPattern] | None
     ) -> HttpResponse:
         """Send to hosts that fit ``allowed`` (None: any), following redirects."""
-        hop = _first_hop(request)
+        hop = first_hop(request)
         progress = _Progress()
         try:
             async with asyncio.timeout(request.timeout_seconds):
                 for _ in range(request.follow + 1):
-                    _check_name(hop.url, allowed)
+                    _check_name(hop, allowed)
                     response = await self._send_once(hop, request.max_bytes, progress)
-                    following = _redirected(hop, response) if request.follow else None
+                    following = redirected(hop, response) if request.follow else None
                     if following is None:
                         return response
                     hop = following
@@ -90,9 +80,9 @@ class GuardedHttpClient(HttpClient):
             if progress.sent:
                 raise _unavailable(hop, f"did not answer {limit}", "http-timeout") from None
             raise _unavailable(hop, f"was not reached {limit}", "http-unreachable") from None
-        raise ProviderRejected(f"{_place(hop)} redirects more than {request.follow} time(s)")
+        raise ProviderRejected(f"{hop.place} redirects more than {request.follow} time(s)")
 
-    async def _send_once(self, hop: _Hop, max_bytes: int, progress: _Progress) -> HttpResponse:
+    async def _send_once(self, hop: Hop, max_bytes: int, progress: _Progress) -> HttpResponse:
         progress.sent = False
         try:
             async with self._session(hop).request(
@@ -122,10 +112,10 @@ class GuardedHttpClient(HttpClient):
                 raise _unavailable(hop, f"broke off its answer: {kind}", "http-cut") from None
             if isinstance(error, ValueError):
                 # So aiohttp says that a URL, a method or a header cannot be sent.
-                raise ProviderRejected(f"{_place(hop)} cannot be sent: {kind}") from None
+                raise ProviderRejected(f"{hop.place} cannot be sent: {kind}") from None
             raise _unavailable(hop, f"cannot be reached: {kind}", "http-unreachable") from None
 
-    def _session(self, hop: _Hop) -> aiohttp.ClientSession:
+    def _session(self, hop: Hop) -> aiohttp.ClientSession:
         trusted = self._private.names_host(hop.host, hop.port)
         # A kept connection may just be closing; whether an effect sent over it arrived could
         # then not be told. Effects have connections of their own.
@@ -172,84 +162,10 @@ async def _note_sent(_session: object, context: SimpleNamespace, _params: object
     context.trace_request_ctx.sent = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Hop:
-    """One request as it goes over the wire."""
-
-    url: URL
-    method: str
-    headers: Mapping[str, str]
-    body: bytes | None
-
-    @property
-    def host(self) -> str:
-        return normal_host(self.url.raw_host or "")
-
-    @property
-    def port(self) -> int:
-        return self.url.port or 0
-
-
-def _first_hop(request: HttpRequest) -> _Hop:
-    url = _checked(request.url)
-    try:
-        url = url.extend_query(_pairs(request.query))
-        body, kind = _body(request)
-    except ValueError:
-        raise ProviderRejected("the query or the body holds what cannot be sent") from None
-    headers = _checked_headers(request.headers)
-    if kind and not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = kind
-    return _Hop(url, request.method.upper(), headers, body)
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if name.lower() in _OUR_HEADERS:
-            raise ProviderRejected(f"the header {name} is set by the client; leave it out")
-        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
-            raise ProviderRejected(f"the header {name!r} holds characters that cannot be sent")
-    return dict(headers)
-
-
-def _checked(text: str) -> URL:
-    try:
-        url = URL(text)
-        _ = url.port
-        normal_host(url.raw_host or "")
-    except ValueError:
-        raise ProviderRejected(
-            "the URL cannot be read; write for example https://host/path"
-        ) from None
-    if url.scheme not in ("http", "https"):
-        raise ProviderRejected(f"a URL begins with https:// or http://, not {url.scheme!r}")
-    if url.raw_user is not None or url.raw_password is not None:
-        raise ProviderRejected("a URL may not hold a user or a password; use auth or a header")
-    return url
-
-
-def _pairs(query: Mapping[str, JSON]) -> list[tuple[str, str]]:
-    pairs = []
-    for name, value in query.items():
-        for one in value if isinstance(value, list) else [value]:
-            if one is not None:
-                pairs.append((name, one if isinstance(one, str) else dumps(one)))
-    return pairs
-
-
-def _body(request: HttpRequest) -> tuple[bytes | None, str]:
-    if request.has_json or request.json is not None:
-        return dumps(request.json).encode(), "application/json"
-    if request.form is not None:
-        return urlencode(request.form).encode(), "application/x-www-form-urlencoded"
-    return request.body, ""
-
-
-def _check_name(url: URL, allowed: Sequence[HostPattern] | None) -> None:
-    host, port = normal_host(url.raw_host or ""), url.port or 0
-    if allowed is None or any(pattern.fits(host, port) for pattern in allowed):
+def _check_name(hop: Hop, allowed: Sequence[HostPattern] | None) -> None:
+    if allowed is None or any(pattern.fits(hop.host, hop.port) for pattern in allowed):
         return
-    name = host if port in (80, 443) else _authority(host, port)
+    name = hop.host if hop.port in (80, 443) else hop.authority
     raise CapabilityRefused(
         "hosts",
         name,
@@ -257,39 +173,16 @@ def _check_name(url: URL, allowed: Sequence[HostPattern] | None) -> None:
     )
 
 
-def _private(hop: _Hop, address: str) -> CapabilityRefused:
+def _private(hop: Hop, address: str) -> CapabilityRefused:
     return CapabilityRefused(
         "hosts",
         hop.host,
         f"{hop.host} leads to {address}, which is no public address; "
-        f"an operator can permit it with private_hosts: ['{_authority(hop.host, hop.port)}']",
+        f"an operator can permit it with private_hosts: ['{hop.authority}']",
     )
 
 
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _redirected(hop: _Hop, response: HttpResponse) -> _Hop | None:
-    location = response.headers.get("location")
-    if response.status not in _REDIRECTS or not location:
-        return None
-    try:
-        url = _checked(str(hop.url.join(URL(location))))
-    except ValueError:
-        raise ProviderRejected(f"{_place(hop)} redirects to what is no URL") from None
-    following = replace(hop, url=url)
-    if url.origin() != hop.url.origin():
-        kept = {k: v for k, v in hop.headers.items() if k.lower() in _HARMLESS_HEADERS}
-        following = replace(following, headers=kept)
-    see_other = response.status == 303 and hop.method != "HEAD"
-    if see_other or (response.status in (301, 302) and hop.method == "POST"):
-        bare = {k: v for k, v in following.headers.items() if k.lower() != "content-type"}
-        following = replace(following, method="GET", headers=bare, body=None)
-    return following
-
-
-async def _read(response: aiohttp.ClientResponse, max_bytes: int, hop: _Hop) -> bytes:
+async def _read(response: aiohttp.ClientResponse, max_bytes: int, hop: Hop) -> bytes:
     # Counted after unpacking, so that a small answer cannot unfold into a large one.
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
@@ -297,7 +190,7 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int, hop: _Hop) -> 
         if len(body) > max_bytes:
             response.close()
             raise ProviderRejected(
-                f"{_place(hop)} answered with more than {max_bytes} bytes (max_bytes)"
+                f"{hop.place} answered with more than {max_bytes} bytes (max_bytes)"
             )
     return bytes(body)
 
@@ -310,10 +203,5 @@ def _joined(headers: CIMultiDictProxy[str]) -> dict[str, str]:
     return joined
 
 
-def _place(hop: _Hop) -> str:
-    # Neither query nor fragment: they may hold secrets.
-    return f"{hop.method} {hop.host}{hop.url.raw_path}"
-
-
-def _unavailable(hop: _Hop, what: str, code: str) -> ProviderUnavailable:
-    return ProviderUnavailable(f"{_place(hop)} {what}", code=code)
+def _unavailable(hop: Hop, what: str, code: str) -> ProviderUnavailable:
+    return ProviderUnavailable(f"{hop.place} {what}", code=code)

@@ -69,23 +69,18 @@ class PlainProcessRunner(ProgramRunner):
     async def _run_in(
         self, directory: Path, program: Program, on_line: Callable[[str, str], None]
     ) -> ProgramResult:
-        keeper = await Keeper.start(
-            {"LANG": "C.UTF-8", "HOME": str(directory), "TMPDIR": str(directory)}
-        )
-        timed_out = False
-        try:
-            keeper.watch(on_line, self._max_line_bytes)
-            async with asyncio.timeout(program.timeout_seconds):
-                await keeper.send(marshal.dumps(self._request(directory, program)))
-                await keeper.exited()
-        except TimeoutError:
-            timed_out = True
-        finally:
-            await asyncio.shield(asyncio.ensure_future(keeper.end()))
-        with keeper:
-            if timed_out:
+        environment = {"LANG": "C.UTF-8", "HOME": str(directory), "TMPDIR": str(directory)}
+        with await Keeper.start(environment) as keeper:
+            try:
+                keeper.watch(on_line, self._max_line_bytes)
+                async with asyncio.timeout(program.timeout_seconds):
+                    await keeper.send(marshal.dumps(self._request(directory, program)))
+                    await keeper.exited()
+            except TimeoutError:
                 limit = f"{program.timeout_seconds:g} s"
                 return ProgramResult(error=f"not done within {limit}", code="timeout")
+            finally:
+                await asyncio.shield(asyncio.ensure_future(keeper.end()))
             return await _result(keeper, program)
 
     def _request(self, directory: Path, program: Program) -> dict[str, Any]:

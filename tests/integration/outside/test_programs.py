@@ -284,7 +284,8 @@ async def test_files_are_limited(temporary):
 
 
 async def test_cancelling_ends_the_program(runner, temporary):
-    pids = []
+    await runner.run(Program("def main(): ..."), print)
+    descriptors, pids = len(os.listdir("/proc/self/fd")), []
     started = asyncio.Event()
 
     def on_line(stream, line):
@@ -298,6 +299,22 @@ async def test_cancelling_ends_the_program(runner, temporary):
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not alive(pids[0])
+    assert list(temporary.iterdir()) == []
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+async def test_cancelling_while_the_program_is_being_started_leaves_nothing(runner, temporary):
+    await runner.run(Program("def main(): ..."), print)
+    descriptors, before = len(os.listdir("/proc/self/fd")), children()
+    for turns in range(12):
+        running = asyncio.ensure_future(runner.run(Program("def main(): ..."), print))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert children() <= before
     assert list(temporary.iterdir()) == []
 
 
