@@ -71,10 +71,10 @@ def transaction(database: pw.Database) -> AbstractContextManager[Any]:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database, rather than the statement, is at fault, so that waiting may help."""
-    cause = error.args[0] if isinstance(error, pw.PeeweeException) and error.args else error
+    cause: object = getattr(error, "orig", error)  # peewee keeps the driver's error there
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES
-    if isinstance(cause, str):  # peewee itself misses the connection
+    if cause is error:  # peewee itself misses the connection
         return isinstance(error, pw.InterfaceError)
     if not isinstance(error, pw.InterfaceError) and type(error) not in _POSTGRESQL_ERRORS:
         return False
