@@ -143,9 +143,8 @@ def test_the_plugin_is_found_with_its_distribution_and_version(environment):
 
 
 def test_the_command_line_lists_the_plugin(environment):
-    (parrot,) = [
-        r for r in json.loads(environment("codex32", "plugins", "--json")) if r["name"] == "parrot"
-    ]
+    listed = json.loads(environment("codex32", "plugins", "--json"))["plugins"]
+    (parrot,) = [record for record in listed if record["name"] == "parrot"]
     assert (parrot["distribution"], parrot["version"]) == ("stranger-parrot", "3.2.1")
     assert parrot["state"] == "loaded"
     assert parrot["offers"] == {"bot_types": ["parrot"], "notifiers": ["perch"]}
