@@ -115,10 +115,9 @@ class Attempt:
     async def _run(self) -> None:
         claim = self.claim
         self.plan = await self.env.plan(claim.version_id)
-        self._set_scope()
+        await self._set_scope()
         if claim.attempt > 1:
-            rows = await self.env.door.read(self._recorded_steps)
-            self.results.restore(rows, self.env.payloads)
+            await self.env.door.read(self._restore)
         self.book.announce_start()
         if claim.cancel_at is not None:
             self._cancelled = "cancelled by request"
@@ -132,14 +131,15 @@ class Attempt:
                 return
         await self._close(verdict)
 
-    def _recorded_steps(self) -> list[StepRow]:
-        return list(StepRow.select().where(StepRow.execution_id == self.claim.id))
+    def _restore(self) -> None:
+        rows = StepRow.select().where(StepRow.execution_id == self.claim.id)
+        self.results.restore(rows, self.env.payloads)
 
-    def _set_scope(self) -> None:
+    async def _set_scope(self) -> None:
         claim = self.claim
         self.scope.update(
-            inputs=self.env.payloads.unpack(claim.id, claim.inputs),
-            trigger=self.env.payloads.unpack(claim.id, claim.trigger),
+            inputs=await self._unpack(claim.inputs),
+            trigger=await self._unpack(claim.trigger),
             steps=self.results.scope,
             execution={
                 "id": claim.id,
@@ -149,6 +149,11 @@ class Attempt:
             bot={"name": claim.bot_name, "version": claim.version_number},
             state=claim.state,
         )
+
+    async def _unpack(self, text: str) -> JSON:
+        if text.startswith("@"):  # a file, which would block the loop
+            return await asyncio.to_thread(self.env.payloads.unpack, self.claim.id, text)
+        return self.env.payloads.unpack(self.claim.id, text)
 
     async def _main(self) -> tuple[Halt, Verdict | None]:
         """Walk the steps, within the bot's time and until a cancellation."""

@@ -105,6 +105,7 @@ def _step(raw: Raw, needs: tuple[str, ...]) -> Step:
         type=raw["type"],
         params=get("with", {}),
         needs=needs,
+        needs_written="needs" in raw,
         condition=condition_of(raw),
         foreach=get("foreach"),
         parallel=get("parallel", 1),

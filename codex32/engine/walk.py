@@ -53,6 +53,7 @@ class Walk:
         self._pending = {planned.id: planned for planned in steps}
         self._running: dict[asyncio.Task[StepResult], PlannedStep] = {}
         self._parked: dict[str, int | None] = {}
+        self._begun: set[str] = set()
         self._halt = Halt()
 
     async def run(self) -> Halt:
@@ -160,6 +161,7 @@ class Walk:
 
     async def _step(self, planned: PlannedStep) -> StepResult:
         attempt = self.attempt
+        self._begun.add(planned.id)
         now = attempt.env.clock.micros()
         try:
             if attempt.results.get(planned.id) is None:
@@ -200,8 +202,7 @@ class Walk:
     def _stopped(self, planned: PlannedStep) -> StepRecord | None:
         """A step that was begun and is not over, as it stands after a stop."""
         known = self.attempt.results.get(planned.id)
-        under_way = planned in self._running.values()
-        if known is None and not under_way:
+        if known is None and planned.id not in self._begun:
             return None
         status = StepStatus.CANCELLED
         if known is not None and known.status is StepStatus.UNKNOWN:
