@@ -5,14 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codex32.builtin.bot_types.python import PythonBotType
+from codex32.builtin.bot_types.set import SetBotType
+from codex32.builtin.triggers.at import AtTrigger
+from codex32.builtin.triggers.cron import CronTrigger
+from codex32.builtin.triggers.every import EveryTrigger
+from codex32.engine.definition import Reader
 from codex32.kernel import database
+from codex32.kernel.components import Components
 from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import ExecutionRow
+from codex32.kernel.payloads import PayloadStore
+from codex32.services.bots import Registry, Stored, Written
+from codex32.services.definitions import Definitions
 
 SECOND = 1_000_000
 
@@ -73,3 +84,57 @@ def at_once(door: Door) -> Callable[..., list[Any]]:
             return [each.result() for each in [pool.submit(one) for _ in range(threads)]]
 
     return run
+
+
+@pytest.fixture
+def components() -> Components:
+    return Components.of(
+        bot_types=[SetBotType(), PythonBotType()],
+        trigger_types=[CronTrigger(), EveryTrigger(), AtTrigger()],
+    )
+
+
+@pytest.fixture
+def reader(components: Components) -> Reader:
+    return Reader(components)
+
+
+@pytest.fixture
+def definitions(reader: Reader) -> Definitions:
+    return Definitions(reader.from_document)
+
+
+@pytest.fixture
+def registry(components: Components, definitions: Definitions) -> Registry:
+    return Registry(components.trigger_types, definitions)
+
+
+@pytest.fixture
+def payloads(tmp_path: Path) -> PayloadStore:
+    return PayloadStore(tmp_path / "payloads", limit_bytes=1024)
+
+
+@pytest.fixture
+def write(reader: Reader) -> Callable[..., Written]:
+    """A definition from the text of a bot file; ``do: nothing`` where it says nothing to do."""
+
+    def written(text: str, *, origin: str = "api", source: str | None = None) -> Written:
+        if "type:" not in text:
+            text += "\ntype: set\nwith: {values: {}}\n"
+        bot = reader.read_text(text, default_name="ping").only_bot()
+        return Written.of(bot, text, origin, source)
+
+    return written
+
+
+@pytest.fixture
+def store(
+    door: Door, registry: Registry, write: Callable[..., Written], now: int
+) -> Callable[..., Stored]:
+    """Makes a bot file's text the live version of its bot."""
+
+    def stored(text: str, *, at: int = now, **place: Any) -> Stored:
+        written = write(text, **place)
+        return door.write_now(lambda: registry.store(written, at))
+
+    return stored

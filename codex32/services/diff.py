@@ -1,0 +1,87 @@
+"""What changed between two definitions, told by what their parts are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from codex32.kernel.json_values import JSON, dumps
+
+_LONGEST = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference.
+
+    Attributes:
+      path: Dotted; steps go by their ids: ``steps.fetch.with.url``.
+      before: None where something was added; ``after`` where something was removed.
+    """
+
+    path: str
+    kind: Literal["added", "removed", "changed"]
+    before: JSON = None
+    after: JSON = None
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "added":
+                return f"{self.path}: added {_short(self.after)}"
+            case "removed":
+                return f"{self.path}: removed {_short(self.before)}"
+        return f"{self.path}: {_short(self.before)} -> {_short(self.after)}"
+
+    def as_dict(self) -> dict[str, JSON]:
+        """Plain data for JSON output."""
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "before": self.before,
+            "after": self.after,
+        }
+
+
+def diff(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> list[Change]:
+    """The differences that turn ``before`` into ``after``, by path."""
+    return sorted(_compare("", before, after), key=lambda change: change.path)
+
+
+def _compare(path: str, before: Any, after: Any) -> Iterator[Change]:
+    old, new = _parts(before), _parts(after)
+    if old is None or new is None or isinstance(before, list) is not isinstance(after, list):
+        # True and 1 are equal to Python, and not in a bot file.
+        if before != after or type(before) is not type(after):
+            yield Change(path, "changed", before, after)
+        return
+    for name in old.keys() | new.keys():
+        below = f"{path}.{name}" if path else str(name)
+        if name not in new:
+            yield Change(below, "removed", before=old[name])
+        elif name not in old:
+            yield Change(below, "added", after=new[name])
+        else:
+            yield from _compare(below, old[name], new[name])
+    kept = [name for name in old if name in new]
+    if isinstance(after, list) and kept != [name for name in new if name in old]:
+        yield Change(f"{path}.(order)", "changed", list(old), list(new))
+
+
+def _parts(value: Any) -> Mapping[str, Any] | None:
+    """What a value is made of, by name; None for what is compared as a whole."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, list) and value:
+        if not all(isinstance(item, Mapping) for item in value):
+            return None
+        names = [item.get("id", item.get("name")) for item in value]
+        if None in names or len(set(names)) < len(names):
+            return {str(place): item for place, item in enumerate(value)}
+        return dict(zip(map(str, names), value, strict=True))
+    return {} if isinstance(value, list) else None
+
+
+def _short(value: JSON) -> str:
+    text = value if isinstance(value, str) and "\n" not in value else dumps(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
