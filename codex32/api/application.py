@@ -1,0 +1,124 @@
+"""The application: declared routes, and the one guard that stands before all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web_urldispatcher import AbstractRoute
+
+from codex32.api import errors
+from codex32.api.callers import Caller, Gatekeeper
+from codex32.api.openapi import openapi_route
+from codex32.api.operations import VARIABLE, Operation, check_operations
+from codex32.api.reading import MAX_BODY
+from codex32.api.routes.bots import BotRoutes
+from codex32.api.routes.executions import ExecutionRoutes
+from codex32.api.routes.health import HealthRoutes
+from codex32.api.routes.plugins import PluginRoutes
+from codex32.kernel.contracts.route import PUBLIC
+from codex32.kernel.errors import AccessDenied
+from codex32.kernel.ids import new_id
+from codex32.kernel.json_values import dumps
+from codex32.runtime import Runtime
+
+V1 = "/api/v1"
+
+#: Nothing the API answers is for a browser to show, to keep or to run.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Server": "codex32",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def all_operations(runtime: Runtime) -> list[Operation]:
+    """Every operation of the API, those of the plugins included.
+
+    Raises:
+      PluginContractError: A declaration is wrong.
+    """
+    operations = list(_operations(runtime))
+    operations.append(Operation(openapi_route(operations), V1, "api"))
+    check_operations(operations)
+    return operations
+
+
+def _operations(runtime: Runtime) -> Iterator[Operation]:
+    for route in HealthRoutes(runtime).routes():
+        yield Operation(route, "", "api")
+    for family in (BotRoutes(runtime), ExecutionRoutes(runtime), PluginRoutes(runtime)):
+        for route in family.routes():
+            yield Operation(route, V1, "api")
+    for plugin, route in runtime.plugins.api_routes():
+        yield Operation(route, f"{V1}/plugins/{plugin}", plugin)
+
+
+def build_application(operations: Sequence[Operation], gatekeeper: Gatekeeper) -> web.Application:
+    """The application that serves these operations and nothing else."""
+    known: dict[AbstractRoute, Operation] = {}
+    app = web.Application(middlewares=[_guard(known, gatekeeper)], client_max_size=MAX_BODY)
+    for operation in operations:
+        path = re.sub(r"\{(\w+)\}", rf"{{\1:{VARIABLE}}}", operation.path)
+        route = app.router.add_route(operation.route.method, path, _unguarded)
+        known[route] = operation
+    return app
+
+
+async def _unguarded(request: web.Request) -> web.StreamResponse:
+    """Stands in aiohttp's table only: without the guard nothing is served."""
+    raise web.HTTPNotFound
+
+
+def _guard(operations: Mapping[AbstractRoute, Operation], gatekeeper: Gatekeeper) -> Middleware:
+    """Who may pass is decided by the route that was found, never by the text of its address."""
+
+    async def admit(request: web.Request, policy: str | None) -> Caller | None:
+        if policy == PUBLIC:
+            return None
+        caller = await gatekeeper.recognise(request.headers.get("Authorization"))
+        if policy is not None and not caller.may(policy):
+            raise AccessDenied(policy)
+        return caller
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = _request_id(request)
+        response: web.StreamResponse
+        try:
+            operation = operations.get(request.match_info.route)
+            # A stranger is not even told which addresses exist.
+            caller = await admit(request, operation.route.policy if operation else None)
+            if operation is None:
+                response = await handler(request)
+            else:
+                response = await operation.answer(request, caller.name if caller else "")
+        except Exception as error:
+            response = problem(error, request_id)
+        response.headers.update(HEADERS)
+        response.headers["X-Request-Id"] = request_id
+        return response
+
+    return guard
+
+
+def problem(error: Exception, request_id: str) -> web.Response:
+    """The answer that tells of an error."""
+    known, headers = errors.told(error)
+    return web.Response(
+        status=errors.status_of(known),
+        body=dumps(errors.document(known, request_id)).encode(),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get("X-Request-Id", "")
+    return given if _SANE_ID.fullmatch(given) else new_id("req")

@@ -1,0 +1,170 @@
+"""Errors as problem documents (RFC 9457); no other place knows which error has which status."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from codex32.kernel import errors as kernel
+from codex32.kernel.database import is_outage
+from codex32.kernel.errors import Codex32Error
+from codex32.kernel.payloads import PayloadMissing
+from codex32.kernel.problems import Problem
+
+log = logging.getLogger(__name__)
+
+
+class Unauthorized(Codex32Error):
+    """The caller is not known."""
+
+    code = "unauthorized"
+
+
+class NothingHere(Codex32Error):
+    """Nothing stands at this address."""
+
+    code = "not-found"
+
+
+class MethodNotAllowed(Codex32Error):
+    """The address does not answer this method."""
+
+    code = "method-not-allowed"
+
+
+class BodyTooLarge(Codex32Error):
+    """The request's body is too large."""
+
+    code = "body-too-large"
+
+
+class MediaTypeUnsupported(Codex32Error):
+    """The request's body is of a kind that is not read."""
+
+    code = "media-type-unsupported"
+
+
+class BodyMalformed(Codex32Error):
+    """The request's body cannot be read."""
+
+    code = "body-malformed"
+
+
+class RequestInvalid(Codex32Error):
+    """The request has faults; all of them are listed."""
+
+    code = "request-invalid"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("the request has faults; see errors")
+        self.problems = tuple(problems)
+
+
+class ConcurrencyFull(Codex32Error):
+    """The bot runs as often as it may, and says that more is not to wait."""
+
+    code = "concurrency-full"
+
+
+class DatabaseUnavailable(Codex32Error):
+    """The database does not answer; trying again helps."""
+
+    code = "database-unavailable"
+
+
+class Internal(Codex32Error):
+    """Something went wrong inside."""
+
+    code = "internal"
+
+
+#: The nearest class above an error decides; what is not named here is a fault of ours.
+STATUSES: Mapping[type[Codex32Error], int] = {
+    BodyMalformed: 400,
+    Unauthorized: 401,
+    kernel.AccessDenied: 403,
+    NothingHere: 404,
+    kernel.BotNotFound: 404,
+    kernel.VersionNotFound: 404,
+    kernel.ExecutionNotFound: 404,
+    kernel.ComponentNotFound: 404,
+    kernel.CollectionNotFound: 404,
+    kernel.SecretNotFound: 404,
+    MethodNotAllowed: 405,
+    ConcurrencyFull: 409,
+    kernel.BotDisabled: 409,
+    kernel.BotInvalid: 409,
+    kernel.BotReadOnly: 409,
+    kernel.InvalidTransition: 409,
+    PayloadMissing: 410,
+    BodyTooLarge: 413,
+    MediaTypeUnsupported: 415,
+    RequestInvalid: 422,
+    kernel.InputsInvalid: 422,
+    kernel.TriggerInvalid: 422,
+    kernel.StepFault: 422,
+    kernel.DimensionMismatch: 422,
+    DatabaseUnavailable: 503,
+    kernel.SchemaOutOfDate: 503,
+}
+
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="codex32"'},
+    503: {"Retry-After": "5"},
+}
+
+
+def status_of(error: Codex32Error) -> int:
+    """The status that tells of ``error``."""
+    return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
+
+
+def told(error: Exception) -> tuple[Codex32Error, Mapping[str, str]]:
+    """What a caller may know of an error, and the headers that go with it; the rest is logged."""
+    if isinstance(error, web.HTTPException):
+        known = _of_aiohttp(error)
+        allowed = error.headers.get("Allow")
+        return known, {"Allow": allowed} if allowed else {}
+    if is_outage(error):
+        log.warning("the database does not answer: %s", error)
+        error = DatabaseUnavailable("the database does not answer; try again in a while")
+    if not isinstance(error, Codex32Error) or status_of(error) == 500:
+        log.error("a request failed", exc_info=error)
+        error = Internal("something went wrong inside; the log holds it under the request id")
+    return error, _HEADERS.get(status_of(error), {})
+
+
+def _of_aiohttp(error: web.HTTPException) -> Codex32Error:
+    match error.status:
+        case 404:
+            return NothingHere("nothing stands at this address; see /api/v1/openapi.json")
+        case 405:
+            return MethodNotAllowed("this address does not answer this method; see Allow")
+        case 413:
+            return BodyTooLarge("the body is larger than 1 MiB")
+        case status if status < 500:
+            return BodyMalformed("the request cannot be read")
+    return Internal("something went wrong inside; the log holds it under the request id")
+
+
+def document(error: Codex32Error, request_id: str) -> dict[str, Any]:
+    """The problem document of an error."""
+    problems: Sequence[Problem] = getattr(error, "problems", ())
+    data = {
+        "type": f"urn:codex32:problem:{error.code}",
+        "title": (inspect.getdoc(type(error)) or "").partition("\n")[0].rstrip("."),
+        "status": status_of(error),
+        "detail": error.message.partition("\n")[0].rstrip(":") if problems else error.message,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if problems:
+        data["errors"] = [
+            {name: value for name, value in problem.as_dict().items() if value}
+            for problem in problems
+        ]
+    return data

@@ -1,0 +1,166 @@
+"""What the API answers, as the OpenAPI document tells it; answers themselves are plain data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from codex32.kernel.statuses import Cause, Status, StepStatus
+
+_Item = TypeVar("_Item", bound=BaseModel)
+
+
+class Out(BaseModel):
+    """An answer, or a part of one: every field is always there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fault(BaseModel):
+    """One fault of what was sent, or of a bot file."""
+
+    message: str
+    path: str = Field("", description="Where in the document, dotted.")
+    code: str = "invalid"
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+class ProblemDocument(Out):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable word for programs.")
+    request_id: str
+    errors: list[Fault] = Field(default=[], description="All faults of the request.")
+
+
+class Page(Out, Generic[_Item]):
+    """A part of a list."""
+
+    items: list[_Item]
+    next: str | None = Field(description="The `cursor` of the next page; null at the end.")
+
+
+class BotOut(Out):
+    """A bot."""
+
+    name: str
+    version: int | None = Field(description="Number of the live version.")
+    origin: str
+    source: str | None = Field(description="The file it is read from.")
+    enabled: bool
+    paused: bool
+    problems: list[Fault] = Field(description="Faults of its file, while it is broken.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class StartedOut(Out):
+    """An execution that was asked for."""
+
+    id: str
+    status_url: str
+    repeated: bool = Field(description="It was there before, under the same idempotency key.")
+    held: bool = Field(description="It waits until other executions of the bot have ended.")
+
+
+class ExecutionOut(Out):
+    """An execution, without its values."""
+
+    id: str
+    bot: str
+    version: int
+    status: Status
+    cause: Cause | None
+    message: str
+    trigger: str
+    attempt: int
+    worker: str | None
+    parent: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    next_at: datetime | None = Field(description="When it goes on, while it waits for a time.")
+    held: bool
+    cancel_requested: bool
+
+
+class ErrorOut(Out):
+    """Why an execution did not succeed."""
+
+    message: str
+    code: str
+
+
+class ExecutionDetail(ExecutionOut):
+    """An execution with its values."""
+
+    inputs: dict[str, Any]
+    output: Any
+    error: ErrorOut | None
+
+
+class StepOut(Out):
+    """A step of an execution, or one item of it."""
+
+    step: str
+    item: int | None = Field(description="Index in `foreach`.")
+    status: StepStatus
+    tries: int
+    effect: str
+    output: Any
+    error: dict[str, Any] | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class LogLineOut(Out):
+    """A line that a step, or the engine, had to say."""
+
+    id: int
+    step: str
+    item: int | None
+    at: datetime
+    level: str
+    message: str
+    fields: dict[str, Any] | None
+
+
+class PluginOut(Out):
+    """A plugin, and what became of it."""
+
+    name: str
+    distribution: str
+    version: str
+    state: Literal["loaded", "failed", "blocked"]
+    reason: str
+    offers: dict[str, list[str]]
+    hooks: list[str]
+
+
+class PluginsOut(Out):
+    """All plugins that were found, in the order of loading."""
+
+    items: list[PluginOut]
+
+
+class AliveOut(Out):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class ReadyOut(Out):
+    """Whether work can be taken."""
+
+    status: Literal["ready", "not ready"]
+    database: bool = Field(description="It can be written.")
+    schema_current: bool
+    workers: int = Field(description="Workers heard of in the last 30 seconds.")

@@ -1,0 +1,112 @@
+"""The OpenAPI 3.1 document, made from the same declarations that are served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
+
+from codex32.api.models import ProblemDocument
+from codex32.api.operations import VARIABLE, Operation
+from codex32.kernel.contracts.route import PUBLIC, ApiRequest, Route
+from codex32.kernel.json_values import JSON
+
+_REF = "#/components/schemas/{model}"
+
+
+def openapi_route(operations: Sequence[Operation]) -> Route:
+    """The route that serves the document of ``operations`` and of itself."""
+    made: list[JSON] = []
+
+    async def show(request: ApiRequest) -> JSON:
+        if not made:
+            made.append(openapi(operations))
+        return made[0]
+
+    return Route(
+        method="GET",
+        path="/openapi.json",
+        operation="openapi",
+        policy=PUBLIC,
+        handler=show,
+        summary="This document",
+    )
+
+
+def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
+    """The document of these operations."""
+    schemas: dict[str, Any] = {}
+    problem = _schema(ProblemDocument, schemas, "serialization")
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        entry = _operation(operation, schemas)
+        entry["responses"]["default"] = {
+            "description": "A problem (RFC 9457)",
+            "content": {"application/problem+json": {"schema": problem}},
+        }
+        paths.setdefault(operation.path, {})[operation.route.method.lower()] = entry
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Codex-32", "version": "1"},
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"bearer": []}],
+    }
+
+
+def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    route = operation.route
+    entry: dict[str, Any] = {"operationId": route.operation, "summary": route.summary}
+    if route.policy == PUBLIC:
+        entry["security"] = []
+    else:
+        entry["x-permission"] = route.policy
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": _VARIABLE}
+        for name in re.findall(r"\{(\w+)\}", operation.path)
+    ]
+    parameters += _query(route.query, schemas)
+    if parameters:
+        entry["parameters"] = parameters
+    if route.body is not None:
+        schema = _schema(route.body, schemas, "validation")
+        entry["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+    answer: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
+    if route.response is not None:
+        schema = _schema(route.response, schemas, "serialization")
+        answer["content"] = {"application/json": {"schema": schema}}
+    entry["responses"] = {str(route.status): answer}
+    return entry
+
+
+_VARIABLE = {"type": "string", "pattern": f"^{VARIABLE}$"}
+
+
+def _query(model: type[BaseModel] | None, schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    if model is None:
+        return []
+    schema = model.model_json_schema(ref_template=_REF)
+    schemas.update(schema.get("$defs", {}))
+    needed = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in needed, "schema": each}
+        for name, each in schema.get("properties", {}).items()
+    ]
+
+
+def _schema(
+    model: type[BaseModel], schemas: dict[str, Any], mode: JsonSchemaMode
+) -> dict[str, str]:
+    """Puts the model's schema among ``schemas``; a reference to it."""
+    schema = model.model_json_schema(ref_template=_REF, mode=mode)
+    schemas.update(schema.pop("$defs", {}))
+    name = re.sub(r"\W+", "_", model.__name__).strip("_")
+    schemas[name] = schema
+    return {"$ref": _REF.format(model=name)}

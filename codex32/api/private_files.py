@@ -1,0 +1,39 @@
+"""Small files that belong to the user who runs the API, and that nobody ever sees half written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put ``text`` into the file, whatever was there, readable by its owner alone."""
+    with _beside(path, text) as whole:
+        os.replace(whole, path)
+
+
+def create_private(path: Path, text: str) -> bool:
+    """Make the file, unless it is there; of several who try at once one is told True."""
+    with _beside(path, text) as whole:
+        try:
+            os.link(whole, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def _beside(path: Path, text: str) -> Iterator[str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        yield name
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,138 @@
+"""Bodies and queries as the models that routes declare; all faults at once, no value echoed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_origin
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from codex32.api.errors import BodyMalformed, MediaTypeUnsupported, RequestInvalid
+from codex32.kernel.json_values import JSON
+from codex32.kernel.problems import Problem
+from codex32.kernel.text import did_you_mean
+
+#: Largest body, in bytes.
+MAX_BODY = 1024 * 1024
+#: Lists and objects inside each other; what is kept must be readable on every stack.
+MAX_DEPTH = 64
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """What callers send: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Nothing(Strict):
+    """A body or query without any key."""
+
+
+async def read_body(request: web.Request, model: type[_Model]) -> _Model:
+    """The request's body; one that was not sent is the empty object.
+
+    Raises:
+      MediaTypeUnsupported: It is not declared as JSON.
+      BodyMalformed: It is no JSON.
+      RequestInvalid: It does not fit the model.
+    """
+    data = await request.read()
+    if not data:
+        return _checked(model, {})
+    if request.content_type != "application/json":
+        raise MediaTypeUnsupported("send JSON, with `Content-Type: application/json`")
+    return _checked(model, parse_json(data))
+
+
+def read_query(request: web.Request, model: type[_Model]) -> _Model:
+    """The request's query.
+
+    Raises:
+      RequestInvalid: It does not fit the model, or names twice what is no list.
+    """
+    values: dict[str, Any] = {}
+    twice: list[Problem] = []
+    for name in request.query:
+        given = request.query.getall(name)
+        if name in model.model_fields and get_origin(model.model_fields[name].annotation) is list:
+            values[name] = given
+        else:
+            values[name] = given[0]
+            if len(given) > 1:
+                twice.append(Problem("it stands in the query more than once", name[:64]))
+    if twice:
+        raise RequestInvalid(list(dict.fromkeys(twice)))
+    return _checked(model, values)
+
+
+def parse_json(data: bytes) -> JSON:
+    """The value of a body.
+
+    Raises:
+      BodyMalformed: It is no JSON, holds a number that is not finite, or is too deep.
+    """
+    try:
+        value = _decoder.decode(data.decode("utf-8"))
+        deep = data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(value)
+    except UnicodeDecodeError:
+        raise BodyMalformed("the body is no UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise BodyMalformed(f"the body is no JSON: {error.msg} at {place}") from None
+    except ValueError:
+        raise BodyMalformed("the body holds a number that is too large or not finite") from None
+    except RecursionError:
+        deep = True
+    if deep:
+        raise BodyMalformed(f"the body holds more than {MAX_DEPTH} levels of lists and objects")
+    return value
+
+
+def _checked(model: type[_Model], value: JSON) -> _Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestInvalid([_problem(model, fault) for fault in faults]) from None
+
+
+def _problem(model: type[BaseModel], fault: ErrorDetails) -> Problem:
+    path = ".".join(str(part)[:64] for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = list(model.model_fields)
+        hint = did_you_mean(str(fault["loc"][-1])[:64], known)
+        message = f"unknown key{hint}; known: {', '.join(known) or 'none'}"
+        return Problem(message, path, code="unknown-key")
+    message = fault["msg"].removeprefix("Value error, ")
+    return Problem(message[0].lower() + message[1:], path)
+
+
+def _is_deep(value: JSON) -> bool:
+    level: list[JSON] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: JSON) -> Any:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)

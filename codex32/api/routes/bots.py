@@ -1,0 +1,146 @@
+"""Bots: which there are, and starting them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from codex32.api.errors import ConcurrencyFull, RequestInvalid
+from codex32.api.models import BotOut, Page, StartedOut
+from codex32.api.reading import Strict
+from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
+from codex32.kernel.database import fetch
+from codex32.kernel.json_values import JSON, loads
+from codex32.kernel.models import BotRow, VersionRow
+from codex32.kernel.problems import Problem
+from codex32.runtime import Runtime
+from codex32.services.presentation import iso
+from codex32.services.starting import Start
+
+#: One line of printable ASCII, as headers carry it.
+_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
+_PRIORITIES = Field(ge=-1000, le=1000, description="Higher runs first; default: the bot's own.")
+
+
+class ExecuteIn(Strict):
+    """With what a bot is to be executed."""
+
+    inputs: dict[str, Any] = Field({})
+    idempotency_key: Annotated[str, StringConstraints(pattern=_KEY)] | None = Field(
+        None, description="Asking again with the same key gives the execution that is there."
+    )
+    priority: Annotated[int, _PRIORITIES] | None = None
+
+
+class BotsQuery(Strict):
+    """Which part of the list."""
+
+    cursor: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,63}$")] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class BotRoutes:
+    """The routes below ``/bots``."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def routes(self) -> list[Route]:
+        """The declarations."""
+        return [
+            Route(
+                method="GET",
+                path="/bots",
+                operation="bots.list",
+                policy="bots.read",
+                handler=self._list,
+                summary="Bots by name",
+                query=BotsQuery,
+                response=Page[BotOut],
+            ),
+            Route(
+                method="POST",
+                path="/bots/{name}/execute",
+                operation="bots.execute",
+                policy="bots.execute",
+                handler=self._execute,
+                summary="Start an execution; workers carry it out",
+                body=ExecuteIn,
+                response=StartedOut,
+                status=202,
+            ),
+        ]
+
+    async def _list(self, request: ApiRequest) -> JSON:
+        return await self._runtime.door.read(_page, request.query)
+
+    async def _execute(self, request: ApiRequest) -> ApiResponse:
+        body, bot = request.body, request.path["name"]
+        trigger = {"kind": "manual", "caller": request.caller}
+        submitted = await self._runtime.starter.start(
+            Start(
+                bot=bot,
+                inputs=body.inputs,
+                trigger=trigger,
+                idempotency_key=_one_key(request.headers, body.idempotency_key),
+                priority=body.priority,
+            )
+        )
+        if submitted.id is None:
+            raise ConcurrencyFull(f"{bot} runs as often as its `concurrency` allows; try later")
+        url = f"/api/v1/executions/{submitted.id}"
+        answer = {
+            "id": submitted.id,
+            "status_url": url,
+            "repeated": submitted.repeated,
+            "held": submitted.held,
+        }
+        return ApiResponse(answer, 202, {"Location": url})
+
+
+def _one_key(headers: Mapping[str, str], stated: str | None) -> str | None:
+    given = headers.get("Idempotency-Key")
+    if given is None:
+        return stated
+    if not re.fullmatch(_KEY, given):
+        message = "the header Idempotency-Key must be 1 to 255 printable ASCII characters"
+    elif stated not in (None, given):
+        message = "the header Idempotency-Key says otherwise; send one of them"
+    else:
+        return given
+    raise RequestInvalid([Problem(message, "idempotency_key")])
+
+
+def _page(query: BotsQuery) -> dict[str, JSON]:
+    rows = BotRow.select().where(BotRow.removed_at.is_null()).order_by(BotRow.name)
+    if query.cursor is not None:
+        rows = rows.where(BotRow.name > query.cursor)
+    found = list(rows.limit(query.limit + 1))
+    shown = found[: query.limit]
+    numbers = _numbers([row.active_version_id for row in shown if row.active_version_id])
+    return {
+        "items": [_as_dict(row, numbers.get(row.active_version_id)) for row in shown],
+        "next": shown[-1].name if len(found) > len(shown) else None,
+    }
+
+
+def _numbers(version_ids: list[str]) -> dict[str | None, int]:
+    versions = VersionRow.select(VersionRow.id, VersionRow.number)
+    return dict(fetch(versions.where(VersionRow.id.in_(version_ids)))) if version_ids else {}
+
+
+def _as_dict(row: BotRow, number: int | None) -> dict[str, JSON]:
+    return {
+        "name": row.name,
+        "version": number,
+        "origin": row.origin,
+        "source": row.source,
+        "enabled": row.enabled,
+        "paused": row.paused,
+        "problems": loads(row.problems or "[]"),
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
+    }

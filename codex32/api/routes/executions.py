@@ -1,0 +1,189 @@
+"""Executions: which there are, what is recorded of them, cancelling them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from codex32.api.models import ExecutionDetail, ExecutionOut, LogLineOut, Page, StepOut
+from codex32.api.reading import Strict
+from codex32.kernel.contracts.route import ApiRequest, Route
+from codex32.kernel.ids import ID_PATTERN
+from codex32.kernel.json_values import JSON, loads
+from codex32.kernel.models import NO_ITEM, ExecutionRow, LogLineRow, StepRow
+from codex32.kernel.statuses import Status
+from codex32.runtime import Runtime
+from codex32.services import executions
+from codex32.services.presentation import iso
+
+_UNSUCCESSFUL = (Status.FAILED, Status.CANCELLED)
+
+
+class ExecutionsQuery(Strict):
+    """Which executions, newest first."""
+
+    bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
+    status: list[Status] = Field([], description="May be repeated.")
+    cursor: Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class StepsQuery(Strict):
+    """Which part of the steps."""
+
+    cursor: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,63}:-?\d{1,9}$")] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 100
+
+
+class LogsQuery(Strict):
+    """Which part of the log."""
+
+    cursor: Annotated[str, StringConstraints(pattern=r"^\d{1,18}$")] | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class ExecutionRoutes:
+    """The routes below ``/executions``."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._door, self._payloads = runtime.door, runtime.payloads
+        self._clock = runtime.clock
+
+    def routes(self) -> list[Route]:
+        """The declarations."""
+        return [
+            Route(
+                method="GET",
+                path="/executions",
+                operation="executions.list",
+                policy="executions.read",
+                handler=self._list,
+                summary="Executions, newest first",
+                query=ExecutionsQuery,
+                response=Page[ExecutionOut],
+            ),
+            Route(
+                method="GET",
+                path="/executions/{id}",
+                operation="executions.read",
+                policy="executions.read",
+                handler=self._read,
+                summary="An execution with inputs, output and error",
+                response=ExecutionDetail,
+            ),
+            Route(
+                method="GET",
+                path="/executions/{id}/steps",
+                operation="executions.steps",
+                policy="executions.read",
+                handler=self._steps,
+                summary="What is recorded of its steps, by step and item",
+                query=StepsQuery,
+                response=Page[StepOut],
+            ),
+            Route(
+                method="GET",
+                path="/executions/{id}/logs",
+                operation="executions.logs",
+                policy="executions.read",
+                handler=self._logs,
+                summary="Its log, oldest first; `next` is never null, so that one can go on",
+                query=LogsQuery,
+                response=Page[LogLineOut],
+            ),
+            Route(
+                method="POST",
+                path="/executions/{id}/cancel",
+                operation="executions.cancel",
+                policy="executions.cancel",
+                handler=self._cancel,
+                summary="Cancel it: at once, or as soon as its worker hears",
+                response=ExecutionOut,
+                status=202,
+            ),
+        ]
+
+    async def _list(self, request: ApiRequest) -> JSON:
+        return await self._door.read(_list, request.query)
+
+    async def _read(self, request: ApiRequest) -> JSON:
+        return await self._door.read(self._whole, request.path["id"])
+
+    def _whole(self, execution_id: str) -> JSON:
+        row = executions.get(execution_id)
+        error = None
+        if row.status in _UNSUCCESSFUL:
+            error = {"message": row.message, "code": row.cause or row.status}
+        return {**executions.as_dict(row, self._payloads), "error": error}
+
+    async def _steps(self, request: ApiRequest) -> JSON:
+        return await self._door.read(self._step_page, request.path["id"], request.query)
+
+    def _step_page(self, execution_id: str, query: StepsQuery) -> JSON:
+        executions.get(execution_id)
+        rows = StepRow.select().where(StepRow.execution_id == execution_id)
+        if query.cursor is not None:
+            step, _, item = query.cursor.partition(":")
+            later_item = (StepRow.step == step) & (StepRow.item > int(item))
+            rows = rows.where((StepRow.step > step) | later_item)
+        found = list(rows.order_by(StepRow.step, StepRow.item).limit(query.limit + 1))
+        shown = found[: query.limit]
+        more = f"{shown[-1].step}:{shown[-1].item}" if len(found) > len(shown) else None
+        return {"items": [self._step(row) for row in shown], "next": more}
+
+    def _step(self, row: StepRow) -> dict[str, JSON]:
+        return {
+            "step": row.step,
+            "item": None if row.item == NO_ITEM else row.item,
+            "status": row.status,
+            "tries": row.tries,
+            "effect": row.effect,
+            "output": self._payloads.unpack(row.execution_id, row.output),
+            "error": self._payloads.unpack(row.execution_id, row.error),
+            "started_at": iso(row.started_at),
+            "finished_at": iso(row.finished_at),
+        }
+
+    async def _logs(self, request: ApiRequest) -> JSON:
+        return await self._door.read(_log_page, request.path["id"], request.query)
+
+    async def _cancel(self, request: ApiRequest) -> JSON:
+        def cancel() -> ExecutionRow:
+            return executions.cancel(request.path["id"], self._clock.micros())
+
+        return executions.as_dict(await self._door.write(cancel))
+
+
+def _list(query: ExecutionsQuery) -> dict[str, JSON]:
+    asked = executions.Query(
+        bot=query.bot, status=query.status, before=query.cursor, limit=query.limit + 1
+    )
+    found = executions.listing(asked)
+    shown = found[: query.limit]
+    return {
+        "items": [executions.as_dict(row) for row in shown],
+        "next": shown[-1].id if len(found) > len(shown) else None,
+    }
+
+
+def _log_page(execution_id: str, query: LogsQuery) -> dict[str, JSON]:
+    executions.get(execution_id)
+    cursor = query.cursor or "0"
+    rows = executions.log_lines(execution_id, after=int(cursor), limit=query.limit)
+    return {
+        "items": [_line(row) for row in rows],
+        "next": str(rows[-1].id) if rows else cursor,
+    }
+
+
+def _line(row: LogLineRow) -> dict[str, JSON]:
+    return {
+        "id": row.id,
+        "step": row.step,
+        "item": None if row.item == NO_ITEM else row.item,
+        "at": iso(row.at),
+        "level": row.level,
+        "message": row.message,
+        "fields": loads(row.fields) if row.fields else None,
+    }

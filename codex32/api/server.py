@@ -1,0 +1,135 @@
+"""The API's process: binds, says where it listens, keeps its heartbeat, stops in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+from aiohttp import web
+
+from codex32.api.application import all_operations, build_application
+from codex32.api.callers import Gatekeeper, admin_token
+from codex32.api.private_files import write_private
+from codex32.kernel.errors import Codex32Error
+from codex32.runtime import Runtime
+from codex32.services import processes
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+#: How long requests under way may take once the process is told to stop.
+STOP_SECONDS = 10.0
+
+
+class AddressTaken(Codex32Error):
+    """The address cannot be listened on."""
+
+    code = "address-taken"
+
+
+def run_server(runtime: Runtime, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+      AddressTaken: Somebody else listens there, or the address is not ours.
+      PluginContractError: A plugin's route is not declared as it must be.
+    """
+    asyncio.run(_until_stopped(runtime, host, port))
+
+
+async def _until_stopped(runtime: Runtime, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(runtime, host, port):
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
+    """Serve while the block runs; gives the URL. Port 0 takes any free one.
+
+    Raises:
+      AddressTaken: The address cannot be listened on.
+    """
+    token = await asyncio.to_thread(admin_token, runtime.settings)
+    app = build_application(all_operations(runtime), Gatekeeper(token))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+    await runner.setup()
+    try:
+        await _bind(runner, host, port)
+        url = _url(host, runner.addresses[0][1])
+        async with _announced(runtime.settings.home / "api.json", url), _beating(runtime):
+            log.info("listening on %s", url)
+            yield url
+    finally:
+        await runner.cleanup()
+
+
+async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        why = "somebody listens there already" if error.errno == errno.EADDRINUSE else str(error)
+        raise AddressTaken(f"cannot listen on {host}:{port}: {why}; choose with --port") from None
+
+
+def _url(host: str, port: int) -> str:
+    """Where a program on this machine reaches the API."""
+    if host in {"", "0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.asynccontextmanager
+async def _announced(path: Path, url: str) -> AsyncIterator[None]:
+    """The file that tells others on this machine where the API is."""
+    text = json.dumps({"pid": os.getpid(), "url": url})
+    await asyncio.to_thread(write_private, path, text)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(_remove, path, text)
+
+
+def _remove(path: Path, text: str) -> None:
+    with contextlib.suppress(OSError):
+        if path.read_text() == text:
+            path.unlink()
+
+
+@contextlib.asynccontextmanager
+async def _beating(runtime: Runtime) -> AsyncIterator[None]:
+    heart = asyncio.create_task(_beat(runtime))
+    try:
+        yield
+    finally:
+        heart.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await heart
+        forget = partial(processes.forget, runtime.process.id)
+        try:
+            await runtime.door.write(forget, patience_seconds=1)
+        except Exception as error:
+            log.warning("the process could not be taken off the list: %s", error)
+
+
+async def _beat(runtime: Runtime) -> None:
+    started_at = runtime.clock.micros()
+    while True:
+        now = runtime.clock.micros()
+        beat = partial(processes.heartbeat, runtime.process.id, "api", started_at, now)
+        try:
+            await runtime.door.write(beat, patience_seconds=HEARTBEAT_SECONDS)
+        except Exception as error:
+            log.warning("the heartbeat could not be written: %s", error)
+        await asyncio.sleep(HEARTBEAT_SECONDS)
