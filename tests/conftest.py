@@ -126,7 +126,7 @@ class PostgresServer:
         """The URL of a new database, a copy of the one behind ``template``."""
         name = new_id("test")
         source = _name_of(template) if template else "template0"
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" ENCODING UTF8')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY FILE_COPY')
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def drop(self, url: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,9 +19,11 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON, dumps, loads
 
+_DIGEST = re.compile("[0-9a-f]{64}")
+
 
 class PayloadMissing(Codex32Error):
-    """A row points to a file that is not there any more."""
+    """A row points to a file that is not there any more, or not as it was written."""
 
     code = "payload-missing"
 
@@ -58,7 +61,7 @@ class PayloadStore:
         """The value of a column text; None for an empty column.
 
         Raises:
-          PayloadMissing: The value's file is gone.
+          PayloadMissing: The value's file is gone or damaged.
         """
         if text is None:
             return None
@@ -67,24 +70,27 @@ class PayloadStore:
         digest = text[1:].partition(":")[0]
         path = self._path(execution_id, digest)
         try:
-            return loads(path.read_bytes())
+            data = path.read_bytes()
         except FileNotFoundError:
             raise PayloadMissing(
                 f"the value's file {path} is gone; was the storage folder moved?"
             ) from None
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise PayloadMissing(f"the value's file {path} is damaged; restore it from a backup")
+        return loads(data)
 
     def remove(self, execution_id: str) -> None:
         """Remove an execution's files."""
         shutil.rmtree(self._folder(execution_id), ignore_errors=True)
 
     def _folder(self, execution_id: str) -> Path:
-        if not ID_PATTERN.match(execution_id):
+        if not ID_PATTERN.fullmatch(execution_id):
             raise ValueError(f"{execution_id!r} is no id")
         # Two levels, so that no folder holds millions of entries.
         return self.directory / execution_id[-2:] / execution_id
 
     def _path(self, execution_id: str, digest: str) -> Path:
-        if not digest.isalnum():
+        if not _DIGEST.fullmatch(digest):
             raise ValueError(f"{digest!r} is no digest")
         return self._folder(execution_id) / f"{digest}.json"
 
