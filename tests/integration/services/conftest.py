@@ -116,7 +116,7 @@ def payloads(tmp_path: Path) -> PayloadStore:
 
 @pytest.fixture
 def write(reader: Reader) -> Callable[..., Written]:
-    """A definition from the text of a bot file; ``do: nothing`` where it says nothing to do."""
+    """A definition from a file's text; it does nothing where the text names no work."""
 
     def written(text: str, *, origin: str = "api", source: str | None = None) -> Written:
         if "type:" not in text:
