@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
-from typing import Any
-
-from codex32_config.settings import Settings
+from typing import TYPE_CHECKING, Any
 
 from codex32.engine.definition import Reader
 from codex32.engine.environment import Environment
 from codex32.engine.plan import Plan
+from codex32.installed import load_plugins
 from codex32.kernel import schema
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.components import Components
@@ -31,8 +30,13 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
+from codex32.services.bots import Registry
 from codex32.services.definitions import Definitions
 from codex32.services.starting import Starter
+from codex32_config.settings import Settings
+
+if TYPE_CHECKING:
+    from codex32.services.folders import FolderSync
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +69,26 @@ class Runtime:
 
     @cached_property
     def reader(self) -> Reader:
-        """Reads bot files with what is installed."""
-        return Reader(self.components)
+        """Reads bot files with what is installed; plugins may object."""
+        return Reader(self.components, [self.plugins.check_bot])
 
     @cached_property
     def definitions(self) -> Definitions:
         """Stored versions as bots."""
         return Definitions(self.reader.from_document)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Writes bots and versions."""
+        return Registry(self.components.trigger_types, self.definitions)
+
+    def folder_sync(self) -> FolderSync:
+        """Keeps the registry at what the folders of the settings hold."""
+        from codex32.services.folders import FolderSync
+
+        return FolderSync(
+            self.settings.bots.folders, self.reader, self.registry, self.door, clock=self.clock
+        )
 
     @cached_property
     def starter(self) -> Starter:
@@ -179,19 +196,6 @@ def core_migrations() -> MigrationSource:
     return MigrationSource("core", files("codex32_migrations"))
 
 
-def load_plugins(settings: Settings) -> Plugins:
-    """The installed plugins, each with its own table of settings."""
-    configs: dict[str, dict[str, Any]] = {k: dict(v) for k, v in settings.plugins.items()}
-    # The house's own dispatcher is told where Redis is; a stranger's has its own settings.
-    configs.setdefault("workers", {}).setdefault("redis_url", settings.redis_url)
-    return Plugins.load(
-        configs,
-        allow=settings.loading.allow,
-        block=settings.loading.block,
-        strict=settings.loading.strict,
-    )
-
-
 def migration_sources(plugins: Plugins) -> list[MigrationSource]:
     """The core's tables and those of the plugins."""
     return [core_migrations(), *(source for _, source in plugins.migrations())]
@@ -202,6 +206,15 @@ def upgrade_schema(settings: Settings, plugins: Plugins) -> list[str]:
     database = _connect(settings)
     try:
         return schema.upgrade(database, migration_sources(plugins))
+    finally:
+        database.close()
+
+
+def schema_status(settings: Settings, plugins: Plugins) -> list[schema.MigrationStatus]:
+    """Every known migration, and whether the database has it."""
+    database = _connect(settings)
+    try:
+        return schema.status(database, migration_sources(plugins))
     finally:
         database.close()
 

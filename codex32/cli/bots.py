@@ -1,0 +1,202 @@
+"""``codex32 bots``: the registry of bots, their versions, and which one is live."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from codex32.cli.context import Context, json_option, pass_context
+
+if TYPE_CHECKING:
+    from codex32.services.bot_views import BotView
+
+_NAME = click.argument("name", metavar="BOT")
+
+
+@click.group()
+def bots() -> None:
+    """Look at bots, pause them, go back to older versions."""
+
+
+@bots.command("list")
+@json_option
+@click.option("--all", "removed", is_flag=True, help="Also bots whose file is gone.")
+@pass_context
+def list_(obj: Context, removed: bool) -> None:
+    """List the bots: how they stand, when they are due, how they last ended."""
+    from codex32.cli.follow import clock_text
+    from codex32.services import bot_views
+
+    with obj.runtime() as runtime:
+        found = runtime.door.read_now(partial(bot_views.listing, removed=removed))
+    obj.output.result(
+        {"bots": [bot_views.as_dict(each) for each in found]},
+        lambda: obj.output.table(
+            ("bot", "status", "version", "next", "last", "ended"),
+            [
+                (
+                    each.row.name,
+                    each.standing,
+                    each.number,
+                    clock_text(each.next_at),
+                    each.last and each.last.status,
+                    clock_text(each.last.finished_at) if each.last else "",
+                )
+                for each in found
+            ],
+            "there are no bots yet; `codex32 up` takes in the folders of bots",
+        ),
+    )
+
+
+@bots.command()
+@json_option
+@_NAME
+@pass_context
+def show(obj: Context, name: str) -> None:
+    """Show a bot: its triggers, its faults, and the definition that is live."""
+    from codex32.services import bot_views
+
+    with obj.runtime() as runtime:
+        found = runtime.door.read_now(bot_views.view, name)
+    data = bot_views.as_dict(found)
+    data["definition"] = dict(found.document)
+    obj.output.result(data, lambda: _show(obj, found))
+
+
+def _show(obj: Context, view: BotView) -> None:
+    import yaml
+
+    from codex32.cli.follow import clock_text
+    from codex32.kernel.json_values import loads
+    from codex32.kernel.problems import Problem
+
+    out, row = obj.output, view.row
+    pinned = " (holds until the file changes)" if row.pinned_digest else ""
+    out.facts(
+        [
+            ("bot", row.name),
+            ("status", view.standing),
+            ("paused", "triggers do not start it" if row.paused else None),
+            ("version", f"{view.number or 'none'}{pinned}"),
+            ("from", f"{row.origin} {row.source or ''}".strip()),
+            ("next", clock_text(view.next_at)),
+            ("last", f"{view.last.status} {view.last.id}" if view.last else None),
+        ]
+    )
+    for each in loads(row.problems) if row.problems else ():
+        out.line(str(Problem(**each)), "red")
+    if view.document:
+        out.line()
+        out.line(yaml.safe_dump(dict(view.document), sort_keys=False, allow_unicode=True).rstrip())
+
+
+@bots.command()
+@json_option
+@_NAME
+@pass_context
+def pause(obj: Context, name: str) -> None:
+    """Let no trigger start the bot until it is resumed; people still may."""
+    _pause(obj, name, paused=True)
+
+
+@bots.command()
+@json_option
+@_NAME
+@pass_context
+def resume(obj: Context, name: str) -> None:
+    """Let triggers start the bot again."""
+    _pause(obj, name, paused=False)
+
+
+def _pause(obj: Context, name: str, *, paused: bool) -> None:
+    from codex32.services import bots as registry
+
+    with obj.runtime() as runtime:
+        now = runtime.clock.micros()
+        runtime.door.write_now(partial(registry.pause, name, now, paused=paused))
+    obj.output.result(
+        {"name": name, "paused": paused},
+        lambda: obj.output.line(f"{name} is {'paused' if paused else 'resumed'}"),
+    )
+
+
+@bots.command()
+@json_option
+@_NAME
+@pass_context
+def history(obj: Context, name: str) -> None:
+    """List the versions of a bot, newest first."""
+    from codex32.cli.follow import clock_text
+    from codex32.services import bot_views
+    from codex32.services import bots as registry
+
+    with obj.runtime() as runtime:
+        versions = runtime.door.read_now(registry.history, name)
+        live = runtime.door.read_now(registry.get, name).active_version_id
+    data = [{**bot_views.version_as_dict(v), "live": v.id == live} for v in versions]
+    obj.output.result(
+        {"versions": data},
+        lambda: obj.output.table(
+            ("version", "standing", "made", "from", "digest"),
+            [
+                (v.number, "live" if v.id == live else "", clock_text(v.created_at),
+                 v.source or v.origin, v.digest[:12])
+                for v in versions
+            ],
+            f"{name} has no version without faults yet",
+        ),
+    )  # fmt: skip
+
+
+@bots.command()
+@json_option
+@_NAME
+@click.argument("before", type=click.IntRange(1), required=False, metavar="[FROM]")
+@click.argument("after", type=click.IntRange(1), required=False, metavar="[TO]")
+@pass_context
+def diff(obj: Context, name: str, before: int | None, after: int | None) -> None:
+    """Show what changed between two versions, by path.
+
+    Without numbers: the newest version against the one before; with one, that against the newest.
+    """
+    from codex32.kernel.json_values import loads
+    from codex32.services import bots as registry
+    from codex32.services.diff import diff as compare
+
+    with obj.runtime() as runtime:
+        row = runtime.door.read_now(registry.get, name)
+        newest = max((v.number for v in runtime.door.read_now(registry.history, name)), default=1)
+        after = after or newest
+        before = before or max(after - 1, 1)
+        old = runtime.door.read_now(registry.find_version, row, before)
+        new = runtime.door.read_now(registry.find_version, row, after)
+    changes = compare(loads(old.document), loads(new.document))
+    styles = {"added": "green", "removed": "red", "changed": "yellow"}
+
+    def show() -> None:
+        for change in changes:
+            obj.output.line(str(change), styles[change.kind])
+        if not changes:
+            obj.output.note(f"versions {before} and {after} say the same")
+
+    data = {"from": before, "to": after, "changes": [each.as_dict() for each in changes]}
+    obj.output.result(data, show)
+
+
+@bots.command()
+@json_option
+@_NAME
+@click.argument("version", type=click.IntRange(1), metavar="VERSION")
+@pass_context
+def rollback(obj: Context, name: str, version: int) -> None:
+    """Make an older version live; it holds until the bot's file changes again."""
+    with obj.runtime() as runtime:
+        now = runtime.clock.micros()
+        stored = runtime.door.write_now(partial(runtime.registry.rollback, name, version, now))
+    obj.output.result(
+        {"name": name, "version": stored.number},
+        lambda: obj.output.line(f"version {stored.number} of {name} is live"),
+    )

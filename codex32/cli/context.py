@@ -1,0 +1,110 @@
+"""What every command is given as ``ctx.obj``: settings, plugins, output; made when asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from codex32.cli.output import Output
+
+if TYPE_CHECKING:
+    from codex32.kernel.plugins import Plugins
+    from codex32.runtime import Runtime
+    from codex32_config.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Context:
+    """The object of the command line; commands of plugins may use all of it.
+
+    Args:
+      folder: The project folder; None for the present one.
+      files: Settings files instead of the project's own.
+      json: Whether results are JSON.
+      debug: Whether faults are shown with their traceback.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        files: Sequence[Path] = (),
+        *,
+        json: bool = False,
+        debug: bool = False,
+    ) -> None:
+        self.folder, self.files = folder, tuple(files)
+        self.json, self.debug = json, debug
+
+    @property
+    def output(self) -> Output:
+        """Where results go."""
+        if self._output.as_json != self.json:
+            del self.__dict__["_output"]
+        return self._output
+
+    @cached_property
+    def _output(self) -> Output:
+        return Output(self.json)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, read when they are first needed.
+
+        Raises:
+          SettingsError: All their faults.
+        """
+        from codex32_config.settings import load_settings
+
+        return load_settings(folder=self.folder, files=self.files)
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """The installed plugins, loaded when they are first needed."""
+        from codex32.installed import load_plugins
+
+        return load_plugins(self.settings)
+
+    @contextlib.contextmanager
+    def runtime(self, *, upgrade: bool = False) -> Iterator[Runtime]:
+        """The parts put together for this process, let go of at the end.
+
+        Args:
+          upgrade: Bring the database's tables up to date first.
+
+        Raises:
+          SchemaOutOfDate: They are not, and ``upgrade`` is not set.
+        """
+        from codex32.runtime import open_runtime, upgrade_schema
+
+        if upgrade and (applied := upgrade_schema(self.settings, self.plugins)):
+            self.output.note(f"brought the database up to date ({len(applied)} migrations)")
+        runtime = open_runtime(self.settings, "cli", plugins=self.plugins)
+        try:
+            yield runtime
+        finally:
+            runtime.close()
+
+
+pass_context = click.make_pass_decorator(Context)
+
+
+def json_option(command: F) -> F:
+    """Let ``--json`` stand behind the command as well as before it."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_choose_json,
+        help="Print JSON instead of text.",
+    )(command)
+
+
+def _choose_json(ctx: click.Context, _: click.Parameter, chosen: bool) -> None:
+    if chosen:
+        ctx.find_object(Context).json = True  # type: ignore[union-attr]

@@ -1,0 +1,278 @@
+"""``codex32 executions``: what ran, what it did, and what shall become of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codex32.cli import failures
+from codex32.cli.context import Context, json_option, pass_context
+
+if TYPE_CHECKING:
+    from codex32.kernel.models import ExecutionRow
+    from codex32.runtime import Runtime
+    from codex32.services.executions import Inspection
+
+_ID = click.argument("execution_id", metavar="ID")
+_LOOK_EVERY_SECONDS = 0.25
+#: Executions that one bulk cancellation takes at a time.
+_PAGE = 500
+_STATUSES = ("queued", "running", "waiting", "succeeded", "failed", "cancelled", "skipped")
+_STATUS = click.option(
+    "--status", multiple=True, type=click.Choice(_STATUSES), help="With this status; repeatable."
+)
+_BOT = click.option("--bot", metavar="BOT", help="Of this bot.")
+
+
+@click.group()
+def executions() -> None:
+    """Look at executions, cancel them, start them again. An id may be cut short."""
+
+
+@executions.command("list")
+@json_option
+@_BOT
+@_STATUS
+@click.option("--limit", default=20, type=click.IntRange(1, 1000), show_default=True)
+@click.option("--before", metavar="ID", help="Older than this one: the next page.")
+@pass_context
+def list_(
+    obj: Context, bot: str | None, status: tuple[str, ...], limit: int, before: str | None
+) -> None:
+    """List executions, newest first."""
+    from codex32.cli.follow import clock_text
+    from codex32.services import executions as service
+
+    query = service.Query(bot=bot, status=status, limit=limit, before=before)
+    with obj.runtime() as runtime:
+        rows = runtime.door.read_now(service.listing, query)
+    obj.output.result(
+        {"executions": [service.as_dict(row) for row in rows]},
+        lambda: obj.output.table(
+            ("id", "bot", "status", "trigger", "started", "took", "message"),
+            [
+                (r.id, r.bot_name, r.status, r.trigger_kind, clock_text(r.started_at), took(r),
+                 r.message)
+                for r in rows
+            ],
+            "nothing has been executed yet" if not (bot or status) else "there are none",
+        ),
+    )  # fmt: skip
+
+
+@executions.command()
+@json_option
+@_ID
+@pass_context
+def show(obj: Context, execution_id: str) -> None:
+    """Show an execution: its steps with input, output and error."""
+    from codex32.cli.follow import step_as_dict
+    from codex32.services import executions as service
+
+    with obj.runtime() as runtime:
+        row = runtime.door.read_now(service.find, execution_id)
+        found = runtime.door.read_now(service.inspect, row.id)
+        data = service.as_dict(found.execution, runtime.payloads)
+        data["steps"] = [step_as_dict(each, runtime.payloads) for each in found.steps]
+    data["attempts"] = [
+        {"number": each.number, "worker": each.worker, "outcome": each.outcome}
+        for each in found.attempts
+    ]
+    obj.output.result(data, lambda: _show(obj, found, data))
+
+
+def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
+    from codex32.cli.follow import clock_text, step_text
+    from codex32.cli.output import STYLES
+
+    out, row = obj.output, found.execution
+    out.facts(
+        [
+            ("execution", row.id),
+            ("bot", f"{row.bot_name} version {row.version_number}"),
+            ("status", row.status),
+            ("cause", row.cause),
+            ("message", row.message),
+            ("trigger", row.trigger_kind),
+            ("parent", row.parent_id),
+            ("created", clock_text(row.created_at)),
+            ("started", clock_text(row.started_at)),
+            ("ended", clock_text(row.finished_at)),
+            ("took", took(row)),
+            ("attempts", row.attempt if row.attempt > 1 else None),
+            ("inputs", _compact(data["inputs"]) if data["inputs"] else None),
+            ("output", _compact(data["output"]) if data["output"] is not None else None),
+        ]
+    )
+    if found.steps:
+        out.line()
+    for step, told in zip(found.steps, data["steps"], strict=True):
+        out.line(step_text(step), STYLES.get(step.status))
+        for name in ("input", "output"):
+            if told[name] is not None:
+                out.line(f"    {name}  {_compact(told[name])}", "dim")
+
+
+@executions.command()
+@json_option
+@_ID
+@click.option("-f", "--follow", is_flag=True, help="Go on until the execution has ended.")
+@pass_context
+def logs(obj: Context, execution_id: str, follow: bool) -> None:
+    """Print an execution's log lines; with --json, one document a line."""
+    from codex32.cli.follow import LEVELS, clock_text, line_as_dict, line_text
+    from codex32.services import executions as service
+
+    last = 0
+    with obj.runtime() as runtime:
+        read = runtime.door.read_now
+        row = read(service.find, execution_id)
+        while True:
+            # Looked at before the lines, so that those of the end are not missed.
+            ended = read(service.get, row.id).finished_at is not None
+            while lines := read(partial(service.log_lines, row.id, after=last)):
+                last = lines[-1].id
+                for line in lines:
+                    if obj.json:
+                        text = json.dumps(line_as_dict(line), ensure_ascii=False)
+                        print(text, file=obj.output.stdout, flush=True)
+                    else:
+                        told = f"{clock_text(line.at)}  {line_text(line)}"
+                        obj.output.line(told, LEVELS.get(line.level))
+            if ended or not follow:
+                return
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+
+@executions.command()
+@json_option
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@_BOT
+@_STATUS
+@click.option("--yes", is_flag=True, help="Do not ask before cancelling in bulk.")
+@pass_context
+@click.pass_context
+def cancel(
+    ctx: click.Context,
+    obj: Context,
+    ids: tuple[str, ...],
+    bot: str | None,
+    status: tuple[str, ...],
+    yes: bool,
+) -> None:
+    """Cancel executions, by id or all of a bot or status that have not ended."""
+    if bool(ids) == bool(bot or status):
+        raise click.UsageError("name executions by id, or choose them with --bot and --status")
+    with obj.runtime() as runtime:
+        chosen = _by_id(runtime, ids) if ids else _open(runtime, bot, status)
+        if not ids and chosen and not yes:
+            if obj.json:
+                raise click.UsageError("cancelling in bulk with --json needs --yes")
+            click.confirm(f"cancel {len(chosen)} executions?", abort=True, err=True)
+        done, refused = _cancel(runtime, chosen)
+
+    def show() -> None:
+        for row in done:
+            word = "cancelled" if row.finished_at is not None else "cancelling"
+            obj.output.line(f"{row.id} {word}")
+        if not chosen:
+            obj.output.note("there is nothing to cancel")
+        for told in refused:
+            obj.output.note(told["message"])
+
+    data = [{"id": row.id, "status": row.status} for row in done]
+    obj.output.result({"cancelled": data, "refused": refused}, show)
+    if refused and ids:
+        ctx.exit(failures.NOT_POSSIBLE)
+
+
+def _by_id(runtime: Runtime, ids: Sequence[str]) -> list[str]:
+    from codex32.services import executions as service
+
+    return [runtime.door.read_now(service.find, each).id for each in ids]
+
+
+def _open(runtime: Runtime, bot: str | None, status: Sequence[str]) -> list[str]:
+    """All executions of a bot or status that have not ended."""
+    from codex32.kernel.statuses import FINAL
+    from codex32.services import executions as service
+
+    wanted = [each for each in status or _STATUSES if each not in FINAL]
+    found: list[str] = []
+    while wanted:
+        query = service.Query(
+            bot=bot, status=wanted, limit=_PAGE, before=found[-1] if found else None
+        )
+        page = runtime.door.read_now(service.listing, query)
+        found += [row.id for row in page]
+        if len(page) < _PAGE:
+            break
+    return found
+
+
+def _cancel(
+    runtime: Runtime, ids: Sequence[str]
+) -> tuple[list[ExecutionRow], list[dict[str, str]]]:
+    from codex32.kernel.errors import InvalidTransition
+    from codex32.services import executions as service
+
+    done: list[ExecutionRow] = []
+    refused: list[dict[str, str]] = []
+    for each in ids:
+        now = runtime.clock.micros()
+        try:
+            done.append(runtime.door.write_now(partial(service.cancel, each, now)))
+        except InvalidTransition as error:
+            refused.append({"id": each, "message": error.message})
+    return done, refused
+
+
+@executions.command()
+@json_option
+@_ID
+@click.option(
+    "--definition",
+    type=click.Choice(["original", "current"]),
+    default="original",
+    show_default=True,
+    help="The version it ran on, or the one that is live now.",
+)
+@pass_context
+def retry(obj: Context, execution_id: str, definition: str) -> None:
+    """Start a new execution with the same inputs; prints its id."""
+    from codex32.services import executions as service
+    from codex32.services.starting import Start
+
+    with obj.runtime() as runtime:
+        row = runtime.door.read_now(service.find, execution_id)
+        inputs = runtime.payloads.unpack(row.id, row.inputs)
+        trigger = runtime.payloads.unpack(row.id, row.trigger)
+        start = Start(
+            row.bot_name,
+            inputs,
+            trigger={**trigger, "kind": "manual", "retry_of": row.id},
+            version_id=row.version_id if definition == "original" else None,
+        )
+        submitted = runtime.starter.start_now(start)
+    if submitted.id is None:
+        raise failures.CommandFailed("its bot is full and says `when_full: skip`", "concurrency")
+    started = submitted.id
+    obj.output.result({"id": started, "retry_of": row.id}, lambda: obj.output.line(started))
+
+
+def took(row: ExecutionRow) -> str:
+    """How long an execution took, or has been under way."""
+    from codex32.kernel.text import format_duration
+
+    if row.started_at is None or row.finished_at is None:
+        return ""
+    return format_duration((row.finished_at - row.started_at) / 1e6)
+
+
+def _compact(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

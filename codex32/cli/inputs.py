@@ -1,0 +1,75 @@
+"""The inputs of ``codex32 run``: texts of the command line as the values a bot declares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from codex32.engine.document import read_documents
+from codex32.kernel.bot import Bot
+from codex32.kernel.errors import InputsInvalid
+from codex32.kernel.json_values import JSON
+
+
+def read_inputs(bot: Bot, pairs: Sequence[str], file: str | None) -> dict[str, JSON]:
+    """Inputs from ``name=value`` texts, which win, and from a YAML or JSON file (``-``: stdin).
+
+    A value is read as the bot declares it: a text as it stands, all else as JSON. What does not
+    fit is left for ``check_inputs`` to tell.
+
+    Raises:
+      UsageError: A pair has no ``=``, or the file is no mapping.
+    """
+    inputs = {} if file is None else _from_file(file)
+    for pair in pairs:
+        name, found, text = pair.partition("=")
+        if not found:
+            raise click.UsageError(f"--input {pair}: write name=value")
+        inputs[name] = _value(text, bot.inputs.get(name, {}))
+    return inputs
+
+
+def _value(text: str, schema: Mapping[str, Any]) -> JSON:
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds == ["string"] or (not kinds and isinstance(schema.get("default"), str)):
+        return text
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        return text
+    # A text that happens to look like a number stays one where numbers are not asked for.
+    wants_text = "string" in kinds and not isinstance(value, _types(kinds))
+    return text if wants_text else value
+
+
+def _types(kinds: Sequence[str]) -> tuple[type, ...]:
+    known = {
+        "integer": int, "number": (int, float), "boolean": bool,
+        "array": list, "object": dict, "null": type(None),
+    }  # fmt: skip
+    found: list[type] = []
+    for kind in kinds:
+        each: Any = known.get(kind, ())
+        found += each if isinstance(each, tuple) else [each]
+    return tuple(found)
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _from_file(file: str) -> dict[str, JSON]:
+    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    documents = read_documents(text, file="standard input" if file == "-" else file)
+    problems = [problem for each in documents for problem in each.problems]
+    if problems:
+        raise InputsInvalid("the inputs cannot be read:", problems)
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise click.UsageError(f"--inputs {file}: it must hold one mapping of names to values")
+    return dict(documents[0].value)
