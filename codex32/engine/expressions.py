@@ -87,8 +87,9 @@ class Expression:
           ExpressionFault: It cannot be evaluated with this data, or is too much work.
         """
         try:
-            value = self.program(Frame(scope))
-            return value if self.is_path else to_json(value)
+            frame = Frame(scope)
+            value = self.program(frame)
+            return value if self.is_path else to_json(frame, value)
         except ExpressionFault as fault:
             message = fault.message
         except RecursionError:
@@ -426,5 +427,5 @@ def _friendly(line: int, column: int, message: str, text: str, names: frozenset[
     name = message.split("'")[1]
     if text[_offset(text, line, column) :].startswith("("):
         return f"no function is called {name!r}{did_you_mean(name, library.FUNCTION_NAMES)}"
-    there = ", ".join(sorted(names))
+    name, there = name.partition(".")[0], ", ".join(sorted(names))
     return f"nothing is called {name!r}{did_you_mean(name, names)}; there are: {there}"

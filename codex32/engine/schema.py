@@ -162,7 +162,6 @@ _TEST: Final[Schema] = {
         "expect": told({"type": "object"}, "How it must end."),
     },
 }
-_KEPT: Final = {"anyOf": [_DURATION, {"const": "forever"}], **{}}
 _RETENTION: Final[Schema] = {
     "anyOf": [
         _DURATION,
@@ -176,7 +175,10 @@ BOT_KEYS: Final[Mapping[str, Schema]] = {
         {"type": "object", "additionalProperties": _TEXT}, "Texts to find and group bots by."
     ),
     "enabled": told({"type": "boolean"}, "Whether triggers start it; default true."),
-    "triggers": told({"type": "array", "items": {"type": "object"}}, "What starts the bot."),
+    "triggers": told(
+        {"type": "array", "items": {"type": "object", "properties": TRIGGER_KEYS}},
+        "What starts the bot.",
+    ),
     "inputs": told(
         {
             "type": "object",

@@ -207,6 +207,8 @@ def _explain(error: Any, path: Path | None = None) -> Iterator[Finding]:
     here: Path = tuple(error.absolute_path) if path is None else path
     written = error.schema.get("errorMessage") if isinstance(error.schema, Mapping) else None
     value, wanted = error.instance, error.validator_value
+    if error.validator == "type":
+        written = None
     if "propertyNames" in error.absolute_schema_path:
         yield Finding((*here, value), f"{value!r}: {written or error.message}", "invalid", True)
         return
@@ -294,6 +296,8 @@ def _say(keyword: str, value: JSON, wanted: Any, error: Any) -> str:
             )
         case "maxItems" | "maxLength" | "maxProperties":
             return f"must have at most {wanted}, has {len(value)}"
+        case "pattern":
+            return f"{shown(value)} does not match {wanted!r}"
         case "not":
             return f"{shown(value)} cannot stand here"
     message: str = error.message

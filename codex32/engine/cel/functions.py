@@ -184,7 +184,9 @@ def _replace(frame: Frame, text: Any, old: Any, new: Any, limit: Any = -1) -> st
 
 def _json(frame: Frame, value: Any) -> str:
     weigh(frame, value)
-    return dumps(to_json(value))
+    text = dumps(to_json(frame, value))
+    frame.charge(len(text) // 20)
+    return text
 
 
 def _parse_json(frame: Frame, text: Any) -> Any:
@@ -201,6 +203,7 @@ def _distinct(frame: Frame, items: Any) -> list[Any]:
     if type(items) is not list:
         raise no_overload("distinct", items)
     weigh(frame, items)
+    frame.charge(4 * len(items))
     seen: dict[Any, Any] = {}
     for each in items:
         seen.setdefault(_identity(each), each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -100,6 +101,7 @@ FUNCTION_NAMES = tuple(
         "value",
     ]
 )
+_CARRIED = {datetime: "timestamp", timedelta: "duration"}
 _FAULT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _PREFIX = re.compile(r"^[A-Z_]+: ")
 _TYPES: dict[str, Any] = {
@@ -175,9 +177,9 @@ def library_function(name: str, member: bool) -> Callable[..., Any]:
             weigh(frame, arg)
         if name == "matches" and all(type(arg) is str for arg in args):
             frame.charge(len(args[0]) * len(args[1]) // 2000)
-        expression = _call(name, member, len(args))
+        expression = _call(name, member, tuple(_CARRIED.get(type(arg), "") for arg in args))
         try:
-            value = expression.eval(data={f"a{i}": arg for i, arg in enumerate(args)})
+            value = expression.eval(data={f"a{i}": _carried(arg) for i, arg in enumerate(args)})
             result, kind = value.plain_value(), value.type().name()
         except (RuntimeError, TypeError, ValueError, OverflowError) as error:
             raise ExpressionFault(f"{name}: {_PREFIX.sub('', str(error))}") from None
@@ -189,18 +191,26 @@ def library_function(name: str, member: bool) -> Callable[..., Any]:
     return call
 
 
+def _carried(value: Any) -> Any:
+    """Times and durations enter the library as text; it takes them no other way."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return f"{value.total_seconds():.6f}s" if isinstance(value, timedelta) else value
+
+
 @lru_cache(maxsize=256)
-def _call(name: str, member: bool, arguments: int) -> Any:
-    if arguments > _MOST_ARGUMENTS:
+def _call(name: str, member: bool, wrappers: tuple[str, ...]) -> Any:
+    if len(wrappers) > _MOST_ARGUMENTS:
         raise ExpressionFault(f"{name} takes at most {_MOST_ARGUMENTS} arguments; give it a list")
-    names = [f"a{i}" for i in range(arguments)]
+    plain = [f"a{i}" for i in range(len(wrappers))]
+    names = [f"{wrap}({each})" for wrap, each in zip(wrappers, plain, strict=True)]
     written = name.replace("@max", "greatest").replace("@min", "least")
     text = (
         f"{names[0]}.{written}({', '.join(names[1:])})"
         if member
         else f"{written}({', '.join(names)})"
     )
-    return _environment(frozenset((each, "dyn") for each in names)).compile(text)
+    return _environment(frozenset((each, "dyn") for each in plain)).compile(text)
 
 
 @lru_cache(maxsize=512)

@@ -123,8 +123,10 @@ def weigh(frame: Frame, value: Any) -> None:
         frame.charge(len(value) // 100)
 
 
-def to_json(value: Any) -> JSON:
+def to_json(frame: Frame, value: Any) -> JSON:
     """The JSON an expression yields: timestamps and durations become text.
+
+    Spends a unit an item: a small value whose parts are shared can be large JSON.
 
     Raises:
       ExpressionFault: The value is bytes, a type, an infinity, or a map whose keys are no texts.
@@ -137,9 +139,11 @@ def to_json(value: Any) -> JSON:
             return value
         raise ExpressionFault(f"the result is {value}, which JSON cannot hold")
     if kind is list:
-        return [to_json(each) for each in value]
+        frame.charge(len(value))
+        return [to_json(frame, each) for each in value]
     if isinstance(value, Mapping):
-        return {_key(key): to_json(each) for key, each in value.items()}
+        frame.charge(len(value))
+        return {_key(key): to_json(frame, each) for key, each in value.items()}
     if kind is datetime:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if kind is timedelta:
