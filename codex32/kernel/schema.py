@@ -73,9 +73,10 @@ def upgrade(database: pw.Database, sources: Sequence[MigrationSource]) -> list[s
         for source in sources:
             with _runner(database, source) as (runner, folder):
                 _check_digests(database, source, runner, folder)
-                names = runner.up()
-                _store_digests(database, source, names, folder)
-                applied += [f"{source.name}/{name}" for name in names]
+                try:
+                    applied += [f"{source.name}/{name}" for name in runner.up()]
+                finally:  # a script that fails does not undo the ones before it
+                    _store_digests(database, source, runner, folder)
     return applied
 
 
@@ -88,8 +89,9 @@ def _runner(database: pw.Database, source: MigrationSource) -> Iterator[tuple[Ru
 @contextlib.contextmanager
 def _one_at_a_time(database: pw.Database) -> Iterator[None]:
     if isinstance(database, pw.SqliteDatabase):
-        path = f"{database.database}.migrate.lock"
-        with open(path, "w") as file:
+        path = Path(f"{database.database}.migrate.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
     else:
@@ -107,14 +109,8 @@ def _digest(folder: Path, name: str) -> str:
 def _check_digests(
     database: pw.Database, source: MigrationSource, runner: Runner, folder: Path
 ) -> None:
-    if not database.table_exists("schema_migration_digest"):
-        return
     scripts = {each.name for each in runner.migrations()}
-    rows = database.execute_sql(
-        f"SELECT name, digest FROM schema_migration_digest WHERE source = {_mark(database)}",  # noqa: S608
-        (source.name,),
-    )
-    for name, digest in rows.fetchall():
+    for name, digest in _digests(database, source).items():
         if name in scripts and _digest(folder, name) != digest:
             raise MigrationChanged(
                 f"migration {source.name}/{name} was edited after it had been applied; "
@@ -122,20 +118,30 @@ def _check_digests(
             )
 
 
-def _store_digests(
-    database: pw.Database, source: MigrationSource, names: Sequence[str], folder: Path
-) -> None:
+def _digests(database: pw.Database, source: MigrationSource) -> dict[str, str]:
     database.execute_sql(
         "CREATE TABLE IF NOT EXISTS schema_migration_digest ("
         "source TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, "
         "PRIMARY KEY (source, name))"
     )
+    rows = database.execute_sql(
+        f"SELECT name, digest FROM schema_migration_digest WHERE source = {_mark(database)}",  # noqa: S608
+        (source.name,),
+    )
+    return dict(rows.fetchall())
+
+
+def _store_digests(
+    database: pw.Database, source: MigrationSource, runner: Runner, folder: Path
+) -> None:
+    known = _digests(database, source)
     mark = _mark(database)
-    for name in names:
-        database.execute_sql(
-            f"INSERT INTO schema_migration_digest VALUES ({mark}, {mark}, {mark})",  # noqa: S608
-            (source.name, name, _digest(folder, name)),
-        )
+    for each in runner.status():
+        if each.applied and each.path and each.name not in known:
+            database.execute_sql(
+                f"INSERT INTO schema_migration_digest VALUES ({mark}, {mark}, {mark})",  # noqa: S608
+                (source.name, each.name, _digest(folder, each.name)),
+            )
 
 
 def _mark(database: pw.Database) -> str:
