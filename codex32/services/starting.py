@@ -6,6 +6,7 @@ starts a second share their queries and commits.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -40,6 +41,8 @@ from codex32.services.presentation import iso
 
 #: Longest chain of executions that start each other.
 MAX_DEPTH = 8
+#: Concurrency keys that are longer, or hold what a database may refuse, stand as their digests.
+_LONGEST_KEY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ def _gate(
         scope = {"inputs": inputs, "trigger": trigger, "bot": about}
         value = compile_template(limits.key).evaluate(scope)
         key = value if isinstance(value, str) else canonical(value)
+        if len(key) > _LONGEST_KEY or not key.isprintable():
+            key = hashlib.sha256(canonical(key).encode()).hexdigest()
     gate = f"bot:{subject.bot_id}:{key}"
     if start.in_turn:
         return gate, 1, "queue", limits.max_queued

@@ -119,7 +119,7 @@ def write(reader: Reader) -> Callable[..., Written]:
     """A definition from a file's text; it does nothing where the text names no work."""
 
     def written(text: str, *, origin: str = "api", source: str | None = None) -> Written:
-        if "type:" not in text:
+        if "with:" not in text:
             text += "\ntype: set\nwith: {values: {}}\n"
         bot = reader.read_text(text, default_name="ping").only_bot()
         return Written.of(bot, text, origin, source)
