@@ -1,0 +1,165 @@
+"""A real server on a real database, and a client that holds every answer to the document."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from jsonschema import Draft202012Validator
+
+from codex32 import PUBLIC, ApiRequest, Route, hookimpl
+from codex32.api.application import all_operations
+from codex32.api.openapi import openapi
+from codex32.api.server import serving
+from codex32.kernel.ids import new_id
+from codex32.kernel.json_values import canonical
+from codex32.kernel.models import BotRow, VersionRow
+from codex32.kernel.plugins import Plugins
+from codex32.runtime import Runtime, open_runtime
+from codex32_config.settings import Settings, load_settings
+
+TOKEN = "a token of the test"
+
+
+@pytest.fixture
+def shelf() -> Iterator[types.ModuleType]:
+    """A plugin of a stranger's, with a route for callers and one for everybody."""
+
+    async def book(request: ApiRequest) -> Any:
+        return {"book": request.path["id"], "caller": request.caller}
+
+    @hookimpl
+    def register_api_routes() -> list[Route]:
+        return [
+            Route("GET", "/books/{id}", "shelf.book", "shelf.read", book),
+            Route("GET", "/open/{id}", "shelf.open", PUBLIC, book),
+        ]
+
+    module = types.ModuleType("codex32_shelf")
+    module.register_api_routes = register_api_routes  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.fixture
+def settings(tmp_path: Any, database_url: str) -> Settings:
+    overrides = {"database_url": database_url, "api.token": TOKEN}
+    return load_settings(folder=tmp_path, overrides=overrides, environ={})
+
+
+@pytest.fixture
+def runtime(settings: Settings, shelf: types.ModuleType) -> Iterator[Runtime]:
+    extra = [("builtin", "codex32.builtin.plugin"), ("shelf", shelf)]
+    plugins = Plugins.load({}, group="codex32.none", extra=extra, strict=True)
+    runtime = open_runtime(settings, "api", plugins=plugins)
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def add_bot(runtime: Runtime) -> Callable[..., str]:
+    """Stores a bot with one live version; its id. Not on the event loop."""
+
+    def add(name: str = "ping", **more: Any) -> str:
+        document = {"name": name, "type": "set", "with": {"values": {}}, **more}
+        runtime.reader.from_document(document)
+        bot, version, now = new_id("bot"), new_id("ver"), runtime.clock.micros()
+
+        def store() -> None:
+            BotRow.insert(
+                id=bot,
+                workspace="default",
+                name=name,
+                origin="file",
+                source=f"bots/{name}.yaml",
+                active_version_id=version,
+                created_at=now,
+                updated_at=now,
+            ).execute()
+            VersionRow.insert(
+                id=version,
+                bot_id=bot,
+                number=1,
+                digest=version,
+                document=canonical(document),
+                text="",
+                origin="file",
+                created_at=now,
+            ).execute()
+
+        runtime.door.write_now(store)
+        return bot
+
+    return add
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Any
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Client:
+    """Calls the API as the administrator, or as a stranger with ``token=None``."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, document: dict[str, Any]) -> None:
+        self.session, self.url, self.document = session, url, document
+
+    async def __call__(
+        self, method: str, path: str, *, token: str | None = TOKEN, **arguments: Any
+    ) -> Answer:
+        headers = dict(arguments.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        url = aiohttp.client.URL(self.url + path, encoded=True)
+        sent = self.session.request(method, url, headers=headers, **arguments)
+        async with sent as response:
+            answer = Answer(response.status, response.headers, await response.text())
+        self._check(method, path.partition("?")[0], answer)
+        return answer
+
+    def _check(self, method: str, path: str, answer: Answer) -> None:
+        if answer.status >= 400 and answer.headers["Content-Type"].startswith("application/prob"):
+            self._fits({"$ref": "#/components/schemas/ProblemDocument"}, answer.json)
+            assert answer.json["status"] == answer.status
+            assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+            return
+        for template, entry in self.document["paths"].items():
+            parts, given = template.split("/"), path.split("/")
+            if len(parts) == len(given) and all(
+                a == b or a.startswith("{") for a, b in zip(parts, given, strict=True)
+            ):
+                told = entry[method.lower()]["responses"]
+                schema = told.get(str(answer.status), next(iter(told.values())))
+                if "content" in schema:
+                    self._fits(schema["content"]["application/json"]["schema"], answer.json)
+                return
+
+    def _fits(self, schema: dict[str, Any], value: Any) -> None:
+        whole = {**schema, "components": self.document["components"]}
+        Draft202012Validator(whole).validate(value)
+
+
+@pytest_asyncio.fixture
+async def api(runtime: Runtime) -> AsyncIterator[Client]:
+    document = openapi(all_operations(runtime))
+    async with (
+        serving(runtime, "127.0.0.1", 0) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Client(session, url, document)
