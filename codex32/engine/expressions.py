@@ -14,6 +14,7 @@ from typing import Any, Final
 from codex32.engine.cel import checks, library
 from codex32.engine.cel.checks import Fault, Scope
 from codex32.engine.cel.program import build
+from codex32.engine.cel.text import OPEN, Part, bare, expressions_in, holds_expression
 from codex32.engine.cel.tree import Call, Const, Ident, Node, Select
 from codex32.engine.cel.values import Frame, to_json, to_text, type_name
 from codex32.kernel.contracts.bot_type import BotType
@@ -23,16 +24,20 @@ from codex32.kernel.text import did_you_mean
 
 __all__ = [
     "MAX_BYTES",
+    "OPEN",
     "ROOTS",
     "Condition",
     "Expression",
     "Fault",
+    "Part",
     "Scope",
     "Template",
+    "bare",
     "compile_condition",
     "compile_expression",
     "compile_params",
     "compile_template",
+    "condition_faults",
     "evaluate",
     "expressions_in",
     "find_faults",
@@ -57,7 +62,6 @@ ROOTS: Final = frozenset(
 )
 #: UTF-8 bytes of one expression.
 MAX_BYTES: Final = 4096
-OPEN: Final = "${{"
 _GENERIC: Final = frozenset((name, "dyn") for name in ROOTS)
 _SHOWN = 120
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -232,55 +236,6 @@ def compile_params(bot_type: BotType, params: Mapping[str, JSON]) -> Template:
     return compile_template(params, literal=literal_params(bot_type))
 
 
-def holds_expression(value: JSON) -> bool:
-    """Whether a text anywhere in ``value`` holds ``${{``."""
-    if isinstance(value, str):
-        return OPEN in value
-    if isinstance(value, Mapping):
-        return any(map(holds_expression, value.values()))
-    return isinstance(value, list | tuple) and any(map(holds_expression, value))
-
-
-def bare(text: str) -> str:
-    """The expression of a condition, without the ``${{ }}`` it may be written in."""
-    parts = expressions_in(text) if text.lstrip().startswith(OPEN) else []
-    if len(parts) == 1 and not isinstance(parts[0], str):
-        return parts[0].text
-    return text.strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An expression inside a text, ``offset`` characters after the text's beginning."""
-
-    text: str
-    offset: int
-
-
-def expressions_in(text: str) -> list[str | Part]:
-    """Cut a text into plain pieces and expressions.
-
-    A text that, but for space around it, is one expression gives that one part.
-
-    Raises:
-      ExpressionFault: A ``${{`` is never closed.
-    """
-    parts: list[str | Part] = []
-    place = 0
-    while (start := text.find(OPEN, place)) >= 0:
-        end = _end(text, start + len(OPEN))
-        inner = text[start + len(OPEN) : end]
-        offset = start + len(OPEN) + len(inner) - len(inner.lstrip())
-        if start > place:
-            parts.append(text[place:start])
-        parts.append(Part(inner.strip(), offset))
-        place = end + 2
-    if place < len(text):
-        parts.append(text[place:])
-    solid = [part for part in parts if not (isinstance(part, str) and part.isspace())]
-    return solid if len(solid) == 1 else parts
-
-
 def find_faults(text: str, scope: Scope) -> list[Fault]:
     """All that is wrong with bare CEL before there is data, at its place in ``text``."""
     names = frozenset(scope.roots) if scope.alone else frozenset(scope.roots) | ROOTS
@@ -386,33 +341,6 @@ def _compile_text(text: str) -> Template:
         )
 
     return Template(fill, roots=roots, secrets=secrets)
-
-
-def _end(text: str, place: int) -> int:
-    """Where the ``}}`` stands that closes an expression begun before ``place``."""
-    depth, start = 0, place
-    while place < len(text):
-        character = text[place]
-        if character in "'\"":
-            place = _after_string(text, place, start)
-            continue
-        if character == "{":
-            depth += 1
-        elif character == "}":
-            if depth == 0 and text.startswith("}}", place):
-                return place
-            depth -= 1
-        place += 1
-    raise ExpressionFault("${{ is never closed; end the expression with }}")
-
-
-def _after_string(text: str, place: int, start: int) -> int:
-    raw = place > start and text[place - 1] in "rR"
-    quote = text[place] * 3 if text.startswith(text[place] * 3, place) else text[place]
-    place += len(quote)
-    while place < len(text) and not text.startswith(quote, place):
-        place += 2 if text[place] == "\\" and not raw else 1
-    return place + len(quote)
 
 
 def _offset(text: str, line: int, column: int) -> int:

@@ -45,7 +45,8 @@ class Scopes:
             (f"inputs.{name}", kind) for name, schema in inputs.items() if (kind := _kind(schema))
         )
 
-    def trigger(self) -> Scope:
+    @staticmethod
+    def trigger() -> Scope:
         """Where a trigger decides: there is no execution yet."""
         return Scope({"trigger": {}, "bot": _BOT})
 

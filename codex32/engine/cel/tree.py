@@ -83,8 +83,12 @@ def decode(serialized: bytes) -> Node:
     checked = _Message(_Message(serialized).bytes(2))
     positions = {}
     for entry in _Message(checked.bytes(5)).all(4):
-        pair = _Message(entry)
-        positions[pair.number(1)] = pair.number(2)
+        if len(entry) == 4:
+            # Both numbers below 128, as in all short expressions.
+            positions[entry[1]] = entry[3]
+        else:
+            pair = _Message(entry)
+            positions[pair.number(1)] = pair.number(2)
     return _node(checked.bytes(4), positions)
 
 
