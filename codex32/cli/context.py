@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +40,7 @@ class Context:
     ) -> None:
         self.folder, self.files = folder, tuple(files)
         self.json, self.debug = json, debug
+        self._overrides: dict[str, Any] = {}
 
     @property
     def output(self) -> Output:
@@ -61,7 +62,13 @@ class Context:
         """
         from codex32_config.settings import load_settings
 
-        return load_settings(folder=self.folder, files=self.files)
+        return load_settings(folder=self.folder, files=self.files, overrides=self._overrides)
+
+    def override(self, values: Mapping[str, Any]) -> None:
+        """Let ``values``, by dotted names, win over every other setting; None changes nothing."""
+        self._overrides |= {name: value for name, value in values.items() if value is not None}
+        self.__dict__.pop("settings", None)
+        self.__dict__.pop("plugins", None)
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -71,17 +78,20 @@ class Context:
         return load_plugins(self.settings)
 
     @contextlib.contextmanager
-    def runtime(self, *, upgrade: bool = False) -> Iterator[Runtime]:
+    def runtime(self, *, upgrade: bool = False, ring: bool = False) -> Iterator[Runtime]:
         """The parts put together for this process, let go of at the end.
 
         Args:
           upgrade: Bring the database's tables up to date first.
+          ring: Let workers know at once of what is started, also through the Redis of ``up``.
 
         Raises:
           SchemaOutOfDate: They are not, and ``upgrade`` is not set.
         """
-        from codex32.runtime import open_runtime, upgrade_schema
+        from codex32.runtime import open_runtime, running_redis_url, upgrade_schema
 
+        if ring and self.settings.redis_url is None:
+            self.override({"redis_url": running_redis_url(self.settings)})
         if upgrade and (applied := upgrade_schema(self.settings, self.plugins)):
             self.output.note(f"brought the database up to date ({len(applied)} migrations)")
         runtime = open_runtime(self.settings, "cli", plugins=self.plugins)

@@ -168,7 +168,7 @@ def cancel(
     """Cancel executions, by id or all of a bot or status that have not ended."""
     if bool(ids) == bool(bot or status):
         raise click.UsageError("name executions by id, or choose them with --bot and --status")
-    with obj.runtime() as runtime:
+    with obj.runtime(ring=True) as runtime:
         chosen = _by_id(runtime, ids) if ids else _open(runtime, bot, status)
         if not ids and chosen and not yes:
             if obj.json:
@@ -248,7 +248,7 @@ def retry(obj: Context, execution_id: str, definition: str) -> None:
     from codex32.services import executions as service
     from codex32.services.starting import Start
 
-    with obj.runtime() as runtime:
+    with obj.runtime(ring=True) as runtime:
         row = runtime.door.read_now(service.find, execution_id)
         inputs = runtime.payloads.unpack(row.id, row.inputs)
         trigger = runtime.payloads.unpack(row.id, row.trigger)

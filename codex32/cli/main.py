@@ -18,6 +18,7 @@ from codex32.cli.context import Context
 #: The commands of the house, in the order of the help, and the module that holds each.
 COMMANDS: Mapping[str, str] = {
     "init": "init",
+    "up": "up",
     "run": "run",
     "validate": "files",
     "fmt": "files",
@@ -49,6 +50,8 @@ class Root(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a suggestion for a name that is not there."""
+        if args and args[0] not in COMMANDS:
+            _log_as_set(ctx.find_object(Context))
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -82,6 +85,15 @@ def foreign_commands(obj: Context) -> Mapping[str, click.Command]:
         found = {name: each for name, each in group.commands.items() if name not in COMMANDS}
         obj.__dict__["_foreign"] = found
     return found
+
+
+def _log_as_set(obj: Context | None) -> None:
+    """Plugins' commands are mostly services: they say what the setting ``log.level`` wants."""
+    level = obj.settings.log.level.upper() if obj else "INFO"
+    for name in ("codex32", "codex32_workers"):
+        logging.getLogger(name).setLevel(level)
+    # What a bot tells people is not chatter, whatever the level.
+    logging.getLogger("codex32.notify").setLevel(logging.INFO)
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -133,7 +145,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def run(args: Sequence[str]) -> int:
     """Carry out a command line; its exit code. No error leaves it."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     given = args[: args.index("--")] if "--" in args else args
     try:
         code = cli.main(list(args), prog_name="codex32", standalone_mode=False)

@@ -53,7 +53,7 @@ def run(
 async def _run(obj: Context, wish: Wish) -> int:
     from codex32.cli.running import Running
 
-    with obj.runtime(upgrade=True) as runtime:
+    with obj.runtime(upgrade=True, ring=True) as runtime:
         running = Running(runtime, obj.output, wish)
         execution_id = await running.start()
         if execution_id is None:

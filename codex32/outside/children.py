@@ -38,10 +38,12 @@ class Children:
     Args:
       on_death: Told the child's name, how it ended and when it is started again (seconds).
       environment: Of the children; None for ours.
+      output: A file descriptor for what they print; None lets them print where we do.
     """
 
     on_death: Callable[[str, int, float], None]
     environment: Mapping[str, str] | None = None
+    output: int | None = None
     _children: list[_Child] = field(default_factory=list)
 
     def start(self, name: str, command: Sequence[str]) -> None:
@@ -95,6 +97,9 @@ class Children:
         child.process = subprocess.Popen(
             list(child.command),
             env=None if self.environment is None else dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
             # A terminal's Ctrl-C goes to the whole group; we alone decide what it means.
             start_new_session=True,
             preexec_fn=_die_with_parent(os.getpid()),
