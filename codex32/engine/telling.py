@@ -18,7 +18,7 @@ from codex32.kernel.problems import Problem
 
 @lru_cache(maxsize=512)
 def validator_of(component: Any, attribute: str) -> Validator:
-    """The validator of a component's schema, by the attribute that holds it: a bot type's lets expressions through."""
+    """The validator of a component's schema; that of ``with`` lets expressions through."""
     schema, expressions_fit = getattr(component, attribute), attribute == "params_schema"
     return Validator(schema, trusted=True, expressions=expressions_fit)
 
