@@ -6,8 +6,6 @@ import importlib.util
 
 import click
 
-from codex32.runtime import open_runtime
-
 
 @click.command()
 @click.option("--host", help="Address to listen on [setting].")
@@ -18,6 +16,7 @@ def serve(context: click.Context, host: str | None, port: int | None) -> None:
     if importlib.util.find_spec("aiohttp") is None:
         raise click.ClickException("the HTTP API needs aiohttp; install codex32[api]")
     from codex32.api.server import run_server
+    from codex32.runtime import open_runtime
 
     settings = context.obj.settings
     runtime = open_runtime(settings, "api", plugins=context.obj.plugins)

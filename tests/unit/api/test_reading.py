@@ -1,0 +1,40 @@
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codex32.api.errors import BodyMalformed
+from codex32.api.reading import MAX_DEPTH, parse_json
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)  # fmt: skip
+
+
+@given(values)
+def test_what_is_json_is_read_as_it_is(value):
+    assert parse_json(json.dumps(value).encode()) == value
+
+
+@given(st.binary())
+def test_whatever_comes_is_read_or_refused(data):
+    with contextlib.suppress(BodyMalformed):
+        json.dumps(parse_json(data), allow_nan=False)
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}")])
+def test_as_deep_as_allowed_is_read_and_deeper_is_refused(begin, end):
+    def nested(depth):
+        return (begin * depth + "1" + end * depth).encode()
+
+    parse_json(nested(MAX_DEPTH))
+    with pytest.raises(BodyMalformed, match="levels"):
+        parse_json(nested(MAX_DEPTH + 1))
+
+
+def test_many_lists_beside_each_other_are_not_deep():
+    assert len(parse_json(b"[" + b",".join([b"[]"] * 1000) + b"]")) == 1000
