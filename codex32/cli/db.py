@@ -65,7 +65,7 @@ def check(ctx: click.Context, obj: Context) -> None:
     from codex32.services import integrity
 
     with obj.runtime() as runtime:
-        problems = runtime.door.read_now(integrity.check)
+        problems = runtime.door.read_now(integrity.check, runtime.clock.micros())
 
     def show() -> None:
         for problem in problems:

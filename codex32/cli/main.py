@@ -25,15 +25,33 @@ COMMANDS: Mapping[str, str] = {
     "schema": "files",
     "bots": "bots",
     "executions": "executions",
+    "why": "why",
     "plugins": "plugins",
     "db": "db",
     "config": "config",
+    "doctor": "doctor",
     "completion": "completion",
 }
 
 
 class Root(click.Group):
     """The house's commands, and behind them those of plugins."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options of the root, and make what all commands are given.
+
+        It must be there before a command is looked up, for plugins may have it.
+        """
+        rest = super().parse_args(ctx, args)
+        given = ctx.params
+        ctx.obj = Context(
+            given["folder"],
+            # A file named here is meant from where one stands, wherever the project is.
+            [Path.cwd() / each for each in given["files"]],
+            json=given["as_json"],
+            debug=given["debug"],
+        )
+        return rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names: the house's in their order, then the plugins'."""
@@ -129,13 +147,8 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     callback=_version,
     help="Show the version and exit.",
 )
-@click.pass_context
-def cli(
-    ctx: click.Context, files: tuple[Path, ...], folder: Path | None, as_json: bool, debug: bool
-) -> None:
+def cli(**_options: Any) -> None:
     """Bots are files; Codex-32 runs them so that nothing is lost."""
-    # A file named on the command line is meant from where one stands, wherever the project is.
-    ctx.obj = Context(folder, [Path.cwd() / each for each in files], json=as_json, debug=debug)
 
 
 def main(args: Sequence[str] | None = None) -> None:
