@@ -52,6 +52,7 @@ class BotOut(Out):
     """A bot."""
 
     name: str
+    status: Literal["active", "broken", "disabled", "paused"]
     version: int | None = Field(description="Number of the live version.")
     origin: str
     source: str | None = Field(description="The file it is read from.")

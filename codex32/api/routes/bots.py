@@ -17,6 +17,7 @@ from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
+from codex32.services.bot_views import BotView
 from codex32.services.presentation import iso
 from codex32.services.starting import Start
 
@@ -135,6 +136,7 @@ def _numbers(version_ids: list[str]) -> dict[str | None, int]:
 def _as_dict(row: BotRow, number: int | None) -> dict[str, JSON]:
     return {
         "name": row.name,
+        "status": BotView(row, number, {}, (), None).standing,
         "version": number,
         "origin": row.origin,
         "source": row.source,

@@ -45,7 +45,8 @@ async def test_a_broken_bot_shows_its_faults_and_a_removed_one_is_gone(api, runt
 
     await runtime.door.write(change)
     third, ping = (await api("GET", "/api/v1/bots")).json["items"]
-    assert (third["name"], ping["version"]) == ("a-third", None)
+    assert (third["name"], third["status"]) == ("a-third", "active")
+    assert (ping["version"], ping["status"]) == (None, "broken")
     assert ping["problems"][0]["line"] == 3
 
 

@@ -1,10 +1,12 @@
 """The document tells what is served, no more and no less."""
 
 import re
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from codex32.api import errors
 from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper
 
@@ -51,3 +53,17 @@ async def test_each_operation_says_who_may_call_it_and_what_its_path_holds(api, 
 async def test_the_bodies_of_the_document_refuse_unknown_keys(api):
     schemas = (await api("GET", "/api/v1/openapi.json", token=None)).json["components"]["schemas"]
     assert schemas["ExecuteIn"]["additionalProperties"] is False
+
+
+def test_the_reference_lists_every_operation_and_every_problem(declared):
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "http-api.md").read_text()
+    served = {
+        (each.route.method, each.path, each.route.policy, each.route.summary)
+        for each in declared
+        if each.plugin == "api"
+    }
+    rows = re.findall(r"^\| `([A-Z]+)` \| `(\S+)` \| `?(\S+?)`? \| (.+) \|$", text, re.MULTILINE)
+    assert {(m, p, "public" if o == "open" else o, s) for m, p, o, s in rows} == served
+    told = re.findall(r"^\| (\d+) \| `(\S+)` \| .+ \|$", text, re.MULTILINE)
+    known = {(str(status), kind.code) for kind, status in errors.STATUSES.items()}
+    assert set(told) == known | {("500", "internal")}
