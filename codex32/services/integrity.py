@@ -1,0 +1,114 @@
+"""Looking for what should not be in the database: ``codex32 db check``."""
+
+from __future__ import annotations
+
+import peewee as pw
+
+from codex32.kernel.database import fetch
+from codex32.kernel.models import (
+    AttemptRow,
+    BotRow,
+    ExecutionRow,
+    LogLineRow,
+    Row,
+    StepRow,
+    TriggerRow,
+    VersionRow,
+)
+from codex32.kernel.problems import Problem
+from codex32.kernel.statuses import FINAL, Status
+
+_SHOWN = 5
+
+
+def check(now: int) -> list[Problem]:
+    """Everything that is wrong with the rows; it reads all of them, so it takes its time.
+
+    What recovery mends by itself is told, too, as it stands at ``now`` (microseconds).
+    """
+    found = [
+        *_orphans(),
+        *_told(
+            _without(ExecutionRow, VersionRow, ExecutionRow.version_id == VersionRow.id),
+            "execution",
+            "executions of versions that are not there; they cannot be retried",
+        ),
+        *_told(
+            _without(TriggerRow, BotRow, TriggerRow.bot_id == BotRow.id),
+            "trigger",
+            "triggers of bots that are not there; delete them",
+        ),
+        *_told(
+            _without(BotRow, VersionRow, BotRow.active_version_id == VersionRow.id).where(
+                BotRow.active_version_id.is_null(False)
+            ),
+            "bot",
+            "bots whose live version is not there; save their files again",
+        ),
+    ]
+    for query, kind, message in (*_executions(now), *_triggers()):
+        found += _told(query, kind, message)
+    return found
+
+
+def _orphans() -> list[Problem]:
+    found = []
+    for kind in (StepRow, AttemptRow, LogLineRow):
+        name = kind._meta.table_name.replace("_", " ")
+        query = _without(kind, ExecutionRow, kind.execution_id == ExecutionRow.id)
+        query = query.select(kind.execution_id).distinct()
+        found += _told(query, kind._meta.table_name, f"{name} rows without their execution")
+    return found
+
+
+def _executions(now: int) -> list[tuple[pw.Query, str, str]]:
+    execution = ExecutionRow.select(ExecutionRow.id)
+    final = ExecutionRow.status.in_([status.value for status in FINAL])
+    known = ExecutionRow.status.in_([status.value for status in Status])
+    running = ExecutionRow.status == Status.RUNNING
+    faults = [
+        (~known, "executions of an unknown status"),
+        (final & ExecutionRow.finished_at.is_null(), "ended executions without an end"),
+        (
+            ~final & ExecutionRow.finished_at.is_null(False),
+            "executions with an end that have not ended",
+        ),
+        (
+            running & (ExecutionRow.worker.is_null() | ExecutionRow.lease_at.is_null()),
+            "running executions that no worker holds",
+        ),
+        (
+            running & (ExecutionRow.lease_at < now),
+            "running executions whose lease has ended; a running scheduler mends this",
+        ),
+        (
+            (ExecutionRow.status == Status.QUEUED)
+            & ExecutionRow.ready_at.is_null()
+            & ExecutionRow.admitted,
+            "queued executions that nothing will ever start",
+        ),
+    ]
+    return [(execution.where(fault), "execution", message) for fault, message in faults]
+
+
+def _triggers() -> list[tuple[pw.Query, str, str]]:
+    of_removed = (
+        TriggerRow.select(TriggerRow.id)
+        .join(BotRow, on=(BotRow.id == TriggerRow.bot_id))
+        .where(TriggerRow.enabled & (BotRow.removed_at.is_null(False) | ~BotRow.enabled))
+    )
+    return [(of_removed, "trigger", "live triggers of bots that are removed or disabled")]
+
+
+def _without(kind: type[Row], other: type[Row], same: pw.Expression) -> pw.ModelSelect[Row]:
+    """Rows of ``kind`` for which there is no ``other``."""
+    there = other.select(pw.SQL("1")).where(same)
+    return kind.select(kind._meta.primary_key).where(~pw.fn.EXISTS(there))
+
+
+def _told(query: pw.Query, kind: str, message: str) -> list[Problem]:
+    ids = [str(row[0]) for row in fetch(query)]
+    if not ids:
+        return []
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return [Problem(f"{message}: {', '.join(ids[:_SHOWN])}{more}", path=kind, code="integrity")]

@@ -1,0 +1,162 @@
+"""Letting go of old history, a little at a time, so that nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+
+import peewee as pw
+
+from codex32.kernel.database import Door, fetch
+from codex32.kernel.ids import new_id
+from codex32.kernel.json_values import JSON, loads
+from codex32.kernel.models import (
+    AttemptRow,
+    BotRow,
+    ExecutionRow,
+    LogLineRow,
+    OccurrenceRow,
+    SeenRow,
+    StepRow,
+    VersionRow,
+)
+from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.statuses import FINAL
+from codex32.kernel.text import parse_duration
+
+#: Executions, or other rows, that are deleted in one transaction.
+CHUNK = 500
+_DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long history is kept.
+
+    Attributes:
+      days: By final status; None, or no entry, is for ever. A bot's ``retention`` goes before.
+      keep_last: Executions of each bot that are kept whatever their age.
+      occurrence_days: How long the answers of triggers are kept; None for ever.
+    """
+
+    days: Mapping[str, float | None]
+    keep_last: int = 50
+    occurrence_days: float | None = 30.0
+
+
+@dataclass(slots=True)
+class Pruned:
+    """How many rows of each kind were let go."""
+
+    executions: int = 0
+    occurrences: int = 0
+    seen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Until when (microseconds) executions of a bot must have ended, by status."""
+
+    bot_id: str
+    before: Mapping[str, int] = field(default_factory=dict)
+
+
+async def prune(door: Door, limits: Limits, payloads: PayloadStore, now: int) -> Pruned:
+    """Delete what is older than its limit; live executions are never touched."""
+    done = Pruned()
+    for rule in await door.read(_rules, limits, now):
+        while ids := await door.read(_expired, rule, limits.keep_last):
+            await door.write(lambda ids=ids: _delete(ids))  # type: ignore[misc]
+            await asyncio.to_thread(_delete_files, payloads, ids)
+            done.executions += len(ids)
+        if limits.occurrence_days is not None:
+            before = now - int(limits.occurrence_days * _DAY_SECONDS * 1e6)
+            done.occurrences += await _delete_occurrences(door, rule.bot_id, before)
+    done.seen = await _delete_seen(door, now)
+    return done
+
+
+def _rules(limits: Limits, now: int) -> list[_Rule]:
+    rows = fetch(
+        BotRow.select(BotRow.id, VersionRow.document).join(
+            VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id)
+        )
+    )
+    rules = []
+    for bot_id, document in rows:
+        seconds = {
+            status: days * _DAY_SECONDS for status, days in limits.days.items() if days is not None
+        }
+        seconds.update(_own(loads(document).get("retention") if document else None))
+        before = {status: now - int(value * 1e6) for status, value in seconds.items()}
+        rules.append(_Rule(bot_id, before))
+    return rules
+
+
+def _own(retention: JSON) -> dict[str, float]:
+    """What a bot says itself, in seconds: a duration for all, or one a status."""
+    if isinstance(retention, str):
+        return dict.fromkeys((status.value for status in FINAL), parse_duration(retention))
+    return {status: parse_duration(text) for status, text in (retention or {}).items()}
+
+
+def _expired(rule: _Rule, keep_last: int) -> list[str]:
+    """A chunk of executions that a rule lets go, oldest first."""
+    mine = ExecutionRow.bot_id == rule.bot_id
+    newest = ExecutionRow.select(ExecutionRow.id).where(mine).order_by(ExecutionRow.id.desc())
+    youngest = newest.offset(keep_last).limit(1).scalar()
+    if youngest is None or not rule.before:
+        return []
+    over = [
+        (ExecutionRow.status == status) & (ExecutionRow.finished_at < before)
+        for status, before in rule.before.items()
+    ]
+    # Ids sort by time, so that what is too young is not even read.
+    bound = new_id("exe", now=lambda: max(rule.before.values()) / 1e6)
+    query = (
+        ExecutionRow.select(ExecutionRow.id)
+        .where(mine & (ExecutionRow.id <= min(youngest, bound)))
+        .where(reduce(or_, over))
+        .order_by(ExecutionRow.id)
+        .limit(CHUNK)
+    )
+    return [row[0] for row in fetch(query)]
+
+
+def _delete(ids: Sequence[str]) -> None:
+    for kind in (StepRow, AttemptRow, LogLineRow):
+        kind.delete().where(kind.execution_id.in_(ids)).execute()
+    ExecutionRow.delete().where(
+        ExecutionRow.id.in_(ids) & ExecutionRow.finished_at.is_null(False)
+    ).execute()
+
+
+def _delete_files(payloads: PayloadStore, ids: Sequence[str]) -> None:
+    for execution_id in ids:
+        payloads.remove(execution_id)
+
+
+async def _delete_occurrences(door: Door, bot_id: str, before: int) -> int:
+    old = (OccurrenceRow.bot_id == bot_id) & (OccurrenceRow.evaluated_at < before)
+    chunk = OccurrenceRow.select(OccurrenceRow.id).where(old).limit(CHUNK)
+    done = 0
+    while ids := await door.read(lambda: [row[0] for row in fetch(chunk)]):
+        work = OccurrenceRow.delete().where(OccurrenceRow.id.in_(ids))
+        done += await door.write(work.execute)
+    return done
+
+
+async def _delete_seen(door: Door, now: int) -> int:
+    """Keys whose time to be remembered is over."""
+    over = SeenRow.expires_at.is_null(False) & (SeenRow.expires_at < now)
+    chunk = SeenRow.select(SeenRow.bot_id, SeenRow.step, SeenRow.digest).where(over).limit(CHUNK)
+    done = 0
+    while keys := await door.read(lambda: fetch(chunk)):
+        digests = {digest for _, _, digest in keys}
+        # Expired rows of the same digests may go along.
+        work = SeenRow.delete().where(over & SeenRow.digest.in_(digests))
+        done += await door.write(work.execute)
+    return done

@@ -1,0 +1,134 @@
+"""Why a bot was started, and why it was not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import peewee as pw
+
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import ExecutionRow, OccurrenceRow, TriggerRow
+from codex32.kernel.statuses import Status
+from codex32.services import bot_views
+from codex32.services.bot_views import BotView
+from codex32.services.presentation import iso
+from codex32.services.schedules import restored
+
+#: Someone who asks about 08:00 means the whole minute.
+_MINUTE = 60 * 1_000_000
+_LIVE = [status.value for status in Status if not status.final]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A time of a trigger, what was decided, and how its execution stands."""
+
+    occurrence: OccurrenceRow
+    status: str | None
+
+    def as_dict(self) -> dict[str, JSON]:
+        """Plain data for JSON output."""
+        row = self.occurrence
+        return {
+            "scheduled_at": iso(row.scheduled_at),
+            "evaluated_at": iso(row.evaluated_at),
+            "trigger": row.trigger_id,
+            "decision": row.decision,
+            "detail": row.detail,
+            "execution": row.execution_id,
+            "status": self.status,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What is known of the starts of a bot.
+
+    Attributes:
+      answers: Newest first.
+      reasons: Sentences that say how things stand now.
+    """
+
+    view: BotView
+    answers: Sequence[Answered]
+    reasons: Sequence[str]
+
+    def as_dict(self) -> dict[str, JSON]:
+        """Plain data for JSON output."""
+        return {
+            "bot": self.view.row.name,
+            "status": self.view.standing,
+            "next_at": iso(self.view.next_at),
+            "reasons": list(self.reasons),
+            "occurrences": [answer.as_dict() for answer in self.answers],
+        }
+
+
+def why(name: str, *, limit: int = 20, at: int | None = None) -> Why:
+    """The last answers of a bot's triggers, and what stands in its way now.
+
+    Args:
+      name: The bot.
+      limit: Most answers.
+      at: Only times until the end of this minute, in microseconds.
+
+    Raises:
+      BotNotFound: There is no such bot.
+    """
+    view = bot_views.view(name)
+    rows = (
+        OccurrenceRow.select(OccurrenceRow, ExecutionRow.status.alias("status"))
+        .join(ExecutionRow, pw.JOIN.LEFT_OUTER, on=(ExecutionRow.id == OccurrenceRow.execution_id))
+        .where(OccurrenceRow.bot_id == view.row.id)
+        .order_by(OccurrenceRow.evaluated_at.desc(), OccurrenceRow.scheduled_at.desc())
+        .limit(limit)
+    )
+    if at is not None:
+        rows = rows.where(OccurrenceRow.scheduled_at < at + _MINUTE)
+    answers = [Answered(row, getattr(row, "status", None)) for row in rows.objects()]
+    return Why(view, answers, _reasons(view))
+
+
+def _reasons(view: BotView) -> list[str]:
+    row = view.row
+    reasons = []
+    if row.removed_at is not None:
+        reasons.append(f"it was removed at {iso(row.removed_at)}; {row.source or 'it'} is gone")
+    if row.problems is not None:
+        still = f"version {view.number} stays live" if view.number else "it never had a version"
+        reasons.append(f"its file {row.source} has faults; {still}")
+    if row.pinned_digest is not None:
+        reasons.append(f"it was rolled back to version {view.number} until its file changes")
+    if not row.enabled and row.removed_at is None:
+        reasons.append("its definition says `enabled: false`")
+    if row.paused:
+        reasons.append("it is paused: triggers do not start it")
+    if not view.triggers:
+        reasons.append("it has no triggers: only people, programs and other bots start it")
+    reasons += [reason for each in view.triggers if (reason := _about_trigger(each))]
+    return reasons + _about_executions(row.id)
+
+
+def _about_trigger(row: TriggerRow) -> str:
+    trigger = restored(row.definition)
+    which = f"the trigger {trigger.kind} {trigger.config}"
+    if not trigger.enabled:
+        return f"{which} says `enabled: false`"
+    if not row.enabled:
+        return ""  # the bot is, and that was said
+    if row.next_at is None:
+        return f"{which} has no time to come"
+    return f"{which} is due at {iso(row.next_at)}"
+
+
+def _about_executions(bot_id: str) -> list[str]:
+    live = (ExecutionRow.bot_id == bot_id) & ExecutionRow.status.in_(_LIVE)
+    held = ExecutionRow.select().where(live & ~ExecutionRow.admitted).count()
+    going = ExecutionRow.select().where(live & ExecutionRow.admitted).count()
+    told = []
+    if going:
+        told.append(f"executions that have not ended: {going}")
+    if held:
+        told.append(f"executions held back by concurrency or overlap: {held}")
+    return told

@@ -1,0 +1,63 @@
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from codex32 import BotNotFound, Problem
+from codex32.kernel.components import Components
+from codex32.kernel.database import Door
+from codex32.kernel.payloads import PayloadStore
+from codex32.services import bots
+from codex32.services.bots import Registry, Stored
+from codex32.services.definitions import Definitions
+from codex32.services.triggers import Ticker
+from codex32.services.why import why
+
+HOUR = 3600 * 1_000_000
+
+
+@pytest.fixture
+def ticker(components: Components, definitions: Definitions, payloads: PayloadStore) -> Ticker:
+    return Ticker(components.trigger_types, definitions, payloads)
+
+
+def test_the_answers_come_newest_first_with_what_became_of_them(
+    door: Door, store: Callable[..., Stored], ticker: Ticker, now: int
+) -> None:
+    store("triggers: [{every: 1h}]")
+    for hour in (1, 2, 3):
+        asyncio.run(ticker.run(door, now + hour * HOUR))
+
+    told = door.read_now(why, "ping")
+    earlier = door.read_now(lambda: why("ping", at=now + 2 * HOUR, limit=1))
+
+    assert [a.occurrence.decision for a in told.answers] == ["overlap", "overlap", "fired"]
+    assert [a.status for a in told.answers] == [None, None, "queued"]
+    assert [a.occurrence.scheduled_at for a in earlier.answers] == [now + 2 * HOUR]
+    assert told.as_dict()["next_at"] == "2026-01-05T16:00:00.000Z"
+    assert "executions that have not ended: 1" in told.reasons
+    assert any("every 1h is due at 2026-01-05T16:00" in reason for reason in told.reasons)
+
+
+def test_what_stands_in_the_way_is_said(
+    door: Door, store: Callable[..., Stored], registry: Registry, now: int
+) -> None:
+    file = {"origin": "file", "source": "/bots/ping.yaml"}
+    store("enabled: false", **file)
+    door.write_now(lambda: bots.pause("ping", now))
+    door.write_now(lambda: registry.fail("ping", file["source"], [Problem("bad")], now))
+
+    reasons = "; ".join(door.read_now(why, "ping").reasons)
+
+    for part in ("has faults; version 1 stays", "enabled: false", "paused", "no triggers"):
+        assert part in reasons
+
+    door.write_now(lambda: registry.remove("ping", now, origin="file"))
+    assert "was removed" in "; ".join(door.read_now(why, "ping").reasons)
+
+
+def test_an_unknown_bot_is_suggested(door: Door, store: Callable[..., Stored]) -> None:
+    store("name: digest")
+
+    with pytest.raises(BotNotFound, match="did you mean 'digest'"):
+        door.read_now(why, "digests")
