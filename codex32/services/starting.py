@@ -292,7 +292,13 @@ class _Found:
     number: int | None
 
     def version(self, wanted: str | None) -> tuple[str, int]:
-        """The id and number of the version that shall run."""
+        """The id and number of the version that shall run; one that is asked for always may."""
+        if wanted is not None and wanted != self.active_version_id:
+            mine = (VersionRow.id == wanted) & (VersionRow.bot_id == self.bot_id)
+            number = VersionRow.select(VersionRow.number).where(mine).scalar()
+            if number is None:
+                raise VersionNotFound(wanted)
+            return wanted, number
         if self.removed_at is not None:
             gone = (
                 f"its file {self.source} is gone; put it back" if self.source else "it was removed"
@@ -301,18 +307,9 @@ class _Found:
         if self.active_version_id is None or self.number is None:
             faults = [Problem(**each) for each in loads(self.problems or "[]")]
             raise BotInvalid(f"{self.name} has never been without faults", faults)
-        if not self.enabled:
+        if not self.enabled and wanted is None:
             raise BotDisabled(self.name, "its definition says `enabled: false`")
-        if wanted is None or wanted == self.active_version_id:
-            return self.active_version_id, self.number
-        number = (
-            VersionRow.select(VersionRow.number)
-            .where((VersionRow.id == wanted) & (VersionRow.bot_id == self.bot_id))
-            .scalar()
-        )
-        if number is None:
-            raise VersionNotFound(wanted)
-        return wanted, number
+        return self.active_version_id, self.number
 
 
 def _find(starts: Sequence[Start]) -> dict[tuple[str, str], _Found]:
