@@ -167,7 +167,7 @@ def test_six_upgrades_at_once_apply_everything_once(empty_database_url: str) -> 
 
 
 def test_a_project_folder_is_made_with_its_first_database(tmp_path: Path) -> None:
-    database = connect(f"sqlite:///{tmp_path}/new/home/x.db")
+    database = connect(f"sqlite:///{tmp_path}/new/data/x.db")
     schema.upgrade(database, [CORE])
     database.close()
 
