@@ -285,23 +285,23 @@ class FolderSync:
 
     def _apply(self, group: Sequence[_Action]) -> list[tuple[_Action, str]]:
         """Carry out actions in one write; those that changed something, and what."""
-        now, done = self._clock.micros(), []
+        now = self._clock.micros()
+        done: list[tuple[_Action, str | None]] = []
+        written = [action for action in group if isinstance(action, Written)]
+        for item, stored in zip(written, self._registry.store_many(written, now), strict=True):
+            if isinstance(stored, Codex32Error):  # another process was quicker
+                log.warning("%s: %s", item.source, stored.message)
+            else:
+                done.append((item, stored.change))
         for action in group:
             match action:
-                case Written():
-                    try:
-                        change = self._registry.store(action, now).change
-                    except Codex32Error as error:  # another process was quicker
-                        log.warning("%s: %s", action.source, error.message)
-                        change = None
                 case _Fail(name, source, problems):
-                    change = "failed" if self._registry.fail(name, source, problems, now) else None
+                    news = self._registry.fail(name, source, problems, now)
+                    done.append((action, "failed" if news else None))
                 case _Remove(name):
                     gone = self._registry.remove(name, now, origin=FILE)
-                    change = "removed" if gone else None
-            if change is not None:
-                done.append((action, change))
-        return done
+                    done.append((action, "removed" if gone else None))
+        return [(action, change) for action, change in done if change is not None]
 
     def _tell(self, changes: Changes) -> None:
         for path, problems in changes.problems.items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from codex32.kernel.batches import Insert
 from codex32.kernel.bot import Bot, Trigger
 from codex32.kernel.clock import from_micros, to_micros
 from codex32.kernel.contracts.trigger_type import TriggerType
@@ -19,6 +20,11 @@ log = logging.getLogger(__name__)
 
 TriggerTypes = Mapping[str, TriggerType]
 
+_NEW = Insert(
+    TriggerRow,
+    ("id", "bot_id", "key", "kind", "definition", "enabled", "next_at", "created_at"),
+)
+
 
 def stored(trigger: Trigger) -> str:
     """The text of a trigger in its row."""
@@ -30,34 +36,39 @@ def restored(text: str) -> Trigger:
     return Trigger(**loads(text))
 
 
-def reconcile(bot_id: str, bot: Bot, types: TriggerTypes, now: int, *, live: bool) -> None:
+def reconcile(
+    bot_id: str,
+    bot: Bot,
+    types: TriggerTypes,
+    now: int,
+    *,
+    live: bool,
+    known: Iterable[TriggerRow] | None = None,
+) -> None:
     """Bring a bot's trigger rows to what its version says.
 
     The same rule (kind, configuration, time zone) keeps its row and its next time; a rule that
     is new, or was switched off, begins with the first time after ``now``. What is no longer
-    there is removed; its occurrences stay. ``live`` says whether triggers may start the bot.
+    there is removed; its occurrences stay. ``live`` says whether triggers may start the bot;
+    ``known`` are its rows, where these were read before.
     """
-    rows = {row.key: row for row in TriggerRow.select().where(TriggerRow.bot_id == bot_id)}
+    if known is None:
+        known = TriggerRow.select().where(TriggerRow.bot_id == bot_id)
+    rows = {row.key: row for row in known}
+    new = []
     for key, trigger in _keyed(bot.triggers).items():
         row = rows.pop(key, None)
         enabled = live and trigger.enabled
         text = stored(trigger)
         if row is None:
-            TriggerRow.insert(
-                id=new_id("trg"),
-                bot_id=bot_id,
-                key=key,
-                kind=trigger.kind,
-                definition=text,
-                enabled=enabled,
-                next_at=next_time(types, trigger, now) if enabled else None,
-                created_at=now,
-            ).execute()
+            next_at = next_time(types, trigger, now) if enabled else None
+            new.append((new_id("trg"), bot_id, key, trigger.kind, text, enabled, next_at, now))
         elif (row.definition, row.enabled) != (text, enabled):
             next_at = row.next_at if row.enabled else next_time(types, trigger, now)
             TriggerRow.update(
                 definition=text, enabled=enabled, next_at=next_at if enabled else None
             ).where(TriggerRow.id == row.id).execute()
+    _NEW.write(new)
     if rows:
         gone = [row.id for row in rows.values()]
         TriggerRow.delete().where(TriggerRow.id.in_(gone)).execute()
