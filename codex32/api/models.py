@@ -116,6 +116,7 @@ class StepOut(Out):
     status: StepStatus
     tries: int
     effect: str
+    input: Any = Field(description="`with`, expressions evaluated, secrets masked.")
     output: Any
     error: dict[str, Any] | None
     started_at: datetime | None

@@ -139,6 +139,7 @@ class ExecutionRoutes:
             "status": row.status,
             "tries": row.tries,
             "effect": row.effect,
+            "input": self._payloads.unpack(row.execution_id, row.input),
             "output": self._payloads.unpack(row.execution_id, row.output),
             "error": self._payloads.unpack(row.execution_id, row.error),
             "started_at": iso(row.started_at),

@@ -1,5 +1,7 @@
 """Looking at bots and executions: pages, filters, details, cancelling."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from codex32.kernel.ids import new_id
@@ -89,6 +91,28 @@ async def test_a_query_that_does_not_fit_is_refused(api, query):
     assert answer.json["errors"][0]["path"].partition(".")[0] == query.partition("=")[0]
 
 
+INJECTIONS = ["' OR '1'='1", "1; DROP TABLE bot", '" --', "%", "1) UNION SELECT 1", "\\", "x'||'"]
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/api/v1/bots", ["cursor", "limit"]),
+        ("/api/v1/executions", ["bot", "status", "cursor", "limit"]),
+        ("/api/v1/executions/{id}/steps", ["cursor", "limit"]),
+        ("/api/v1/executions/{id}/logs", ["cursor", "limit"]),
+    ],
+)
+async def test_no_parameter_carries_sql_to_the_database(api, path, names):
+    (execution,) = await started(api)
+    for name in names:
+        for payload in INJECTIONS:
+            query = urlencode({name: payload})
+            answer = await api("GET", f"{path.format(id=execution)}?{query}")
+            assert (payload, answer.status) == (payload, 422)
+    assert len((await api("GET", "/api/v1/bots")).json["items"]) == 3
+
+
 async def test_an_execution_that_failed_says_why(api, runtime):
     (execution,) = await started(api)
 
@@ -114,6 +138,7 @@ async def test_steps_come_with_their_items_page_by_page(api, runtime):
                 item=item,
                 status="succeeded",
                 tries=1,
+                input='{"url":"x"}',
                 output=f'"{step}{item}"',
                 started_at=1,
                 finished_at=2,
@@ -127,6 +152,7 @@ async def test_steps_come_with_their_items_page_by_page(api, runtime):
         ("each", 10, "each10"),
         ("fetch", None, "fetch-1"),
     ]
+    assert found[0]["input"] == {"url": "x"}
 
 
 async def test_a_log_can_be_followed_from_where_one_stopped(api, runtime):

@@ -1,8 +1,10 @@
+import peewee as pw
 import pytest
 
 from codex32.api import errors
 from codex32.api.errors import Internal, document, status_of, told
 from codex32.kernel import errors as kernel
+from codex32.kernel.database import connect
 from codex32.kernel.errors import Codex32Error, InputsInvalid
 from codex32.kernel.problems import Problem
 
@@ -40,6 +42,14 @@ def test_an_unexpected_error_tells_nothing(caplog):
     assert isinstance(known, Internal)
     assert "hunter2" not in str(document(known, "req_1"))
     assert "hunter2" in caplog.text
+
+
+def test_a_database_that_does_not_answer_is_told_with_patience():
+    with pytest.raises(pw.OperationalError, match=r"127\.0\.0\.1") as raised:
+        connect("postgresql://somebody@127.0.0.1:1/none").connect()
+    known, headers = told(raised.value)
+    assert (status_of(known), headers) == (503, {"Retry-After": "5"})
+    assert "127.0.0.1" not in known.message
 
 
 def test_a_document_lists_all_problems_without_their_empty_parts():
