@@ -83,7 +83,8 @@ class Root(click.Group):
         super().invoke(ctx)
 
     def _foreign(self, ctx: click.Context) -> Mapping[str, click.Command]:
-        obj = ctx.find_object(Context) or Context()
+        # ``--help`` asks before the options were read.
+        obj = ctx.ensure_object(Context)
         try:
             return foreign_commands(obj)
         except ValueError as error:

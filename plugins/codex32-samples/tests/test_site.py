@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+
 from codex32_samples import pages
 from codex32_samples.site import build_site
 
@@ -93,4 +94,6 @@ async def test_the_readme_names_every_path(get) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     _, index = await get("/")
     for path in index.splitlines()[1:]:
-        assert f"`{re.sub('{(.*)}', lambda m: 'KEY' if m[1] == 'key' else 'NAME', path)}`" in readme
+        assert (
+            f"`{re.sub('{(.*)}', lambda m: 'KEY' if m[1] == 'key' else 'NAME', path)}`" in readme
+        )
