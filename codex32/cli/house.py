@@ -100,7 +100,7 @@ class House:
             self._groups[group or name] = children
         options = [part for file in self.obj.files for part in ("--config", str(file))]
         options += ["--folder", str(self.settings.folder)]
-        children.start(name, [sys.executable, "-m", "codex32", *options, *command])
+        children.start(name, [sys.executable, "-P", "-m", "codex32", *options, *command])
 
     def _environment(self) -> Mapping[str, str]:
         settings = self.settings

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dramatiq
@@ -41,7 +41,9 @@ class TicketBroker(RedisBroker):
     def __init__(self, redis_url: str | None, middleware: Sequence[dramatiq.Middleware]) -> None:
         self.tickets = Tickets(redis_url) if redis_url is not None else None
         client = self.tickets.client if self.tickets is not None else redis.Redis()
-        super().__init__(client=client, middleware=list(middleware), namespace=NAMESPACE)
+        super().__init__(  # type: ignore[no-untyped-call]
+            client=client, middleware=list(middleware), namespace=NAMESPACE
+        )
         self.claims: dict[str, Claim] = {}
         self.room = Room()
         self.engine: EngineThread
@@ -146,7 +148,7 @@ class TicketConsumer(Consumer):
         """Nothing: an execution that was not begun is given back when its lease ends."""
         self._broker.claims.pop(message.message_id, None)
 
-    def requeue(self, messages: Sequence[MessageProxy]) -> None:
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Nothing: what was claimed and not begun is handed over when the worker stops."""
 
     def close(self) -> None:

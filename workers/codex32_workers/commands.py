@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+import sys
+import threading
+
 import click
 
+from codex32.outside.children import Children
 from codex32.runtime import open_runtime
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -12,19 +20,42 @@ from codex32.runtime import open_runtime
 @click.pass_context
 def worker(context: click.Context, processes: int | None) -> None:
     """Run executions, in one or several processes, until stopped."""
-    from codex32_workers.children import run_children
-    from codex32_workers.worker import run_worker
+    try:
+        from codex32_workers.worker import run_worker
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is not installed: install codex32[worker]"
+        ) from None
 
     settings = context.obj.settings
     count = processes or settings.worker.processes
     if count > 1:
-        run_children(["worker", "--processes", "1"], count)
+        _run_several(count, settings.worker.stop_grace_seconds)
         return
     runtime = open_runtime(settings, "worker", plugins=context.obj.plugins)
     try:
         run_worker(runtime)
     finally:
         runtime.close()
+
+
+def _run_several(count: int, grace_seconds: float) -> None:
+    """Keep ``count`` worker processes running until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    # The same command line, for one process: settings and flags reach it as they reached us.
+    given = [part for part in sys.argv[1:] if part not in ("--processes", str(count))]
+    children = Children(
+        lambda name, code, pause: log.error(
+            "%s ended with %d and starts again in %.1f s", name, code, pause
+        )
+    )
+    for number in range(count):
+        command = [sys.executable, "-P", "-m", "codex32", *given, "--processes", "1"]
+        children.start(f"worker {number + 1}", command)
+    children.watch(stop)
+    children.stop(grace_seconds + 5)
 
 
 @click.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -15,11 +14,10 @@ from typing import Any
 from codex32.engine.host import Host
 from codex32.engine.record import Claim
 from codex32.runtime import Runtime
-from codex32.services import processes, recovery
+from codex32.services import processes
+from codex32_workers.housekeeping import keep_house
 
 log = logging.getLogger(__name__)
-
-HEARTBEAT_SECONDS = 10.0
 
 
 class EngineThread:
@@ -97,27 +95,3 @@ class EngineThread:
             await self.host.env.close()
         process_id = self.runtime.process.id
         await self.runtime.door.write(lambda: processes.forget(process_id))
-
-
-async def keep_house(runtime: Runtime) -> None:
-    """Mend what other processes lost, and say that this one is alive, until cancelled."""
-    process, clock, door = runtime.process, runtime.clock, runtime.door
-    settings = runtime.settings.recovery
-    started_at = clock.micros()
-    beat_at = -HEARTBEAT_SECONDS
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            if loop.time() - beat_at >= HEARTBEAT_SECONDS:
-                beat_at = loop.time()
-                now = clock.micros()
-                await door.write(
-                    lambda now=now: processes.heartbeat(  # type: ignore[misc]
-                        process.id, process.kind, started_at, now
-                    )
-                )
-            await recovery.recover(door, clock.micros(), max_deaths=settings.max_deaths)
-        except Exception:
-            log.exception("house-keeping failed and is tried again")
-        # Processes that started together must not all look at once for ever.
-        await asyncio.sleep(settings.interval_seconds * random.uniform(0.7, 1.1))  # noqa: S311

@@ -1,0 +1,38 @@
+"""What worker and scheduler processes do beside their work: mend, and say that they live."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+
+from codex32.runtime import Runtime
+from codex32.services import processes, recovery
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+
+
+async def keep_house(runtime: Runtime) -> None:
+    """Mend what other processes lost, and say that this one is alive, until cancelled."""
+    process, clock, door = runtime.process, runtime.clock, runtime.door
+    settings = runtime.settings.recovery
+    started_at = clock.micros()
+    beat_at = -HEARTBEAT_SECONDS
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            if loop.time() - beat_at >= HEARTBEAT_SECONDS:
+                beat_at = loop.time()
+                now = clock.micros()
+                await door.write(
+                    lambda now=now: processes.heartbeat(  # type: ignore[misc]
+                        process.id, process.kind, started_at, now
+                    )
+                )
+            await recovery.recover(door, clock.micros(), max_deaths=settings.max_deaths)
+        except Exception:
+            log.exception("house-keeping failed and is tried again")
+        # Processes that started together must not all look at once for ever.
+        await asyncio.sleep(settings.interval_seconds * random.uniform(0.7, 1.1))  # noqa: S311

@@ -1,0 +1,75 @@
+"""A scheduler process: watches folders, fires triggers, mends what was lost, forgets the old.
+
+Several may run; none leads. What two of them find at once is done by the one whose commit is
+first, and by it alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from codex32.runtime import Runtime
+from codex32.services import processes, retention
+from codex32.services.triggers import Ticker
+from codex32.services.watching import watch
+from codex32_workers.housekeeping import keep_house
+
+log = logging.getLogger(__name__)
+
+
+def run_scheduler(runtime: Runtime) -> None:
+    """Schedule until SIGTERM or SIGINT."""
+    asyncio.run(_schedule(runtime))
+
+
+async def _schedule(runtime: Runtime) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    settings = runtime.settings
+    tasks = [
+        asyncio.create_task(
+            watch(runtime.folder_sync(), stop, poll_seconds=settings.bots.poll_seconds)
+        ),
+        asyncio.create_task(_every(settings.scheduler.interval_seconds, _tick(runtime))),
+        asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
+        asyncio.create_task(keep_house(runtime)),
+    ]
+    log.info("scheduler %s is ready", runtime.process.id)
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    process_id = runtime.process.id
+    await runtime.door.write(lambda: processes.forget(process_id))
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Do ``work`` again and again; a fault is logged and the next round comes all the same."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a round of the scheduler failed and is made again")
+        await asyncio.sleep(seconds)
+
+
+def _tick(runtime: Runtime) -> Callable[[], Awaitable[object]]:
+    settings = runtime.settings.scheduler
+    ticker = Ticker(
+        runtime.components.trigger_types,
+        runtime.definitions,
+        runtime.payloads,
+        missed_after_seconds=settings.missed_after_seconds,
+    )
+    return lambda: ticker.run(runtime.door, runtime.clock.micros())
+
+
+def _prune(runtime: Runtime) -> Callable[[], Awaitable[object]]:
+    settings = runtime.settings.retention
+    limits = retention.Limits(days=settings.days.model_dump(), keep_last=settings.keep_last)
+    return lambda: retention.prune(runtime.door, limits, runtime.payloads, runtime.clock.micros())
