@@ -293,21 +293,19 @@ class _Found:
 
     def version(self, wanted: str | None) -> tuple[str, int]:
         """The id and number of the version that shall run; one that is asked for always may."""
-        if wanted is not None and wanted != self.active_version_id:
+        if wanted is not None:
             mine = (VersionRow.id == wanted) & (VersionRow.bot_id == self.bot_id)
             number = VersionRow.select(VersionRow.number).where(mine).scalar()
             if number is None:
                 raise VersionNotFound(wanted)
             return wanted, number
         if self.removed_at is not None:
-            gone = (
-                f"its file {self.source} is gone; put it back" if self.source else "it was removed"
-            )
+            gone = f"its file {self.source} is gone; put it back" if self.source else "removed"
             raise BotDisabled(self.name, gone)
         if self.active_version_id is None or self.number is None:
             faults = [Problem(**each) for each in loads(self.problems or "[]")]
             raise BotInvalid(f"{self.name} has never been without faults", faults)
-        if not self.enabled and wanted is None:
+        if not self.enabled:
             raise BotDisabled(self.name, "its definition says `enabled: false`")
         return self.active_version_id, self.number
 

@@ -51,9 +51,9 @@ def _run_several(count: int, grace_seconds: float) -> None:
             "%s ended with %d and starts again in %.1f s", name, code, pause
         )
     )
-    for number in range(count):
+    for place in range(count):
         command = [sys.executable, "-P", "-m", "codex32", *given, "--processes", "1"]
-        children.start(f"worker {number + 1}", command)
+        children.start(f"worker {place + 1}", command)
     children.watch(stop)
     children.stop(grace_seconds + 5)
 

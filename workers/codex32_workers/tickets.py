@@ -78,7 +78,7 @@ class Tickets:
         except redis.RedisError as error:
             self._rest(error)
             return None
-        return None if drawn is None else drawn[1].decode(errors="replace")  # type: ignore
+        return None if drawn is None else drawn[1].decode(errors="replace")
 
     def discard(self, count: int, drawn: str | None = None) -> None:
         """Throw ``count`` tickets away, and the message of one that was drawn."""

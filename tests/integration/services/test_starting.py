@@ -75,7 +75,7 @@ def test_a_paused_bot_starts_by_hand_and_a_disabled_or_removed_one_does_not(
 ) -> None:
     store("name: paused")
     door.write_now(lambda: bots.pause("paused", now))
-    store("name: off\nenabled: false")
+    off = store("name: off\nenabled: false")
     store("name: gone", origin="file", source="/bots/gone.yaml")
     door.write_now(lambda: registry.remove("gone", now, origin="file"))
     door.write_now(lambda: registry.fail("bad", "/bots/bad.yaml", [Problem("no steps")], now))
@@ -83,6 +83,7 @@ def test_a_paused_bot_starts_by_hand_and_a_disabled_or_removed_one_does_not(
     assert starter.start_now(Start("paused")).id
     with pytest.raises(BotDisabled, match="enabled: false"):
         starter.start_now(Start("off"))
+    assert starter.start_now(Start("off", version_id=off.version_id)).id
     with pytest.raises(BotDisabled, match=r"its file /bots/gone\.yaml is gone"):
         starter.start_now(Start("gone"))
     with pytest.raises(BotInvalid, match="no steps"):
