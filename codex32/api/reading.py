@@ -39,10 +39,13 @@ async def read_body(request: web.Request, model: type[_Model]) -> _Model:
 
     Raises:
       MediaTypeUnsupported: It is not declared as JSON.
-      BodyMalformed: It is no JSON.
+      BodyMalformed: It did not come whole, or is no JSON.
       RequestInvalid: It does not fit the model.
     """
-    data = await request.read()
+    try:
+        data = await request.read()
+    except web.RequestPayloadError:
+        raise BodyMalformed("the body is not packed as Content-Encoding says, or cut") from None
     if not data:
         return _checked(model, {})
     if request.content_type != "application/json":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import types
@@ -155,11 +156,23 @@ class Client:
         Draft202012Validator(whole).validate(value)
 
 
-@pytest_asyncio.fixture
-async def api(runtime: Runtime) -> AsyncIterator[Client]:
+@contextlib.asynccontextmanager
+async def _client_of(runtime: Runtime) -> AsyncIterator[Client]:
     document = openapi(all_operations(runtime))
     async with (
         serving(runtime, "127.0.0.1", 0) as url,
         aiohttp.ClientSession() as session,
     ):
         yield Client(session, url, document)
+
+
+@pytest.fixture
+def client_of() -> Callable[[Runtime], contextlib.AbstractAsyncContextManager[Client]]:
+    """Serves a runtime while its block runs."""
+    return _client_of
+
+
+@pytest_asyncio.fixture
+async def api(runtime: Runtime) -> AsyncIterator[Client]:
+    async with _client_of(runtime) as client:
+        yield client

@@ -1,10 +1,12 @@
 """Nobody gets in where the declaration does not let him in."""
 
+import contextlib
 import itertools
 
 import pytest
+from pydantic import BaseModel
 
-from codex32 import Route
+from codex32 import AccessDenied, ApiResponse, Route
 from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Caller, Gatekeeper
 from codex32.kernel.errors import PluginContractError
@@ -142,3 +144,42 @@ def test_a_route_without_a_policy_stops_the_start(runtime, shelf):
     with pytest.raises(PluginContractError, match=r"/plugins/shelf/x .* no policy") as raised:
         all_operations(runtime)
     assert raised.value.plugin == "shelf"
+
+
+class Made(BaseModel):
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "text"),
+    [
+        (Made(name="a"), 201, '{"name":"a"}'),
+        (ApiResponse(status=204), 204, ""),
+        (ApiResponse([1], 200, {"X-Own": "1"}), 200, "[1]"),
+        (ValueError("password=hunter2"), 500, None),
+        (float("nan"), 500, None),
+        (AccessDenied("shelf.more"), 403, None),
+    ],
+)
+async def test_what_a_plugins_handler_gives_is_answered(api_with, result, status, text):
+    async def handler(request):
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    call = await api_with(Route("POST", "/x", "shelf.x", "shelf.x", handler, status=201))
+    answer = await call("POST", "/api/v1/plugins/shelf/x")
+    assert answer.status == status
+    assert answer.text == text if text is not None else "hunter2" not in answer.text
+
+
+@pytest.fixture
+async def api_with(runtime, monkeypatch, client_of):
+    """A client of the API with one more route of a plugin's."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(route):
+            monkeypatch.setattr(runtime.plugins, "api_routes", lambda: [("shelf", route)])
+            return await stack.enter_async_context(client_of(runtime))
+
+        yield start

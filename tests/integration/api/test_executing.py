@@ -124,6 +124,13 @@ async def test_a_body_above_the_limit_is_refused_packed_or_not(api):
     assert (await api("POST", EXECUTE, data=gzip.compress(large), headers=headers)).status == 413
 
 
+async def test_a_header_that_is_no_key_and_a_body_that_is_not_packed_are_refused(api):
+    answer = await api("POST", EXECUTE, headers={"Idempotency-Key": "x" * 256})
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, "idempotency_key")
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert (await api("POST", EXECUTE, data=b"no gzip at all", headers=headers)).status == 400
+
+
 async def test_an_unknown_bot_is_named_with_a_suggestion(api):
     answer = await api("POST", "/api/v1/bots/pin/execute")
     assert (answer.status, answer.json["code"]) == (404, "bot-not-found")
