@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from codex32.kernel.models import ExecutionRow
     from codex32.runtime import Runtime
     from codex32.services.executions import Inspection
+    from codex32.services.resolving import Decision
 
 _ID = click.argument("execution_id", metavar="ID")
 _LOOK_EVERY_SECONDS = 0.25
@@ -263,6 +264,32 @@ def retry(obj: Context, execution_id: str, definition: str) -> None:
         raise failures.CommandFailed("its bot is full and says `when_full: skip`", "concurrency")
     started = submitted.id
     obj.output.result({"id": started, "retry_of": row.id}, lambda: obj.output.line(started))
+
+
+@executions.command()
+@json_option
+@_ID
+@click.option("--step", metavar="STEP", help="Only this step; default: all that are unknown.")
+@click.option("--sent", "decision", flag_value="sent", help="It happened: go on after it.")
+@click.option("--not-sent", "decision", flag_value="not-sent", help="It did not: do it again.")
+@click.option("--fail", "decision", flag_value="fail", help="Take the step for failed.")
+@pass_context
+def resolve(obj: Context, execution_id: str, step: str | None, decision: Decision | None) -> None:
+    """Decide about an effect of which nobody can tell whether it happened."""
+    from codex32.services import executions as service
+    from codex32.services.resolving import resolve as decide
+
+    if decision is None:
+        raise click.UsageError("say what happened: --sent, --not-sent or --fail")
+    with obj.runtime(ring=True) as runtime:
+        row = runtime.door.read_now(service.find, execution_id)
+        now = runtime.clock.micros()
+        work = partial(decide, row.id, decision, now, step=step)
+        steps = [each.step for each in runtime.door.write_now(work)]
+    obj.output.result(
+        {"id": row.id, "steps": steps, "decision": decision},
+        lambda: obj.output.line(f"{row.id}: {', '.join(steps)} {decision}; it goes on"),
+    )
 
 
 def took(row: ExecutionRow) -> str:

@@ -174,7 +174,7 @@ BOT_KEYS: Final[Mapping[str, Schema]] = {
     "labels": told(
         {"type": "object", "additionalProperties": _TEXT}, "Texts to find and group bots by."
     ),
-    "enabled": told({"type": "boolean"}, "Whether triggers start it; default true."),
+    "enabled": told({"type": "boolean"}, "Whether anything may start it; default true."),
     "triggers": told(
         {"type": "array", "items": {"type": "object", "properties": TRIGGER_KEYS}},
         "What starts the bot.",

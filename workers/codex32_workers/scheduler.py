@@ -12,7 +12,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from codex32.runtime import Runtime
-from codex32.services import processes, retention
+from codex32.services import processes, retention, schedules
 from codex32.services.triggers import Ticker
 from codex32.services.watching import watch
 from codex32_workers.housekeeping import keep_house
@@ -31,6 +31,8 @@ async def _schedule(runtime: Runtime) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     settings = runtime.settings
+    types, now = runtime.components.trigger_types, runtime.clock.micros()
+    await runtime.door.write(lambda: schedules.repair(types, now))
     tasks = [
         asyncio.create_task(
             watch(runtime.folder_sync(), stop, poll_seconds=settings.bots.poll_seconds)

@@ -78,7 +78,10 @@ class Tickets:
         except redis.RedisError as error:
             self._rest(error)
             return None
-        return None if drawn is None else drawn[1].decode(errors="replace")
+        if drawn is None:
+            return None
+        ticket = drawn[1]
+        return ticket if isinstance(ticket, str) else ticket.decode(errors="replace")
 
     def discard(self, count: int, drawn: str | None = None) -> None:
         """Throw ``count`` tickets away, and the message of one that was drawn."""
@@ -92,7 +95,7 @@ class Tickets:
     def depth(self) -> int | None:
         """Tickets not yet drawn, or None where Redis does not answer."""
         try:
-            return int(self.client.llen(self._keys[0]))  # type: ignore[arg-type]
+            return int(self.client.llen(self._keys[0]))
         except redis.RedisError:
             return None
 

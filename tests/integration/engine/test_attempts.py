@@ -10,8 +10,9 @@ from codex32 import Effect, EffectUnknown, Failed, Succeeded
 from codex32.engine import record
 from codex32.engine.attempt import Attempt
 from codex32.kernel import fault_points
+from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.models import AttemptRow, ExecutionRow
-from codex32.services import executions, recovery
+from codex32.services import executions, recovery, resolving
 
 THREE = """
 steps:
@@ -138,6 +139,34 @@ steps: [{id: send, type: scripted, with: {do: send, effect: once}}]
     assert sent == [1]
 
 
+@pytest.mark.parametrize(
+    ("decision", "status", "calls"),
+    [("sent", "succeeded", 1), ("not-sent", "succeeded", 2), ("fail", "failed", 1)],
+)
+async def test_a_person_decides_about_an_unknown_effect(
+    engine, manual_clock, decision, status, calls
+):
+    sent = []
+
+    def send(context, params):
+        sent.append(1)
+        return Failed("cut", unknown=True) if len(sent) == 1 else Succeeded("id-2")
+
+    engine.do("send", send)
+    seen = await engine.run("""
+steps:
+  - {id: send, type: scripted, with: {do: send, effect: once}}
+  - {id: after, type: set, with: {values: {}}}
+""")
+    execution, now = seen.execution.id, manual_clock.micros()
+    await engine.door.write(lambda: resolving.resolve(execution, decision, now))
+    await engine.work()
+    assert (await engine.inspect(execution)).execution.status == status
+    assert len(sent) == calls
+    with pytest.raises(InvalidTransition):
+        await engine.door.write(lambda: resolving.resolve(execution, decision, now))
+
+
 @pytest.mark.parametrize("options", ["repeat: safe", "idempotency_key: k"])
 async def test_an_effect_that_may_be_repeated_is(engine, manual_clock, die_at, options):
     sent = []
@@ -190,7 +219,10 @@ async def test_only_unfinished_items_run_again(engine, manual_clock, die_at):
     engine.do("count", lambda c, p: done.append(p["value"]) or p["value"])
     bot = await engine.add("""
 steps:
-  - {id: each, type: scripted, foreach: "${{ [1, 2, 3, 4] }}", with: {do: count, value: "${{ item }}"}}
+  - id: each
+    type: scripted
+    foreach: "${{ [1, 2, 3, 4] }}"
+    with: {do: count, value: "${{ item }}"}
 output: "${{ steps.each.output }}"
 """)
     execution = await engine.start(bot)

@@ -23,7 +23,7 @@ async def test_steps_run_in_order_and_are_recorded_with_input_and_output(engine,
     assert await engine.output(seen.execution.id) == {"n": 2}
     two = seen.steps[1]
     assert (two.input, two.output, two.tries) == ('{"values":{"n":2}}', '{"n":2}', 1)
-    assert two.started_at and two.finished_at and seen.execution.finished_at
+    assert None not in (two.started_at, two.finished_at, seen.execution.finished_at)
     assert [a.outcome for a in seen.attempts] == ["succeeded"]
 
 
@@ -85,7 +85,9 @@ steps:
   - {id: bad, type: scripted, with: {do: fail}}
   - {id: never, type: set, with: {values: {}}}
 on_failure:
-  - {id: tell, type: notify, with: {to: sink, text: "${{ failure.step }}: ${{ failure.message }} (${{ failure.cause }})"}}
+  - id: tell
+    type: notify
+    with: {to: sink, text: "${{ failure.step }}: ${{ failure.message }} (${{ failure.cause }})"}
 finally:
   - {id: tidy, type: set, with: {values: {}}}
 """)
@@ -100,7 +102,9 @@ async def test_on_error_continue_goes_on_and_lets_later_steps_see_the_fault(engi
     seen = await engine.run("""
 steps:
   - {id: bad, type: scripted, on_error: continue, with: {do: fail}}
-  - {id: next, type: set, with: {values: {was: "${{ steps.bad.status }}", why: "${{ steps.bad.error.message }}"}}}
+  - id: next
+    type: set
+    with: {values: {was: "${{ steps.bad.status }}", why: "${{ steps.bad.error.message }}"}}
 output: "${{ steps.next.output }}"
 """)
     assert await engine.output(seen.execution.id) == {"was": "failed", "why": "no luck"}
@@ -304,7 +308,9 @@ async def test_an_execution_that_takes_too_long_is_stopped_and_finally_still_run
     engine.do("endless", lambda c, p: asyncio.Event().wait())
     seen = await engine.run("""
 timeout: 50ms
-steps: [{id: slow, type: scripted, with: {do: endless}}, {id: never, type: set, with: {values: {}}}]
+steps:
+  - {id: slow, type: scripted, with: {do: endless}}
+  - {id: never, type: set, with: {values: {}}}
 on_failure: [{id: tell, type: notify, with: {to: sink, text: "${{ failure.cause }}"}}]
 finally: [{id: tidy, type: set, with: {values: {}}}]
 """)

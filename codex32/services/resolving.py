@@ -1,0 +1,74 @@
+"""Deciding what became of an effect that nobody can tell: the person's part of the ledger."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from codex32.kernel.database import announce
+from codex32.kernel.errors import InvalidTransition
+from codex32.kernel.json_values import dumps
+from codex32.kernel.models import ExecutionRow, StepRow
+from codex32.kernel.statuses import Status, StepStatus
+from codex32.services import executions
+
+Decision = Literal["sent", "not-sent", "fail"]
+
+
+def resolve(
+    execution_id: str, decision: Decision, now: int, *, step: str | None = None
+) -> list[StepRow]:
+    """Decide about the steps of an execution whose effects are unknown, and let it go on.
+
+    Args:
+      execution_id: The execution, which is waiting for this.
+      decision: ``sent``: it happened, the step succeeded, without an output. ``not-sent``: it
+        did not, the step is done again. ``fail``: the step failed.
+      now: The present, in microseconds.
+      step: Only this step; None for all that are unknown.
+
+    Returns:
+      The rows that were decided about, as they were.
+
+    Raises:
+      ExecutionNotFound: There is no such execution.
+      InvalidTransition: No step of it is unknown, or it does not wait.
+    """
+    row = executions.get(execution_id)
+    unknown = list(
+        StepRow.select().where(
+            (StepRow.execution_id == execution_id) & (StepRow.status == StepStatus.UNKNOWN)
+        )
+    )
+    chosen = [each for each in unknown if step is None or each.step == step]
+    if not chosen or row.status != Status.WAITING:
+        named = "no step" if step is None else f"step {step}"
+        raise InvalidTransition(f"{execution_id} ({named} of it is unknown)", row.status, decision)
+    for each in chosen:
+        _decide(each, decision, now)
+    ExecutionRow.update(status=Status.QUEUED, ready_at=now, message="").where(
+        (ExecutionRow.id == execution_id) & (ExecutionRow.status == Status.WAITING)
+    ).execute()
+    announce(execution_id)
+    return chosen
+
+
+def _decide(row: StepRow, decision: Decision, now: int) -> None:
+    this = (
+        (StepRow.execution_id == row.execution_id)
+        & (StepRow.step == row.step)
+        & (StepRow.item == row.item)
+        & (StepRow.status == StepStatus.UNKNOWN)
+    )
+    if decision == "not-sent":
+        StepRow.delete().where(this).execute()
+        return
+    note = dumps({"resolved": decision})
+    if decision == "sent":
+        StepRow.update(status=StepStatus.SUCCEEDED, error=None, note=note, finished_at=now).where(
+            this
+        ).execute()
+        return
+    error = dumps({"message": "a person decided that it failed", "code": "resolved"})
+    StepRow.update(status=StepStatus.FAILED, error=error, note=note, finished_at=now).where(
+        this
+    ).execute()
