@@ -8,6 +8,7 @@ from typing import Any
 
 from codex32.cli.follow import clock_text, ending_text
 from codex32.cli.output import STYLES
+from codex32.kernel.clock import SystemClock
 from codex32.kernel.database import fetch
 from codex32.kernel.models import BotRow, ExecutionRow
 from codex32.kernel.statuses import Status
@@ -90,6 +91,12 @@ class News:
                 yield Item(text, executions.as_dict(row), STYLES.get(row.status))
 
 
+def _when(micros: int) -> str:
+    """A time to come; the day only where it is not today."""
+    today = clock_text(SystemClock.shared.micros()).partition(" ")[0]
+    return clock_text(micros).removeprefix(f"{today} ")
+
+
 def _bot_item(view: BotView, known: bool) -> Item:
     sign = _SIGNS.get(view.standing, "~" if known else "+")
     told = f"{sign} {view.row.name}  version {view.number or 'none'}"
@@ -98,5 +105,5 @@ def _bot_item(view: BotView, known: bool) -> Item:
     if view.standing == "broken" and view.number:
         told += f"; version {view.number} stays live"
     if view.next_at is not None:
-        told += f"  next {clock_text(view.next_at)}"
+        told += f"  next {_when(view.next_at)}"
     return Item(told, bot_views.as_dict(view), STYLES.get(view.standing))
