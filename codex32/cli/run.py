@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 @click.option("--inputs", "file", metavar="FILE|-", help="Inputs from YAML or JSON.")
 @click.option("--bot", "name", help="Which bot, where FILE holds several.")
 @click.option("--wait/--no-wait", default=True, help="Watch it to its end, or print its id.")
-@click.option("--here", is_flag=True, help="Run it in this process even if workers are alive.")
 @pass_context
 @click.pass_context
 def run(
@@ -36,7 +35,6 @@ def run(
     file: str | None,
     name: str | None,
     wait: bool,
-    here: bool,
 ) -> None:
     """Run one bot and show its steps live; the exit code tells how it ended.
 
@@ -46,7 +44,7 @@ def run(
     """
     from codex32.cli.running import Wish
 
-    wish = Wish(subject, pairs, file, name, wait=wait, here=here)
+    wish = Wish(subject, pairs, file, name, wait=wait)
     ctx.exit(asyncio.run(_run(obj, wish)))
 
 

@@ -39,7 +39,6 @@ class Wish:
     file: str | None
     name: str | None
     wait: bool
-    here: bool
 
 
 class Running:
@@ -67,7 +66,7 @@ class Running:
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         loop.add_signal_handler(signal.SIGTERM, self._interrupt)
         try:
-            if self.wish.here or not await self._workers():
+            if not await self._alive("worker"):
                 row = await self._run_here(follower)
             else:
                 row = await self._follow(follower)
@@ -104,9 +103,6 @@ class Running:
         return bot, row.active_version_id
 
     # who runs it
-
-    async def _workers(self) -> bool:
-        return await self._alive("worker")
 
     async def _alive(self, kind: str) -> bool:
         found = await self.runtime.door.read(processes.living, self.runtime.clock.micros())
