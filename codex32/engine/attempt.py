@@ -8,17 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from codex32.engine.course import Course
 from codex32.engine.environment import Environment
-from codex32.engine.notebook import ClaimLost, Notebook
-from codex32.engine.plan import Plan, PlannedStep
+from codex32.engine.notebook import ClaimLost
+from codex32.engine.plan import PlannedStep
 from codex32.engine.record import Advance, Claim, End
-from codex32.engine.results import Results
 from codex32.engine.walk import Halt, Walk
-from codex32.kernel.clock import from_micros
-from codex32.kernel.errors import CapabilityRefused, Codex32Error, SecretNotFound
+from codex32.kernel.errors import Codex32Error
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, loads
-from codex32.kernel.models import StepRow
 from codex32.kernel.statuses import Cause, Status
 
 log = logging.getLogger(__name__)
@@ -58,23 +56,17 @@ class Attempt:
     """Runs one claimed execution.
 
     Attributes:
-      scope: What expressions see, but for ``item``, ``index``, ``secrets`` and ``failure``.
-      in_doubt: A step whose effect a person has to decide about, if there is one.
+      course: How far it has come.
     """
 
     def __init__(self, env: Environment, claim: Claim) -> None:
         self.env = env
         self.claim = claim
-        self.results = Results()
-        self.scope: dict[str, JSON] = {}
-        self.plan: Plan
-        self.in_doubt: str | None = None
-        self.book = Notebook(env, claim)
-        self._secrets: dict[str, str] = {}
+        self.course = Course(env, claim)
+        self.book = self.course.book
         self._task: asyncio.Task[None] | None = None
         self._cancelled: str | None = None
         self._in_main = False
-        self.draining = False
 
     # from outside
 
@@ -103,21 +95,18 @@ class Attempt:
 
     def drain(self) -> None:
         """Start no further step; the execution is given back when those under way are done."""
-        self.draining = True
+        self.course.draining = True
 
     def abandon(self) -> None:
         """Stop at once and record nothing: the claim is lost, or about to be."""
         if self._task is not None:
             self._task.cancel()
 
-    # the course of an attempt
+    # from its beginning to its end
 
     async def _run(self) -> None:
         claim = self.claim
-        self.plan = await self.env.plan(claim.version_id)
-        await self._set_scope()
-        if claim.attempt > 1:
-            await self.env.door.read(self._restore)
+        await self.course.open()
         self.book.announce_start()
         if claim.cancel_at is not None:
             self._cancelled = "cancelled by request"
@@ -131,49 +120,27 @@ class Attempt:
                 return
         await self._close(verdict)
 
-    def _restore(self) -> None:
-        rows = StepRow.select().where(StepRow.execution_id == self.claim.id)
-        self.results.restore(rows, self.env.payloads)
-
-    async def _set_scope(self) -> None:
-        claim = self.claim
-        self.scope.update(
-            inputs=await self._unpack(claim.inputs),
-            trigger=await self._unpack(claim.trigger),
-            steps=self.results.scope,
-            execution={
-                "id": claim.id,
-                "attempt": claim.attempt,
-                "started_at": from_micros(claim.started_at).isoformat(),
-            },
-            bot={"name": claim.bot_name, "version": claim.version_number},
-            state=claim.state,
-        )
-
-    async def _unpack(self, text: str) -> JSON:
-        if text.startswith("@"):  # a file, which would block the loop
-            return await asyncio.to_thread(self.env.payloads.unpack, self.claim.id, text)
-        return self.env.payloads.unpack(self.claim.id, text)
-
     async def _main(self) -> tuple[Halt, Verdict | None]:
         """Walk the steps, within the bot's time and until a cancellation."""
-        walk = Walk(self, self.plan.steps)
+        walk = Walk(self.course, self.course.plan.steps)
         self._in_main = True
         try:
             if self._cancelled is not None:
                 raise asyncio.CancelledError
-            async with asyncio.timeout(max(self.seconds_left(), 0)):
+            async with asyncio.timeout(max(self.course.seconds_left(), 0)):
                 halt = await walk.run()
         except TimeoutError:
-            limit = self.plan.bot.timeout_seconds
+            limit = self.course.plan.bot.timeout_seconds
             message = f"the execution ran longer than its limit of {limit:g} s"
-            return Halt(), await walk.stop(Verdict(Status.FAILED, Cause.TIMEOUT, message))
+            await walk.stop()
+            return Halt(), Verdict(Status.FAILED, Cause.TIMEOUT, message)
         except asyncio.CancelledError:
             if self._cancelled is None:
                 raise
             if self._task is not None:
                 self._task.uncancel()
-            return Halt(), await walk.stop(Verdict(Status.CANCELLED, message=self._cancelled))
+            await walk.stop()
+            return Halt(), Verdict(Status.CANCELLED, message=self._cancelled)
         finally:
             self._in_main = False
         if halt.failed is not None:
@@ -190,24 +157,26 @@ class Attempt:
         return halt, await self._succeeded()
 
     async def _succeeded(self) -> Verdict:
-        if self.plan.output is None:
+        if self.course.plan.output is None:
             return Verdict(Status.SUCCEEDED)
         try:
-            return Verdict(Status.SUCCEEDED, output=self.plan.output.evaluate(self.scope))
+            return Verdict(
+                Status.SUCCEEDED, output=self.course.plan.output.evaluate(self.course.scope)
+            )
         except Codex32Error as error:
             return Verdict(Status.FAILED, Cause.ERROR, f"output: {error.message}")
 
     async def _close(self, verdict: Verdict) -> None:
         """Run ``on_failure`` and ``finally``, whose faults change nothing, then end."""
         sections: list[Sequence[PlannedStep]] = []
-        if verdict.status is Status.FAILED and self.plan.on_failure:
-            sections.append(self.plan.on_failure)
-        if self.plan.finally_:
-            sections.append(self.plan.finally_)
+        if verdict.status is Status.FAILED and self.course.plan.on_failure:
+            sections.append(self.course.plan.on_failure)
+        if self.course.plan.finally_:
+            sections.append(self.course.plan.finally_)
         if sections and self.claim.closing is None:
             packed = await self.book.pack(verdict.as_json())
             await self.book.write(Advance(self.claim, closing=packed))
-        self.scope["failure"] = {
+        self.course.scope["failure"] = {
             "step": verdict.step or "",
             "cause": verdict.cause or "",
             "message": verdict.message,
@@ -221,12 +190,12 @@ class Attempt:
 
     async def _section(self, section: Sequence[PlannedStep]) -> Halt | None:
         """Walk a closing section; where it must wait or be given back, how it stands."""
-        walk = Walk(self, section, closing=True)
+        walk = Walk(self.course, section, closing=True)
         try:
             async with asyncio.timeout(CLOSING_LIMIT_SECONDS):
                 halt = await walk.run()
         except TimeoutError:
-            await walk.stop(Verdict(Status.FAILED, Cause.TIMEOUT))
+            await walk.stop()
             return None
         return halt if halt.parked or halt.drained else None
 
@@ -260,10 +229,11 @@ class Attempt:
             end = End(Status.QUEUED, now, "released", ready_at=now)
         else:
             message = ""
-            if self.in_doubt is not None:
+            doubtful = self.course.in_doubt
+            if doubtful is not None:
                 message = (
-                    f"whether the effect of step {self.in_doubt} happened is unknown; decide "
-                    f"with: codex32 executions resolve {self.claim.id} --sent|--not-sent|--fail"
+                    f"whether the effect of step {doubtful} happened is unknown; decide with: "
+                    f"codex32 executions resolve {self.claim.id} --sent|--not-sent|--fail"
                 )
             end = End(Status.WAITING, now, "waiting", message=message, ready_at=halt.until)
         events = self.book.attempt_finished(end.outcome, now)
@@ -274,36 +244,3 @@ class Attempt:
             await self._end(verdict)
         except ClaimLost:
             log.warning("%s: another worker holds this execution now", self.claim.id)
-
-    # what steps use
-
-    def seconds_left(self) -> float:
-        """What is left of the bot's time; waiting does not count."""
-        claim = self.claim
-        used = claim.active_micros + self.env.clock.micros() - claim.attempt_at
-        return self.plan.bot.timeout_seconds - used / 1e6
-
-    def step_limit(self, step_id: str) -> float | None:
-        """The limit of one try of a step, in seconds."""
-        for section in (self.plan.steps, self.plan.on_failure, self.plan.finally_):
-            for planned in section:
-                if planned.id == step_id:
-                    return planned.step.timeout_seconds
-        return None
-
-    async def secret(self, name: str) -> str:
-        """A secret that the bot's ``allow`` names; masked from now on.
-
-        Raises:
-          CapabilityRefused: ``allow.secrets`` does not name it.
-          SecretNotFound: No store knows it.
-        """
-        if name not in self.plan.bot.allow.secrets:
-            raise CapabilityRefused("secrets", name)
-        if name not in self._secrets:
-            value = await self.env.secret(name)
-            if value is None:
-                raise SecretNotFound(name)
-            self._secrets[name] = value
-            self.book.masker.add(value)
-        return self._secrets[name]

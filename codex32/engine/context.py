@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from codex32.engine import seen
+from codex32.engine.course import Course
 from codex32.engine.environment import ChildRequest
 from codex32.engine.expressions import evaluate
 from codex32.kernel.bot import Allow
@@ -22,41 +22,38 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.views import ExecutionInfo, ExecutionRef, StepInfo, Waited
 
-if TYPE_CHECKING:
-    from codex32.engine.attempt import Attempt
-
 _STREAM_LEVELS = {"stdout": "info", "stderr": "warning"}
 
 
 class EngineContext(StepContext):
     """The context of one try of one step."""
 
-    def __init__(self, attempt: Attempt, step: StepInfo, waited: Waited | None) -> None:
-        self._attempt = attempt
-        self._env = attempt.env
-        self._allow: Allow = attempt.plan.bot.allow
+    def __init__(self, course: Course, step: StepInfo, waited: Waited | None) -> None:
+        self._course = course
+        self._env = course.env
+        self._allow: Allow = course.plan.bot.allow
         self.step = step
         self.waited = waited
 
     @property
     def execution(self) -> ExecutionInfo:  # type: ignore[override]
         """The execution, as bot types see it."""
-        claim = self._attempt.claim
+        claim = self._course.claim
         return ExecutionInfo(
             id=claim.id,
             bot=claim.bot_name,
             version=claim.version_number,
             attempt=claim.attempt,
-            inputs=self._attempt.scope["inputs"],
-            trigger=self._attempt.scope["trigger"],
+            inputs=self._course.scope["inputs"],
+            trigger=self._course.scope["trigger"],
             started_at=from_micros(claim.started_at),
         )
 
     @property
     def deadline_at(self) -> datetime:  # type: ignore[override]
         """When this try is stopped."""
-        step_limit = self._attempt.step_limit(self.step.id)
-        left = self._attempt.seconds_left()
+        step_limit = self._course.step_limit(self.step.id)
+        left = self._course.seconds_left()
         return self._env.clock.now() + timedelta(seconds=min(step_limit or left, left))
 
     @property
@@ -67,7 +64,7 @@ class EngineContext(StepContext):
     @property
     def state(self) -> Mapping[str, JSON]:  # type: ignore[override]
         """The bot's state."""
-        return self._attempt.claim.state
+        return self._course.claim.state
 
     async def run_program(self, program: Program) -> ProgramResult:
         """Run code in a process of its own, within the bot's limits."""
@@ -88,9 +85,9 @@ class EngineContext(StepContext):
         now = self._env.clock.micros()
         digests = [hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest() for key in keys]
         question = seen.Question(
-            bot_id=self._attempt.claim.bot_id,
+            bot_id=self._course.claim.bot_id,
             step=self.step.id,
-            owner=f"{self._attempt.claim.id}:{self._item}",
+            owner=f"{self._course.claim.id}:{self._item}",
             digests=digests,
             now=now,
             expires_at=None if keep_seconds is None else now + int(keep_seconds * 1e6),
@@ -116,7 +113,7 @@ class EngineContext(StepContext):
         """Start another bot, or look at the execution that was started before."""
         if bot not in self._allow.bots:
             raise CapabilityRefused("bots", bot)
-        claim = self._attempt.claim
+        claim = self._course.claim
         return await self._env.start_child(
             ChildRequest(
                 parent_id=claim.id,
@@ -129,7 +126,7 @@ class EngineContext(StepContext):
 
     async def secret(self, name: str) -> str:
         """A secret that the bot may use."""
-        return await self._attempt.secret(name)
+        return await self._course.secret(name)
 
     def evaluate(self, expression: str, **variables: JSON) -> JSON:
         """A bare expression over ``variables`` alone."""
@@ -137,7 +134,7 @@ class EngineContext(StepContext):
 
     def log(self, message: str, *, level: str = "info", **fields: JSON) -> None:
         """Add a log line to the step."""
-        self._attempt.book.log(self.step.id, self._item, level, message, fields)
+        self._course.book.log(self.step.id, self._item, level, message, fields)
 
     @property
     def _item(self) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from codex32.engine.course import Course
 from codex32.engine.plan import PlannedStep
 from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
@@ -16,9 +16,6 @@ from codex32.kernel.models import NO_ITEM
 from codex32.kernel.outcomes import Failed
 from codex32.kernel.statuses import StepStatus
 
-if TYPE_CHECKING:
-    from codex32.engine.attempt import Attempt
-
 
 class Each:
     """All items of one step within one attempt.
@@ -27,10 +24,10 @@ class Each:
     works on the same list. A finished item is durable before another takes its place.
     """
 
-    def __init__(self, attempt: Attempt, planned: PlannedStep) -> None:
-        self.attempt = attempt
+    def __init__(self, course: Course, planned: PlannedStep) -> None:
+        self.course = course
         self.planned = planned
-        self.started_at = attempt.env.clock.micros()
+        self.started_at = course.env.clock.micros()
         self.failed: Failed | None = None
         self.parked: list[int | None] = []
 
@@ -41,7 +38,7 @@ class Each:
           ExpressionFault: What ``foreach`` yields is no list.
         """
         items = await self._items()
-        results = self.attempt.results
+        results = self.course.results
         left = [
             index
             for index in range(len(items))
@@ -56,28 +53,33 @@ class Each:
         return await self._whole(items)
 
     async def _items(self) -> Sequence[JSON]:
-        known = self.attempt.results.get(self.planned.id)
+        known = self.course.results.get(self.planned.id)
         if known is not None and isinstance(known.input, list):
             self.started_at = known.started_at or self.started_at
             return known.input
         assert self.planned.foreach is not None
-        items = self.planned.foreach.evaluate(self.attempt.scope)
+        items = self.planned.foreach.evaluate(self.course.scope)
         if not isinstance(items, list):
             raise ExpressionFault(
                 f"foreach of step {self.planned.id} must yield a list, not {type(items).__name__}"
             )
-        packed = await self.attempt.book.pack(items)
-        await self.attempt.book.record(self._record(StepStatus.RUNNING, input=packed))
-        self.attempt.results.put(
+        packed = await self.course.book.pack(items)
+        await self.course.book.record(self._record(StepStatus.RUNNING, input=packed))
+        self.course.results.put(
             self.planned.id,
             NO_ITEM,
-            Known(StepStatus.RUNNING, input=items, started_at=self.started_at),
+            Known(
+                StepStatus.RUNNING,
+                input=items,
+                started_at=self.started_at,
+                packed_input=packed,
+            ),
         )
         return items
 
     def _weigh_finished(self, items: Sequence[JSON]) -> None:
         for index in range(len(items)):
-            known = self.attempt.results.get(self.planned.id, index)
+            known = self.course.results.get(self.planned.id, index)
             if known is not None and known.status is StepStatus.FAILED:
                 self._failed(Failed(known.error["message"], code=known.error["code"]), index)
 
@@ -86,7 +88,7 @@ class Each:
 
         async def lane() -> None:
             for index in queue:
-                if self.failed is not None or self.attempt.draining:
+                if self.failed is not None or self.course.draining:
                     return
                 await self._item(index, items[index])
 
@@ -99,16 +101,16 @@ class Each:
             for task in lanes:
                 task.cancel()
             await asyncio.gather(*lanes, return_exceptions=True)
-        if self.attempt.draining and any(True for _ in queue):
+        if self.course.draining and any(True for _ in queue):
             self.parked.append(None)
 
     async def _item(self, index: int, value: JSON) -> None:
-        result = await Trying(self.attempt, self.planned, index, value).run()
+        result = await Trying(self.course, self.planned, index, value).run()
         if isinstance(result, Parked):
             self.parked.append(result.until)
             return
-        await self.attempt.book.record_done([result.record], result.state)
-        self.attempt.results.put(self.planned.id, index, result.known)
+        await self.course.book.record_done([result.record], result.state)
+        self.course.results.put(self.planned.id, index, result.known)
         if result.failed is not None:
             self._failed(result.failed, index)
 
@@ -123,7 +125,7 @@ class Each:
         outputs: list[JSON] = []
         faults: list[JSON] = []
         for index in range(len(items)):
-            known = self.attempt.results.get(self.planned.id, index)
+            known = self.course.results.get(self.planned.id, index)
             outputs.append(known.output if known else None)
             if known is not None and known.status is StepStatus.FAILED:
                 faults.append({"index": index, **known.error})
@@ -135,15 +137,15 @@ class Each:
             error = {"message": f"{len(faults)} of {len(items)} items failed", "code": "items"}
         if error is not None:
             error["items"] = faults
-        _, packed_output = await self.attempt.book.pack_masked(outputs)
-        _, packed_error = await self.attempt.book.pack_masked(error)
+        _, packed_output = await self.course.book.pack_masked(outputs)
+        _, packed_error = await self.course.book.pack_masked(error)
         known = Known(status, input=items, output=outputs, error=error)
         record = self._record(
             status,
-            input=await self.attempt.book.pack(items),
+            input=await self.course.book.pack(items),
             output=packed_output,
             error=packed_error,
-            finished_at=self.attempt.env.clock.micros(),
+            finished_at=self.course.env.clock.micros(),
         )
         return Done(record, known, failed=self.failed)
 

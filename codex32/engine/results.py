@@ -23,6 +23,8 @@ class Known:
     effect: str = "none"
     note: Mapping[str, JSON] = field(default_factory=dict)
     started_at: int | None = None
+    #: The column text of ``input``, where it is at hand.
+    packed_input: str | None = None
 
     @property
     def final(self) -> bool:
@@ -50,6 +52,7 @@ class Results:
                 effect=row.effect,
                 note=payloads.unpack(row.execution_id, row.note) or {},
                 started_at=row.started_at,
+                packed_input=row.input,
             )
             self.put(row.step, row.item, known)
 
@@ -66,6 +69,14 @@ class Results:
     def get(self, step: str, item: int = NO_ITEM) -> Known | None:
         """How a step, or an item, stands; None where nothing happened yet."""
         return self._known.get((step, item))
+
+    def unfinished(self, step: str) -> dict[int, Known]:
+        """What was begun of a step and is not over, by item."""
+        return {
+            item: known
+            for (name, item), known in self._known.items()
+            if name == step and not known.final
+        }
 
     def done(self, step: str) -> bool:
         """Whether the step as a whole is over."""

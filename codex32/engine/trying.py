@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from codex32.engine import faults
 from codex32.engine.context import EngineContext
+from codex32.engine.course import Course
 from codex32.engine.plan import PlannedStep
 from codex32.engine.record import Advance, StepRecord
 from codex32.engine.results import Known
@@ -20,9 +21,6 @@ from codex32.kernel.models import NO_ITEM
 from codex32.kernel.outcomes import Effect, Ended, Failed, Outcome, Skipped, Succeeded, Waiting
 from codex32.kernel.statuses import StepStatus
 from codex32.kernel.views import StepInfo, Waited
-
-if TYPE_CHECKING:
-    from codex32.engine.attempt import Attempt
 
 #: A step that takes longer than this is shown as running; a quicker one is recorded once.
 SHOW_AFTER_SECONDS = 0.2
@@ -52,15 +50,15 @@ StepResult: TypeAlias = Done | Parked
 class Trying:
     """The tries of one step or item within one attempt."""
 
-    def __init__(self, attempt: Attempt, planned: PlannedStep, item: int, value: JSON) -> None:
-        self.attempt = attempt
-        self.env = attempt.env
+    def __init__(self, course: Course, planned: PlannedStep, item: int, value: JSON) -> None:
+        self.course = course
+        self.env = course.env
         self.planned = planned
         self.item = item
-        self.scope = attempt.scope
+        self.scope = course.scope
         if item != NO_ITEM:
-            self.scope = {**attempt.scope, "item": value, "index": item}
-        self.prior = attempt.results.get(planned.id, item)
+            self.scope = {**course.scope, "item": value, "index": item}
+        self.prior = course.results.get(planned.id, item)
         self.tries = self.prior.tries if self.prior else 0
         self.started_at: int | None = self.prior.started_at if self.prior else None
         self.params: Mapping[str, JSON] = {}
@@ -72,6 +70,7 @@ class Trying:
         now = self.env.clock.micros()
         waited = None
         if self.prior is not None:
+            self.packed_input = self.prior.packed_input
             if self._cut_in_an_effect():
                 return await self._unknown(
                     Failed("the worker was lost while the effect was under way", unknown=True)
@@ -119,11 +118,22 @@ class Trying:
             idempotency_key=self._idempotency_key(),
             item=None if self.item == NO_ITEM else self.item,
         )
+        self.course.results.put(
+            self.planned.id,
+            self.item,
+            Known(
+                StepStatus.RUNNING,
+                self.tries,
+                effect=self.effect.value,
+                started_at=self.started_at,
+                packed_input=self.packed_input,
+            ),
+        )
         if self.effect is Effect.ONCE:
             # The ledger's first entry: durable before anything leaves the house.
-            await self.attempt.book.record(self._record(StepStatus.RUNNING))
+            await self.course.book.record(self._record(StepStatus.RUNNING))
             fault_point("effect.after_entry")
-        context = EngineContext(self.attempt, info, waited)
+        context = EngineContext(self.course, info, waited)
         shown = asyncio.get_running_loop().call_later(SHOW_AFTER_SECONDS, self._show)
         limit = self.planned.step.timeout_seconds
         try:
@@ -141,11 +151,11 @@ class Trying:
         planned = self.planned
         scope = self.scope
         if planned.params.secrets:
-            secrets = {name: await self.attempt.secret(name) for name in planned.params.secrets}
+            secrets = {name: await self.course.secret(name) for name in planned.params.secrets}
             scope = {**scope, "secrets": secrets}
         self.params = planned.params.evaluate(scope)
         planned.check(self.params)
-        self.packed_input = await self.attempt.book.pack(self.params)
+        self.packed_input = await self.course.book.pack(self.params)
         self.effect = self._judged_effect()
 
     def _judged_effect(self) -> Effect:
@@ -159,7 +169,7 @@ class Trying:
         if self.planned.idempotency_key is not None:
             return str(self.planned.idempotency_key.evaluate(self.scope))
         place = "" if self.item == NO_ITEM else f":{self.item}"
-        return f"{self.attempt.claim.id}:{self.planned.id}{place}"
+        return f"{self.course.claim.id}:{self.planned.id}{place}"
 
     async def _conclude(self, outcome: Outcome) -> StepResult:
         match outcome:
@@ -194,7 +204,7 @@ class Trying:
         if delay is None:
             return await self._done(StepStatus.FAILED, failed=outcome)
         until = to_micros(self.env.clock.now() + timedelta(seconds=delay))
-        self.attempt.book.log(
+        self.course.book.log(
             self.planned.id,
             self.item,
             "warning",
@@ -207,7 +217,7 @@ class Trying:
         """Seconds until another try, or None where none follows."""
         if self.env.decide_retry is not None:
             info = StepInfo(self.planned.id, self.planned.step.type, self.tries, "")
-            decision = self.env.decide_retry(self.attempt.claim.bot_name, info, outcome)
+            decision = self.env.decide_retry(self.course.claim.bot_name, info, outcome)
             if decision is not None:
                 return decision.delay_seconds if decision.retry else None
         if not outcome.retryable or self.tries >= self.planned.retry.attempts:
@@ -216,12 +226,21 @@ class Trying:
 
     async def _unknown(self, outcome: Failed) -> StepResult:
         error = {**faults.as_json(outcome), "code": "effect-unknown"}
-        record = self._record(StepStatus.UNKNOWN, error=await self.attempt.book.pack(error))
-        await self.attempt.book.record(record)
-        self.attempt.results.put(
-            self.planned.id, self.item, Known(StepStatus.UNKNOWN, self.tries, error=error)
+        record = self._record(StepStatus.UNKNOWN, error=await self.course.book.pack(error))
+        await self.course.book.record(record)
+        self.course.results.put(
+            self.planned.id,
+            self.item,
+            Known(
+                StepStatus.UNKNOWN,
+                self.tries,
+                error=error,
+                effect=self.effect.value,
+                started_at=self.started_at,
+                packed_input=self.packed_input,
+            ),
         )
-        self.attempt.in_doubt = self.planned.id
+        self.course.in_doubt = self.planned.id
         return Parked(None)
 
     async def _park(
@@ -229,12 +248,18 @@ class Trying:
     ) -> StepResult:
         record = self._record(
             StepStatus.WAITING,
-            error=None if error is None else await self.attempt.book.pack(error),
-            note=await self.attempt.book.pack(note),
+            error=None if error is None else await self.course.book.pack(error),
+            note=await self.course.book.pack(note),
         )
-        await self.attempt.book.record(record)
-        known = Known(StepStatus.WAITING, self.tries, note=note, started_at=self.started_at)
-        self.attempt.results.put(self.planned.id, self.item, known)
+        await self.course.book.record(record)
+        known = Known(
+            StepStatus.WAITING,
+            self.tries,
+            note=note,
+            started_at=self.started_at,
+            packed_input=self.packed_input,
+        )
+        self.course.results.put(self.planned.id, self.item, known)
         return Parked(until)
 
     async def _done(
@@ -250,13 +275,13 @@ class Trying:
         error = None if failed is None else faults.as_json(failed)
         # What is masked in the row is masked for later steps, too: else a resumed execution
         # would see other values than one that was never interrupted.
-        output, packed_output = await self.attempt.book.pack_masked(output)
-        error, packed_error = await self.attempt.book.pack_masked(error)
+        output, packed_output = await self.course.book.pack_masked(output)
+        error, packed_error = await self.course.book.pack_masked(error)
         record = self._record(
             status,
             output=packed_output,
             error=packed_error,
-            note=None if note is None else await self.attempt.book.pack(note),
+            note=None if note is None else await self.course.book.pack(note),
             finished_at=self.env.clock.micros(),
         )
         known = Known(status, self.tries, output=output, error=error, note=note or {})
@@ -287,9 +312,7 @@ class Trying:
 
     def _show(self) -> None:
         """Let people see that the step is running; nobody waits for this record."""
-        self.attempt.book.post(
-            Advance(self.attempt.claim, steps=[self._record(StepStatus.RUNNING)])
-        )
+        self.course.book.post(Advance(self.course.claim, steps=[self._record(StepStatus.RUNNING)]))
 
 
 def skipped(planned: PlannedStep, reason: str, now: int) -> Done:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from codex32.engine import faults
+from codex32.engine.course import Course
 from codex32.engine.each import Each
 from codex32.engine.plan import PlannedStep
 from codex32.engine.record import StepRecord
@@ -15,11 +15,8 @@ from codex32.engine.results import Known
 from codex32.engine.trying import Done, Parked, StepResult, Trying, skipped
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.models import NO_ITEM
-from codex32.kernel.outcomes import Ended, Failed
+from codex32.kernel.outcomes import Effect, Ended, Failed
 from codex32.kernel.statuses import Cause, StepStatus
-
-if TYPE_CHECKING:
-    from codex32.engine.attempt import Attempt, Verdict
 
 
 @dataclass(slots=True)
@@ -46,9 +43,9 @@ class Walk:
     """
 
     def __init__(
-        self, attempt: Attempt, steps: Sequence[PlannedStep], *, closing: bool = False
+        self, course: Course, steps: Sequence[PlannedStep], *, closing: bool = False
     ) -> None:
-        self.attempt = attempt
+        self.course = course
         self.closing = closing
         self._pending = {planned.id: planned for planned in steps}
         self._running: dict[asyncio.Task[StepResult], PlannedStep] = {}
@@ -63,11 +60,11 @@ class Walk:
             ready = [] if self._stopping() else self._ready()
             if len(ready) == 1 and not self._running and not self._parked:
                 # The common case, a line of steps, needs no task of its own.
-                await self.attempt.book.flush()
+                await self.course.book.flush()
                 await self._apply(ready[0], await self._step(ready[0]))
                 continue
             if ready:
-                await self.attempt.book.flush()
+                await self.course.book.flush()
             for planned in ready:
                 self._running[asyncio.create_task(self._step(planned))] = planned
             if not self._running:
@@ -75,22 +72,20 @@ class Walk:
             await self._wait()
         return self._conclude(bool(self._ready_later()))
 
-    async def stop(self, verdict: Verdict) -> Verdict:
-        """Stop the steps that are under way and record them; what is left is cancelled."""
+    async def stop(self) -> None:
+        """Stop the steps that are under way, and record where that left them."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        records = [self._stopped(planned) for planned in self._pending.values()]
-        begun = [record for record in records if record is not None]
-        await self.attempt.book.flush()
-        if begun:
-            await self.attempt.book.record(*begun)
-        return verdict
+        await self.course.book.flush()
+        records = [record for planned in self._pending.values() for record in self._left(planned)]
+        if records:
+            await self.course.book.record(*records)
 
     def _take_up(self) -> None:
         """Pass over what earlier attempts finished, and find how it ended."""
         for step_id, planned in list(self._pending.items()):
-            known = self.attempt.results.get(step_id)
+            known = self.course.results.get(step_id)
             if known is None or not known.final:
                 continue
             del self._pending[step_id]
@@ -98,7 +93,7 @@ class Walk:
 
     def _stopping(self) -> bool:
         halt = self._halt
-        return halt.failed is not None or halt.ended is not None or self.attempt.draining
+        return halt.failed is not None or halt.ended is not None or self.course.draining
 
     def _ready(self) -> list[PlannedStep]:
         busy = {planned.id for planned in self._running.values()}
@@ -107,7 +102,7 @@ class Walk:
             for step_id, planned in self._pending.items()
             if step_id not in busy
             and step_id not in self._parked
-            and all(self.attempt.results.done(need) for need in planned.step.needs)
+            and all(self.course.results.done(need) for need in planned.step.needs)
         ]
 
     def _ready_later(self) -> list[PlannedStep]:
@@ -118,30 +113,30 @@ class Walk:
         times = [until for until in self._parked.values() if until is not None]
         timeout = None
         if times:
-            timeout = max(min(times) - self.attempt.env.clock.micros(), 0) / 1e6
+            timeout = max(min(times) - self.course.env.clock.micros(), 0) / 1e6
         done, _ = await asyncio.wait(
             self._running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
         for task in done:
             await self._apply(self._running.pop(task), task.result())
-        now = self.attempt.env.clock.micros()
+        now = self.course.env.clock.micros()
         self._parked = {s: u for s, u in self._parked.items() if u is None or u > now}
 
     async def _apply(self, planned: PlannedStep, result: StepResult) -> None:
         if isinstance(result, Parked):
             self._parked[planned.id] = result.until
             return
-        attempt = self.attempt
-        attempt.results.put(planned.id, NO_ITEM, result.known)
+        course = self.course
+        course.results.put(planned.id, NO_ITEM, result.known)
         for key, value in (result.state or {}).items():
             if value is None:
-                attempt.claim.state.pop(key, None)
+                course.claim.state.pop(key, None)
             else:
-                attempt.claim.state[key] = value
-        attempt.book.hold(result.record, result.state)
+                course.claim.state[key] = value
+        course.book.hold(result.record, result.state)
         del self._pending[planned.id]
         if self._running:
-            await attempt.book.flush()
+            await course.book.flush()
         self._weigh(planned, result.known, result.failed)
         if result.ended is not None and not self.closing:
             self._halt.ended, self._halt.step = result.ended, planned.id
@@ -160,25 +155,25 @@ class Walk:
             self._halt.step = planned.id
 
     async def _step(self, planned: PlannedStep) -> StepResult:
-        attempt = self.attempt
+        course = self.course
         self._begun.add(planned.id)
-        now = attempt.env.clock.micros()
+        now = course.env.clock.micros()
         try:
-            if attempt.results.get(planned.id) is None:
+            if course.results.get(planned.id) is None:
                 if planned.condition is not None:
-                    if not planned.condition.evaluate(attempt.scope):
+                    if not planned.condition.evaluate(course.scope):
                         return skipped(planned, "its condition does not hold", now)
                 elif self._need_was_skipped(planned):
                     return skipped(planned, "a step it needs was skipped", now)
             if planned.foreach is not None:
-                return await Each(attempt, planned).run()
+                return await Each(course, planned).run()
         except Codex32Error as error:
             return await self._fault(planned, faults.as_failed(error), now)
-        return await Trying(attempt, planned, NO_ITEM, None).run()
+        return await Trying(course, planned, NO_ITEM, None).run()
 
     async def _fault(self, planned: PlannedStep, failed: Failed, now: int) -> Done:
         """A step that cannot even begin."""
-        error, packed = await self.attempt.book.pack_masked(faults.as_json(failed))
+        error, packed = await self.course.book.pack_masked(faults.as_json(failed))
         record = StepRecord(
             planned.id, NO_ITEM, "failed", 0, None, None, packed, "none", None, now, now
         )
@@ -187,38 +182,40 @@ class Walk:
     def _need_was_skipped(self, planned: PlannedStep) -> bool:
         """Only needs that are written out pass a skip on; the mere order of steps does not."""
         return planned.step.needs_written and any(
-            self.attempt.results.status(need) is StepStatus.SKIPPED for need in planned.step.needs
+            self.course.results.status(need) is StepStatus.SKIPPED for need in planned.step.needs
         )
 
     def _conclude(self, more: bool) -> Halt:
         halt = self._halt
         if halt.failed is None and halt.ended is None:
-            halt.drained = self.attempt.draining and (more or bool(self._parked))
+            halt.drained = self.course.draining and (more or bool(self._parked))
             halt.parked = bool(self._parked) and not halt.drained
             times = [until for until in self._parked.values() if until is not None]
             halt.until = min(times, default=None)
         return halt
 
-    def _stopped(self, planned: PlannedStep) -> StepRecord | None:
-        """A step that was begun and is not over, as it stands after a stop."""
-        known = self.attempt.results.get(planned.id)
-        if known is None and planned.id not in self._begun:
-            return None
-        status = StepStatus.CANCELLED
-        if known is not None and known.status is StepStatus.UNKNOWN:
-            status = StepStatus.UNKNOWN
+    def _left(self, planned: PlannedStep) -> list[StepRecord]:
+        """A step, and items of it, that were begun and are not over when all is stopped."""
+        open_ = self.course.results.unfinished(planned.id)
+        if planned.id in self._begun:
+            open_.setdefault(NO_ITEM, Known(StepStatus.RUNNING))
+        return [self._stopped(planned, item, known) for item, known in open_.items()]
+
+    def _stopped(self, planned: PlannedStep, item: int, known: Known) -> StepRecord:
+        under_way = known.status is StepStatus.RUNNING and known.effect == Effect.ONCE
+        unknown = under_way or known.status is StepStatus.UNKNOWN
         return StepRecord(
             step=planned.id,
-            item=NO_ITEM,
-            status=status,
-            tries=known.tries if known else 1,
-            input=None,
+            item=item,
+            status=StepStatus.UNKNOWN if unknown else StepStatus.CANCELLED,
+            tries=max(known.tries, 1),
+            input=known.packed_input,
             output=None,
             error=None,
-            effect=known.effect if known else "none",
+            effect=known.effect,
             note=None,
-            started_at=known.started_at if known else None,
-            finished_at=self.attempt.env.clock.micros(),
+            started_at=known.started_at,
+            finished_at=None if unknown else self.course.env.clock.micros(),
         )
 
 

@@ -267,6 +267,36 @@ finally: [{id: tidy, type: set, with: {values: {}}}]
     assert status_of(seen) == {"a": "cancelled", "tidy": "succeeded"}
 
 
+async def test_an_effect_under_way_at_a_cancellation_stays_in_doubt(engine, status_of):
+    begun = asyncio.Event()
+
+    async def send(context, params):
+        begun.set()
+        await asyncio.Event().wait()
+
+    engine.do("send", send)
+    bot = await engine.add("""
+steps:
+  - id: send
+    type: scripted
+    foreach: "${{ [1, 2] }}"
+    with: {do: send, effect: once, value: "${{ item }}"}
+""")
+    execution = await engine.start(bot)
+    (claim,) = await engine.claim()
+    attempt = Attempt(engine.env, claim)
+    task = asyncio.create_task(attempt.run())
+    await begun.wait()
+    attempt.cancel()
+    await task
+    seen = await engine.inspect(execution)
+    assert seen.execution.status == "cancelled"
+    assert status_of(seen) == {"send": "cancelled", "send[0]": "unknown"}
+    assert [s.input for s in seen.steps if s.item == 0] == [
+        '{"do":"send","effect":"once","value":1}'
+    ]
+
+
 async def test_queued_and_waiting_executions_are_cancelled_too(engine, manual_clock):
     bot = await engine.add("{type: wait, with: {for: 1h}}")
     queued = await engine.start(bot)

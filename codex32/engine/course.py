@@ -1,0 +1,102 @@
+"""How far an execution has come, and what its steps share: one attempt's state."""
+
+from __future__ import annotations
+
+import asyncio
+
+from codex32.engine.environment import Environment
+from codex32.engine.notebook import Notebook
+from codex32.engine.plan import Plan
+from codex32.engine.record import Claim
+from codex32.engine.results import Results
+from codex32.kernel.clock import from_micros
+from codex32.kernel.errors import CapabilityRefused, SecretNotFound
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import StepRow
+
+
+class Course:
+    """The state of one attempt at an execution.
+
+    Attributes:
+      scope: What expressions see, but for ``item``, ``index``, ``secrets`` and ``failure``.
+      in_doubt: A step whose effect a person has to decide about, if there is one.
+      draining: The worker is stopping: no further step is started.
+    """
+
+    def __init__(self, env: Environment, claim: Claim) -> None:
+        self.env = env
+        self.claim = claim
+        self.book = Notebook(env, claim)
+        self.results = Results()
+        self.scope: dict[str, JSON] = {}
+        self.plan: Plan
+        self.in_doubt: str | None = None
+        self.draining = False
+        self._secrets: dict[str, str] = {}
+
+    async def open(self) -> None:
+        """Read what is to be done, and what earlier attempts have done of it.
+
+        Raises:
+          Codex32Error: The version cannot be run, or a value it needs is gone.
+        """
+        self.plan = await self.env.plan(self.claim.version_id)
+        await self._set_scope()
+        if self.claim.attempt > 1:
+            await self.env.door.read(self._restore)
+
+    def _restore(self) -> None:
+        rows = StepRow.select().where(StepRow.execution_id == self.claim.id)
+        self.results.restore(rows, self.env.payloads)
+
+    async def _set_scope(self) -> None:
+        claim = self.claim
+        self.scope.update(
+            inputs=await self._unpack(claim.inputs),
+            trigger=await self._unpack(claim.trigger),
+            steps=self.results.scope,
+            execution={
+                "id": claim.id,
+                "attempt": claim.attempt,
+                "started_at": from_micros(claim.started_at).isoformat(),
+            },
+            bot={"name": claim.bot_name, "version": claim.version_number},
+            state=claim.state,
+        )
+
+    async def _unpack(self, text: str) -> JSON:
+        if text.startswith("@"):  # a file, which would block the loop
+            return await asyncio.to_thread(self.env.payloads.unpack, self.claim.id, text)
+        return self.env.payloads.unpack(self.claim.id, text)
+
+    def seconds_left(self) -> float:
+        """What is left of the bot's time; waiting does not count."""
+        claim = self.claim
+        used = claim.active_micros + self.env.clock.micros() - claim.attempt_at
+        return self.plan.bot.timeout_seconds - used / 1e6
+
+    def step_limit(self, step_id: str) -> float | None:
+        """The limit of one try of a step, in seconds."""
+        for section in (self.plan.steps, self.plan.on_failure, self.plan.finally_):
+            for planned in section:
+                if planned.id == step_id:
+                    return planned.step.timeout_seconds
+        return None
+
+    async def secret(self, name: str) -> str:
+        """A secret that the bot's ``allow`` names; masked from now on.
+
+        Raises:
+          CapabilityRefused: ``allow.secrets`` does not name it.
+          SecretNotFound: No store knows it.
+        """
+        if name not in self.plan.bot.allow.secrets:
+            raise CapabilityRefused("secrets", name)
+        if name not in self._secrets:
+            value = await self.env.secret(name)
+            if value is None:
+                raise SecretNotFound(name)
+            self._secrets[name] = value
+            self.book.masker.add(value)
+        return self._secrets[name]
