@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -63,14 +61,3 @@ async def _run(obj: Context, wish: Wish) -> int:
             obj.output.result({"id": execution_id}, lambda: obj.output.line(execution_id))
             return failures.OK
         return await running.watch(execution_id)
-
-
-def is_file(subject: str) -> bool:
-    """Whether ``BOT|FILE`` names a file: it has its ending, a folder, or is there."""
-    path = Path(subject)
-    return path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.is_file()
-
-
-def output_text(value: object) -> str:
-    """An execution's output for people: text as it is, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

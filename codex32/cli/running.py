@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,6 @@ from codex32.cli import failures
 from codex32.cli.follow import Follower, ending_text, step_as_dict
 from codex32.cli.inputs import read_inputs
 from codex32.cli.output import STYLES, Output
-from codex32.cli.run import is_file, output_text
 from codex32.engine.host import Host
 from codex32.kernel.bot import Bot
 from codex32.kernel.errors import InvalidTransition
@@ -51,7 +51,7 @@ class Running:
 
     async def start(self) -> str | None:
         """Start it; its id, or None where its bot's gate is full and says to skip."""
-        if is_file(self.wish.subject):
+        if _is_file(self.wish.subject):
             bot, version = await self._from_file(Path(self.wish.subject))
         else:
             bot, version = await self._from_registry(self.wish.subject)
@@ -181,7 +181,7 @@ class Running:
         def show() -> None:
             self.output.line(ending_text(row), STYLES.get(row.status))
             if data["output"] is not None:
-                self.output.line(output_text(data["output"]))
+                self.output.line(_output_text(data["output"]))
             if row.status == Status.FAILED:
                 self.output.note(f"see: codex32 executions show {row.id}")
 
@@ -237,3 +237,14 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return
+
+
+def _is_file(subject: str) -> bool:
+    """Whether ``BOT|FILE`` names a file: it has its ending, a folder, or is there."""
+    path = Path(subject)
+    return path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.is_file()
+
+
+def _output_text(value: object) -> str:
+    """An execution's output for people: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

@@ -10,7 +10,6 @@ import threading
 import click
 
 from codex32.outside.children import Children
-from codex32.runtime import open_runtime
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +25,8 @@ def worker(context: click.Context, processes: int | None) -> None:
         raise click.ClickException(
             f"{error.name} is not installed: install codex32[worker]"
         ) from None
+
+    from codex32.runtime import open_runtime
 
     settings = context.obj.settings
     count = processes or settings.worker.processes
@@ -62,6 +63,7 @@ def _run_several(count: int, grace_seconds: float) -> None:
 @click.pass_context
 def scheduler(context: click.Context) -> None:
     """Watch the folders of bots, fire due triggers and mend what was lost, until stopped."""
+    from codex32.runtime import open_runtime
     from codex32_workers.scheduler import run_scheduler
 
     runtime = open_runtime(context.obj.settings, "scheduler", plugins=context.obj.plugins)

@@ -113,3 +113,14 @@ def test_others_executions_are_left_alone(codex32) -> None:
     other = codex32("run", "hello", "--no-wait").out.strip()
     assert codex32("run", "hello").code == 0
     assert codex32("executions", "show", other, "--json").json["status"] == "queued"
+
+
+def test_the_same_commands_serve_both_databases(codex32, database_url: str, monkeypatch) -> None:
+    monkeypatch.setenv("CODEX32_DATABASE_URL", database_url)
+    execution = codex32("run", "hello", "--json").json
+    assert execution["status"] == "succeeded"
+    assert execution["id"] in codex32("executions", "list").out
+    assert codex32("bots", "list", "--json").json["bots"][0]["name"] == "hello"
+    assert codex32("db", "check").code == 0
+    names = {each["name"]: each["state"] for each in codex32("doctor", "--json").json["checks"]}
+    assert names["database"] == "ok"
