@@ -1,0 +1,1 @@
+"""How fast Codex-32 is, beside bare Dramatiq in the same minutes: ``python -m benchmarks``."""

@@ -1,0 +1,111 @@
+"""``python -m benchmarks``: measure, print the table, keep the figures as JSON."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from benchmarks import costs, idle, report, throughput
+from benchmarks.processes import ROOT
+from benchmarks.report import Progress
+from benchmarks.servers import Servers
+
+RESULTS = Path(__file__).parent / "results"
+
+#: A part: takes the servers and a voice, gives its figures.
+Part = Callable[[Servers, Progress], dict[str, Any]]
+
+
+def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
+    """What can be measured, in the order in which it is."""
+    return {
+        "throughput": lambda servers, progress: throughput.measure(
+            servers, progress, rounds=rounds, executions=executions
+        ),
+        "latency": lambda servers, progress: costs.latency(
+            servers, progress, samples=20 if quick else 100
+        ),
+        "steps": lambda servers, progress: costs.steps(
+            servers, progress, executions=executions // 2, pairs=1 if quick else 3
+        ),
+        "items": lambda servers, progress: costs.items(
+            servers, progress, executions=1 if quick else 5
+        ),
+        "files": lambda servers, progress: costs.files(servers, progress, count=2000),
+        "idle": lambda servers, progress: idle.measure(
+            servers, progress, seconds=4.0 if quick else 15.0
+        ),
+    }
+
+
+#: The names of the parts.
+PARTS = tuple(parts(rounds=1, executions=100, quick=True))
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), help="Interleaved rounds [3].")
+@click.option("--executions", type=click.IntRange(100), help="Executions a slot [4000].")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(PARTS),
+    help="Measure this part alone; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
+@click.option("--quick", is_flag=True, help="One short round: done in 90 s, for a first look.")
+def main(
+    rounds: int | None, executions: int | None, only: tuple[str, ...], as_json: bool, quick: bool
+) -> None:
+    """Measure Codex-32 beside bare Dramatiq on the same Redis server."""
+    chosen = parts(
+        rounds=rounds or (1 if quick else 3),
+        executions=executions or (1000 if quick else 4000),
+        quick=quick,
+    )
+    result: dict[str, Any] = {"environment": report.environment(ROOT), "quick": quick}
+    progress = Progress()
+    # Leaving by the same door as Ctrl-C stops all that was started.
+    signal.signal(signal.SIGTERM, _interrupt)
+    with tempfile.TemporaryDirectory(prefix="codex32-benchmark-") as folder, ExitStack() as stack:
+        servers = Servers(Path(folder), stack)
+        for name, part in chosen.items():
+            if name in only or not only:
+                result |= _named(name, part(servers, progress))
+    path = report.write(RESULTS, result)
+    click.echo(json.dumps(result, indent=2) if as_json else _text(result))
+    progress.tell(f"kept as {path.relative_to(ROOT)}")
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _named(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's figures as they stand in the result."""
+    if name == "throughput":
+        return {"ratios": found["ratios"], name: found}
+    if name == "latency":
+        judged = {key: found["postgresql"][key] for key in ("p50", "p99")}
+        return {"latency_ms": judged, name: found}
+    return {name: found}
+
+
+def _text(result: Mapping[str, Any]) -> str:
+    lines = []
+    if "throughput" in result:
+        lines += [report.table(throughput.table(result["throughput"])), ""]
+    rest = {name: result[name] for name in result if name in PARTS and name != "throughput"}
+    lines += report.flat(rest)
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

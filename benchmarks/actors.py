@@ -1,0 +1,18 @@
+"""What bare Dramatiq runs: an actor that does nothing, on the stock broker with its defaults."""
+
+from __future__ import annotations
+
+import os
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+
+REDIS_VARIABLE = "BENCHMARK_REDIS_URL"
+
+broker = RedisBroker(url=os.environ[REDIS_VARIABLE])
+dramatiq.set_broker(broker)
+
+
+@dramatiq.actor
+def nothing() -> None:
+    """Do nothing."""
