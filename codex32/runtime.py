@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from codex32.engine.definition import Reader
 from codex32.engine.environment import Environment
 from codex32.engine.plan import Plan
+from codex32.engine.promises import unkept
 from codex32.installed import load_plugins
 from codex32.kernel import schema
 from codex32.kernel.clock import Clock, SystemClock
@@ -71,7 +72,7 @@ class Runtime:
     @cached_property
     def reader(self) -> Reader:
         """Reads bot files with what is installed; plugins may object."""
-        return Reader(self.components, [self.plugins.check_bot])
+        return Reader(self.components, [unkept, self.plugins.check_bot])
 
     @cached_property
     def definitions(self) -> Definitions:
