@@ -31,7 +31,7 @@ def commands(ctx: click.Context, names: tuple[str, ...]) -> Iterator[tuple[str, 
 
 
 def generated() -> str:
-    root = click.Context(cli, info_name="codex32", terminal_width=96)
+    root = click.Context(cli, info_name="codex32", terminal_width=96, **cli.context_settings)
     told = [
         f"### `{path}`\n\n```text\n{text}\n```\n"
         for path, text in commands(root, (*COMMANDS, *WINGS))
@@ -46,7 +46,7 @@ def test_the_reference_is_what_the_commands_say() -> None:
 
 
 def test_every_command_and_option_says_what_it_does() -> None:
-    root = click.Context(cli, info_name="codex32")
+    root = click.Context(cli, info_name="codex32", **cli.context_settings)
     for path, text in commands(root, tuple(COMMANDS)):
         assert text.partition("\n\n")[2].strip(), f"{path} has no help"
 
