@@ -35,7 +35,7 @@ def loads(text: str | bytes) -> JSON:
     Raises:
       ValueError: The text is no JSON, or holds NaN or an infinity.
     """
-    return json.loads(text, parse_constant=_refuse)
+    return _decoder.decode(text if isinstance(text, str) else text.decode())
 
 
 def canonical(value: JSON) -> str:
@@ -59,3 +59,7 @@ def is_json(value: object) -> bool:
 
 def _refuse(name: str) -> JSON:
     raise ValueError(f"{name} is no JSON number")
+
+
+# Made once: json.loads makes a decoder a call where it is told of constants.
+_decoder = json.JSONDecoder(parse_constant=_refuse)
