@@ -16,7 +16,7 @@ from codex32.engine.record import Advance, Claim, End
 from codex32.engine.walk import Halt, Walk
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.fault_points import fault_point
-from codex32.kernel.json_values import JSON, loads
+from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.statuses import Cause, Status
 
 log = logging.getLogger(__name__)
@@ -35,21 +35,21 @@ class Verdict:
     step: str | None = None
     output: JSON = None
 
-    def as_json(self) -> JSON:
-        """For the row, while ``on_failure`` and ``finally`` run."""
+    def as_json(self, packed_output: str | None) -> JSON:
+        """For the row, while ``on_failure`` and ``finally`` run; the output may be a file."""
         return {
             "status": self.status,
             "cause": self.cause,
             "message": self.message,
             "step": self.step,
-            "output": self.output,
+            "output": packed_output,
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
-        """What :meth:`as_json` made."""
+    def from_json(cls, data: Mapping[str, Any], output: JSON) -> Verdict:
+        """What :meth:`as_json` made, with its output unpacked."""
         cause = data["cause"] and Cause(data["cause"])
-        return cls(Status(data["status"]), cause, data["message"], data["step"], data["output"])
+        return cls(Status(data["status"]), cause, data["message"], data["step"], output)
 
 
 class Attempt:
@@ -112,7 +112,8 @@ class Attempt:
             self._cancelled = "cancelled by request"
         verdict = None
         if claim.closing is not None:
-            verdict = Verdict.from_json(loads(claim.closing))
+            data = loads(claim.closing)
+            verdict = Verdict.from_json(data, await self.course.unpack(data.get("output")))
         else:
             halt, verdict = await self._main()
             if verdict is None:
@@ -174,12 +175,13 @@ class Attempt:
         if self.course.plan.finally_:
             sections.append(self.course.plan.finally_)
         if sections and self.claim.closing is None:
-            packed = await self.book.pack(verdict.as_json())
-            await self.book.write(Advance(self.claim, closing=packed))
+            _, output = await self.book.pack_masked(verdict.output)
+            closing = self.book.masker.mask_value(verdict.as_json(output))
+            await self.book.write(Advance(self.claim, closing=dumps(closing)))
         self.course.scope["failure"] = {
             "step": verdict.step or "",
             "cause": verdict.cause or "",
-            "message": verdict.message,
+            "message": self.book.masker.mask(verdict.message),
         }
         for section in sections:
             halt = await self._section(section)

@@ -95,13 +95,20 @@ class EngineContext(StepContext):
         return await self._env.door.write(lambda: seen.first_time(question))
 
     async def notify(self, notifier: str, notification: Notification, target: str) -> Receipt:
-        """Send a notification through an installed notifier."""
+        """Send a notification through an installed notifier.
+
+        Its text is written where people read, so secrets are masked in it; in ``data`` and
+        ``target``, which are for machines, they are not.
+        """
         found = self._env.components.notifier(notifier)
+        title, text = map(self._course.book.masker.mask, (notification.title, notification.text))
         left = (self.deadline_at - self._env.clock.now()).total_seconds()
-        self.log(f"notify {notifier}: {notification.title or notification.text}"[:500])
+        self.log(f"notify {notifier}: {title or text}"[:500])
         return await found.send(
             replace(
                 notification,
+                title=title,
+                text=text,
                 idempotency_key=notification.idempotency_key or self.step.idempotency_key,
             ),
             target,
@@ -120,7 +127,8 @@ class EngineContext(StepContext):
                 depth=claim.depth + 1,
                 key=f"child:{claim.id}:{self.step.id}:{self._item}",
                 bot=bot,
-                inputs=inputs,
+                # They stand in the other execution's row; its bot has an ``allow`` of its own.
+                inputs=self._course.book.masker.mask_value(inputs),
             )
         )
 

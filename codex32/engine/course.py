@@ -53,8 +53,8 @@ class Course:
     async def _set_scope(self) -> None:
         claim = self.claim
         self.scope.update(
-            inputs=await self._unpack(claim.inputs),
-            trigger=await self._unpack(claim.trigger),
+            inputs=await self.unpack(claim.inputs),
+            trigger=await self.unpack(claim.trigger),
             steps=self.results.scope,
             execution={
                 "id": claim.id,
@@ -65,8 +65,9 @@ class Course:
             state=claim.state,
         )
 
-    async def _unpack(self, text: str) -> JSON:
-        if text.startswith("@"):  # a file, which would block the loop
+    async def unpack(self, text: str | None) -> JSON:
+        """The value of a column's text; None for None."""
+        if text is not None and text.startswith("@"):  # a file, which would block the loop
             return await asyncio.to_thread(self.env.payloads.unpack, self.claim.id, text)
         return self.env.payloads.unpack(self.claim.id, text)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from urllib.parse import quote
+
+from codex32.kernel.json_values import JSON
 
 #: Shorter values are not looked for: they would blot out half of every text.
 SHORTEST = 4
@@ -17,11 +20,6 @@ class Masker:
     def __init__(self) -> None:
         self._forms: list[str] = []
 
-    @property
-    def active(self) -> bool:
-        """Whether there is anything to mask."""
-        return bool(self._forms)
-
     def add(self, secret: str) -> None:
         """Mask ``secret`` from now on: plain, escaped in JSON, in URLs and in base 64."""
         if len(secret) < SHORTEST:
@@ -32,6 +30,7 @@ class Masker:
             json.dumps(secret)[1:-1],
             json.dumps(secret, ensure_ascii=False)[1:-1],
             quote(secret, safe="", errors="replace"),
+            quote(secret, errors="replace"),
             base64.b64encode(raw).decode(),
             base64.urlsafe_b64encode(raw).decode(),
         }
@@ -44,3 +43,18 @@ class Masker:
             if form in text:
                 text = text.replace(form, MASK)
         return text
+
+    def mask_value(self, value: JSON) -> JSON:
+        """``value`` with every text in it masked, names too, and numbers that are a secret."""
+        if not self._forms:
+            return value
+        match value:
+            case str():
+                return self.mask(value)
+            case list():
+                return [self.mask_value(each) for each in value]
+            case Mapping():
+                return {self.mask(key): self.mask_value(each) for key, each in value.items()}
+            case int() | float() if str(value) in self._forms:
+                return MASK
+        return value

@@ -18,7 +18,7 @@ from codex32.kernel.events import (
     StepFinished,
 )
 from codex32.kernel.fault_points import fault_point
-from codex32.kernel.json_values import JSON, dumps, loads
+from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.statuses import FINAL_STEP
 
 #: How soon a line of a step that is still running can be read.
@@ -60,11 +60,7 @@ class Notebook:
         """A value as the row will hold it, and its column text; None for None."""
         if value is None:
             return None, None
-        if self.masker.active:
-            text = dumps(value)
-            masked = self.masker.mask(text)
-            if masked != text:
-                value = loads(masked)
+        value = self.masker.mask_value(value)
         packed = self.env.payloads.pack_small(value)
         if packed is None:  # it goes to a file, which would block the loop
             packed = await asyncio.to_thread(self.env.payloads.pack, self.claim.id, value)
@@ -75,7 +71,7 @@ class Notebook:
     ) -> None:
         """Add a log line; it can be read before long, and at the latest with the step's record."""
         text = self.masker.mask(message).replace("\x00", "\ufffd")
-        packed = self.masker.mask(dumps(fields)) if fields else None
+        packed = dumps(self.masker.mask_value(fields)) if fields else None
         self._lines.append(LogLine(step, item, self.env.clock.micros(), level, text, packed))
         if self._lines_due is None:
             loop = asyncio.get_running_loop()

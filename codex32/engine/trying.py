@@ -277,6 +277,7 @@ class Trying:
         # would see other values than one that was never interrupted.
         output, packed_output = await self.course.book.pack_masked(output)
         error, packed_error = await self.course.book.pack_masked(error)
+        state = self.course.book.masker.mask_value(state)
         record = self._record(
             status,
             output=packed_output,
