@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 from codex32.engine.course import Course
+from codex32.engine.entry import Done, Parked, StepResult
 from codex32.engine.plan import PlannedStep
 from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
-from codex32.engine.trying import Done, Parked, StepResult, Trying
+from codex32.engine.trying import Trying
 from codex32.kernel.errors import ExpressionFault
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM

@@ -19,6 +19,9 @@ from codex32.kernel.statuses import Cause
 
 log = logging.getLogger(__name__)
 
+#: The code of a fault in the bot type itself, and not in what it was asked to do.
+BROKEN = "bot-type-raised"
+
 
 def as_failed(error: Exception) -> Failed:
     """What a raised error means. One that is no fault of ours is a bug in the bot type."""
@@ -38,7 +41,7 @@ def as_failed(error: Exception) -> Failed:
     if isinstance(error, Codex32Error):
         return Failed(error.message, code=error.code, cause=Cause.INVALID)
     log.error("a bot type raised what its contract does not name", exc_info=error)
-    return Failed(f"{type(error).__name__}: {error}", code="bot-type-raised")
+    return Failed(f"{type(error).__name__}: {error}", code=BROKEN)
 
 
 def as_json(outcome: Failed) -> dict[str, JSON]:

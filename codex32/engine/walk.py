@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from codex32.engine import faults
 from codex32.engine.course import Course
 from codex32.engine.each import Each
+from codex32.engine.entry import Done, Parked, StepResult, skipped
 from codex32.engine.plan import PlannedStep
 from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
-from codex32.engine.trying import Done, Parked, StepResult, Trying, skipped
+from codex32.engine.trying import Trying
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.outcomes import Effect, Ended, Failed
@@ -162,9 +163,9 @@ class Walk:
             if course.results.get(planned.id) is None:
                 if planned.condition is not None:
                     if not planned.condition.evaluate(course.scope):
-                        return skipped(planned, "its condition does not hold", now)
+                        return skipped(planned.id, "its condition does not hold", now)
                 elif self._need_was_skipped(planned):
-                    return skipped(planned, "a step it needs was skipped", now)
+                    return skipped(planned.id, "a step it needs was skipped", now)
             if planned.foreach is not None:
                 return await Each(course, planned).run()
         except Codex32Error as error:

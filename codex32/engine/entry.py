@@ -1,0 +1,176 @@
+"""The record of one step, or of one item of it, while it is being made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from codex32.engine import faults
+from codex32.engine.course import Course
+from codex32.engine.record import Advance, StepRecord
+from codex32.engine.results import Known
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import NO_ITEM
+from codex32.kernel.outcomes import Effect, Ended, Failed
+from codex32.kernel.statuses import StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step is over; its record is still to be written."""
+
+    record: StepRecord
+    known: Known
+    failed: Failed | None = None
+    ended: Ended | None = None
+    state: Mapping[str, JSON] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The step waits; that is recorded already. ``until`` in microseconds, or None."""
+
+    until: int | None
+
+
+StepResult: TypeAlias = Done | Parked
+
+
+class Entry:
+    """Goes on from what earlier attempts recorded, and writes what follows.
+
+    Attributes:
+      prior: What earlier attempts, or earlier tries, left.
+      tries: Tries made so far.
+      effect: What the step does to the world, once its parameters are known.
+    """
+
+    def __init__(self, course: Course, step: str, item: int) -> None:
+        self._course = course
+        self.step, self.item = step, item
+        self.prior = course.results.get(step, item)
+        self.tries = 0
+        self.effect = Effect.NONE
+        self._started_at: int | None = None
+        self._input: str | None = None
+        if self.prior is not None:
+            self.tries = self.prior.tries
+            self.effect = Effect(self.prior.effect)
+            self._started_at = self.prior.started_at
+            self._input = self.prior.packed_input
+
+    def begin(self, *, another_try: bool) -> None:
+        """A try begins, or one that waited goes on."""
+        self.tries += another_try
+        self._started_at = self._started_at or self._course.env.clock.micros()
+
+    async def take_input(self, params: JSON) -> None:
+        """Note what the step is done with."""
+        self._input = await self._course.book.pack(params)
+
+    async def running(self) -> None:
+        """The step is under way. An effect's entry is durable before anything leaves the house."""
+        self._know(StepStatus.RUNNING)
+        if self.effect is Effect.ONCE:
+            await self._course.book.record(self._record(StepStatus.RUNNING))
+
+    def show(self) -> None:
+        """Let people see that the step is running; nobody waits for this record."""
+        record = self._record(StepStatus.RUNNING)
+        self._course.book.post(Advance(self._course.claim, steps=[record]))
+
+    async def unknown(self, fault: Failed) -> Parked:
+        """Whether the effect happened cannot be told: a person decides."""
+        error = {**faults.as_json(fault), "code": "effect-unknown"}
+        packed = await self._course.book.pack(error)
+        await self._course.book.record(self._record(StepStatus.UNKNOWN, error=packed))
+        self._know(StepStatus.UNKNOWN, error=error)
+        self._course.in_doubt = self.step
+        return Parked(None)
+
+    async def park(
+        self, until: int | None, note: Mapping[str, JSON], error: JSON = None
+    ) -> Parked:
+        """The step waits, without a worker."""
+        book = self._course.book
+        record = self._record(
+            StepStatus.WAITING,
+            error=None if error is None else await book.pack(error),
+            note=await book.pack(note),
+        )
+        await book.record(record)
+        self._know(StepStatus.WAITING, note=note)
+        return Parked(until)
+
+    async def done(
+        self,
+        status: StepStatus,
+        *,
+        output: JSON = None,
+        note: JSON = None,
+        failed: Failed | None = None,
+        ended: Ended | None = None,
+        state: Mapping[str, JSON] | None = None,
+    ) -> Done:
+        """The step is over; the record is left to whoever writes it with what follows."""
+        book = self._course.book
+        error = None if failed is None else faults.as_json(failed)
+        # What is masked in the row is masked for later steps, too: else a resumed execution
+        # would see other values than one that was never interrupted.
+        output, packed_output = await book.pack_masked(output)
+        error, packed_error = await book.pack_masked(error)
+        record = self._record(
+            status,
+            output=packed_output,
+            error=packed_error,
+            note=None if note is None else await book.pack(note),
+            finished_at=self._course.env.clock.micros(),
+        )
+        known = Known(status, self.tries, output=output, error=error, note=note or {})
+        state = book.masker.mask_value(state)
+        return Done(record, known, failed=failed, ended=ended, state=state)
+
+    def _know(
+        self, status: StepStatus, *, error: JSON = None, note: Mapping[str, JSON] | None = None
+    ) -> None:
+        known = Known(
+            status,
+            self.tries,
+            error=error,
+            effect=self.effect.value,
+            note=note or {},
+            started_at=self._started_at,
+            packed_input=self._input,
+        )
+        self._course.results.put(self.step, self.item, known)
+
+    def _record(
+        self,
+        status: StepStatus,
+        *,
+        output: str | None = None,
+        error: str | None = None,
+        note: str | None = None,
+        finished_at: int | None = None,
+    ) -> StepRecord:
+        return StepRecord(
+            step=self.step,
+            item=self.item,
+            status=status.value,
+            tries=self.tries,
+            input=self._input,
+            output=output,
+            error=error,
+            effect=self.effect.value,
+            note=note,
+            started_at=self._started_at,
+            finished_at=finished_at,
+        )
+
+
+def skipped(step: str, reason: str, now: int) -> Done:
+    """A step that does not run."""
+    note = f'{{"reason":"{reason}"}}'
+    record = StepRecord(step, NO_ITEM, "skipped", 0, None, None, None, "none", note, None, now)
+    return Done(record, Known(StepStatus.SKIPPED))
