@@ -78,10 +78,16 @@ def main(
         servers = Servers(Path(folder), stack)
         for name, part in chosen.items():
             if name in only or not only:
-                result |= _named(name, part(servers, progress))
+                try:
+                    result |= _named(name, part(servers, progress))
+                except RuntimeError as error:
+                    # What took minutes to measure is kept, whatever comes after it.
+                    result.setdefault("failed", {})[name] = str(error)
+                    progress.tell(f"{name} failed: {error}")
     path = report.write(RESULTS, result)
     click.echo(json.dumps(result, indent=2) if as_json else _text(result))
     progress.tell(f"kept as {path.relative_to(ROOT)}")
+    sys.exit("failed" in result)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -108,4 +114,4 @@ def _text(result: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -69,7 +69,12 @@ def _resting(pid: int, seconds: float) -> dict[str, Any]:
     time.sleep(SETTLE_SECONDS)
     before = _cpu_seconds(root)
     time.sleep(seconds)
-    spent = _cpu_seconds(root) - before
+    after = _cpu_seconds(root)
+    if after.keys() != before.keys():
+        raise RuntimeError(
+            "a process of codex32 up died or was born while there was nothing to do"
+        )
+    spent = sum(after.values()) - sum(before.values())
     rss: Counter[str] = Counter()
     pss: Counter[str] = Counter()
     for process, role in [(root, "up"), *processes.tree(root)]:
@@ -83,7 +88,7 @@ def _resting(pid: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def _cpu_seconds(root: psutil.Process) -> float:
+def _cpu_seconds(root: psutil.Process) -> dict[int, float]:
     every = [root, *(process for process, _ in processes.tree(root))]
-    times = [process.cpu_times() for process in every]
-    return float(sum(each.user + each.system for each in times))
+    times = {process.pid: process.cpu_times() for process in every}
+    return {pid: each.user + each.system for pid, each in times.items()}

@@ -33,13 +33,14 @@ class Slot:
         return "_".join(part for part in (self.way, self.database, f"{self.processes}p") if part)
 
 
+#: Bare Dramatiq stands in the middle, so that it runs close to all that is held against it.
 SLOTS = [
     Slot(way, database, processes)
     for processes in (1, 2)
     for way, database in (
-        ("bare", ""),
         ("execute", "postgresql"),
         ("execute", "sqlite"),
+        ("bare", ""),
         ("api", "postgresql"),
         ("api", "sqlite"),
     )

@@ -27,5 +27,5 @@ def test_the_table_has_a_line_a_slot_and_no_ratio_for_what_others_are_held_again
     head, *lines = table(summary([drives(200)]))
     assert [line[0] for line in lines] == [slot.name for slot in SLOTS]
     assert {len(line) for line in lines} == {len(head)}
-    assert lines[0][1:5] == ("100", "(100-100)", "", "")
-    assert lines[1][1:5] == ("200", "(200-200)", "2.00", "(2.00-2.00)")
+    assert lines[0][1:5] == ("200", "(200-200)", "2.00", "(2.00-2.00)")
+    assert lines[2][:5] == ("bare_1p", "100", "(100-100)", "", "")
