@@ -129,7 +129,11 @@ class House:
     def alive(self) -> dict[int, str]:
         """Every live process that came from here, however far down, with its command."""
         marked = f"HOUSE_OF_A_TEST={self.mark}".encode()
-        return {pid: text for pid, text, environment in _processes() if marked in environment}
+        found = {pid: text for pid, text, environment in _processes() if marked in environment}
+        # Redis writes its title over its environment, and programs of bots have one of their own.
+        for process in self.processes.values():
+            found |= dict(descendants(process.pid))
+        return found
 
     # what it says
 
@@ -202,8 +206,7 @@ class House:
 
     def bot(self, name: str) -> Any:
         """A bot as the API lists it, or None."""
-        before = name[:-1] + chr(ord(name[-1]) - 1) + "zzzz"
-        page = self.get(f"/api/v1/bots?cursor={before}").body["items"]
+        page = self.get(f"/api/v1/bots?cursor={name[:-1]}&limit=100").body["items"]
         return next((each for each in page if each["name"] == name), None)
 
     def add(self, name: str, text: str, version: int = 1) -> None:
@@ -273,8 +276,9 @@ class ServersHouse(House):
 
     def start(self) -> None:
         """Start it, and return when it answers."""
-        done = self.cli("db", "upgrade")
-        assert done.returncode == 0, done.stderr
+        if not self.said.exists():
+            done = self.cli("db", "upgrade")
+            assert done.returncode == 0, done.stderr
         self.launch("scheduler", "scheduler")
         self.hire(self.workers)
         self.serve()

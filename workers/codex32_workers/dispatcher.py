@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from codex32 import Dispatcher
+from codex32.kernel.fault_points import fault_point
 from codex32_workers.tickets import Tickets
 
 
@@ -19,6 +20,7 @@ class DramatiqDispatcher(Dispatcher):
 
     def dispatch(self, execution_ids: Sequence[str]) -> None:
         """Add the messages; where Redis does not answer, recovery does it later."""
+        fault_point("dispatch.before")
         self._tickets.push(execution_ids)
 
     def depth(self) -> int | None:
