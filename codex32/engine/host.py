@@ -8,12 +8,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from codex32.engine import record
 from codex32.engine.attempt import Attempt
 from codex32.engine.environment import Environment
 from codex32.engine.notebook import ClaimLost
-from codex32.engine.record import Advance, Claim, End
+from codex32.engine.record import Advance, Claim, End, Renewed
 from codex32.kernel.statuses import Status
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Host:
         self._on_room = on_room
         self._loop = asyncio.get_running_loop()
         self._attempts: dict[str, Attempt] = {}
+        #: Claims whose leases are renewed: those under way, and those about to begin.
+        self._held: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = threading.Event()
         self._woke_at = 0.0
@@ -75,11 +78,16 @@ class Host:
             record.wake(now)
         return record.take(self.worker, limit, now, int(self.lease_seconds * 1e6), only)
 
+    def hold(self, claims: Sequence[Claim]) -> None:
+        """Keep claims that have not begun yet. From any thread."""
+        self._held.update(claim.id for claim in claims)
+
     def begin(self, claim: Claim) -> asyncio.Task[None]:
         """Start the attempt of a claimed execution. On the event loop."""
         attempt = Attempt(self.env, claim)
         begun = self._loop.time()
         self._attempts[claim.id] = attempt
+        self._held.add(claim.id)
         task = self._loop.create_task(attempt.run())
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._ended(claim, begun, done))
@@ -88,6 +96,7 @@ class Host:
     def _ended(self, claim: Claim, begun: float, task: asyncio.Task[None]) -> None:
         self.average_seconds += (self._loop.time() - begun - self.average_seconds) / 16
         self._attempts.pop(claim.id, None)
+        self._held.discard(claim.id)
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s: the attempt broke", claim.id, exc_info=error)
@@ -133,12 +142,13 @@ class Host:
         """Renew the leases; where that fails for too long, stop before another worker begins."""
         renewed = time.monotonic()
         while not self._stop.wait(self.lease_seconds / 3):
-            if not self._attempts:
+            held = list(self._held)
+            if not held:
                 renewed = time.monotonic()
                 continue
             try:
-                cancelled = self.env.door.write_now(
-                    self._renew, patience_seconds=self.lease_seconds / 4
+                result = self.env.door.write_now(
+                    partial(self._renew, held), patience_seconds=self.lease_seconds / 4
                 )
                 renewed = time.monotonic()
             except Exception as error:
@@ -146,12 +156,19 @@ class Host:
                 if time.monotonic() - renewed > self.lease_seconds * 0.75:
                     self._call(self._fence)
                 continue
-            if cancelled:
-                self._call(lambda ids=cancelled: self.cancel(ids))  # type: ignore[misc]
+            if result.lost or result.cancelled:
+                self._call(partial(self._heed, result))
 
-    def _renew(self) -> list[str]:
+    def _renew(self, held: Sequence[str]) -> Renewed:
         now = self.env.clock.micros()
-        return record.renew(self.worker, now, int(self.lease_seconds * 1e6))
+        return record.renew(self.worker, held, now, int(self.lease_seconds * 1e6))
+
+    def _heed(self, result: Renewed) -> None:
+        self.cancel(result.cancelled)
+        for execution_id in result.lost:
+            attempt = self._attempts.get(execution_id)
+            if attempt is not None:  # else it has just ended
+                attempt.abandon()
 
     def _fence(self) -> None:
         """The claims are as good as lost: do nothing more that another worker will do again."""

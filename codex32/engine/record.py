@@ -130,14 +130,32 @@ def _add_state(claims: Sequence[Claim]) -> None:
         claim.state = dict(by_bot.get(claim.bot_id, {}))
 
 
-def renew(worker: str, now: int, lease_micros: int) -> list[str]:
-    """Extend the leases of a worker's executions; those of them that shall be cancelled."""
-    mine = (ExecutionRow.worker == worker) & (ExecutionRow.status == Status.RUNNING)
-    ExecutionRow.update(lease_at=now + lease_micros).where(mine).execute()
-    wanted = ExecutionRow.select(ExecutionRow.id).where(
-        mine & ExecutionRow.cancel_at.is_null(False)
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What became of a worker's claims: ids no longer its own, and ids that shall be cancelled."""
+
+    lost: Sequence[str]
+    cancelled: Sequence[str]
+
+
+def renew(worker: str, held: Sequence[str], now: int, lease_micros: int) -> Renewed:
+    """Extend the leases of the executions that a worker knows it holds.
+
+    One that was claimed in a commit whose answer never came is not among them: its lease ends,
+    and it goes to whoever is next.
+    """
+    mine = (
+        ExecutionRow.id.in_(list(held))
+        & (ExecutionRow.worker == worker)
+        & (ExecutionRow.status == Status.RUNNING)
     )
-    return [row.id for row in wanted]
+    ExecutionRow.update(lease_at=now + lease_micros).where(mine).execute()
+    rows = fetch(ExecutionRow.select(ExecutionRow.id, ExecutionRow.cancel_at).where(mine))
+    still = {execution_id for execution_id, _ in rows}
+    return Renewed(
+        lost=[each for each in held if each not in still],
+        cancelled=[execution_id for execution_id, cancel_at in rows if cancel_at is not None],
+    )
 
 
 @dataclass(frozen=True, slots=True)

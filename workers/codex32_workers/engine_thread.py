@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -33,7 +32,8 @@ class EngineThread:
         self._on_room = on_room
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        self._handed: deque[Claim] = deque()
+        self._handed: list[Claim] = []
+        self._lock = threading.Lock()
         self._keeping: asyncio.Task[None] | None = None
         self.host: Host
 
@@ -45,19 +45,23 @@ class EngineThread:
     def take(self, limit: int, only: Sequence[str] = ()) -> list[Claim]:
         """Claim executions. From any thread but the loop's."""
         door = self.runtime.door
-        return door.write_now(partial(self.host.take, limit, only), patience_seconds=2.0)
+        claims = door.write_now(partial(self.host.take, limit, only), patience_seconds=2.0)
+        self.host.hold(claims)
+        return claims
 
     def hand_over(self, claim: Claim) -> None:
         """Have a claimed execution run. From any thread; many calls wake the loop once."""
-        self._handed.append(claim)
-        if len(self._handed) == 1:
+        with self._lock:
+            wake = not self._handed
+            self._handed.append(claim)
+        if wake:
             self._loop.call_soon_threadsafe(self._begin_handed)
 
     def _begin_handed(self) -> None:
-        while self._handed:
-            # Left in place until it has begun, so that no second wake-up is sent meanwhile.
-            self.host.begin(self._handed[0])
-            self._handed.popleft()
+        with self._lock:
+            handed, self._handed = self._handed, []
+        for claim in handed:
+            self.host.begin(claim)
 
     def stop(self, grace_seconds: float) -> None:
         """Give everything back in good order and stop the loop."""

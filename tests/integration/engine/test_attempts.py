@@ -258,9 +258,10 @@ finally: [{id: tidy, type: set, with: {values: {}}}]
     await begun.wait()
     now = manual_clock.micros()
     await engine.door.write(lambda: executions.cancel(execution, now))
-    cancelled = await engine.door.write(lambda: record.renew("worker", now, 10_000_000))
-    assert cancelled == [execution]
-    host.cancel(cancelled)
+    held = [execution, "exe_of_another"]
+    renewed = await engine.door.write(lambda: record.renew("worker", held, now, 10_000_000))
+    assert (renewed.cancelled, renewed.lost) == ([execution], ["exe_of_another"])
+    host.cancel(renewed.cancelled)
     await task
     seen = await engine.inspect(execution)
     assert (seen.execution.status, seen.execution.cause) == ("cancelled", None)
