@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
 from codex32_houses import House, until
@@ -30,12 +31,14 @@ def test_thousands_of_files_load_in_seconds_and_a_change_is_soon_live(
     new_house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
     house = new_house
+    house.start()
+    shelf = house.folder / "shelf"
+    shelf.mkdir()
     for number in range(COUNT):
-        (house.bots / f"bot-{number}.yaml").write_text(BOT.format(number=number, times=1))
+        (shelf / f"bot-{number}.yaml").write_text(BOT.format(number=number, times=1))
     last = f"bot-{max(map(str, range(COUNT)))}"  # they are applied in the order of their names
     began = time.monotonic()
-    house.start()
-    ready = time.monotonic() - began
+    shelf.rename(house.bots / "shelf")
     until(lambda: house.bot(last), "all bots", LOADED_SECONDS)
     loaded = time.monotonic() - began
     assert count(house) == COUNT
@@ -43,14 +46,17 @@ def test_thousands_of_files_load_in_seconds_and_a_change_is_soon_live(
     taken = []
     for version in (2, 3, 4):
         began = time.monotonic()
-        house.write("bot-700", BOT.format(number=700, times=version))
-        until(lambda: house.bot("bot-700")["version"] == version, "the change", LIVE_SECONDS)  # noqa: B023
+        house.write("shelf/bot-700", BOT.format(number=700, times=version))
+        until(partial(is_live, house, version), "the change", LIVE_SECONDS)
         taken.append(time.monotonic() - began)
     assert house.succeed(house.execute("bot-700"))["inputs"] == {"times": 4}
     with capsys.disabled():
         told = ", ".join(f"{each:.2f}" for each in taken)
-        print(f"\n{COUNT} bots loaded {loaded:.1f} s after the start ", end="")
-        print(f"(the API was there after {ready:.1f} s); changes live after {told} s")
+        print(f"\n{COUNT} bots live after {loaded:.1f} s, changes of one after {told} s")
+
+
+def is_live(house: House, version: int) -> bool:
+    return house.bot("bot-700")["version"] == version  # type: ignore[no-any-return]
 
 
 def count(house: House) -> int:
