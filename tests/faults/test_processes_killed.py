@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -24,7 +25,7 @@ def test_an_api_killed_between_row_and_message_has_not_taken_in_vain(
 ) -> None:
     servers.start()
     servers.add("quick", QUICK)
-    servers.processes.pop("api").terminate()
+    assert servers.end("api") == 0
     servers.serve("doomed", CODEX32_FAULT_POINTS="dispatch.before=kill")
     doomed = servers.processes.pop("doomed")
 
@@ -53,9 +54,7 @@ def test_two_schedulers_answer_every_time_once_also_when_one_is_killed(
 
     until(lambda: servers.bot("tick"), "tick is there")
     until(lambda: fired(3), "three ticks", every=0.5)
-    victim = servers.processes.pop("scheduler")
-    victim.kill()
-    victim.wait()
+    servers.end("scheduler", signal.SIGKILL)
 
     times = until(lambda: fired(6), "three more", every=0.5)
 

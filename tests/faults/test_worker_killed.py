@@ -51,11 +51,9 @@ def test_another_finishes_and_no_recorded_step_is_done_twice(
         for name, process in servers.processes.items()
         if any("program_child" in text for _, text in descendants(process.pid))
     ]
-    victim = servers.processes.pop(name)
-    below = descendants(victim.pid)
+    below = descendants(servers.processes[name].pid)
     killed_at = time.monotonic()
-    victim.send_signal(signal.SIGKILL)
-    victim.wait(10)
+    servers.end(name, signal.SIGKILL)
     # What it had started goes with it, before anybody else begins the step anew.
     until(
         lambda: not [pid for pid, _ in below if Path(f"/proc/{pid}").exists()], "its programs", 5

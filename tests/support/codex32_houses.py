@@ -109,6 +109,12 @@ class House:
         for name, process in self.processes.items():
             assert process.poll() is None, f"{name} ended:\n{self.told()}"
 
+    def end(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
+        """End one process; its exit code."""
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        return process.wait(60)
+
     def stop(self) -> dict[str, int]:
         """Ask all processes to end; their exit codes."""
         for process in self.processes.values():
