@@ -7,9 +7,7 @@ import os
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
-REDIS_VARIABLE = "BENCHMARK_REDIS_URL"
-
-broker = RedisBroker(url=os.environ[REDIS_VARIABLE])
+broker = RedisBroker(url=os.environ["BENCHMARK_REDIS_URL"])
 dramatiq.set_broker(broker)
 
 
