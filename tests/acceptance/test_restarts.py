@@ -12,7 +12,7 @@ from codex32_houses import House, UpHouse, until
 WAITS = """\
 concurrency: {limit: 1}
 steps:
-  - {id: pause, type: wait, with: {for: 8s}}
+  - {id: pause, type: wait, with: {for: 6s}}
   - {id: then, type: set, with: {values: {done: true}}}
 output: "${{ steps.then.output.done }}"
 """
