@@ -23,7 +23,7 @@ from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.database import Door, connect
-from codex32.kernel.events import Event
+from codex32.kernel.events import Event, PluginFailed, SchemaUpgraded
 from codex32.kernel.fault_points import arm_from_environment
 from codex32.kernel.hookspecs import ProcessInfo
 from codex32.kernel.ids import new_id
@@ -207,7 +207,25 @@ def upgrade_schema(settings: Settings, plugins: Plugins) -> list[str]:
     """Apply the migrations that the database lacks; their names."""
     database = _connect(settings)
     try:
-        return schema.upgrade(database, migration_sources(plugins))
+        applied = schema.upgrade(database, migration_sources(plugins))
+    finally:
+        database.close()
+    now = SystemClock.shared.now()
+    for source in dict.fromkeys(name.partition("/")[0] for name in applied):
+        names = tuple(n.partition("/")[2] for n in applied if n.startswith(f"{source}/"))
+        plugins.tell(SchemaUpgraded(at=now, source=source, applied=names))
+    return applied
+
+
+def require_schema(settings: Settings, plugins: Plugins) -> None:
+    """Refuse a database that lacks migrations, before processes are started that would.
+
+    Raises:
+      SchemaOutOfDate: Names what is missing.
+    """
+    database = _connect(settings)
+    try:
+        schema.require(database, migration_sources(plugins))
     finally:
         database.close()
 
@@ -271,4 +289,8 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
     door = Door(database, on_commit=lambda notices: runtime.told(notices))
     runtime = Runtime(settings=settings, plugins=plugins, door=door, process=process)
     plugins.process_started(process)
+    for record in plugins.records:
+        if record.state == "failed":
+            now = runtime.clock.now()
+            runtime.told([PluginFailed(at=now, plugin=record.name, reason=record.reason)])
     return runtime

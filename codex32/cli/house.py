@@ -86,12 +86,13 @@ class House:
 
     def _launch(self) -> None:
         threading.Thread(target=self._listen, name="said", daemon=True).start()
+        # Bots may need what a companion serves, as soon as the first of them runs.
+        for name in self.settings.up.companions:
+            self._start(name, [name], group="companions")
         self._start("api", ["serve"])
         self._start("scheduler", ["scheduler"])
         for number in range(self.settings.worker.processes):
             self._start(f"worker {number + 1}", ["worker", "--processes", "1"], group="workers")
-        for name in self.settings.up.companions:
-            self._start(name, [name], group="companions")
 
     def _start(self, name: str, command: Sequence[str], group: str | None = None) -> None:
         children = self._groups.get(group or name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,8 @@ class Attempt:
         except Codex32Error as error:
             await self._end_quietly(Verdict(Status.FAILED, Cause.INVALID, error.message))
         except Exception as error:
-            log.exception("%s: the engine failed", self.claim.id)
+            frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+            log.error("%s: the engine failed: %s\n%s", self.claim.id, type(error).__name__, frames)
             message = f"the engine failed: {type(error).__name__}: {error}"
             await self._end_quietly(Verdict(Status.FAILED, Cause.ERROR, message))
         finally:
@@ -178,6 +180,7 @@ class Attempt:
             _, output = await self.book.pack_masked(verdict.output)
             closing = self.book.masker.mask_value(verdict.as_json(output))
             await self.book.write(Advance(self.claim, closing=dumps(closing)))
+        self.course.results.fill(planned.id for planned in self.course.plan.steps)
         self.course.scope["failure"] = {
             "step": verdict.step or "",
             "cause": verdict.cause or "",

@@ -104,7 +104,7 @@ class EngineContext(StepContext):
         title, text = map(self._course.book.masker.mask, (notification.title, notification.text))
         left = (self.deadline_at - self._env.clock.now()).total_seconds()
         self.log(f"notify {notifier}: {title or text}"[:500])
-        return await found.send(
+        receipt = await found.send(
             replace(
                 notification,
                 title=title,
@@ -115,6 +115,8 @@ class EngineContext(StepContext):
             http=self.http,
             timeout_seconds=left,
         )
+        self._course.book.announce_sent(notifier, receipt)
+        return receipt
 
     async def execute(self, bot: str, inputs: Mapping[str, JSON]) -> ExecutionRef:
         """Start another bot, or look at the execution that was started before."""

@@ -55,7 +55,9 @@ class Entry:
         self._started_at: int | None = None
         self._input: str | None = None
         if self.prior is not None:
-            self.tries = self.prior.tries
+            # A worker's death is no retry: the try that it cut short is made again.
+            cut_short = self.prior.status is StepStatus.RUNNING
+            self.tries = max(self.prior.tries - cut_short, 0)
             self.effect = Effect(self.prior.effect)
             self._started_at = self.prior.started_at
             self._input = self.prior.packed_input

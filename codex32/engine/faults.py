@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import traceback
 
 from codex32.kernel.bot import Retry
 from codex32.kernel.errors import (
@@ -40,7 +41,9 @@ def as_failed(error: Exception) -> Failed:
         return Failed(error.message, code=error.code, cause=Cause.CAPABILITY)
     if isinstance(error, Codex32Error):
         return Failed(error.message, code=error.code, cause=Cause.INVALID)
-    log.error("a bot type raised what its contract does not name", exc_info=error)
+    # Where, but not with what: the message may hold a secret, and this goes to the process's log.
+    frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    log.error("a bot type raised %s, unnamed by its contract\n%s", type(error).__name__, frames)
     return Failed(f"{type(error).__name__}: {error}", code=BROKEN)
 
 

@@ -11,6 +11,8 @@ from codex32.kernel.json_values import JSON
 
 #: Shorter values are not looked for: they would blot out half of every text.
 SHORTEST = 4
+#: A secret of several lines is printed line by line; shorter lines hold no secret.
+SHORTEST_LINE = 6
 MASK = "***"
 
 
@@ -21,19 +23,10 @@ class Masker:
         self._forms: list[str] = []
 
     def add(self, secret: str) -> None:
-        """Mask ``secret`` from now on: plain, escaped in JSON, in URLs and in base 64."""
-        if len(secret) < SHORTEST:
-            return
-        raw = secret.encode(errors="surrogatepass")
-        forms = {
-            secret,
-            json.dumps(secret)[1:-1],
-            json.dumps(secret, ensure_ascii=False)[1:-1],
-            quote(secret, safe="", errors="replace"),
-            quote(secret, errors="replace"),
-            base64.b64encode(raw).decode(),
-            base64.urlsafe_b64encode(raw).decode(),
-        }
+        """Mask ``secret`` from now on, whole and line by line, in every form of either."""
+        lines = [line.strip() for line in secret.splitlines()]
+        parts = [secret, *(line for line in lines if len(line) >= SHORTEST_LINE)]
+        forms = {form for part in parts if len(part) >= SHORTEST for form in _forms(part)}
         # The longest first, so that no part of one is left behind by another.
         self._forms = sorted({*self._forms, *forms}, key=len, reverse=True)
 
@@ -58,3 +51,19 @@ class Masker:
             case int() | float() if str(value) in self._forms:
                 return MASK
         return value
+
+
+def _forms(secret: str) -> set[str]:
+    """Plain, escaped in JSON, as Python writes it in messages, in URLs and in base 64."""
+    raw = secret.encode(errors="surrogatepass")
+    return {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        # Which quotes are escaped depends on which others are there.
+        *(write(quote_ + secret)[2:-1] for write in (repr, ascii) for quote_ in "\"'"),
+        quote(secret, safe="", errors="replace"),
+        quote(secret, errors="replace"),
+        base64.b64encode(raw).decode(),
+        base64.urlsafe_b64encode(raw).decode(),
+    }

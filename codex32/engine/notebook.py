@@ -10,11 +10,13 @@ from codex32.engine.environment import Environment
 from codex32.engine.masking import Masker
 from codex32.engine.record import Advance, Claim, Lines, LogLine, StepRecord, advance, write_lines
 from codex32.kernel.clock import from_micros
+from codex32.kernel.contracts.notifier import Receipt
 from codex32.kernel.events import (
     AttemptFinished,
     AttemptStarted,
     Event,
     ExecutionFinished,
+    NotificationSent,
     StepFinished,
 )
 from codex32.kernel.fault_points import fault_point
@@ -177,6 +179,14 @@ class Notebook:
             for record in records
             if record.status in FINAL_STEP
         )
+
+    def announce_sent(self, notifier: str, receipt: Receipt) -> None:
+        """Tell that a notifier took a notification, if anybody listens."""
+        if self.env.listening:
+            event = NotificationSent(
+                at=self.env.clock.now(), notifier=notifier, receipt={"id": receipt.id}
+            )
+            self.post(Advance(self.claim, events=(event,)))
 
     def end_events(
         self, status: str, cause: str | None, message: str, now: int

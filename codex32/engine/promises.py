@@ -26,6 +26,9 @@ def _asked(bot: Bot) -> Iterator[tuple[str, str]]:
         yield "rate", "rate"
     if bot.alerts:
         yield "alerts", "alerts"
+    for limit, kept in (("processes", bot.allow.processes), ("disk", bot.allow.disk_bytes)):
+        if kept is not None:
+            yield f"allow.{limit}", f"allow.{limit}"
     sections = zip(_SECTIONS, (bot.steps, bot.on_failure, bot.finally_), strict=True)
     for name, steps in sections:
         for index, step in enumerate(steps):

@@ -59,12 +59,18 @@ class Results:
     def put(self, step: str, item: int, known: Known) -> None:
         """Remember how a step, or an item, stands."""
         self._known[step, item] = known
-        if item == NO_ITEM and known.final:
+        if item == NO_ITEM and (known.final or known.status is StepStatus.UNKNOWN):
             self.scope[step] = {
                 "output": known.output,
                 "status": known.status.value,
                 "error": known.error,
             }
+
+    def fill(self, steps: Iterable[str]) -> None:
+        """Let expressions see steps that were never reached, as ``pending``: for closing steps."""
+        nothing = {"output": None, "status": StepStatus.PENDING.value, "error": None}
+        for step in steps:
+            self.scope.setdefault(step, dict(nothing))
 
     def get(self, step: str, item: int = NO_ITEM) -> Known | None:
         """How a step, or an item, stands; None where nothing happened yet."""

@@ -205,10 +205,12 @@ class Walk:
     def _stopped(self, planned: PlannedStep, item: int, known: Known) -> StepRecord:
         under_way = known.status is StepStatus.RUNNING and known.effect == Effect.ONCE
         unknown = under_way or known.status is StepStatus.UNKNOWN
+        status = StepStatus.UNKNOWN if unknown else StepStatus.CANCELLED
+        self.course.results.put(planned.id, item, Known(status))
         return StepRecord(
             step=planned.id,
             item=item,
-            status=StepStatus.UNKNOWN if unknown else StepStatus.CANCELLED,
+            status=status,
             tries=max(known.tries, 1),
             input=known.packed_input,
             output=None,

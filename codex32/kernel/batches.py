@@ -1,6 +1,6 @@
 """Many rows in one statement's cost: the two statements of the hot path.
 
-On PostgreSQL the rows travel as one array a column through ``unnest`` (ENGINE, C1: 25 times the
+On PostgreSQL the rows travel as one array a column through ``unnest`` (some 25 times the
 rows of single statements, with a constant text); on SQLite, inside the one transaction, as
 repeated executions of a prepared statement.
 """

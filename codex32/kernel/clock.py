@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -41,6 +42,10 @@ class SystemClock(Clock):
     def now(self) -> datetime:
         """The present moment, aware, UTC."""
         return datetime.now(UTC)
+
+    def micros(self) -> int:
+        """The present moment as rows store it, without making a datetime of it."""
+        return time.time_ns() // 1000
 
 
 SystemClock.shared = SystemClock()

@@ -3,7 +3,7 @@
 A write is a function. Those that are waiting when the writer thread is free are carried out in
 one transaction, each in a savepoint of its own, and all are answered after the one commit: the
 busier the process, the more writes share a commit, and no write waits for a timer
-(ENGINE, C3: 25 to 40 times the rows of a commit each).
+(docs/explanation/performance.md).
 """
 
 from __future__ import annotations

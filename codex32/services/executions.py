@@ -11,8 +11,10 @@ from typing import Any
 
 from codex32.engine import gates, record
 from codex32.kernel.batches import Insert
+from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
+from codex32.kernel.events import ExecutionFinished
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import AttemptRow, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.payloads import PayloadStore
@@ -199,6 +201,17 @@ def cancel(execution_id: str, now: int, *, message: str = "cancelled by request"
         .execute()
     )
     if changed:
+        announce(
+            ExecutionFinished(
+                at=from_micros(now),
+                execution_id=row.id,
+                bot=row.bot_name,
+                status=Status.CANCELLED,
+                cause=None,
+                message=message,
+                duration_seconds=0.0,
+            )
+        )
         record.settle({row.parent_id or ""} - {""}, {row.gate or ""} - {""}, now)
         return get(execution_id)
     changed = (

@@ -26,11 +26,12 @@ def worker(context: click.Context, processes: int | None) -> None:
             f"{error.name} is not installed: install codex32[worker]"
         ) from None
 
-    from codex32.runtime import open_runtime
+    from codex32.runtime import open_runtime, require_schema
 
     settings = context.obj.settings
     count = processes or settings.worker.processes
     if count > 1:
+        require_schema(settings, context.obj.plugins)
         _run_several(count, settings.worker.stop_grace_seconds)
         return
     runtime = open_runtime(settings, "worker", plugins=context.obj.plugins)

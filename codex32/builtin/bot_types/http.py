@@ -134,7 +134,7 @@ class HttpBotType(BotType):
             form=params.get("form"),
             body=None if body is None else body.encode(),
             timeout_seconds=max(min(timeout, left), 0.001),
-            max_bytes=_bytes(params.get("max_bytes", "10MiB")),
+            max_bytes=_limit(params.get("max_bytes", "10MiB")),
             follow=_redirects(params.get("follow", False)),
         )
 
@@ -169,6 +169,13 @@ def _next_url(current: str, following: JSON) -> str:
 
 def _bytes(size: str | int) -> int:
     return size if isinstance(size, int) else parse_size(size)
+
+
+def _limit(size: str | int) -> int:
+    try:
+        return _bytes(size)
+    except ValueError as error:
+        raise StepFault(f"max_bytes: {error}", code="size") from None
 
 
 def _redirects(follow: bool | int) -> int:

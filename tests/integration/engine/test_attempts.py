@@ -95,6 +95,36 @@ async def test_five_deaths_in_the_same_step_end_the_execution_as_lost(
     assert [a.outcome for a in seen.attempts] == ["lost"] * 5
 
 
+async def test_a_workers_death_is_no_retry(engine, manual_clock, die_at):
+    numbers = []
+
+    def flaky(context, params):
+        numbers.append(context.step.number)
+        return Failed("not now", retryable=True)
+
+    engine.do("flaky", flaky)
+    execution = await engine.start(
+        await engine.add("""
+retry: {attempts: 2, first: 1s}
+steps: [{id: a, type: scripted, with: {do: flaky, effect: idempotent}}]
+""")
+    )
+    (claim,) = await engine.claim("first")
+    attempt = Attempt(engine.env, claim)
+    engine.do("flaky", lambda c, p: numbers.append(c.step.number) or asyncio.Event().wait())
+    task = asyncio.create_task(attempt.run())
+    while not any(s.status == "running" for s in (await engine.inspect(execution)).steps):
+        await asyncio.sleep(0.02)
+    attempt.abandon()
+    await asyncio.wait([task])
+    engine.do("flaky", flaky)
+    for _ in range(3):
+        await lose_the_worker(engine, manual_clock)
+        await engine.work()
+    assert numbers == [1, 1, 2]
+    assert (await engine.inspect(execution)).execution.status == "failed"
+
+
 async def test_a_worker_that_lost_its_lease_changes_nothing_any_more(engine, manual_clock):
     gate = asyncio.Event()
 

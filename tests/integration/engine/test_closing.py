@@ -55,3 +55,19 @@ async def test_an_execution_that_kills_workers_still_says_its_last_words(
     found = await engine.inspect(execution_id)
     assert (found.execution.status, found.execution.cause) == ("failed", "lost")
     assert status_of(found)["tell"] == "succeeded"
+
+
+async def test_closing_steps_see_how_every_step_ended_or_that_it_was_never_reached(engine):
+    engine.do("hang", lambda c, p: asyncio.Event().wait())
+    seen = await engine.run("""
+timeout: 50ms
+steps:
+  - {id: slow, type: scripted, with: {do: hang}}
+  - {id: never, type: set, with: {values: {}}}
+finally:
+  - id: tidy
+    type: set
+    with: {values: {slow: "${{ steps.slow.status }}", never: "${{ steps.never.status }}"}}
+""")
+    (tidy,) = [step for step in seen.steps if step.step == "tidy"]
+    assert tidy.output == '{"never":"pending","slow":"cancelled"}'

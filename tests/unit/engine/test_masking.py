@@ -59,3 +59,21 @@ def test_what_is_too_short_to_be_a_secret_is_left() -> None:
     masker = Masker()
     masker.add("abc")
     assert masker.mask("abcabc") == "abcabc"
+
+
+@pytest.mark.parametrize("secret", ["pa'ss\"w\\ord ü", "it's", 'say "it"', "tab\there", "a\\b\\c"])
+@pytest.mark.parametrize("write", [repr, ascii, lambda s: repr([s]), lambda s: repr({"k'": s})])
+def test_what_python_writes_of_a_secret_is_masked(secret, write):
+    masker = Masker()
+    masker.add(secret)
+    body = write(secret)
+    assert repr(secret)[1:-1] not in masker.mask(body)
+    assert "***" in masker.mask(body)
+
+
+def test_a_secret_of_several_lines_is_masked_line_by_line():
+    masker = Masker()
+    masker.add("-----BEGIN KEY-----\nMIIEvQIBADAN\n  indented line\n}\n")
+    for line in ("MIIEvQIBADAN", "indented line", "-----BEGIN KEY-----"):
+        assert masker.mask(f"<{line}>") == "<***>"
+    assert masker.mask("} stays") == "} stays"
