@@ -97,10 +97,12 @@ class Running:
         row = await self.runtime.door.read(bots.get, name)
         if row.problems is not None and row.active_version_id is not None:
             self.output.note(f"{name}: its file has faults; the version that last worked is run")
+        # No version is asked for: the starter takes the live one, or says why there is none.
         if row.active_version_id is None:
-            return Bot(name=name, steps=(), document={}), None  # the starter says what is wrong
-        bot = await self.runtime.door.read(self.runtime.definitions.bot, row.active_version_id)
-        return bot, row.active_version_id
+            return Bot(name=name, steps=(), document={}), None
+        return await self.runtime.door.read(
+            self.runtime.definitions.bot, row.active_version_id
+        ), None
 
     # who runs it
 

@@ -10,9 +10,11 @@ from codex32.engine import faults
 from codex32.engine.context import EngineContext
 from codex32.engine.course import Course
 from codex32.engine.entry import Entry, Parked, StepResult
+from codex32.engine.params import check_output
 from codex32.engine.plan import PlannedStep
 from codex32.engine.results import Known
 from codex32.kernel.clock import to_micros
+from codex32.kernel.errors import StepFault
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, is_json
 from codex32.kernel.models import NO_ITEM
@@ -89,7 +91,7 @@ class Trying:
         limit = self.planned.step.timeout_seconds
         try:
             async with asyncio.timeout(limit) as timeout:
-                return await self.env.call(self.planned.type, context, self.params)
+                return await self._call(context)
         except TimeoutError:
             if not timeout.expired():
                 raise
@@ -97,6 +99,24 @@ class Trying:
             return faults.timed_out(limit)
         finally:
             shown.cancel()
+
+    async def _call(self, context: EngineContext) -> Outcome:
+        """Call the bot type. Whatever it does, only its own step suffers."""
+        name = self.planned.step.type
+        try:
+            outcome = await self.env.call(self.planned.type, context, self.params)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return Failed(f"bot type {name} cancelled itself", code=faults.BROKEN)
+        except SystemExit as error:
+            return Failed(f"bot type {name} tried to end the process: {error}", code=faults.BROKEN)
+        if not isinstance(outcome, Succeeded | Failed | Waiting | Skipped | Ended):
+            kind = type(outcome).__name__
+            message = f"bot type {name} must return an outcome, not {kind}"
+            return Failed(message, code=faults.BROKEN)
+        return outcome
 
     async def _prepare(self) -> None:
         planned = self.planned
@@ -133,6 +153,10 @@ class Trying:
                             code=faults.BROKEN,
                         )
                     )
+                try:
+                    check_output(self.planned.type, outcome.output)
+                except StepFault as fault:
+                    return await entry.done(StepStatus.FAILED, failed=faults.as_failed(fault))
                 return await entry.done(
                     StepStatus.SUCCEEDED, output=outcome.output, state=outcome.state
                 )

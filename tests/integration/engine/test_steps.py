@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import timedelta
 
+import pytest
+
 from codex32 import Failed, ProviderUnavailable, Succeeded, Waiting
+from codex32.engine.params import check_output
 from codex32.kernel.events import ExecutionFinished, StepFinished
 
 LINE = """
@@ -428,6 +432,31 @@ output: "${{ steps.code.output }}"
     assert output["n"] == 21
     assert output["pid"] != os.getpid()
     assert await engine.logs(seen.execution.id) == ["from inside"]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        (lambda: 5, "must return an outcome, not int"),
+        (lambda: None, "must return an outcome, not NoneType"),
+        (lambda: sys.exit("bye"), "tried to end the process"),
+        (lambda: (_ for _ in ()).throw(asyncio.CancelledError), "cancelled itself"),
+        (lambda: 1 / 0, "ZeroDivisionError"),
+        (lambda: Succeeded({1: 2}), "no JSON"),
+        (lambda: Succeeded({"b": 1}), "broke its contract"),
+    ],
+)
+async def test_a_bot_type_that_lies_harms_its_own_step_alone(engine, what, told, monkeypatch):
+    async def run(context, params):
+        return what()
+
+    monkeypatch.setattr(engine.scripted, "run", run)
+    monkeypatch.setattr(type(engine.scripted), "output_schema", {"required": ["a"]})
+    check_output.__globals__["_output"].cache_clear()
+    seen = await engine.run("{timeout: 10s, type: scripted, with: {do: lie}}")
+    check_output.__globals__["_output"].cache_clear()
+    assert seen.execution.status == "failed"
+    assert told in seen.execution.message
 
 
 async def test_long_values_go_to_files_and_come_back(engine, tmp_path):

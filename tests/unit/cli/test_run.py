@@ -124,3 +124,24 @@ def test_the_same_commands_serve_both_databases(codex32, database_url: str, monk
     assert codex32("db", "check").code == 0
     names = {each["name"]: each["state"] for each in codex32("doctor", "--json").json["checks"]}
     assert names["database"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda file: file.unlink(), "is gone"),
+        (lambda file: file.write_text(file.read_text() + "\nenabled: false\n"), "enabled: false"),
+    ],
+)
+def test_what_nothing_may_start_is_not_started_by_hand_either(
+    codex32, project, change, told
+) -> None:
+    assert codex32("run", "hello").code == 0
+    change(project / "bots" / "hello.yaml")
+    answer = codex32("run", "hello")
+    for _ in range(20):  # a file that just vanished is left alone for a moment
+        if answer.code:
+            break
+        answer = codex32("run", "hello")
+    assert answer.code == 3
+    assert told in answer.err
