@@ -110,8 +110,12 @@ class Trying:
             if task is None or task.cancelling():
                 raise
             return Failed(f"bot type {name} cancelled itself", code=faults.BROKEN)
-        except SystemExit as error:
-            return Failed(f"bot type {name} tried to end the process: {error}", code=faults.BROKEN)
+        except BaseException as error:
+            if isinstance(error, Exception | KeyboardInterrupt | GeneratorExit):
+                raise
+            # SystemExit and its like would end the event loop, and all that runs on it.
+            message = f"bot type {name} raised {type(error).__name__}: {error}"
+            return Failed(message, code=faults.BROKEN)
         if not isinstance(outcome, Succeeded | Failed | Waiting | Skipped | Ended):
             kind = type(outcome).__name__
             message = f"bot type {name} must return an outcome, not {kind}"

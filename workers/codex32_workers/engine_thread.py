@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -34,6 +35,7 @@ class EngineThread:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._handed: list[Claim] = []
         self._lock = threading.Lock()
+        self._stopping = False
         self._keeping: asyncio.Task[None] | None = None
         self.host: Host
 
@@ -66,13 +68,21 @@ class EngineThread:
     def stop(self, grace_seconds: float) -> None:
         """Give everything back in good order and stop the loop."""
         self._call(self._close(grace_seconds)).result()
+        self._stopping = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        try:
+            self._loop.run_forever()
+        finally:
+            if not self._stopping:
+                # A worker without its loop claims and renews and does nothing: better none.
+                log.critical("the event loop ended; so does this process", exc_info=True)
+                logging.shutdown()
+                os._exit(70)
 
     def _call(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)

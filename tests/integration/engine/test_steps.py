@@ -439,7 +439,7 @@ output: "${{ steps.code.output }}"
     [
         (lambda: 5, "must return an outcome, not int"),
         (lambda: None, "must return an outcome, not NoneType"),
-        (lambda: sys.exit("bye"), "tried to end the process"),
+        (lambda: sys.exit("bye"), "raised SystemExit: bye"),
         (lambda: (_ for _ in ()).throw(asyncio.CancelledError), "cancelled itself"),
         (lambda: 1 / 0, "ZeroDivisionError"),
         (lambda: Succeeded({1: 2}), "no JSON"),
