@@ -261,7 +261,7 @@ def retry(obj: Context, execution_id: str, definition: str) -> None:
         )
         submitted = runtime.starter.start_now(start)
     if submitted.id is None:
-        raise failures.CommandFailed("its bot is full and says `when_full: skip`", "concurrency")
+        raise failures.CommandFailed("its bot is full and lets no more wait", "concurrency")
     started = submitted.id
     obj.output.result({"id": started, "retry_of": row.id}, lambda: obj.output.line(started))
 

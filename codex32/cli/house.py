@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -103,7 +103,7 @@ class House:
         options += ["--folder", str(self.settings.folder)]
         children.start(name, [sys.executable, "-P", "-m", "codex32", *options, *command])
 
-    def _environment(self) -> Mapping[str, str]:
+    def _environment(self) -> dict[str, str]:
         settings = self.settings
         environment = dict(os.environ)
         environment["CODEX32_API__HOST"] = settings.api.host
@@ -140,6 +140,8 @@ class House:
             if not self._ready and (url := _address(api, self._groups["api"])):
                 self._ready = True
                 held.tell(url)
+                # Started anew, it is where people have learned that it is.
+                self._groups["api"].environment["CODEX32_API__PORT"] = url.rpartition(":")[2]
                 self._welcome(url)
             if self._ready:
                 try:

@@ -54,7 +54,7 @@ async def _run(obj: Context, wish: Wish) -> int:
         execution_id = await running.start()
         if execution_id is None:
             raise failures.CommandFailed(
-                "it was not started: its concurrency is at its limit and says `when_full: skip`",
+                "it was not started: its concurrency is at its limit and lets no more wait",
                 "concurrency",
             )
         if not wish.wait:

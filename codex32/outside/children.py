@@ -37,12 +37,12 @@ class Children:
 
     Args:
       on_death: Told the child's name, how it ended and when it is started again (seconds).
-      environment: Of the children; None for ours.
+      environment: Of the children, ours by default; a change holds for those started later.
       output: A file descriptor for what they print; None lets them print where we do.
     """
 
     on_death: Callable[[str, int, float], None]
-    environment: Mapping[str, str] | None = None
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     output: int | None = None
     _children: list[_Child] = field(default_factory=list)
 
@@ -96,7 +96,7 @@ class Children:
         child.started_at = time.monotonic()
         child.process = subprocess.Popen(
             list(child.command),
-            env=None if self.environment is None else dict(self.environment),
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=self.output,

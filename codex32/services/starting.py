@@ -214,7 +214,7 @@ class Starter:
         submitted = await self.start(start)
         if submitted.id is None:
             raise StepFault(
-                f"{request.bot} is full and its concurrency says `when_full: skip`",
+                f"{request.bot} is full: its concurrency lets no more wait",
                 retryable=True,
                 code="concurrency",
             )
