@@ -12,7 +12,7 @@ HEAVY = ["aiohttp", "cel_expr_python", "click", "dramatiq", "peewee", "pydantic"
 #: and the face, which any import of ours begins with.
 ALONE = """
 import importlib, os, sys, traceback
-import aiohttp.web, dramatiq, peewee, pydantic_settings, redis, rich.console, ruamel.yaml, yaml
+import aiohttp.web, dramatiq, peewee, pydantic, redis, rich.console, ruamel.yaml, yaml
 import codex32
 for name in sys.argv[1:]:
     child = os.fork()
