@@ -220,7 +220,8 @@ class Advance:
 
 _STEPS = Insert(StepRow, ("execution_id", *StepRecord.__slots__), replace=True)
 _LOGS = Insert(LogLineRow, ("execution_id", *LogLine.__slots__))
-_ATTEMPTS = Insert(
+#: Ended attempts: a worker writes its own, recovery those of workers that are gone.
+ATTEMPTS = Insert(
     AttemptRow, ("execution_id", "number", "worker", "started_at", "ended_at", "outcome")
 )
 _STATE = Insert(StateRow, ("bot_id", "key", "value", "updated_at"), replace=True)
@@ -331,7 +332,7 @@ def _after_ends(items: Sequence[Advance]) -> None:
             announce(claim.id)
         elif end.ready_at is None:
             _wake_if_child_ended(claim, end.at)
-    _ATTEMPTS.write(attempts)
+    ATTEMPTS.write(attempts)
     settle(parents, gate_names, now)
 
 

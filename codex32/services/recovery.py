@@ -14,7 +14,6 @@ from typing import Any
 import peewee as pw
 
 from codex32.engine import gates, record
-from codex32.kernel.batches import Insert
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Door, announce, fetch, is_sqlite
 from codex32.kernel.events import AttemptFinished, ExecutionFinished
@@ -26,10 +25,6 @@ from codex32.kernel.statuses import Cause, Status
 ROUND = 1000
 #: A queued execution that waited this long may not have been heard of.
 BELL_SECONDS = 2.0
-
-_ATTEMPTS = Insert(
-    AttemptRow, ("execution_id", "number", "worker", "started_at", "ended_at", "outcome")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +173,9 @@ def _mend_lapsed(ids: Sequence[str], now: int, max_deaths: int, done: Mended) ->
         # One order for all who lock executions; a renewed lease is seen after the wait.
         query = query.order_by(ExecutionRow.id).for_update()
     rows = list(query)
-    _ATTEMPTS.write([(r.id, r.attempt, r.worker, r.attempt_at, r.lease_at, "lost") for r in rows])
+    record.ATTEMPTS.write(
+        [(r.id, r.attempt, r.worker, r.attempt_at, r.lease_at, "lost") for r in rows]
+    )
     deaths = _deaths([row.id for row in rows])
     failed = []
     for row in rows:
