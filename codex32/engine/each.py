@@ -12,6 +12,7 @@ from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
 from codex32.engine.trying import Trying
 from codex32.kernel.errors import ExpressionFault
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.outcomes import Failed
@@ -66,6 +67,7 @@ class Each:
             )
         packed = await self.course.book.pack(items)
         await self.course.book.record(self._record(StepStatus.RUNNING, input=packed))
+        fault_point("foreach.after_list")
         self.course.results.put(
             self.planned.id,
             NO_ITEM,
@@ -111,6 +113,7 @@ class Each:
             self.parked.append(result.until)
             return
         await self.course.book.record_done([result.record], result.state)
+        fault_point("foreach.after_item")
         self.course.results.put(self.planned.id, index, result.known)
         if result.failed is not None:
             self._failed(result.failed, index)

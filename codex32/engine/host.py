@@ -15,6 +15,7 @@ from codex32.engine.attempt import Attempt
 from codex32.engine.environment import Environment
 from codex32.engine.notebook import ClaimLost
 from codex32.engine.record import Advance, Claim, End, Renewed
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.statuses import Status
 
 log = logging.getLogger(__name__)
@@ -75,8 +76,12 @@ class Host:
         moment = time.monotonic()
         if moment - self._woke_at >= WAKE_EVERY_SECONDS:
             self._woke_at = moment
-            record.wake(now)
-        return record.take(self.worker, limit, now, int(self.lease_seconds * 1e6), only)
+            if record.wake(now):
+                fault_point("wake.before_commit")
+        claims = record.take(self.worker, limit, now, int(self.lease_seconds * 1e6), only)
+        if claims:
+            fault_point("take.before_commit")
+        return claims
 
     def hold(self, claims: Sequence[Claim]) -> None:
         """Keep claims that have not begun yet. From any thread."""

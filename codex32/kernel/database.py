@@ -21,6 +21,7 @@ import peewee as pw
 
 from codex32.kernel.connection import connect, fetch, is_outage, is_sqlite, transaction
 from codex32.kernel.events import Event
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.models import database_proxy
 
 __all__ = [
@@ -322,8 +323,10 @@ class Door:
             with transaction(self.database):
                 for group in _groups(jobs):
                     self._carry_out_group(group, notices)
+                fault_point("commit.before")
         finally:
             _local.notices = None
+        fault_point("commit.after")
         return notices
 
     def _carry_out_group(self, group: list[_Job[Any]], notices: list[Event | str]) -> None:

@@ -6,6 +6,7 @@ process use :func:`arm`. An unarmed point costs one look into an empty mapping.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -33,19 +34,40 @@ def disarm() -> None:
 
 
 def arm_from_environment(text: str) -> None:
-    """Arm points from ``name=kill``, ``name=exit``, ``name=sleep:SECONDS``, comma-separated.
+    """Arm points from ``name=ACTION`` or ``name=ACTION@N``, comma-separated.
+
+    ``kill`` ends the process as kill -9 does, ``exit`` without a word, ``stop`` freezes it until
+    SIGCONT, ``sleep:SECONDS`` holds up the thread. With ``@N`` only the N-th pass does it.
 
     Raises:
       ValueError: An action is none of these.
     """
     for entry in filter(None, text.split(",")):
-        name, _, action = entry.partition("=")
-        if action == "kill":
-            arm(name, lambda: os.kill(os.getpid(), signal.SIGKILL))
-        elif action == "exit":
-            arm(name, lambda: os._exit(3))
-        elif action.startswith("sleep:"):
-            seconds = float(action.removeprefix("sleep:"))
-            arm(name, lambda seconds=seconds: time.sleep(seconds))  # type: ignore[misc]
-        else:
-            raise ValueError(f"fault point {entry!r}: the action is kill, exit or sleep:SECONDS")
+        name, _, rest = entry.partition("=")
+        action, _, which = rest.partition("@")
+        if (which and not which.isdigit()) or (found := _action(action)) is None:
+            raise ValueError(
+                f"fault point {entry!r}: the action is kill, exit, stop or sleep:SECONDS, "
+                "and may be followed by @ and the number of the pass that is meant"
+            )
+        arm(name, _at_pass(int(which), found) if which else found)
+
+
+def _action(text: str) -> Callable[[], None] | None:
+    kind, _, seconds = text.partition(":")
+    if kind == "sleep" and seconds.replace(".", "", 1).isdigit():
+        return lambda: time.sleep(float(seconds))
+    numbers = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+    if text in numbers:
+        return lambda: os.kill(os.getpid(), numbers[text])
+    return (lambda: os._exit(3)) if text == "exit" else None
+
+
+def _at_pass(number: int, action: Callable[[], None]) -> Callable[[], None]:
+    passes = itertools.count(1)
+
+    def act() -> None:
+        if next(passes) == number:
+            action()
+
+    return act

@@ -17,6 +17,7 @@ from codex32.engine import gates, record
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Door, announce, fetch, is_sqlite
 from codex32.kernel.events import AttemptFinished, ExecutionFinished
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.models import NO_ITEM, AttemptRow, ExecutionRow, StepRow, VersionRow
 from codex32.kernel.statuses import Cause, Status
@@ -198,6 +199,8 @@ def _mend_lapsed(ids: Sequence[str], now: int, max_deaths: int, done: Mended) ->
             _fail(row, now, max_deaths)
             failed.append(row)
     done.failed += len(failed)
+    if rows:
+        fault_point("mend.before_commit")
     parents = {row.parent_id for row in failed if row.parent_id}
     record.settle(parents, {row.gate for row in failed if row.gate}, now)
 

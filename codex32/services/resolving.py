@@ -15,7 +15,12 @@ Decision = Literal["sent", "not-sent", "fail"]
 
 
 def resolve(
-    execution_id: str, decision: Decision, now: int, *, step: str | None = None
+    execution_id: str,
+    decision: Decision,
+    now: int,
+    *,
+    step: str | None = None,
+    item: int | None = None,
 ) -> list[StepRow]:
     """Decide about the steps of an execution whose effects are unknown, and let it go on.
 
@@ -25,6 +30,7 @@ def resolve(
         did not, the step is done again. ``fail``: the step failed.
       now: The present, in microseconds.
       step: Only this step; None for all that are unknown.
+      item: Only this item of a ``foreach``; None for all that are unknown.
 
     Returns:
       The rows that were decided about, as they were.
@@ -39,9 +45,10 @@ def resolve(
             (StepRow.execution_id == execution_id) & (StepRow.status == StepStatus.UNKNOWN)
         )
     )
-    chosen = [each for each in unknown if step is None or each.step == step]
+    chosen = [each for each in unknown if step in (None, each.step) and item in (None, each.item)]
     if not chosen or row.status != Status.WAITING:
         named = "no step" if step is None else f"step {step}"
+        named += "" if item is None else f", item {item}"
         raise InvalidTransition(f"{execution_id} ({named} of it is unknown)", row.status, decision)
     for each in chosen:
         _decide(each, decision, now)

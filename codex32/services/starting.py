@@ -27,6 +27,7 @@ from codex32.kernel.errors import (
     VersionNotFound,
 )
 from codex32.kernel.events import ExecutionQueued
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, canonical, loads
 from codex32.kernel.models import BotRow, ExecutionRow, VersionRow
@@ -212,6 +213,7 @@ class Starter:
             idempotency_key=request.key,
         )
         submitted = await self.start(start)
+        fault_point("child.after_start")
         if submitted.id is None:
             raise StepFault(
                 f"{request.bot} is full: its concurrency lets no more wait",

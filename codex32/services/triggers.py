@@ -17,6 +17,7 @@ from codex32.engine.expressions import compile_condition, compile_template
 from codex32.kernel.bot import Trigger
 from codex32.kernel.database import Door, is_outage
 from codex32.kernel.errors import Codex32Error
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, canonical
 from codex32.kernel.models import TriggerRow
 from codex32.kernel.payloads import PayloadStore
@@ -95,8 +96,12 @@ class Ticker:
         due = claimable(now, only)
         times = {each.id: self._times(each, now) for each in due}
         moved = MOVES.write([(_next(times[each.id]), each.id, each.next_at) for each in due])
+        if moved:
+            fault_point("tick.after_claim")
         answers = self._decide([each for each in due if each.id in moved], times, now)
         carry_out(answers, self._payloads, now)
+        if moved:
+            fault_point("tick.before_commit")
         done = Ticked(triggers=len(moved))
         for answer in answers:
             done.decisions[answer.decision] = done.decisions.get(answer.decision, 0) + 1

@@ -22,6 +22,7 @@ class DramatiqDispatcher(Dispatcher):
         """Add the messages; where Redis does not answer, recovery does it later."""
         fault_point("dispatch.before")
         self._tickets.push(execution_ids)
+        fault_point("dispatch.after")
 
     def depth(self) -> int | None:
         """Messages that no worker has fetched yet."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from codex32.engine.host import Host
 from codex32.engine.record import Claim
+from codex32.kernel.fault_points import fault_point
 from codex32.runtime import Runtime
 from codex32.services import processes
 from codex32_workers.housekeeping import keep_house
@@ -48,6 +49,8 @@ class EngineThread:
         """Claim executions. From any thread but the loop's."""
         door = self.runtime.door
         claims = door.write_now(partial(self.host.take, limit, only), patience_seconds=2.0)
+        if claims:
+            fault_point("take.after_commit")
         self.host.hold(claims)
         return claims
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -195,6 +196,33 @@ steps:
     assert len(sent) == calls
     with pytest.raises(InvalidTransition):
         await engine.door.write(lambda: resolving.resolve(execution, decision, now))
+
+
+async def test_a_person_decides_about_each_item_by_itself(engine, manual_clock):
+    sent = []
+
+    def send(context, params):
+        sent.append(params["value"])
+        return Failed("cut", unknown=True) if sent.count(params["value"]) == 1 else Succeeded("id")
+
+    engine.do("send", send)
+    seen = await engine.run("""
+steps:
+  - id: send
+    type: scripted
+    foreach: "${{ [0, 1] }}"
+    parallel: 2
+    with: {do: send, effect: once, value: "${{ item }}"}
+""")
+    execution, now = seen.execution.id, manual_clock.micros()
+    for item, decision in enumerate(["sent", "not-sent"]):
+        work = partial(resolving.resolve, execution, decision, now, step="send", item=item)
+        assert [row.item for row in await engine.door.write(work)] == [item]
+        await engine.work()
+    assert (await engine.inspect(execution)).execution.status == "succeeded"
+    assert sent == [0, 1, 1]
+    with pytest.raises(InvalidTransition, match="step send, item 1 of it is unknown"):
+        await engine.door.write(work)
 
 
 @pytest.mark.parametrize("options", ["repeat: safe", "idempotency_key: k"])

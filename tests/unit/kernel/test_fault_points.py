@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 
@@ -27,7 +29,10 @@ def test_an_armed_point_acts_each_time_until_it_is_disarmed():
     assert passed == [1, 1]
 
 
-@pytest.mark.parametrize(("action", "code"), [("kill", -9), ("exit", 3), ("sleep:0", 0)])
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [("kill", -9), ("exit", 3), ("sleep:0", 0), ("sleep:0.01", 0), ("kill@1", -9), ("kill@2", 0)],
+)
 def test_points_are_armed_from_the_environment(action, code):
     program = (
         "from codex32.kernel.fault_points import *\n"
@@ -37,6 +42,29 @@ def test_points_are_armed_from_the_environment(action, code):
     assert subprocess.run([sys.executable, "-c", program]).returncode == code
 
 
-def test_an_unknown_action_is_refused():
-    with pytest.raises(ValueError, match="'here=explode': the action is kill, exit or sleep"):
-        fault_points.arm_from_environment("here=explode")
+def test_a_process_can_be_frozen_and_goes_on_later():
+    program = (
+        "from codex32.kernel.fault_points import *\n"
+        "arm_from_environment('here=stop')\n"
+        "fault_point('here')"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(10) == 0
+
+
+def test_the_pass_that_is_meant_is_counted(monkeypatch):
+    passed = []
+    monkeypatch.setattr(fault_points.os, "_exit", passed.append)
+    fault_points.arm_from_environment("here=exit@3")
+    for expected in ([], [], [3], [3]):
+        fault_points.fault_point("here")
+        assert passed == expected
+
+
+@pytest.mark.parametrize("action", ["explode", "kill@soon", "sleep", "sleep:long", ""])
+def test_an_unknown_action_is_refused(action):
+    with pytest.raises(ValueError, match=f"'here={action}': the action is kill, exit, stop or"):
+        fault_points.arm_from_environment(f"here={action}")
