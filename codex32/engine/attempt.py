@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from codex32.engine.course import Course
 from codex32.engine.environment import Environment
 from codex32.engine.notebook import ClaimLost
-from codex32.engine.plan import PlannedStep
+from codex32.engine.plan import Section
 from codex32.engine.record import Advance, Claim, End
 from codex32.engine.walk import Halt, Walk
 from codex32.kernel.errors import Codex32Error
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 CLOSING_LIMIT_SECONDS = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """How an execution shall end."""
 
@@ -172,12 +172,21 @@ class Attempt:
 
     async def _close(self, verdict: Verdict) -> None:
         """Run ``on_failure`` and ``finally``, whose faults change nothing, then end."""
-        sections: list[Sequence[PlannedStep]] = []
-        if verdict.status is Status.FAILED and self.course.plan.on_failure:
-            sections.append(self.course.plan.on_failure)
-        if self.course.plan.finally_:
-            sections.append(self.course.plan.finally_)
-        if sections and self.claim.closing is None:
+        plan = self.course.plan
+        sections = [plan.on_failure] if verdict.status is Status.FAILED else []
+        sections = [section for section in (*sections, plan.finally_) if section]
+        if sections:
+            await self._prepare_closing(verdict)
+        for section in sections:
+            halt = await self._section(section)
+            if halt is not None:
+                await self._leave(halt)
+                return
+        await self._end(verdict)
+
+    async def _prepare_closing(self, verdict: Verdict) -> None:
+        """Record how the execution will end, and let closing steps see it."""
+        if self.claim.closing is None:
             _, output = await self.book.pack_masked(verdict.output)
             closing = self.book.masker.mask_value(verdict.as_json(output))
             await self.book.write(Advance(self.claim, closing=dumps(closing)))
@@ -188,14 +197,8 @@ class Attempt:
             "cause": verdict.cause or "",
             "message": self.book.masker.mask(verdict.message),
         }
-        for section in sections:
-            halt = await self._section(section)
-            if halt is not None:
-                await self._leave(halt)
-                return
-        await self._end(verdict)
 
-    async def _section(self, section: Sequence[PlannedStep]) -> Halt | None:
+    async def _section(self, section: Section) -> Halt | None:
         """Walk a closing section; where it must wait or be given back, how it stands."""
         walk = Walk(self.course, section, closing=True)
         try:

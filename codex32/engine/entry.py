@@ -16,7 +16,7 @@ from codex32.kernel.outcomes import Effect, Ended, Failed
 from codex32.kernel.statuses import StepStatus
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """The step is over; its record is still to be written."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from codex32.engine.environment import Environment
 from codex32.engine.masking import Masker
@@ -134,15 +133,14 @@ class Notebook:
           ClaimLost: The execution is another worker's by now.
         """
         if self._held:
-            item = replace(
-                item,
-                steps=(*self._held, *item.steps),
-                state={**_packed(self._held_state), **item.state},
-                events=(*self._step_events(self._held), *item.events),
-            )
+            item.steps = (*self._held, *item.steps)
+            if self._held_state:
+                item.state = {**_packed(self._held_state), **item.state}
+            if self.env.listening:
+                item.events = (*self._step_events(self._held), *item.events)
             self._held, self._held_state = (), {}
         if self._lines:
-            item = replace(item, logs=self._take_lines())
+            item.logs = self._take_lines()
         fault_point("record.before")
         accepted = await self.env.door.write_many(advance, item, patience_seconds=None)
         fault_point("record.after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from codex32.engine.expressions import (
@@ -64,15 +64,33 @@ class PlannedStep:
         return effect
 
 
+class Section(tuple[PlannedStep, ...]):
+    """Steps that are walked together: those of the bot, ``on_failure`` or ``finally``.
+
+    Attributes:
+      followers: By the id of a step, those that need it.
+    """
+
+    followers: Mapping[str, Sequence[PlannedStep]]
+
+    def __new__(cls, steps: Iterable[PlannedStep]) -> Section:
+        """A section of ``steps``, in the order of the file."""
+        section = super().__new__(cls, steps)
+        section.followers = {
+            each.id: [step for step in section if each.id in step.step.needs] for each in section
+        }
+        return section
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A version of a bot, ready to run."""
 
     bot: Bot
     version_id: str
-    steps: Sequence[PlannedStep]
-    on_failure: Sequence[PlannedStep]
-    finally_: Sequence[PlannedStep]
+    steps: Section
+    on_failure: Section
+    finally_: Section
     output: Template | None
 
     @classmethod
@@ -84,8 +102,8 @@ class Plan:
           ExpressionFault: An expression does not compile any more.
         """
 
-        def planned(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
-            return tuple(_plan_step(step, bot, components) for step in steps)
+        def planned(steps: Sequence[Step]) -> Section:
+            return Section(_plan_step(step, bot, components) for step in steps)
 
         return cls(
             bot=bot,

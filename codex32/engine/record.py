@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import peewee as pw
 
 from codex32.engine import gates
-from codex32.kernel.batches import Insert, Update
+from codex32.kernel.batches import Insert, Update, any_of, listed, write_all
 from codex32.kernel.database import announce, fetch, is_sqlite
 from codex32.kernel.events import Event
 from codex32.kernel.json_values import JSON, loads
@@ -95,12 +95,14 @@ def take(
         f"started_at = COALESCE(started_at, {mark}) "
         "WHERE id IN (SELECT id FROM execution WHERE status = 'queued' AND ready_at IS NOT NULL"
         f"{chosen} ORDER BY priority DESC, ready_at LIMIT {mark}{lock}) "
-        f"RETURNING {', '.join(_CLAIM_COLUMNS)}",
+        f"RETURNING {', '.join(_CLAIM_COLUMNS)}, "
+        "EXISTS (SELECT 1 FROM state WHERE state.bot_id = execution.bot_id)",
         (worker, now + lease_micros, now, now, *only, limit),
     )
-    claims = [Claim(*row) for row in cursor.fetchall()]
+    rows = cursor.fetchall()
+    claims = [Claim(*row[:-1]) for row in rows]
+    _add_state([claim for claim, row in zip(claims, rows, strict=True) if row[-1]])
     claims.sort(key=lambda claim: (-claim.priority, claim.id))
-    _add_state(claims)
     return claims
 
 
@@ -119,15 +121,17 @@ def wake(now: int) -> int:
 
 
 def _add_state(claims: Sequence[Claim]) -> None:
-    """Give each claim its bot's state, with one query for all of them."""
-    bots = {claim.bot_id for claim in claims}
+    """Give claims their bots' states, with one query for all of them."""
+    bots = sorted({claim.bot_id for claim in claims})
     if not bots:
         return
     by_bot: dict[str, dict[str, JSON]] = {}
-    for bot_id, key, value, _ in fetch(StateRow.select().where(StateRow.bot_id.in_(bots))):
+    query = f"SELECT bot_id, key, value FROM state WHERE {any_of('bot_id')}"  # noqa: S608
+    for bot_id, key, value in database_proxy.execute_sql(query, (listed(bots),)).fetchall():
         by_bot.setdefault(bot_id, {})[key] = loads(value)
     for claim in claims:
-        claim.state = dict(by_bot.get(claim.bot_id, {}))
+        if claim.bot_id in by_bot:
+            claim.state = dict(by_bot[claim.bot_id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +148,13 @@ def renew(worker: str, held: Sequence[str], now: int, lease_micros: int) -> Rene
     One that was claimed in a commit whose answer never came is not among them: its lease ends,
     and it goes to whoever is next.
     """
-    mine = (
-        ExecutionRow.id.in_(list(held))
-        & (ExecutionRow.worker == worker)
-        & (ExecutionRow.status == Status.RUNNING)
+    mark = "?" if is_sqlite() else "%s"
+    cursor = database_proxy.execute_sql(
+        f"UPDATE execution SET lease_at = {mark} WHERE {any_of('id')} "  # noqa: S608
+        f"AND worker = {mark} AND status = 'running' RETURNING id, cancel_at",
+        (now + lease_micros, listed(held), worker),
     )
-    ExecutionRow.update(lease_at=now + lease_micros).where(mine).execute()
-    rows = fetch(ExecutionRow.select(ExecutionRow.id, ExecutionRow.cancel_at).where(mine))
+    rows = cursor.fetchall()
     still = {execution_id for execution_id, _ in rows}
     return Renewed(
         lost=[each for each in held if each not in still],
@@ -158,8 +162,7 @@ def renew(worker: str, held: Sequence[str], now: int, lease_micros: int) -> Rene
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StepRecord:
+class StepRecord(NamedTuple):
     """A step, or an item of it, as it shall stand in its row. Texts are packed JSON."""
 
     step: str
@@ -175,8 +178,7 @@ class StepRecord:
     finished_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """A log line of an execution; ``fields`` is packed JSON."""
 
     step: str
@@ -187,7 +189,7 @@ class LogLine:
     fields: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class End:
     """How an attempt ended, and where the execution stands after it.
 
@@ -205,7 +207,7 @@ class End:
     ready_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Advance:
     """What one execution has to record now, all of it or nothing."""
 
@@ -218,8 +220,8 @@ class Advance:
     events: Sequence[Event] = ()
 
 
-_STEPS = Insert(StepRow, ("execution_id", *StepRecord.__slots__), replace=True)
-_LOGS = Insert(LogLineRow, ("execution_id", *LogLine.__slots__))
+_STEPS = Insert(StepRow, ("execution_id", *StepRecord._fields), replace=True)
+_LOGS = Insert(LogLineRow, ("execution_id", *LogLine._fields))
 #: Ended attempts: a worker writes its own, recovery those of workers that are gone.
 ATTEMPTS = Insert(
     AttemptRow, ("execution_id", "number", "worker", "started_at", "ended_at", "outcome")
@@ -246,10 +248,14 @@ def advance(items: Sequence[Advance]) -> list[bool]:
     """Record what many executions have to say; False for one whose claim is no longer held."""
     held = _held(items)
     ours = [item for item in items if item.claim.id in held]
+    ended = [item for item in ours if item.end is not None]
     # A step's "running" and its end may meet in one commit: the later one counts.
-    steps = {(i.claim.id, s.step, s.item): s for i in ours for s in i.steps}
-    _STEPS.write([(key[0], *_values(s)) for key, s in steps.items()])
-    _LOGS.write([(i.claim.id, *_values(line)) for i in ours for line in i.logs])
+    steps = {(i.claim.id, s.step, s.item): (i.claim.id, *s) for i in ours for s in i.steps}
+    write_all(
+        (_STEPS, list(steps.values())),
+        (_LOGS, [(i.claim.id, *line) for i in ours for line in i.logs]),
+        (ATTEMPTS, [_attempt(item) for item in ended]),
+    )
     for item in ours:
         if item.state:
             _write_state(item)
@@ -257,17 +263,11 @@ def advance(items: Sequence[Advance]) -> list[bool]:
             ExecutionRow.update(closing=item.closing).where(
                 ExecutionRow.id == item.claim.id
             ).execute()
-    ended = [item for item in ours if item.end is not None]
-    if ended:
-        _after_ends(ended)
+    _after_ends(ended)
     for item in ours:
         for event in item.events:
             announce(event)
     return [item.claim.id in held for item in items]
-
-
-def _values(record: StepRecord | LogLine) -> tuple[Any, ...]:
-    return tuple(getattr(record, name) for name in record.__slots__)
 
 
 def _held(items: Sequence[Advance]) -> set[str]:
@@ -275,16 +275,23 @@ def _held(items: Sequence[Advance]) -> set[str]:
     held = _ENDS.write([_end_values(item) for item in items if item.end is not None])
     going_on = {item.claim.id: item.claim for item in items if item.end is None}
     if going_on:
-        rows = ExecutionRow.select(
-            ExecutionRow.id, ExecutionRow.attempt, ExecutionRow.worker
-        ).where(ExecutionRow.id.in_(list(going_on)) & (ExecutionRow.status == Status.RUNNING))
-        if not is_sqlite():
-            rows = rows.order_by(ExecutionRow.id).for_update()
-        for row_id, attempt, worker in fetch(rows):
+        lock = "" if is_sqlite() else " ORDER BY id FOR UPDATE"
+        rows = database_proxy.execute_sql(
+            "SELECT id, attempt, worker FROM execution "  # noqa: S608
+            f"WHERE {any_of('id')} AND status = 'running'{lock}",
+            (listed(going_on),),
+        )
+        for row_id, attempt, worker in rows.fetchall():
             claim = going_on[row_id]
             if (claim.attempt, claim.worker) == (attempt, worker):
                 held.add(row_id)
     return held
+
+
+def _attempt(item: Advance) -> tuple[Any, ...]:
+    end, claim = item.end, item.claim
+    assert end is not None
+    return (claim.id, claim.attempt, claim.worker, claim.attempt_at, end.at, end.outcome)
 
 
 def _end_values(item: Advance) -> tuple[Any, ...]:
@@ -314,15 +321,12 @@ def _write_state(item: Advance) -> None:
 
 
 def _after_ends(items: Sequence[Advance]) -> None:
-    attempts, parents, gate_names = [], set(), set()
+    parents, gate_names = set(), set()
     now = 0
     for item in items:
         claim, end = item.claim, item.end
         assert end is not None
         now = max(now, end.at)
-        attempts.append(
-            (claim.id, claim.attempt, claim.worker, claim.attempt_at, end.at, end.outcome)
-        )
         if end.status in FINAL:
             if claim.parent_id:
                 parents.add(claim.parent_id)
@@ -332,7 +336,6 @@ def _after_ends(items: Sequence[Advance]) -> None:
             announce(claim.id)
         elif end.ready_at is None:
             _wake_if_child_ended(claim, end.at)
-    ATTEMPTS.write(attempts)
     settle(parents, gate_names, now)
 
 
@@ -375,7 +378,7 @@ def _wake_if_child_ended(claim: Claim, now: int) -> None:
         announce(claim.id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lines:
     """Log lines of an execution that is still in a step."""
 
@@ -385,5 +388,5 @@ class Lines:
 
 def write_lines(items: Sequence[Lines]) -> list[None]:
     """Write log lines as they come; no claim is asked for, a line is no decision."""
-    _LOGS.write([(item.execution_id, *_values(line)) for item in items for line in item.lines])
+    _LOGS.write([(item.execution_id, *line) for item in items for line in item.lines])
     return [None] * len(items)

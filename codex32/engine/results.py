@@ -40,6 +40,11 @@ class Results:
         #: What expressions see as ``steps``.
         self.scope: dict[str, dict[str, JSON]] = {}
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has happened yet."""
+        return not self._known
+
     def restore(self, rows: Iterable[StepRow], payloads: PayloadStore) -> None:
         """Take up what earlier attempts recorded."""
         for row in rows:

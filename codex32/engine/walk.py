@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from codex32.engine import faults
 from codex32.engine.course import Course
 from codex32.engine.each import Each
 from codex32.engine.entry import Done, Parked, StepResult, skipped
-from codex32.engine.plan import PlannedStep
+from codex32.engine.plan import PlannedStep, Section
 from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
 from codex32.engine.trying import Trying
@@ -43,12 +43,11 @@ class Walk:
       closing: Faults of this section change nothing and stop nothing.
     """
 
-    def __init__(
-        self, course: Course, steps: Sequence[PlannedStep], *, closing: bool = False
-    ) -> None:
+    def __init__(self, course: Course, section: Section, *, closing: bool = False) -> None:
         self.course = course
         self.closing = closing
-        self._pending = {planned.id: planned for planned in steps}
+        self._followers = section.followers
+        self._pending = {planned.id: planned for planned in section}
         self._running: dict[asyncio.Task[StepResult], PlannedStep] = {}
         self._parked: dict[str, int | None] = {}
         self._begun: set[str] = set()
@@ -57,12 +56,14 @@ class Walk:
     async def run(self) -> Halt:
         """Walk until nothing can be started and nothing is under way."""
         self._take_up()
+        ready = self._startable(self._pending.values())
         while True:
-            ready = [] if self._stopping() else self._ready()
+            if self._stopping():
+                ready = []
             if len(ready) == 1 and not self._running and not self._parked:
                 # The common case, a line of steps, needs no task of its own.
                 await self.course.book.flush()
-                await self._apply(ready[0], await self._step(ready[0]))
+                ready = await self._apply(ready[0], await self._step(ready[0]))
                 continue
             if ready:
                 await self.course.book.flush()
@@ -70,8 +71,8 @@ class Walk:
                 self._running[asyncio.create_task(self._step(planned))] = planned
             if not self._running:
                 break
-            await self._wait()
-        return self._conclude(bool(self._ready_later()))
+            ready = await self._wait()
+        return self._conclude()
 
     async def stop(self) -> None:
         """Stop the steps that are under way, and record where that left them."""
@@ -85,6 +86,8 @@ class Walk:
 
     def _take_up(self) -> None:
         """Pass over what earlier attempts finished, and find how it ended."""
+        if self.course.results.empty:
+            return
         for step_id, planned in list(self._pending.items()):
             known = self.course.results.get(step_id)
             if known is None or not known.final:
@@ -96,21 +99,19 @@ class Walk:
         halt = self._halt
         return halt.failed is not None or halt.ended is not None or self.course.draining
 
-    def _ready(self) -> list[PlannedStep]:
-        busy = {planned.id for planned in self._running.values()}
+    def _startable(self, steps: Iterable[PlannedStep]) -> list[PlannedStep]:
+        """Those of ``steps`` that are still to be done, and whose needs are done."""
+        done = self.course.results.done
         return [
             planned
-            for step_id, planned in self._pending.items()
-            if step_id not in busy
-            and step_id not in self._parked
-            and all(self.course.results.done(need) for need in planned.step.needs)
+            for planned in steps
+            if planned.id in self._pending
+            and planned.id not in self._parked
+            and all(done(need) for need in planned.step.needs)
         ]
 
-    def _ready_later(self) -> list[PlannedStep]:
-        return [] if self._halt.failed or self._halt.ended else self._ready()
-
-    async def _wait(self) -> None:
-        """Until a step is done or the first parked one may go on."""
+    async def _wait(self) -> list[PlannedStep]:
+        """Until a step is done or a parked one may go on; what can be started then."""
         times = [until for until in self._parked.values() if until is not None]
         timeout = None
         if times:
@@ -118,15 +119,20 @@ class Walk:
         done, _ = await asyncio.wait(
             self._running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
+        ready: list[PlannedStep] = []
         for task in done:
-            await self._apply(self._running.pop(task), task.result())
+            ready += await self._apply(self._running.pop(task), task.result())
         now = self.course.env.clock.micros()
-        self._parked = {s: u for s, u in self._parked.items() if u is None or u > now}
+        due = [step for step, until in self._parked.items() if until is not None and until <= now]
+        for step in due:
+            del self._parked[step]
+        return ready + [self._pending[step] for step in due]
 
-    async def _apply(self, planned: PlannedStep, result: StepResult) -> None:
+    async def _apply(self, planned: PlannedStep, result: StepResult) -> list[PlannedStep]:
+        """Take a step's result in; what can be started because of it."""
         if isinstance(result, Parked):
             self._parked[planned.id] = result.until
-            return
+            return []
         course = self.course
         course.results.put(planned.id, NO_ITEM, result.known)
         for key, value in (result.state or {}).items():
@@ -141,6 +147,8 @@ class Walk:
         self._weigh(planned, result.known, result.failed)
         if result.ended is not None and not self.closing:
             self._halt.ended, self._halt.step = result.ended, planned.id
+        followers = self._followers[planned.id]
+        return self._startable(followers) if followers else []
 
     def _weigh(self, planned: PlannedStep, known: Known, failed: Failed | None) -> None:
         """What a finished step means for the whole section."""
@@ -158,22 +166,25 @@ class Walk:
     async def _step(self, planned: PlannedStep) -> StepResult:
         course = self.course
         self._begun.add(planned.id)
-        now = course.env.clock.micros()
         try:
             if course.results.get(planned.id) is None:
                 if planned.condition is not None:
                     if not planned.condition.evaluate(course.scope):
-                        return skipped(planned.id, "its condition does not hold", now)
+                        return self._skipped(planned, "its condition does not hold")
                 elif self._need_was_skipped(planned):
-                    return skipped(planned.id, "a step it needs was skipped", now)
+                    return self._skipped(planned, "a step it needs was skipped")
             if planned.foreach is not None:
                 return await Each(course, planned).run()
         except Codex32Error as error:
-            return await self._fault(planned, faults.as_failed(error), now)
+            return await self._fault(planned, faults.as_failed(error))
         return await Trying(course, planned, NO_ITEM, None).run()
 
-    async def _fault(self, planned: PlannedStep, failed: Failed, now: int) -> Done:
+    def _skipped(self, planned: PlannedStep, reason: str) -> Done:
+        return skipped(planned.id, reason, self.course.env.clock.micros())
+
+    async def _fault(self, planned: PlannedStep, failed: Failed) -> Done:
         """A step that cannot even begin."""
+        now = self.course.env.clock.micros()
         error, packed = await self.course.book.pack_masked(faults.as_json(failed))
         record = StepRecord(
             planned.id, NO_ITEM, "failed", 0, None, None, packed, "none", None, now, now
@@ -186,10 +197,11 @@ class Walk:
             self.course.results.status(need) is StepStatus.SKIPPED for need in planned.step.needs
         )
 
-    def _conclude(self, more: bool) -> Halt:
+    def _conclude(self) -> Halt:
         halt = self._halt
-        if halt.failed is None and halt.ended is None:
-            halt.drained = self.course.draining and (more or bool(self._parked))
+        if self._pending and halt.failed is None and halt.ended is None:
+            more = bool(self._parked or self._startable(self._pending.values()))
+            halt.drained = self.course.draining and more
             halt.parked = bool(self._parked) and not halt.drained
             times = [until for until in self._parked.values() if until is not None]
             halt.until = min(times, default=None)

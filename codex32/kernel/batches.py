@@ -13,7 +13,26 @@ from typing import Any
 
 import peewee as pw
 
+from codex32.kernel.json_values import dumps
 from codex32.kernel.models import Row, database_proxy
+
+
+def any_of(column: str) -> str:
+    """SQL that holds where ``column`` is among the values of one parameter, see :func:`listed`.
+
+    The text is the same however many values there are, so both databases know it again.
+    """
+    if isinstance(database_proxy.obj, pw.SqliteDatabase):
+        return f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608 - our own names
+    return f"{column} = ANY(%s)"
+
+
+def listed(values: Iterable[str]) -> Any:
+    """The parameter of :func:`any_of`."""
+    if isinstance(database_proxy.obj, pw.SqliteDatabase):
+        return dumps(list(values))
+    return list(values)
+
 
 _TYPES = {
     pw.TextField: "text",
@@ -66,16 +85,26 @@ class Insert:
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
         """Write ``rows``, each with one value a column."""
-        if not rows:
-            return
-        if isinstance(database_proxy.obj, pw.SqliteDatabase):
-            database_proxy.connection().executemany(self._sqlite, rows)
-        else:
-            if self.replace:  # PostgreSQL writes no row twice in one statement
-                rows = list({tuple(row[i] for i in self._key): row for row in rows}.values())
-            database_proxy.execute_sql(
-                self._postgresql, [list(c) for c in zip(*rows, strict=True)]
-            )
+        write_all((self, rows))
+
+
+def write_all(*inserts: tuple[Insert, Sequence[Sequence[Any]]]) -> None:
+    """Write rows of several tables, on PostgreSQL in one round trip."""
+    filled = [(insert, rows) for insert, rows in inserts if rows]
+    if not filled:
+        return
+    if isinstance(database_proxy.obj, pw.SqliteDatabase):
+        connection = database_proxy.connection()
+        for insert, rows in filled:
+            connection.executemany(insert._sqlite, rows)
+        return
+    texts, values = [], []
+    for insert, rows in filled:
+        if insert.replace:  # PostgreSQL writes no row twice in one statement
+            rows = list({tuple(row[i] for i in insert._key): row for row in rows}.values())
+        texts.append(insert._postgresql)
+        values += [list(column) for column in zip(*rows, strict=True)]
+    database_proxy.execute_sql(";".join(texts), values)
 
 
 @dataclass(frozen=True)

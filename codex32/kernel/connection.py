@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -30,6 +31,43 @@ _POSTGRESQL_OUTAGES = frozenset({"08", "40", "53", "55", "57", "58"})
 _POSTGRESQL_ERRORS = (pw.OperationalError, pw.DatabaseError)
 
 
+class _Postgresql(pw.PostgresqlDatabase):
+    """Sends ``BEGIN`` along with the first statement of a transaction: a round trip less each."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._begun = threading.local()
+        super().__init__(*args, **options)
+
+    def begin(self, isolation_level: str | None = None) -> None:
+        """Begin a transaction when its first statement comes."""
+        if isolation_level is not None:
+            super().begin(isolation_level)
+            return
+        if self.is_closed():  # a transaction belongs to the connection it began on
+            self.connect()
+        self._begun.due = True
+
+    def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
+        if self._take_due():
+            sql = f"BEGIN;{sql}"
+        return super()._execute_cursor(sql, params, **options)  # type: ignore[misc]
+
+    def commit(self) -> None:
+        """Commit what there is."""
+        if not self._take_due():
+            super().commit()
+
+    def rollback(self) -> None:
+        """Undo what there is."""
+        if not self._take_due():
+            super().rollback()
+
+    def _take_due(self) -> bool:
+        due: bool = getattr(self._begun, "due", False)
+        self._begun.due = False
+        return due
+
+
 def connect(url: str) -> pw.Database:
     """The database behind ``sqlite:///path`` or ``postgresql://user:password@host:port/name``.
 
@@ -45,7 +83,7 @@ def connect(url: str) -> pw.Database:
     if url.startswith(("postgresql://", "postgres://")):
         # libpq reads the URL itself, options and all.
         url = url.replace("postgres://", "postgresql://", 1)
-        return pw.PostgresqlDatabase(url, connect_timeout=10, application_name="codex32")
+        return _Postgresql(url, connect_timeout=10, application_name="codex32")
     scheme = url.partition(":")[0]
     raise ValueError(
         f"no database is reached by {scheme!r}; write sqlite:///path or postgresql://…"

@@ -1,9 +1,9 @@
 """The one door to the database: reads on a few threads, writes grouped into shared commits.
 
 A write is a function. Those that are waiting when the writer thread is free are carried out in
-one transaction, each in a savepoint of its own, and all are answered after the one commit: the
-busier the process, the more writes share a commit, and no write waits for a timer
-(docs/explanation/performance.md).
+one transaction, and all are answered after the one commit: the busier the process, the more
+writes share a commit, and no write waits for a timer (docs/explanation/performance.md). Where one
+of them fails, all are done again, each in a savepoint of its own, so that it fails alone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import peewee as pw
@@ -317,29 +318,32 @@ class Door:
         return None
 
     def _transaction(self, jobs: list[_Job[Any]]) -> list[Event | str]:
-        notices: list[Event | str] = []
-        _local.notices = notices
+        groups = _groups(jobs)
         try:
-            with transaction(self.database):
-                for group in _groups(jobs):
-                    self._carry_out_group(group, notices)
-                fault_point("commit.before")
-        finally:
-            _local.notices = None
+            notices = self._commit(groups, apart=False)
+        except BaseException as error:
+            if is_outage(error):
+                raise
+            # Nothing of it was kept; now whoever is at fault is found.
+            notices = self._commit(groups, apart=True)
         fault_point("commit.after")
+        return notices
+
+    def _commit(self, groups: list[list[_Job[Any]]], *, apart: bool) -> list[Event | str]:
+        with _notices() as notices, transaction(self.database):
+            for group in groups:
+                if apart:
+                    self._carry_out_group(group, notices)
+                else:
+                    _do(group)
+            fault_point("commit.before")
         return notices
 
     def _carry_out_group(self, group: list[_Job[Any]], notices: list[Event | str]) -> None:
         told = len(notices)
-        work = group[0].work
         try:
             with self.database.savepoint():
-                if group[0].item is _SINGLE:
-                    results: Sequence[Any] = [work()]
-                else:
-                    results = work([job.item for job in group])
-            for job, result in zip(group, results, strict=True):
-                job.result, job.error = result, None
+                _do(group)
         except BaseException as error:  # whatever it is, it is its caller's and not the writer's
             del notices[told:]
             if is_outage(error):
@@ -362,6 +366,28 @@ class Door:
             self.database.close()
         except Exception:
             log.debug("a broken connection could not be closed", exc_info=True)
+
+
+@contextmanager
+def _notices() -> Iterator[list[Event | str]]:
+    """What :func:`announce` is told meanwhile, on this thread."""
+    notices: list[Event | str] = []
+    _local.notices = notices
+    try:
+        yield notices
+    finally:
+        _local.notices = None
+
+
+def _do(group: list[_Job[Any]]) -> None:
+    """Carry out writes of one kind."""
+    work = group[0].work
+    if group[0].item is _SINGLE:
+        results: Sequence[Any] = [work()]
+    else:
+        results = work([job.item for job in group])
+    for job, result in zip(group, results, strict=True):
+        job.result, job.error = result, None
 
 
 def _groups(jobs: list[_Job[Any]]) -> list[list[_Job[Any]]]:
