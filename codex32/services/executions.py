@@ -22,7 +22,7 @@ from codex32.kernel.statuses import Status
 from codex32.services.presentation import iso
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewExecution:
     """An execution that shall be. Inputs are complete and checked; texts are packed JSON.
 
@@ -56,7 +56,7 @@ class NewExecution:
     max_queued: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submitted:
     """What came of asking for an execution.
 

@@ -46,7 +46,7 @@ MAX_DEPTH = 8
 _LONGEST_KEY = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Start:
     """The wish that a bot be executed once.
 
