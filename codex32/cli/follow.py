@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from codex32.cli.output import MARKS, STYLES, Output, clean
+from codex32.engine.rates import waiting_text
 from codex32.kernel.clock import from_micros
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, LogLineRow, StepRow
@@ -157,9 +158,17 @@ def step_text(step: StepRow) -> str:
         told.append(format_duration((step.finished_at - step.started_at) / 1e6))
     if step.error:
         told.append(error_message(loads(step.error)))
+    if step.status == StepStatus.WAITING and (slot := _slot(step)):
+        told.append(waiting_text(slot["key"], slot["at"]))
     if step.tries > 1:
         told.append(f"({step.tries} tries)")
     return "  ".join(told)
+
+
+def _slot(step: StepRow) -> JSON:
+    """The slot of a rate limit that a step waits for."""
+    note = step.note or ""
+    return loads(note).get("rate") if note.startswith("{") else None
 
 
 def error_message(error: JSON) -> str:

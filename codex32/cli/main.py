@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "bots": "bots",
     "executions": "executions",
     "why": "why",
+    "limits": "limits",
     "plugins": "plugins",
     "db": "db",
     "config": "config",

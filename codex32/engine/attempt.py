@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from codex32.engine import rates
 from codex32.engine.course import Course
 from codex32.engine.environment import Environment
 from codex32.engine.notebook import ClaimLost
@@ -118,11 +119,29 @@ class Attempt:
             data = loads(claim.closing)
             verdict = Verdict.from_json(data, await self.course.unpack(data.get("output")))
         else:
+            slot = await self._await_slot()
+            if slot is not None:
+                halt = Halt(parked=True, until=slot - rates.NEAR_MICROS)
+                await self._leave(halt, slot)
+                return
             halt, verdict = await self._main()
             if verdict is None:
                 await self._leave(halt)
                 return
         await self._close(verdict)
+
+    async def _await_slot(self) -> int | None:
+        """Wait for the slot of the bot's rate limit before the first step, or tell when it is."""
+        limit, claim = self.course.plan.rate, self.claim
+        if limit is None or self._cancelled is not None:
+            return None
+        if claim.attempt > 1 and self.course.results.begun_since(claim.started_at):
+            return None
+        key = limit.name(self.course.scope)
+        slot = await rates.turn(self.env.door, self.env.clock, key, limit.rule, claim.rate_at)
+        if slot is not None:
+            self.course.await_slot(key, slot)
+        return slot
 
     async def _main(self) -> tuple[Halt, Verdict | None]:
         """Walk the steps, within the bot's time and until a cancellation."""
@@ -231,14 +250,29 @@ class Attempt:
             )
         )
         fault_point("execution.after_end")
+        if self.course.paced:
+            self._give_back_slots(now)
 
-    async def _leave(self, halt: Halt) -> None:
+    def _give_back_slots(self, now: int) -> None:
+        """What the execution will not start any more, others may."""
+        slots = self.course.results.slots()
+        limit = self.course.plan.rate
+        if limit is not None and self.claim.rate_at is not None:
+            slots.append((limit.name(self.course.scope), self.claim.rate_at))
+        for key, slot in slots:
+            if slot > now:
+                self.env.door.post(rates.give_back, rates.GivenBack(key, slot, now))
+
+    async def _leave(self, halt: Halt, rate_at: int | None = None) -> None:
         """Let go of the execution, which goes on later: here or in another worker."""
         now = self.env.clock.micros()
         if halt.drained:
             end = End(Status.QUEUED, now, "released", ready_at=now)
         else:
             message = ""
+            slot = self.course.slot
+            if slot is not None and slot[1] > now:
+                message = rates.waiting_text(*slot)
             doubtful = self.course.in_doubt
             if doubtful is not None:
                 message = (
@@ -248,7 +282,7 @@ class Attempt:
             end = End(Status.WAITING, now, "waiting", message=message, ready_at=halt.until)
         events = self.book.attempt_finished(end.outcome, now)
         fault_point("execution.before_leave")
-        await self.book.write(Advance(self.claim, end=end, events=events))
+        await self.book.write(Advance(self.claim, rate_at=rate_at, end=end, events=events))
         fault_point("execution.after_leave")
 
     async def _end_quietly(self, verdict: Verdict) -> None:

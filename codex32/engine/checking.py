@@ -19,9 +19,11 @@ from codex32.kernel.contracts.bot_type import BotType
 from codex32.kernel.errors import ComponentNotFound, ExpressionFault
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
-from codex32.kernel.text import did_you_mean
+from codex32.kernel.text import did_you_mean, parse_duration
 
 SECTIONS = ("steps", "on_failure", "finally")
+#: Of a rate limit, in seconds.
+_SHORTEST_PER, _LONGEST_PER = 0.01, 366 * 86400.0
 
 
 class Check:
@@ -140,9 +142,7 @@ class Check:
         if path:
             # At the top of a bot without steps these keys are the bot's.
             self._tell.condition((*path, "if"), raw, plain)
-            self._tell.expressions(
-                (*path, "rate", "key"), (raw.get("rate") or {}).get("key"), inner
-            )
+            self._rate((*path, "rate"), raw, inner)
         self._foreach((*path, "foreach"), raw.get("foreach"), plain)
         self._tell.expressions((*path, "idempotency_key"), raw.get("idempotency_key"), inner)
         if "type" not in raw:
@@ -161,6 +161,17 @@ class Check:
                 key=True,
             )
         self._params((*path, "with"), raw.get("with", {}), kind, params)
+
+    def _rate(self, path: Path, raw: Raw, scope: Scope) -> None:
+        rate = raw.get("rate") or {}
+        self._tell.expressions((*path, "key"), rate.get("key"), scope)
+        if "per" in rate and not _SHORTEST_PER <= parse_duration(rate["per"]) <= _LONGEST_PER:
+            message = f"must be from 10ms to 366d, not {rate['per']}"
+            self._tell.say((*path, "per"), message)
+        if rate.get("key") == "":
+            self._tell.say(
+                (*path, "key"), "must not be empty; leave it out for a limit of its own"
+            )
 
     def _foreach(self, path: Path, value: JSON, scope: Scope) -> None:
         self._tell.expressions(path, value, scope)
@@ -207,8 +218,9 @@ class Check:
 
     def _bot_expressions(self) -> None:
         start = self._scopes.start()
-        for key in ("concurrency", "rate"):
-            self._tell.expressions((key, "key"), (self._value.get(key) or {}).get("key"), start)
+        self._rate(("rate",), self._value, start)
+        limits = self._value.get("concurrency") or {}
+        self._tell.expressions(("concurrency", "key"), limits.get("key"), start)
         if "output" in self._value:
             done = frozenset(raw["id"] for _, raw in self._steps["steps"] if "id" in raw)
             self._tell.expressions(("output",), output_of(self._value), self._scopes.step(done))

@@ -21,6 +21,8 @@ class Course:
     Attributes:
       scope: What expressions see, but for ``item``, ``index``, ``secrets`` and ``failure``.
       in_doubt: A step whose effect a person has to decide about, if there is one.
+      paced: Whether its bot, or a step of it, has a rate limit.
+      slot: The rate limit and the slot of it (microseconds) that is waited for; the first one.
       draining: The worker is stopping: no further step is started.
     """
 
@@ -32,6 +34,8 @@ class Course:
         self.scope: dict[str, JSON] = {}
         self.plan: Plan
         self.in_doubt: str | None = None
+        self.paced = False
+        self.slot: tuple[str, int] | None = None
         self.draining = False
         self._secrets: dict[str, str] = {}
 
@@ -42,6 +46,7 @@ class Course:
           Codex32Error: The version cannot be run, or a value it needs is gone.
         """
         self.plan = await self.env.plan(self.claim.version_id)
+        self.paced = self.plan.paced
         await self._set_scope()
         if self.claim.attempt > 1:
             await self.env.door.read(self._restore)
@@ -76,6 +81,11 @@ class Course:
         claim = self.claim
         used = claim.active_micros + self.env.clock.micros() - claim.attempt_at
         return self.plan.bot.timeout_seconds - used / 1e6
+
+    def await_slot(self, key: str, slot: int) -> None:
+        """Note that a step, or the execution, waits for a slot of a rate limit."""
+        if self.slot is None or slot < self.slot[1]:
+            self.slot = (key, slot)
 
     def step_limit(self, step_id: str) -> float | None:
         """The limit of one try of a step, in seconds."""

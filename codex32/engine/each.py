@@ -93,7 +93,8 @@ class Each:
             for index in queue:
                 if self.failed is not None or self.course.draining:
                     return
-                await self._item(index, items[index])
+                if await self._item(index, items[index]):
+                    return
 
         lanes = [
             asyncio.create_task(lane()) for _ in range(min(self.planned.step.parallel, len(left)))
@@ -107,16 +108,18 @@ class Each:
         if self.course.draining and any(True for _ in queue):
             self.parked.append(None)
 
-    async def _item(self, index: int, value: JSON) -> None:
+    async def _item(self, index: int, value: JSON) -> bool:
+        """Do an item; whether those after it wait behind it, for one rate limit."""
         result = await Trying(self.course, self.planned, index, value).run()
         if isinstance(result, Parked):
             self.parked.append(result.until)
-            return
+            return result.paced
         await self.course.book.record_done([result.record], result.state)
         fault_point("foreach.after_item")
         self.course.results.put(self.planned.id, index, result.known)
         if result.failed is not None:
             self._failed(result.failed, index)
+        return False
 
     def _failed(self, failed: Failed, index: int) -> None:
         if self.planned.step.on_item_error == "fail" and self.failed is None:

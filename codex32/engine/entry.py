@@ -29,9 +29,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """The step waits; that is recorded already. ``until`` in microseconds, or None."""
+    """The step waits; that is recorded already. ``until`` in microseconds, or None.
+
+    Attributes:
+      paced: It waits for its slot of a rate limit, and what comes after it waits behind it.
+    """
 
     until: int | None
+    paced: bool = False
 
 
 StepResult: TypeAlias = Done | Parked

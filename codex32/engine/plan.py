@@ -13,7 +13,8 @@ from codex32.engine.expressions import (
     compile_template,
 )
 from codex32.engine.params import check_params
-from codex32.kernel.bot import Bot, Retry, Step
+from codex32.engine.rates import Limit
+from codex32.kernel.bot import Bot, Rate, Retry, Step
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType
 from codex32.kernel.json_values import JSON
@@ -28,6 +29,7 @@ class PlannedStep:
 
     Attributes:
       retry: The step's own, else the bot's, else a single try.
+      rate: From which each try takes its slot.
     """
 
     step: Step
@@ -37,6 +39,7 @@ class PlannedStep:
     foreach: Template | None
     idempotency_key: Template | None
     retry: Retry
+    rate: Limit | None
     #: Parameters that name notifiers: whether a notification may be repeated is the notifier's.
     notifier_params: tuple[str, ...]
 
@@ -92,6 +95,10 @@ class Plan:
     on_failure: Section
     finally_: Section
     output: Template | None
+    #: From which each execution takes its slot before its first step.
+    rate: Limit | None
+    #: Whether it, or a step of it, has a rate limit.
+    paced: bool
 
     @classmethod
     def of(cls, bot: Bot, version_id: str, components: Components) -> Plan:
@@ -112,6 +119,9 @@ class Plan:
             on_failure=planned(bot.on_failure),
             finally_=planned(bot.finally_),
             output=None if bot.output is None else compile_template(bot.output),
+            rate=_limit(bot.rate, f"bot:{bot.name}"),
+            paced=bot.rate is not None
+            or any(each.rate for each in (*bot.steps, *bot.on_failure, *bot.finally_)),
         )
 
 
@@ -127,7 +137,14 @@ def _plan_step(step: Step, bot: Bot, components: Components) -> PlannedStep:
             None if step.idempotency_key is None else compile_template(step.idempotency_key)
         ),
         retry=step.retry or bot.retry or ONCE,
+        rate=_limit(step.rate, f"step:{bot.name}.{step.id}"),
     )
+
+
+def _limit(rate: Rate | None, own: str) -> Limit | None:
+    if rate is None:
+        return None
+    return Limit.of(rate, own, None if rate.key is None else compile_template(rate.key))
 
 
 def _notifier_params(bot_type: BotType) -> tuple[str, ...]:

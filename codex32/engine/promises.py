@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from codex32.kernel.bot import Bot
 from codex32.kernel.problems import Problem
 
-_SECTIONS = ("steps", "on_failure", "finally")
-
 
 def unkept(bot: Bot) -> Sequence[Problem]:
     """What ``bot`` asks for that would not happen."""
@@ -22,15 +20,8 @@ def unkept(bot: Bot) -> Sequence[Problem]:
 
 
 def _asked(bot: Bot) -> Iterator[tuple[str, str]]:
-    if bot.rate is not None:
-        yield "rate", "rate"
     if bot.alerts:
         yield "alerts", "alerts"
     for limit, kept in (("processes", bot.allow.processes), ("disk", bot.allow.disk_bytes)):
         if kept is not None:
             yield f"allow.{limit}", f"allow.{limit}"
-    sections = zip(_SECTIONS, (bot.steps, bot.on_failure, bot.finally_), strict=True)
-    for name, steps in sections:
-        for index, step in enumerate(steps):
-            if step.rate is not None:
-                yield "rate", f"{name}.{index}.rate"

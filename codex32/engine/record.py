@@ -47,6 +47,7 @@ _CLAIM_COLUMNS = (
     "cancel_at",
     "priority",
     "worker",
+    "rate_at",
 )
 
 
@@ -72,6 +73,7 @@ class Claim:
     cancel_at: int | None
     priority: int
     worker: str
+    rate_at: int | None = None
     state: dict[str, JSON] = field(default_factory=dict)
 
 
@@ -110,7 +112,8 @@ def wake(now: int) -> int:
     """Queue the waiting executions whose time has come, and let workers know; how many."""
     mark = "?" if is_sqlite() else "%s"
     cursor = database_proxy.execute_sql(
-        "UPDATE execution SET status = 'queued' WHERE status = 'waiting' "  # noqa: S608
+        "UPDATE execution SET status = 'queued', message = '' "  # noqa: S608
+        "WHERE status = 'waiting' "
         f"AND ready_at IS NOT NULL AND ready_at <= {mark} RETURNING id",
         (now,),
     )
@@ -209,13 +212,18 @@ class End:
 
 @dataclass(slots=True)
 class Advance:
-    """What one execution has to record now, all of it or nothing."""
+    """What one execution has to record now, all of it or nothing.
+
+    Attributes:
+      rate_at: Its slot of its bot's rate limit, which it waits for.
+    """
 
     claim: Claim
     steps: Sequence[StepRecord] = ()
     logs: Sequence[LogLine] = ()
     state: Mapping[str, str | None] = field(default_factory=dict)
     closing: str | None = None
+    rate_at: int | None = None
     end: End | None = None
     events: Sequence[Event] = ()
 
@@ -261,6 +269,10 @@ def advance(items: Sequence[Advance]) -> list[bool]:
             _write_state(item)
         if item.closing is not None:
             ExecutionRow.update(closing=item.closing).where(
+                ExecutionRow.id == item.claim.id
+            ).execute()
+        if item.rate_at is not None:
+            ExecutionRow.update(rate_at=item.rate_at).where(
                 ExecutionRow.id == item.claim.id
             ).execute()
     _after_ends(ended)

@@ -89,6 +89,15 @@ class Results:
             if name == step and not known.final
         }
 
+    def begun_since(self, moment: int) -> bool:
+        """Whether a step was begun at ``moment`` (microseconds) or later."""
+        return any((known.started_at or 0) >= moment for known in self._known.values())
+
+    def slots(self) -> list[tuple[str, int]]:
+        """Rate limits and the slots of them that steps and items wait for."""
+        notes = [known.note["rate"] for known in self._known.values() if "rate" in known.note]
+        return [(note["key"], note["at"]) for note in notes]
+
     def done(self, step: str) -> bool:
         """Whether the step as a whole is over."""
         known = self._known.get((step, NO_ITEM))

@@ -68,9 +68,9 @@ _RETRY: Final = closed(
 )
 _RATE: Final = closed(
     {
-        "limit": told(_WHOLE, "Starts in the time given by per."),
+        "limit": told({**_WHOLE, "maximum": 1_000_000}, "Starts in the time given by per."),
         "per": told(_DURATION, "The time in which limit holds."),
-        "key": told(_TEXT, "Text with expressions; each value has a limit of its own."),
+        "key": told(_TEXT, "Text with expressions: the resource; all who name it share it."),
     },
     "limit",
     "per",

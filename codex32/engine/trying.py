@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 
-from codex32.engine import faults
+from codex32.engine import faults, rates
 from codex32.engine.context import EngineContext
 from codex32.engine.course import Course
 from codex32.engine.entry import Entry, Parked, StepResult
@@ -14,7 +14,7 @@ from codex32.engine.params import check_output
 from codex32.engine.plan import PlannedStep
 from codex32.engine.results import Known
 from codex32.kernel.clock import to_micros
-from codex32.kernel.errors import StepFault
+from codex32.kernel.errors import Codex32Error, StepFault
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, is_json
 from codex32.kernel.models import NO_ITEM
@@ -59,14 +59,25 @@ class Trying:
         """After a wait, a worker's death, or a pause before another try."""
         wait = prior.note.get("wait")
         until = prior.note.get("until") if prior.status is StepStatus.WAITING else None
+        slot = prior.note.get("rate")
         answerable = wait is not None and wait.get("token") is not None
         if until is not None and until > self.env.clock.micros() and not answerable:
-            return Parked(until)
+            if slot is not None:
+                self.course.await_slot(slot["key"], slot["at"])
+            return Parked(until, paced=slot is not None)
         if wait is None:
             return await self._try(None)
         return await self._try(Waited(wait.get("note"), wait.get("answer"), until is not None))
 
     async def _try(self, waited: Waited | None) -> StepResult:
+        if waited is None and self.planned.rate is not None:
+            try:
+                parked = await self._await_slot(self.planned.rate)
+            except Codex32Error as error:  # of the key
+                self.entry.begin(another_try=True)
+                return await self._conclude(faults.as_failed(error))
+            if parked is not None:
+                return parked
         self.entry.begin(another_try=waited is None)
         try:
             outcome = await self._outcome(waited)
@@ -74,6 +85,21 @@ class Trying:
             outcome = faults.as_failed(error)
         fault_point("step.after_try")
         return await self._conclude(outcome)
+
+    async def _await_slot(self, limit: rates.Limit) -> Parked | None:
+        """Wait for this try's slot of its rate limit; a wait that is not short holds no worker."""
+        prior = self.entry.prior
+        taken = None if prior is None or prior.final else prior.note.get("rate")
+        key = limit.name(self.scope) if taken is None else taken["key"]
+        slot = None if taken is None else taken["at"]
+        slot = await rates.turn(self.env.door, self.env.clock, key, limit.rule, slot)
+        if slot is None:
+            return None
+        self.course.await_slot(key, slot)
+        until = slot - rates.NEAR_MICROS
+        note = {"rate": {"key": key, "at": slot}, "until": until}
+        await self.entry.park(until, note)
+        return Parked(until, paced=True)
 
     async def _outcome(self, waited: Waited | None) -> Outcome:
         await self._prepare()

@@ -218,7 +218,7 @@ class Walk:
         under_way = known.status is StepStatus.RUNNING and known.effect == Effect.ONCE
         unknown = under_way or known.status is StepStatus.UNKNOWN
         status = StepStatus.UNKNOWN if unknown else StepStatus.CANCELLED
-        self.course.results.put(planned.id, item, Known(status))
+        self.course.results.put(planned.id, item, Known(status, note=known.note))
         return StepRecord(
             step=planned.id,
             item=item,

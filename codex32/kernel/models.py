@@ -143,6 +143,8 @@ class ExecutionRow(Row):
     cancel_at = pw.BigIntegerField(null=True)
     #: Microseconds that ended attempts took, held against the bot's timeout.
     active_micros = pw.BigIntegerField(default=0)
+    #: When its bot's ``rate`` lets it start; None where it has not asked, or has begun.
+    rate_at = pw.BigIntegerField(null=True)
     #: ``{"status", "cause", "message", "step"}`` once only ``on_failure`` and ``finally`` remain.
     closing = pw.TextField(null=True)
     created_at = pw.BigIntegerField()
@@ -244,6 +246,24 @@ class SeenRow(Row):
         primary_key = pw.CompositeKey("bot_id", "step", "digest")
 
 
+class RateRow(Row):
+    """What is left of a rate limit that bots share, or that one has for itself."""
+
+    #: ``key:TEXT``, ``bot:NAME`` or ``step:NAME.ID``.
+    key = pw.TextField(primary_key=True)
+    #: The rule of whoever asked last: starts, in microseconds.
+    rule_limit = pw.IntegerField()
+    rule_micros = pw.BigIntegerField()
+    #: ``codex32.engine.slots.Slots`` as JSON.
+    slots = pw.TextField()
+    asked_at = pw.BigIntegerField()
+    #: From when on the row says nothing any more.
+    free_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "rate_limit"
+
+
 class ProcessRow(Row):
     """A live process of the house, by its heartbeat."""
 
@@ -269,5 +289,6 @@ ROWS: tuple[type[Row], ...] = (
     LogLineRow,
     StateRow,
     SeenRow,
+    RateRow,
     ProcessRow,
 )

@@ -19,6 +19,7 @@ from codex32.kernel.models import (
     ExecutionRow,
     LogLineRow,
     OccurrenceRow,
+    RateRow,
     SeenRow,
     StepRow,
     VersionRow,
@@ -30,6 +31,8 @@ from codex32.kernel.text import parse_duration
 #: Executions, or other rows, that are deleted in one transaction.
 CHUNK = 500
 _DAY_SECONDS = 86400.0
+#: Rate limits are kept this long after they are free, for people who look.
+_RATE_MICROS = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Pruned:
     executions: int = 0
     occurrences: int = 0
     seen: int = 0
+    rates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ async def prune(door: Door, limits: Limits, payloads: PayloadStore, now: int) ->
             before = now - int(limits.occurrence_days * _DAY_SECONDS * 1e6)
             done.occurrences += await _delete_occurrences(door, rule.bot_id, before)
     done.seen = await _delete_seen(door, now)
+    done.rates = await _delete_rates(door, now)
     return done
 
 
@@ -158,5 +163,16 @@ async def _delete_seen(door: Door, now: int) -> int:
         digests = {digest for _, _, digest in keys}
         # Expired rows of the same digests may go along.
         work = SeenRow.delete().where(over & SeenRow.digest.in_(digests))
+        done += await door.write(work.execute)
+    return done
+
+
+async def _delete_rates(door: Door, now: int) -> int:
+    """Rate limits that nobody asked lately and that hold nobody back."""
+    idle = RateRow.free_at < now - _RATE_MICROS
+    chunk = RateRow.select(RateRow.key).where(idle).limit(CHUNK)
+    done = 0
+    while keys := await door.read(lambda: [row[0] for row in fetch(chunk)]):
+        work = RateRow.delete().where(idle & RateRow.key.in_(keys))
         done += await door.write(work.execute)
     return done

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import peewee as pw
 
+from codex32.engine.rates import RATE_WAIT
+from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import ExecutionRow, OccurrenceRow, TriggerRow
 from codex32.kernel.statuses import Status
@@ -127,8 +129,13 @@ def _about_executions(bot_id: str) -> list[str]:
     held = ExecutionRow.select().where(live & ~ExecutionRow.admitted).count()
     going = ExecutionRow.select().where(live & ExecutionRow.admitted).count()
     told = []
+    mine = ExecutionRow.bot_id == bot_id
+    paced = ExecutionRow.status == Status.WAITING, ExecutionRow.message.startswith(RATE_WAIT)
+    waiting = ExecutionRow.select(ExecutionRow.message).where(mine, *paced)
     if going:
         told.append(f"executions that have not ended: {going}")
     if held:
         told.append(f"executions held back by concurrency or overlap: {held}")
+    for (message,) in fetch(waiting.order_by(ExecutionRow.ready_at).limit(1)):
+        told.append(f"executions that wait for their rate limit: {waiting.count()}; one {message}")
     return told
