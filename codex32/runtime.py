@@ -33,6 +33,7 @@ from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
 from codex32.services.bots import Registry
 from codex32.services.definitions import Definitions
+from codex32.services.retrying import Retrier
 from codex32.services.starting import Starter
 from codex32_config.settings import Settings
 
@@ -96,6 +97,11 @@ class Runtime:
     def starter(self) -> Starter:
         """Starts executions."""
         return Starter(self.door, self.definitions, self.payloads, self.clock)
+
+    @cached_property
+    def retrier(self) -> Retrier:
+        """Retries executions that have ended."""
+        return Retrier(self.door, self.definitions, self.payloads, self.clock)
 
     @cached_property
     def dispatcher(self) -> Dispatcher | None:

@@ -19,6 +19,7 @@ from codex32.api.routes.bots import BotRoutes
 from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.plugins import PluginRoutes
+from codex32.api.routes.retries import RetryRoutes
 from codex32.kernel.contracts.route import PUBLIC
 from codex32.kernel.errors import AccessDenied
 from codex32.kernel.ids import new_id
@@ -56,8 +57,8 @@ def all_operations(runtime: Runtime) -> list[Operation]:
 def _operations(runtime: Runtime) -> Iterator[Operation]:
     for route in HealthRoutes(runtime).routes():
         yield Operation(route, "", "api")
-    for family in (BotRoutes(runtime), ExecutionRoutes(runtime), PluginRoutes(runtime)):
-        for route in family.routes():
+    for family in (BotRoutes, ExecutionRoutes, RetryRoutes, PluginRoutes):
+        for route in family(runtime).routes():
             yield Operation(route, V1, "api")
     for plugin, route in runtime.plugins.api_routes():
         yield Operation(route, f"{V1}/plugins/{plugin}", plugin)

@@ -72,6 +72,21 @@ class StartedOut(Out):
     held: bool = Field(description="It waits until other executions of the bot have ended.")
 
 
+class RetriedOut(Out):
+    """A retry that was asked for."""
+
+    id: str
+    status_url: str
+    retry_of: str
+    from_: str = Field(alias="from", description="start, failed, or the id of a step.")
+    version: int
+    repeated: bool = Field(description="It had been retried before, and this is that retry.")
+    held: bool = Field(description="It waits until other executions of the bot have ended.")
+    kept: list[str] = Field(description="Steps that are taken over as they are.")
+    repeats: list[str] = Field(description="Steps whose effects are sent once more.")
+    notes: list[str]
+
+
 class ExecutionOut(Out):
     """An execution, without its values."""
 
@@ -85,6 +100,7 @@ class ExecutionOut(Out):
     attempt: int
     worker: str | None
     parent: str | None
+    retry_of: str | None = Field(description="The execution that this one does again.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -100,9 +116,20 @@ class ErrorOut(Out):
     code: str
 
 
+class SettledOut(Out):
+    """How somebody looked after a failed execution."""
+
+    as_: Literal["retried", "dismissed"] = Field(alias="as")
+    at: datetime
+    by: str
+    note: str = Field(description="What was said, or the id of the retry.")
+
+
 class ExecutionDetail(ExecutionOut):
     """An execution with its values."""
 
+    retried_by: list[str] = Field(description="Executions that do this one again.")
+    settled: SettledOut | None
     inputs: dict[str, Any]
     output: Any
     error: ErrorOut | None

@@ -108,7 +108,7 @@ def _checked(model: type[_Model], value: JSON) -> _Model:
 def _problem(model: type[BaseModel], fault: ErrorDetails) -> Problem:
     path = ".".join(str(part)[:64] for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        known = list(model.model_fields)
+        known = [field.alias or name for name, field in model.model_fields.items()]
         hint = did_you_mean(str(fault["loc"][-1])[:64], known)
         message = f"unknown key{hint}; known: {', '.join(known) or 'none'}"
         return Problem(message, path, code="unknown-key")

@@ -12,6 +12,7 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.retrying import retry
 
 if TYPE_CHECKING:
     from codex32.kernel.models import ExecutionRow
@@ -101,6 +102,9 @@ def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
             ("message", row.message),
             ("trigger", row.trigger_kind),
             ("parent", row.parent_id),
+            ("retry of", row.retry_of),
+            ("retried by", ", ".join(data["retried_by"])),
+            ("settled", _settled(data["settled"])),
             ("created", clock_text(row.created_at)),
             ("started", clock_text(row.started_at)),
             ("ended", clock_text(row.finished_at)),
@@ -233,37 +237,7 @@ def _cancel(
     return done, refused
 
 
-@executions.command()
-@json_option
-@_ID
-@click.option(
-    "--definition",
-    type=click.Choice(["original", "current"]),
-    default="original",
-    show_default=True,
-    help="The version it ran on, or the one that is live now.",
-)
-@pass_context
-def retry(obj: Context, execution_id: str, definition: str) -> None:
-    """Start a new execution with the same inputs; prints its id."""
-    from codex32.services import executions as service
-    from codex32.services.starting import Start
-
-    with obj.runtime(ring=True) as runtime:
-        row = runtime.door.read_now(service.find, execution_id)
-        inputs = runtime.payloads.unpack(row.id, row.inputs)
-        trigger = runtime.payloads.unpack(row.id, row.trigger)
-        start = Start(
-            row.bot_name,
-            inputs,
-            trigger={**trigger, "kind": "manual", "retry_of": row.id},
-            version_id=row.version_id if definition == "original" else None,
-        )
-        submitted = runtime.starter.start_now(start)
-    if submitted.id is None:
-        raise failures.CommandFailed("its bot is full and lets no more wait", "concurrency")
-    started = submitted.id
-    obj.output.result({"id": started, "retry_of": row.id}, lambda: obj.output.line(started))
+executions.add_command(retry)
 
 
 @executions.command()
@@ -299,6 +273,14 @@ def resolve(
         {"id": row.id, "steps": steps, "decision": decision},
         lambda: obj.output.line(f"{row.id}: {', '.join(steps)} {decision}; it goes on"),
     )
+
+
+def _settled(told: dict[str, Any] | None) -> str | None:
+    """How somebody looked after a failure; that it was retried is told by its retries."""
+    if told is None or told["as"] != "dismissed":
+        return None
+    note = f": {told['note']}" if told["note"] else ""
+    return f"dismissed by {told['by'] or 'somebody'}{note}"
 
 
 def took(row: ExecutionRow) -> str:

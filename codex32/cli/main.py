@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "schema": "files",
     "bots": "bots",
     "executions": "executions",
+    "dead-letters": "dead_letters",
     "why": "why",
     "limits": "limits",
     "plugins": "plugins",
@@ -63,7 +64,7 @@ class Root(click.Group):
         """A command by name; plugins are loaded only for a name that is not the house's."""
         if cmd_name in COMMANDS:
             module = importlib.import_module(f"codex32.cli.{COMMANDS[cmd_name]}")
-            return getattr(module, cmd_name)  # type: ignore[no-any-return]
+            return getattr(module, cmd_name.replace("-", "_"))  # type: ignore[no-any-return]
         return self._foreign(ctx).get(cmd_name)
 
     def resolve_command(

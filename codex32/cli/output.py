@@ -5,11 +5,12 @@ Results go to standard output, everything said beside them to standard error.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -123,6 +124,28 @@ class Output:
         """A line beside the result: progress, advice. Left out with ``--json``."""
         if not self.as_json:
             print(clean(text), file=self.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar while the block works through ``total`` things, for whoever looks on.
+
+        The block calls what it is given with how many more are done.
+        """
+        if not (self.live and total > 1):
+            yield lambda more: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Remaining(),
+        )
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda more: bar.advance(task, more)
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
         """Rows under titles, or the sentence ``empty`` where there are none."""

@@ -87,7 +87,8 @@ class EngineContext(StepContext):
         question = seen.Question(
             bot_id=self._course.claim.bot_id,
             step=self.step.id,
-            owner=f"{self._course.claim.id}:{self._item}",
+            # A retry is given the items that were new to the execution it repeats.
+            owner=f"{self._course.lineage.origin}:{self._item}",
             digests=digests,
             now=now,
             expires_at=None if keep_seconds is None else now + int(keep_seconds * 1e6),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from codex32.engine.environment import Environment
+from codex32.engine.keeping import Lineage
 from codex32.engine.notebook import Notebook
 from codex32.engine.plan import Plan
 from codex32.engine.record import Claim
@@ -20,6 +21,7 @@ class Course:
 
     Attributes:
       scope: What expressions see, but for ``item``, ``index``, ``secrets`` and ``failure``.
+      lineage: Of which execution this one is a retry, as far as effects and ``dedupe`` care.
       in_doubt: A step whose effect a person has to decide about, if there is one.
       paced: Whether its bot, or a step of it, has a rate limit.
       slot: The rate limit and the slot of it (microseconds) that is waited for; the first one.
@@ -32,6 +34,7 @@ class Course:
         self.book = Notebook(env, claim)
         self.results = Results()
         self.scope: dict[str, JSON] = {}
+        self.lineage = Lineage.of(claim.id, claim.lineage)
         self.plan: Plan
         self.in_doubt: str | None = None
         self.paced = False
@@ -48,7 +51,7 @@ class Course:
         self.plan = await self.env.plan(self.claim.version_id)
         self.paced = self.plan.paced
         await self._set_scope()
-        if self.claim.attempt > 1:
+        if self.claim.attempt > 1 or self.claim.lineage is not None:
             await self.env.door.read(self._restore)
 
     def _restore(self) -> None:

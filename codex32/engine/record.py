@@ -48,6 +48,7 @@ _CLAIM_COLUMNS = (
     "priority",
     "worker",
     "rate_at",
+    "lineage",
 )
 
 
@@ -74,6 +75,7 @@ class Claim:
     priority: int
     worker: str
     rate_at: int | None = None
+    lineage: str | None = None
     state: dict[str, JSON] = field(default_factory=dict)
 
 
@@ -228,7 +230,8 @@ class Advance:
     events: Sequence[Event] = ()
 
 
-_STEPS = Insert(StepRow, ("execution_id", *StepRecord._fields), replace=True)
+#: Steps as they stand; a retry takes over what its predecessor finished.
+STEPS = Insert(StepRow, ("execution_id", *StepRecord._fields), replace=True)
 _LOGS = Insert(LogLineRow, ("execution_id", *LogLine._fields))
 #: Ended attempts: a worker writes its own, recovery those of workers that are gone.
 ATTEMPTS = Insert(
@@ -260,7 +263,7 @@ def advance(items: Sequence[Advance]) -> list[bool]:
     # A step's "running" and its end may meet in one commit: the later one counts.
     steps = {(i.claim.id, s.step, s.item): (i.claim.id, *s) for i in ours for s in i.steps}
     write_all(
-        (_STEPS, list(steps.values())),
+        (STEPS, list(steps.values())),
         (_LOGS, [(i.claim.id, *line) for i in ours for line in i.logs]),
         (ATTEMPTS, [_attempt(item) for item in ended]),
     )

@@ -170,7 +170,7 @@ class Trying:
         if self.planned.idempotency_key is not None:
             return str(self.planned.idempotency_key.evaluate(self.scope))
         place = "" if self.item == NO_ITEM else f":{self.item}"
-        return f"{self.course.claim.id}:{self.planned.id}{place}"
+        return f"{self.course.lineage.keys}:{self.planned.id}{place}"
 
     async def _conclude(self, outcome: Outcome) -> StepResult:
         entry = self.entry

@@ -10,6 +10,7 @@
     ├── TriggerInvalid (problems)
     ├── InputsInvalid (problems)
     ├── ExecutionNotFound · InvalidTransition (was, wanted)
+    ├── StepNotFound (step, known) · RetryRefused · EffectsRepeated (problems)
     ├── StepFault (retryable, retry_after_seconds)
     │   ├── ExpressionFault · CapabilityRefused (power, name) · EffectUnknown
     │   └── ProviderError
@@ -177,6 +178,31 @@ class InvalidTransition(Codex32Error):
     def __init__(self, subject: str, was: str, wanted: str) -> None:
         super().__init__(f"{subject} is {was} and cannot become {wanted}")
         self.subject, self.was, self.wanted = subject, was, wanted
+
+
+class StepNotFound(Codex32Error):
+    """A version of a bot has no step of this id."""
+
+    code = "step-not-found"
+
+    def __init__(self, bot: str, step: str, known: Iterable[str]) -> None:
+        names = list(known)
+        super().__init__(
+            f"{bot} has no step {step!r}{did_you_mean(step, names)}; it has: {', '.join(names)}"
+        )
+        self.bot, self.step, self.known = bot, step, names
+
+
+class RetryRefused(Codex32Error):
+    """An execution is in no state to be retried; the message says what to do first."""
+
+    code = "retry-refused"
+
+
+class EffectsRepeated(_WithProblems):
+    """A retry would send effects once more; somebody has to say that this is meant."""
+
+    code = "effects-repeated"
 
 
 class StepFault(Codex32Error):

@@ -153,6 +153,12 @@ class ExecutionRow(Row):
     attempt_at = pw.BigIntegerField(null=True)
     finished_at = pw.BigIntegerField(null=True)
     output = pw.TextField(null=True)
+    #: The ended execution that this one does again.
+    retry_of = pw.TextField(null=True)
+    #: Of a retry: ``{"origin", "keys"}``, as ``codex32.engine.keeping.Lineage`` tells.
+    lineage = pw.TextField(null=True)
+    #: Of a failed one that somebody looked after: ``{"as", "at", "by", "note"}``.
+    settled = pw.TextField(null=True)
 
     class Meta:
         table_name = "execution"

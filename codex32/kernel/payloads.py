@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from codex32.kernel.errors import Codex32Error
@@ -79,6 +80,20 @@ class PayloadStore:
             raise PayloadMissing(f"the value's file {path} is damaged; restore it from a backup")
         return loads(data)
 
+    def share(self, source: str, target: str, texts: Iterable[str | None]) -> None:
+        """Let the execution ``target`` have the files that column texts of ``source`` name.
+
+        They are durable on return, and stay when those of ``source`` are removed.
+
+        Raises:
+          PayloadMissing: One of them is gone.
+        """
+        digests = {t[1:].partition(":")[0] for t in texts if t is not None and t.startswith("@")}
+        for digest in digests:
+            _link(self._path(source, digest), self._path(target, digest))
+        if digests:
+            _sync_folder(self._folder(target))
+
     def remove(self, execution_id: str) -> None:
         """Remove an execution's files."""
         shutil.rmtree(self._folder(execution_id), ignore_errors=True)
@@ -108,7 +123,26 @@ def _write_durably(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _link(source: Path, target: Path) -> None:
+    """One file under two names, or a copy where the file system knows no such thing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        raise PayloadMissing(
+            f"the value's file {source} is gone; was the storage folder moved?"
+        ) from None
+    except OSError:
+        _write_durably(target, source.read_bytes())
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

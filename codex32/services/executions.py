@@ -12,10 +12,10 @@ from typing import Any
 from codex32.engine import gates, record
 from codex32.kernel.batches import Insert
 from codex32.kernel.clock import from_micros
-from codex32.kernel.database import announce
+from codex32.kernel.database import announce, fetch
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
 from codex32.kernel.events import ExecutionFinished
-from codex32.kernel.json_values import JSON
+from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import AttemptRow, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
@@ -238,6 +238,7 @@ class Query:
 
     bot: str | None = None
     status: Sequence[str] = ()
+    cause: str | None = None
     trigger_kind: str | None = None
     since: int | None = None
     before: str | None = None
@@ -252,6 +253,8 @@ def listing(query: Query) -> list[ExecutionRow]:
         rows = rows.where(ExecutionRow.bot_name == query.bot)
     if query.status:
         rows = rows.where(ExecutionRow.status.in_(list(query.status)))
+    if query.cause is not None:
+        rows = rows.where(ExecutionRow.cause == query.cause)
     if query.trigger_kind is not None:
         rows = rows.where(ExecutionRow.trigger_kind == query.trigger_kind)
     if query.since is not None:
@@ -296,6 +299,20 @@ def log_lines(execution_id: str, *, after: int = 0, limit: int = 1000) -> list[L
     )
 
 
+def retries_of(execution_id: str) -> list[str]:
+    """The executions that do this one again, oldest first."""
+    rows = ExecutionRow.select(ExecutionRow.id).where(ExecutionRow.retry_of == execution_id)
+    return [row[0] for row in fetch(rows.order_by(ExecutionRow.id))]
+
+
+def settlement(row: ExecutionRow) -> JSON:
+    """How somebody looked after a failed execution, as plain data; None where nobody did."""
+    if row.settled is None:
+        return None
+    told = loads(row.settled)
+    return {**told, "at": iso(told["at"])}
+
+
 def as_dict(row: ExecutionRow, payloads: PayloadStore | None = None) -> dict[str, JSON]:
     """An execution as plain data for JSON; with ``payloads``, its values too."""
     data: dict[str, JSON] = {
@@ -309,6 +326,7 @@ def as_dict(row: ExecutionRow, payloads: PayloadStore | None = None) -> dict[str
         "attempt": row.attempt,
         "worker": row.worker,
         "parent": row.parent_id,
+        "retry_of": row.retry_of,
         "created_at": iso(row.created_at),
         "started_at": iso(row.started_at),
         "finished_at": iso(row.finished_at),
@@ -317,6 +335,16 @@ def as_dict(row: ExecutionRow, payloads: PayloadStore | None = None) -> dict[str
         "cancel_requested": row.cancel_at is not None,
     }
     if payloads is not None:
+        data["retried_by"] = retries_of(row.id)
+        data["settled"] = settlement(row)
         data["inputs"] = payloads.unpack(row.id, row.inputs)
         data["output"] = payloads.unpack(row.id, row.output)
     return data
+
+
+def detail(row: ExecutionRow, payloads: PayloadStore) -> dict[str, JSON]:
+    """An execution with its values and with its error, if it did not succeed, for JSON."""
+    error = None
+    if row.status in (Status.FAILED, Status.CANCELLED):
+        error = {"message": row.message, "code": row.cause or row.status}
+    return {**as_dict(row, payloads), "error": error}

@@ -8,6 +8,7 @@ from codex32.kernel.database import announce
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import ExecutionRow, StepRow
+from codex32.kernel.outcomes import Effect
 from codex32.kernel.statuses import Status, StepStatus
 from codex32.services import executions
 
@@ -24,8 +25,10 @@ def resolve(
 ) -> list[StepRow]:
     """Decide about the steps of an execution whose effects are unknown, and let it go on.
 
+    One that has ended stays as it ended; the decision counts when it is retried.
+
     Args:
-      execution_id: The execution, which is waiting for this.
+      execution_id: The execution, which is waiting for this or has ended.
       decision: ``sent``: it happened, the step succeeded, without an output. ``not-sent``: it
         did not, the step is done again. ``fail``: the step failed.
       now: The present, in microseconds.
@@ -37,21 +40,23 @@ def resolve(
 
     Raises:
       ExecutionNotFound: There is no such execution.
-      InvalidTransition: No step of it is unknown, or it does not wait.
+      InvalidTransition: No step of it is unknown, or it is under way.
     """
     row = executions.get(execution_id)
-    unknown = list(
-        StepRow.select().where(
-            (StepRow.execution_id == execution_id) & (StepRow.status == StepStatus.UNKNOWN)
-        )
-    )
+    doubtful = StepRow.status == StepStatus.UNKNOWN
+    if row.finished_at is not None:  # nobody is at work on it any more
+        under_way = (StepRow.status == StepStatus.RUNNING) & (StepRow.effect == Effect.ONCE)
+        doubtful |= under_way
+    unknown = list(StepRow.select().where((StepRow.execution_id == execution_id) & doubtful))
     chosen = [each for each in unknown if step in (None, each.step) and item in (None, each.item)]
-    if not chosen or row.status != Status.WAITING:
+    if not chosen or (row.finished_at is None and row.status != Status.WAITING):
         named = "no step" if step is None else f"step {step}"
         named += "" if item is None else f", item {item}"
         raise InvalidTransition(f"{execution_id} ({named} of it is unknown)", row.status, decision)
     for each in chosen:
         _decide(each, decision, now)
+    if row.finished_at is not None:
+        return chosen
     ExecutionRow.update(status=Status.QUEUED, ready_at=now, message="").where(
         (ExecutionRow.id == execution_id) & (ExecutionRow.status == Status.WAITING)
     ).execute()
@@ -64,7 +69,7 @@ def _decide(row: StepRow, decision: Decision, now: int) -> None:
         (StepRow.execution_id == row.execution_id)
         & (StepRow.step == row.step)
         & (StepRow.item == row.item)
-        & (StepRow.status == StepStatus.UNKNOWN)
+        & (StepRow.status == row.status)
     )
     if decision == "not-sent":
         StepRow.delete().where(this).execute()

@@ -111,7 +111,7 @@ def prepare(start: Start, subject: Subject, payloads: PayloadStore, now: int) ->
         parent_id=start.parent_id,
         depth=start.depth,
         priority=bot.priority if start.priority is None else start.priority,
-        idempotency_key=_scoped_key(subject.bot_id, start.idempotency_key),
+        idempotency_key=scoped_key(subject.bot_id, start.idempotency_key),
         created_at=now,
         gate=gate,
         gate_limit=gate_limit,
@@ -120,7 +120,8 @@ def prepare(start: Start, subject: Subject, payloads: PayloadStore, now: int) ->
     )
 
 
-def _scoped_key(bot_id: str, key: str | None) -> str | None:
+def scoped_key(bot_id: str, key: str | None) -> str | None:
+    """An idempotency key as the row holds it: bots do not share keys."""
     return None if key is None else f"{bot_id}:{key}"
 
 
@@ -253,7 +254,7 @@ class Starter:
         if row is None:
             known = fetch(BotRow.select(BotRow.name).where(BotRow.removed_at.is_null()))
             raise BotNotFound(start.bot, [name for (name,) in known])
-        earlier = _earlier(_scoped_key(row.bot_id, start.idempotency_key))
+        earlier = _earlier(scoped_key(row.bot_id, start.idempotency_key))
         if earlier is not None:
             return earlier
         if start.depth > MAX_DEPTH:

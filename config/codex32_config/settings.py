@@ -147,6 +147,7 @@ class RetentionSettings(_Table):
 
     days: RetentionDays
     keep_last: NonNegativeInt
+    dead_letter_days: NonNegativeFloat | None
     interval_seconds: PositiveFloat
 
 

@@ -17,8 +17,6 @@ from codex32.runtime import Runtime
 from codex32.services import executions
 from codex32.services.presentation import iso
 
-_UNSUCCESSFUL = (Status.FAILED, Status.CANCELLED)
-
 
 class ExecutionsQuery(Strict):
     """Which executions, newest first."""
@@ -111,11 +109,7 @@ class ExecutionRoutes:
         return await self._door.read(self._whole, request.path["id"])
 
     def _whole(self, execution_id: str) -> JSON:
-        row = executions.get(execution_id)
-        error = None
-        if row.status in _UNSUCCESSFUL:
-            error = {"message": row.message, "code": row.cause or row.status}
-        return {**executions.as_dict(row, self._payloads), "error": error}
+        return executions.detail(executions.get(execution_id), self._payloads)
 
     async def _steps(self, request: ApiRequest) -> JSON:
         return await self._door.read(self._step_page, request.path["id"], request.query)

@@ -15,7 +15,7 @@ from codex32.kernel.models import (
     StepRow,
 )
 from codex32.kernel.payloads import PayloadStore
-from codex32.services import retention
+from codex32.services import dead_letters, retention
 from codex32.services.bots import Stored
 from codex32.services.retention import Limits, Pruned
 
@@ -162,3 +162,25 @@ def test_old_answers_of_triggers_and_lapsed_keys_go(
 
     assert prune() == Pruned(executions=0, occurrences=1, seen=1)
     assert {r.digest for r in door.read_now(lambda: list(SeenRow.select()))} == {"b", "c"}
+
+
+def test_dead_letters_stay_until_their_own_limit_and_those_looked_after_do_not(
+    door: Door,
+    store: Callable[..., Stored],
+    ended: Callable[..., str],
+    prune: Callable[..., Pruned],
+    now: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bot = store("retention: 7d").bot_id
+    open_, old = ended(bot, "failed", 60), ended(bot, "failed", 101)
+    dismissed = ended(bot, "failed", 8)
+    door.write_now(lambda: dead_letters.dismiss(dismissed, "ada", "", now))
+
+    prune(Limits(days={}, keep_last=0, dead_letter_days=100))
+
+    assert left(door) == {open_}
+    assert "1 dead letters" in caplog.text
+    assert old not in left(door)
+    prune(Limits(days={}, keep_last=0, dead_letter_days=None))
+    assert left(door) == {open_}

@@ -67,7 +67,8 @@ def test_logs_are_lines_of_json(codex32, project: Path) -> None:
 @pytest.mark.usefixtures("changed")
 def test_a_retry_runs_on_the_original_definition_or_the_present_one(codex32, ran) -> None:
     for choice, output in (("original", 1), ("current", 2)):
-        again = codex32("executions", "retry", ran, "--definition", choice, "--json").json
+        more = ("--definition", choice, "--again", "--json")
+        (again,) = codex32("executions", "retry", ran, *more).json["retried"]
         shown = codex32("executions", "show", again["id"], "--json").json
         assert (shown["version"], shown["inputs"]) == (output, {"who": "Ada"})
         assert again["retry_of"] == ran

@@ -1,0 +1,142 @@
+"""What shall become of executions that have ended: retries, and the list of dead letters."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from codex32.api.models import ExecutionDetail, ExecutionOut, Page, RetriedOut
+from codex32.api.reading import Strict
+from codex32.kernel.clock import to_micros
+from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
+from codex32.kernel.ids import ID_PATTERN
+from codex32.kernel.json_values import JSON
+from codex32.kernel.statuses import Cause
+from codex32.runtime import Runtime
+from codex32.services import dead_letters, executions
+from codex32.services.retrying import Retry
+
+
+class RetryIn(Strict):
+    """How an execution is to be done again."""
+
+    point: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")] | None = Field(
+        None,
+        alias="from",
+        description="start, failed, or a step's id; default: failed where it failed or was "
+        "cancelled, else start.",
+    )
+    definition: Literal["original", "current"] = "original"
+    again: bool = Field(False, description="Make another retry where there is one already.")
+    repeat_effects: bool = Field(
+        False, description="Effects that were sent may be sent once more, under new keys."
+    )
+
+
+class DeadLettersQuery(Strict):
+    """Which dead letters, newest first."""
+
+    bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
+    cause: Cause | None = None
+    since: AwareDatetime | None = Field(None, description="Ended at this time or later.")
+    cursor: Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class DismissIn(Strict):
+    """Why nothing more is to be done."""
+
+    note: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+
+
+class RetryRoutes:
+    """The routes that look after what failed."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime, self._door = runtime, runtime.door
+
+    def routes(self) -> list[Route]:
+        """The declarations."""
+        return [
+            Route(
+                method="POST",
+                path="/executions/{id}/retry",
+                operation="executions.retry",
+                policy="executions.retry",
+                handler=self._retry,
+                summary="Do it again in a new execution, which keeps what succeeded",
+                body=RetryIn,
+                response=RetriedOut,
+                status=202,
+            ),
+            Route(
+                method="GET",
+                path="/dead-letters",
+                operation="dead-letters.list",
+                policy="executions.read",
+                handler=self._list,
+                summary="What failed and was neither retried nor dismissed, newest first",
+                query=DeadLettersQuery,
+                response=Page[ExecutionOut],
+            ),
+            Route(
+                method="POST",
+                path="/dead-letters/{id}/dismiss",
+                operation="dead-letters.dismiss",
+                policy="executions.dismiss",
+                handler=self._dismiss,
+                summary="Take it off the list without doing it again",
+                body=DismissIn,
+                response=ExecutionDetail,
+            ),
+        ]
+
+    async def _retry(self, request: ApiRequest) -> ApiResponse:
+        body = request.body
+        wish = Retry(
+            request.path["id"],
+            body.point,
+            body.definition,
+            again=body.again,
+            repeat_effects=body.repeat_effects,
+            by=request.caller,
+        )
+        retried = await self._runtime.retrier.retry(wish)
+        url = f"/api/v1/executions/{retried.id}"
+        return ApiResponse({**retried.as_dict(), "status_url": url}, 202, {"Location": url})
+
+    async def _list(self, request: ApiRequest) -> JSON:
+        return await self._door.read(_page, request.query)
+
+    async def _dismiss(self, request: ApiRequest) -> JSON:
+        execution_id, note = request.path["id"], request.body.note
+        now = self._runtime.clock.micros()
+
+        def dismiss() -> JSON:
+            row = dead_letters.dismiss(execution_id, request.caller, note, now)
+            return executions.detail(row, self._runtime.payloads)
+
+        return await self._door.write(dismiss)
+
+
+def _page(query: DeadLettersQuery) -> dict[str, JSON]:
+    found = dead_letters.listing(
+        dead_letters.Query(
+            bot=query.bot,
+            cause=query.cause,
+            since=_micros(query.since),
+            before=query.cursor,
+            limit=query.limit + 1,
+        )
+    )
+    shown = found[: query.limit]
+    return {
+        "items": [executions.as_dict(row) for row in shown],
+        "next": shown[-1].id if len(found) > len(shown) else None,
+    }
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else to_micros(moment)
