@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from benchmarks import costs, idle, report, throughput
+from benchmarks import costs, idle, report, schedules, throughput
 from benchmarks.processes import ROOT
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
@@ -40,6 +40,14 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
             servers, progress, executions=1 if quick else 5
         ),
         "files": lambda servers, progress: costs.files(servers, progress, count=2000),
+        "schedules": lambda servers, progress: schedules.measure(
+            servers,
+            progress,
+            due=1000 if quick else 10_000,
+            stored=10_000 if quick else 100_000,
+            rounds=1 if quick else 3,
+            seconds=4.0 if quick else 20.0,
+        ),
         "idle": lambda servers, progress: idle.measure(
             servers, progress, seconds=4.0 if quick else 15.0
         ),

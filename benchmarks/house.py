@@ -63,9 +63,11 @@ class House:
       children: The processes beside it.
     """
 
-    def __init__(self, servers: Servers, runtime: Runtime, children: Children) -> None:
+    def __init__(
+        self, servers: Servers, runtime: Runtime, children: Children, command: Sequence[str]
+    ) -> None:
         self.runtime, self.children = runtime, children
-        self._servers = servers
+        self._servers, self._command = servers, command
         self._expected = self._expected_steps = 0
 
     async def run(self, bot: str, count: int, inputs: Mapping[str, Any] | None = None) -> Drive:
@@ -116,6 +118,20 @@ class House:
             while await self.runtime.door.read(_open):
                 self.children.look()
                 await asyncio.sleep(0.01)
+
+    def launch(self, name: str, *command: str) -> None:
+        """Start one more process of ``codex32``."""
+        self.children.start(name, [*self._command, *command])
+
+    def wait_for(self, kind: str, count: int) -> None:
+        """Wait until ``count`` processes of a kind are alive."""
+        door, clock = self.runtime.door, self.runtime.clock
+
+        def ready() -> bool:
+            found = door.read_now(living, clock.micros())
+            return sum(process.kind == kind for process in found) == count
+
+        processes.wait(f"{count} processes of the kind {kind}", ready, self.children)
 
     def expect(self, bot: str, count: int) -> None:
         """Know of ``count`` executions of a bot, for :meth:`verify`."""
@@ -197,7 +213,7 @@ def standing(
         with processes.children(named, environment, folder / "log") as children:
             runtime = open_runtime(settings, "cli", plugins=plugins)
             try:
-                house = House(servers, runtime, children)
+                house = House(servers, runtime, children, python)
                 _write_bots(runtime)
                 _wait_until_ready(house, workers, "serve" in others)
                 if workers:
@@ -233,15 +249,10 @@ def _write_bots(runtime: Runtime) -> None:
 
 
 def _wait_until_ready(house: House, workers: int, api: bool) -> None:
-    runtime = house.runtime
-    address = runtime.settings.home / "api.json"
-
-    def ready() -> bool:
-        found = runtime.door.read_now(living, runtime.clock.micros())
-        here = sum(process.kind == "worker" for process in found)
-        return here == workers and (address.exists() or not api)
-
-    processes.wait("the start", ready, house.children)
+    address = house.runtime.settings.home / "api.json"
+    house.wait_for("worker", workers)
+    if api:
+        processes.wait("the API", address.exists, house.children)
 
 
 def bots_live(names: str) -> int:

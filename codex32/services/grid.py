@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from codex32.kernel.bot import OnMissed
@@ -43,8 +43,11 @@ def come(first: int, after: After, now: int, patience: int, on_missed: OnMissed)
         is due.
     """
     limit = now - patience
-    due = list(_until(first if first >= limit else after(limit - 1), after, now))
-    next_at = after(max(now, first))
+    due: list[int] = []
+    next_at = first if first >= limit else after(limit - 1)
+    while next_at is not None and next_at <= now:
+        due.append(next_at)
+        next_at = after(next_at)
     if first >= limit:
         return Times(tuple(due), (), None, next_at)
     if on_missed == "all":
@@ -62,12 +65,6 @@ def come(first: int, after: After, now: int, patience: int, on_missed: OnMissed)
         missed = (first, earlier) if earlier is not None else None
         return Times((), (last,), missed, next_at)
     return Times(tuple(due), (), (first, last), next_at)
-
-
-def _until(time: int | None, after: After, now: int) -> Iterator[int]:
-    while time is not None and time <= now:
-        yield time
-        time = after(time)
 
 
 def last_before(first: int, after: After, limit: int) -> int:

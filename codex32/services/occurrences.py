@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import peewee as pw
 
-from codex32.kernel.batches import Insert, Update
+from codex32.kernel.batches import Insert, Update, one_of
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce, fetch, is_sqlite
 from codex32.kernel.events import TriggerFired
@@ -49,11 +50,16 @@ class Answer:
     detail: str = ""
     execution: NewExecution | None = None
     execution_id: str | None = None
+    #: The occurrence's, from the grid: the same for every scheduler.
+    key: str = field(init=False)
 
-    @property
-    def key(self) -> str:
-        """The occurrence's, from the grid: the same for every scheduler."""
-        return iso(self.at) or ""
+    def __post_init__(self) -> None:
+        self.key = _key(self.at)
+
+
+@lru_cache(maxsize=1024)
+def _key(at: int) -> str:
+    return iso(at) or ""
 
 
 #: Moves the time of a trigger on, if nobody did so before.
@@ -74,9 +80,13 @@ _OCCURRENCES = Insert(
 )
 
 
-def is_due(now: int) -> bool:
-    """Whether a trigger's time has come."""
-    return bool(_due(now).exists())
+def next_due() -> int | None:
+    """The earliest time that a trigger waits for, past or to come; asks the index alone."""
+    first = TriggerRow.select(TriggerRow.next_at).where(
+        TriggerRow.enabled & TriggerRow.next_at.is_null(False)
+    )
+    found = fetch(first.order_by(TriggerRow.next_at).limit(1))
+    return found[0][0] if found else None
 
 
 def _due(now: int) -> pw.ModelSelect[TriggerRow]:
@@ -112,11 +122,9 @@ def claimable(now: int, only: Sequence[str]) -> list[Due]:
     return [Due(*row) for row in fetch(query)]
 
 
-def live_triggers(trigger_ids: Sequence[str]) -> set[str]:
+def live_triggers(trigger_ids: Iterable[str]) -> set[str]:
     """Which of the triggers have an execution that has not ended."""
-    if not trigger_ids:
-        return set()
-    going = ExecutionRow.trigger_id.in_(trigger_ids) & ExecutionRow.finished_at.is_null()
+    going = one_of(ExecutionRow.trigger_id, trigger_ids) & ExecutionRow.finished_at.is_null()
     return {row[0] for row in fetch(ExecutionRow.select(ExecutionRow.trigger_id).where(going))}
 
 
@@ -125,8 +133,8 @@ def first_answers(answers: Sequence[Answer]) -> list[Answer]:
     if not answers:
         return []
     known = OccurrenceRow.select(OccurrenceRow.trigger_id, OccurrenceRow.key).where(
-        OccurrenceRow.trigger_id.in_({answer.due.id for answer in answers})
-        & OccurrenceRow.key.in_({answer.key for answer in answers})
+        one_of(OccurrenceRow.trigger_id, {answer.due.id for answer in answers})
+        & one_of(OccurrenceRow.key, {answer.key for answer in answers})
     )
     given = set(fetch(known))
     return [answer for answer in answers if (answer.due.id, answer.key) not in given]

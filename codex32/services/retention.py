@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 #: Executions, or other rows, that are deleted in one transaction.
 CHUNK = 500
+#: Bots that are looked at with one query: most of them have nothing to let go.
+BOTS = 500
 _DAY_SECONDS = 86400.0
 #: Rate limits are kept this long after they are free, for people who look.
 _RATE_MICROS = 3_600_000_000
@@ -68,52 +70,83 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Until when (microseconds) executions of a bot must have ended, by status.
+    """What a bot lets go.
 
     Attributes:
-      letters_before: The same for dead letters, if their own limit lets go of them at all.
+      before: Until when (microseconds) executions must have ended, by status.
+      youngest: The newest execution that is not among the last ones, which are kept; None where
+        there are no others.
+      occurrences: Whether answers of its triggers are too old.
+      letters_before: As ``before``, for dead letters, if their own limit lets go of them at all.
     """
 
     bot_id: str
-    before: Mapping[str, int] = field(default_factory=dict)
-    letters_before: int | None = None
+    before: Mapping[str, int]
+    youngest: str | None
+    occurrences: bool
+    letters_before: int | None
 
 
 async def prune(door: Door, limits: Limits, payloads: PayloadStore, now: int) -> Pruned:
     """Delete what is older than its limit; live executions are never touched."""
-    done = Pruned()
-    for rule in await door.read(_rules, limits, now):
-        while ids := await door.read(_expired, rule, limits.keep_last):
-            letters = await door.write(lambda ids=ids: _delete(ids))  # type: ignore[misc]
-            if letters:
-                log.warning("%d dead letters of %s are too old to be kept", letters, rule.bot_id)
-            await asyncio.to_thread(_delete_files, payloads, ids)
-            done.executions += len(ids)
-        if limits.occurrence_days is not None:
-            before = now - int(limits.occurrence_days * _DAY_SECONDS * 1e6)
-            done.occurrences += await _delete_occurrences(door, rule.bot_id, before)
+    done, after = Pruned(), ""
+    while rules := await door.read(_rules, limits, now, after):
+        after = rules[-1].bot_id
+        for rule in rules:
+            await _apply(door, rule, payloads, done)
+            if rule.occurrences:
+                before = _occurrences_before(limits, now)
+                done.occurrences += await _delete_occurrences(door, rule.bot_id, before)
     done.seen = await _delete_seen(door, now)
     done.rates = await _delete_rates(door, now)
     return done
 
 
-def _rules(limits: Limits, now: int) -> list[_Rule]:
-    rows = fetch(
-        BotRow.select(BotRow.id, VersionRow.document).join(
-            VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id)
-        )
+async def _apply(door: Door, rule: _Rule, payloads: PayloadStore, done: Pruned) -> None:
+    """Let go of a bot's old executions."""
+    if rule.youngest is None or not rule.before:
+        return
+    while ids := await door.read(_expired, rule):
+        letters = await door.write(lambda ids=ids: _delete(ids))  # type: ignore[misc]
+        if letters:
+            log.warning("%d dead letters of %s are too old to be kept", letters, rule.bot_id)
+        await asyncio.to_thread(_delete_files, payloads, ids)
+        done.executions += len(ids)
+
+
+def _rules(limits: Limits, now: int, after: str) -> list[_Rule]:
+    """What the next ``BOTS`` bots let go, by id; indexes answer it, bot by bot."""
+    mine = ExecutionRow.select(ExecutionRow.id).where(ExecutionRow.bot_id == BotRow.id)
+    youngest = mine.order_by(ExecutionRow.id.desc()).offset(limits.keep_last).limit(1)
+    old = OccurrenceRow.select(pw.SQL("1")).where(
+        (OccurrenceRow.bot_id == BotRow.id)
+        & (OccurrenceRow.evaluated_at < _occurrences_before(limits, now))
     )
+    rows = fetch(
+        BotRow.select(BotRow.id, VersionRow.document, youngest, pw.fn.EXISTS(old))
+        .join(VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id))
+        .where(BotRow.id > after)
+        .order_by(BotRow.id)
+        .limit(BOTS)
+    )
+    letters = limits.dead_letter_days
+    letters_before = None if letters is None else now - int(letters * _DAY_SECONDS * 1e6)
     rules = []
-    for bot_id, document in rows:
+    for bot_id, document, newest, occurrences in rows:
         seconds = {
             status: days * _DAY_SECONDS for status, days in limits.days.items() if days is not None
         }
-        seconds.update(_own(loads(document).get("retention") if document else None))
+        if document and '"retention"' in document:
+            seconds.update(_own(loads(document).get("retention")))
         before = {status: now - int(value * 1e6) for status, value in seconds.items()}
-        letters = limits.dead_letter_days
-        letters_before = None if letters is None else now - int(letters * _DAY_SECONDS * 1e6)
-        rules.append(_Rule(bot_id, before, letters_before))
+        rules.append(_Rule(bot_id, before, newest, bool(occurrences), letters_before))
     return rules
+
+
+def _occurrences_before(limits: Limits, now: int) -> int:
+    """Answers that were given earlier are let go; 0 where they are kept for ever."""
+    days = limits.occurrence_days
+    return 0 if days is None else now - int(days * _DAY_SECONDS * 1e6)
 
 
 def _own(retention: JSON) -> dict[str, float]:
@@ -123,13 +156,9 @@ def _own(retention: JSON) -> dict[str, float]:
     return {status: parse_duration(text) for status, text in (retention or {}).items()}
 
 
-def _expired(rule: _Rule, keep_last: int) -> list[str]:
+def _expired(rule: _Rule) -> list[str]:
     """A chunk of executions that a rule lets go, oldest first."""
-    mine = ExecutionRow.bot_id == rule.bot_id
-    newest = ExecutionRow.select(ExecutionRow.id).where(mine).order_by(ExecutionRow.id.desc())
-    youngest = newest.offset(keep_last).limit(1).scalar()
-    if youngest is None or not rule.before:
-        return []
+    assert rule.youngest is not None
     over = [
         (ExecutionRow.status == status) & (ExecutionRow.finished_at < before)
         for status, before in rule.before.items()
@@ -141,7 +170,9 @@ def _expired(rule: _Rule, keep_last: int) -> list[str]:
     bound = new_id("exe", now=lambda: max(rule.before.values()) / 1e6)
     query = (
         ExecutionRow.select(ExecutionRow.id)
-        .where(mine & (ExecutionRow.id <= min(youngest, bound)))
+        .where(
+            (ExecutionRow.bot_id == rule.bot_id) & (ExecutionRow.id <= min(rule.youngest, bound))
+        )
         .where(reduce(or_, over) & ~spared)
         .order_by(ExecutionRow.id)
         .limit(CHUNK)

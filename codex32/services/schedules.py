@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from codex32.kernel.batches import Insert
 from codex32.kernel.bot import Bot, Trigger
@@ -31,8 +33,9 @@ def stored(trigger: Trigger) -> str:
     return dumps({name: getattr(trigger, name) for name in Trigger.__slots__})
 
 
+@lru_cache(maxsize=1024)
 def restored(text: str) -> Trigger:
-    """The trigger of a row's text."""
+    """The trigger of a row's text; thousands of bots may have the same."""
     return Trigger(**loads(text))
 
 
@@ -79,24 +82,48 @@ def switch_off(bot_id: str) -> None:
     TriggerRow.update(enabled=False, next_at=None).where(TriggerRow.bot_id == bot_id).execute()
 
 
-def repair(types: TriggerTypes, now: int) -> int:
-    """Give triggers their time back that lost it, or have one too far in the future; how many.
+@dataclass(frozen=True, slots=True)
+class Astray:
+    """Triggers whose time is missing or too far in the future, and the time that is right.
 
-    So it is after a clock was wrong for a while, or a plugin was not installed.
+    Attributes:
+      times: The trigger's id, and its right time in microseconds.
+      last: The id of the last trigger that was looked at; None where there are no more.
+    """
+
+    times: Sequence[tuple[str, int]]
+    last: str | None
+
+
+def find_astray(types: TriggerTypes, now: int, after: str = "", limit: int = 500) -> Astray:
+    """Look at up to ``limit`` triggers with an id greater than ``after``.
+
+    A trigger goes astray when a clock was wrong for a while, or its plugin was not installed.
     """
     rows = fetch(
-        TriggerRow.select(TriggerRow.id, TriggerRow.definition, TriggerRow.next_at).where(
-            TriggerRow.enabled & (TriggerRow.next_at.is_null() | (TriggerRow.next_at > now))
+        TriggerRow.select(
+            TriggerRow.id, TriggerRow.definition, TriggerRow.next_at, TriggerRow.enabled
         )
+        .where(TriggerRow.id > after)
+        .order_by(TriggerRow.id)
+        .limit(limit)
     )
+    times = []
+    for trigger_id, definition, next_at, enabled in rows:
+        if enabled and (next_at is None or next_at > now):
+            right = next_time(types, restored(definition), now)
+            if right is not None and (next_at is None or right < next_at):
+                times.append((trigger_id, right))
+    return Astray(times, rows[-1][0] if len(rows) == limit else None)
+
+
+def set_right(astray: Astray) -> int:
+    """Give triggers that went astray their right times; how many."""
     mended = 0
-    for trigger_id, definition, next_at in rows:
-        right = next_time(types, restored(definition), now)
-        if right is not None and (next_at is None or right < next_at):
-            changed = TriggerRow.update(next_at=right).where(
-                (TriggerRow.id == trigger_id) & TriggerRow.enabled
-            )
-            mended += int(changed.execute())
+    for trigger_id, right in astray.times:
+        mine = (TriggerRow.id == trigger_id) & TriggerRow.enabled
+        later = TriggerRow.next_at.is_null() | (TriggerRow.next_at > right)
+        mended += int(TriggerRow.update(next_at=right).where(mine & later).execute())
     return mended
 
 
@@ -114,15 +141,23 @@ def next_time(types: TriggerTypes, trigger: Trigger, after: int) -> int | None:
 
 def fire_after(kind: TriggerType, trigger: Trigger, after: int) -> int | None:
     """The first time of ``trigger`` later than ``after``, in microseconds."""
-    moment: datetime | None = kind.next_fire_at(
-        trigger.config, trigger.timezone, from_micros(after)
-    )
+    config = trigger.config
+    if isinstance(config, str) and type(kind).__hash__ is not None:
+        moment = _fire_after(kind, config, trigger.timezone, after)
+    else:
+        moment = kind.next_fire_at(config, trigger.timezone, from_micros(after))
     if moment is None:
         return None
     found = to_micros(moment)
     if found <= after:
         raise ValueError(f"{trigger.kind} fires at {moment}, which is not later than asked for")
     return found
+
+
+@lru_cache(maxsize=4096)
+def _fire_after(kind: TriggerType, config: str, timezone: str, after: int) -> datetime | None:
+    """Remembered, for trigger types are pure and thousands of bots share a rule."""
+    return kind.next_fire_at(config, timezone, from_micros(after))
 
 
 def _keyed(triggers: Sequence[Trigger]) -> dict[str, Trigger]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,14 +26,15 @@ from codex32.services import schedules
 from codex32.services.definitions import Definitions
 from codex32.services.grid import Times, come
 from codex32.services.occurrences import (
+    BATCH,
     MOVES,
     Answer,
     Due,
     carry_out,
     claimable,
     first_answers,
-    is_due,
     live_triggers,
+    next_due,
 )
 from codex32.services.presentation import iso
 from codex32.services.schedules import TriggerTypes
@@ -40,13 +42,29 @@ from codex32.services.starting import Start, Subject, prepare
 
 log = logging.getLogger(__name__)
 
+#: Between looks while there is work: what is left is in the hands of another scheduler.
+_LEAST_PAUSE_SECONDS = 0.02
+
 
 @dataclass(slots=True)
 class Ticked:
-    """What ticks did: how many triggers were due, and how often each decision was made."""
+    """What ticks did: how many triggers were due, and how often each decision was made.
+
+    Attributes:
+      ahead: When the next trigger is due, where none was; None where none ever is.
+    """
 
     triggers: int = 0
     decisions: dict[str, int] = field(default_factory=dict)
+    ahead: int | None = field(default=None, compare=False)
+
+    def pause_seconds(self, now: int, most: float) -> float:
+        """How long to wait before the next look: no longer than until something is due."""
+        if self.triggers:
+            return _LEAST_PAUSE_SECONDS
+        if self.ahead is None:
+            return most
+        return min(max((self.ahead - now) / 1e6, _LEAST_PAUSE_SECONDS), most)
 
     def add(self, other: Ticked) -> None:
         """Count what another tick did, too."""
@@ -76,19 +94,21 @@ class Ticker:
         self._patience = int(missed_after_seconds * 1e6)
 
     async def run(self, door: Door, now: int) -> Ticked:
-        """Answer everything that is due at ``now``, batch by batch."""
-        done = Ticked()
-        while await door.read(is_due, now):
+        """Answer everything that is due at ``now``, and what becomes so meanwhile, in batches."""
+        done, began = Ticked(ahead=await door.read(next_due)), time.monotonic()
+        while done.ahead is not None and done.ahead <= now:
             try:
-                ticked = await door.write(lambda: self.tick(now))
+                ticked = await door.write(lambda now=now: self.tick(now))  # type: ignore[misc]
             except Exception as error:
                 if is_outage(error):
                     raise
                 log.exception("a batch of triggers failed; answering them one by one")
                 ticked = await self._one_by_one(door, now)
             done.add(ticked)
-            if not ticked.triggers:  # another scheduler has what is left
+            if ticked.triggers < BATCH:  # another scheduler has what is left, if anything is
                 break
+            now += int((time.monotonic() - began) * 1e6)
+            began = time.monotonic()
         return done
 
     def tick(self, now: int, only: Sequence[str] = ()) -> Ticked:
@@ -98,6 +118,7 @@ class Ticker:
         moved = MOVES.write([(_next(times[each.id]), each.id, each.next_at) for each in due])
         if moved:
             fault_point("tick.after_claim")
+        self._definitions.fetch_terms(each.version_id for each in due if each.version_id)
         answers = self._decide([each for each in due if each.id in moved], times, now)
         carry_out(answers, self._payloads, now)
         if moved:
@@ -185,7 +206,7 @@ class Ticker:
         if due.version_id is None or due.number is None:
             answer.decision, answer.detail = "invalid", "the bot has never been without faults"
             return
-        about: dict[str, JSON] = {"kind": trigger.kind, "at": iso(answer.at)}
+        about: dict[str, JSON] = {"kind": trigger.kind, "at": answer.key}
         scope = {"trigger": about, "bot": {"name": due.bot_name, "version": due.number}}
         if trigger.condition is not None and not compile_condition(trigger.condition).evaluate(
             scope
@@ -204,8 +225,8 @@ class Ticker:
             in_turn=in_turn,
             workspace=due.workspace,
         )
-        bot = self._definitions.bot(due.version_id)
-        subject = Subject(due.bot_id, due.bot_name, due.version_id, due.number, bot)
+        terms = self._definitions.terms(due.version_id)
+        subject = Subject(due.bot_id, due.bot_name, due.version_id, due.number, terms)
         answer.execution = prepare(start, subject, self._payloads, now)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from codex32.runtime import Runtime
 from codex32.services import processes, retention, schedules
@@ -31,13 +33,12 @@ async def _schedule(runtime: Runtime) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     settings = runtime.settings
-    types, now = runtime.components.trigger_types, runtime.clock.micros()
-    await runtime.door.write(lambda: schedules.repair(types, now))
     tasks = [
         asyncio.create_task(
             watch(runtime.folder_sync(), stop, poll_seconds=settings.bots.poll_seconds)
         ),
-        asyncio.create_task(_every(settings.scheduler.interval_seconds, _tick(runtime))),
+        asyncio.create_task(_set_right(runtime)),
+        asyncio.create_task(_tick(runtime)),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
         asyncio.create_task(keep_house(runtime)),
     ]
@@ -60,7 +61,8 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(seconds)
 
 
-def _tick(runtime: Runtime) -> Callable[[], Awaitable[object]]:
+async def _tick(runtime: Runtime) -> None:
+    """Answer triggers at their times, and look at least once an interval."""
     settings = runtime.settings.scheduler
     ticker = Ticker(
         runtime.components.trigger_types,
@@ -68,7 +70,35 @@ def _tick(runtime: Runtime) -> Callable[[], Awaitable[object]]:
         runtime.payloads,
         missed_after_seconds=settings.missed_after_seconds,
     )
-    return lambda: ticker.run(runtime.door, runtime.clock.micros())
+    while True:
+        pause = settings.interval_seconds
+        try:
+            ticked = await ticker.run(runtime.door, runtime.clock.micros())
+            pause = ticked.pause_seconds(runtime.clock.micros(), pause)
+        except Exception:
+            log.exception("a look at the triggers failed and is made again")
+        await asyncio.sleep(pause)
+
+
+async def _set_right(runtime: Runtime) -> None:
+    """Look through all triggers once for those that went astray, at a tenth of a core."""
+    types, last = runtime.components.trigger_types, ""
+    while True:
+        began = time.monotonic()
+        try:
+            astray = await runtime.door.read(
+                schedules.find_astray, types, runtime.clock.micros(), last
+            )
+            if astray.times:
+                await runtime.door.write(partial(schedules.set_right, astray))
+        except Exception:
+            log.exception("the times of triggers could not be looked through; trying again")
+            await asyncio.sleep(1.0)
+            continue
+        if astray.last is None:
+            return
+        last = astray.last
+        await asyncio.sleep((time.monotonic() - began) * 9)
 
 
 def _prune(runtime: Runtime) -> Callable[[], Awaitable[object]]:

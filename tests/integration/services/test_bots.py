@@ -105,11 +105,25 @@ def test_a_time_that_was_lost_or_lies_too_far_ahead_is_mended(
             )
         )
 
-    mended = door.write_now(lambda: schedules.repair(registry._types, now))
+    astray = door.read_now(schedules.find_astray, registry._types, now)
+    mended = door.write_now(lambda: schedules.set_right(astray))
 
     assert mended == 2
     assert [t.next_at for t in triggers(door)] == [t.next_at for t in rows]
     assert rows[0].next_at is None  # a moment that has passed
+
+
+def test_triggers_that_went_astray_are_looked_for_a_few_at_a_time(
+    door: Door, store: Callable[..., Stored], registry: Registry, now: int
+) -> None:
+    store("triggers: [{every: 1h}, {every: 2h}, {every: 3h}]")
+    door.write_now(lambda: TriggerRow.update(next_at=now + 999 * HOUR).execute())
+
+    first = door.read_now(schedules.find_astray, registry._types, now, "", 2)
+    assert first.last is not None
+    rest = door.read_now(schedules.find_astray, registry._types, now, first.last, 2)
+
+    assert (len(first.times), len(rest.times), rest.last) == (2, 1, None)
 
 
 def test_a_rollback_holds_until_the_file_changes(

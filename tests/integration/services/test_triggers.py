@@ -12,7 +12,7 @@ from codex32.kernel.clock import to_micros
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door, is_sqlite
 from codex32.kernel.json_values import loads
-from codex32.kernel.models import ExecutionRow, OccurrenceRow, TriggerRow
+from codex32.kernel.models import ExecutionRow, OccurrenceRow, TriggerRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import bots
 from codex32.services.bots import Registry, Stored
@@ -322,6 +322,59 @@ def test_nothing_is_doubled_and_nothing_missing_however_many_tick(
     assert len(rows) == 60 * hours
     assert len({(row.trigger_id, loads(row.trigger)["at"]) for row in rows}) == 60 * hours
     assert decisions(door) == ["fired"] * 60 * hours
+
+
+def test_a_batch_asks_as_much_of_the_database_as_one_trigger_does(
+    door: Door, store: Callable[..., Stored], ticker: Ticker, now: int
+) -> None:
+    asked: list[int] = []
+    for hour, count in ((1, 1), (2, 20)):
+        for number in range(count):
+            store(f"name: bot-{count}-{number}\ntriggers: [{{every: 1h, overlap: allow}}]")
+        statements: list[str] = []
+        execute = door.database.execute_sql
+
+        def counted(sql: str, *args: Any, to: list[str] = statements, **rest: Any) -> Any:
+            to.append(sql)
+            return execute(sql, *args, **rest)  # noqa: B023
+
+        door.database.execute_sql = counted  # type: ignore[method-assign]
+        ticked = door.write_now(lambda hour=hour: ticker.tick(now + hour * HOUR))
+        del door.database.execute_sql
+        assert ticked.decisions["fired"] == (1 if count == 1 else 21)
+        asked.append(len(statements))
+
+    assert asked[1] == asked[0]
+
+
+def test_a_look_is_put_off_until_something_is_due(
+    door: Door, store: Callable[..., Stored], ticker: Ticker, now: int
+) -> None:
+    assert asyncio.run(ticker.run(door, now)).pause_seconds(now, most=5) == 5
+
+    store("triggers: [{every: 1h}]")
+    early = asyncio.run(ticker.run(door, now))
+    late = asyncio.run(ticker.run(door, now + HOUR - SECOND))
+    fired = asyncio.run(ticker.run(door, now + HOUR))
+
+    assert early.pause_seconds(now, most=5) == 5
+    assert late.pause_seconds(now + HOUR - SECOND, most=5) == 1
+    assert fired.triggers == 1
+    assert fired.pause_seconds(now + HOUR, most=5) < 0.1
+
+
+def test_a_version_that_needs_what_is_gone_spoils_no_other(
+    door: Door, store: Callable[..., Stored], tick: Callable[[int], Ticked], now: int
+) -> None:
+    gone = store("name: one\ntriggers: [{every: 1h}]")
+    store("name: two\ntriggers: [{every: 1h}]")
+    document = '{"name":"one","type":"vanished"}'
+    mine = VersionRow.id == gone.version_id
+    door.write_now(lambda: VersionRow.update(document=document).where(mine).execute())
+
+    ticked = tick(now + HOUR)
+
+    assert ticked.decisions == {"fired": 1, "invalid": 1}
 
 
 @pytest.mark.parametrize(
