@@ -22,7 +22,7 @@ from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.secret_store import SecretStore
-from codex32.kernel.database import Door, connect
+from codex32.kernel.database import Door, Stop, connect
 from codex32.kernel.events import Event, PluginFailed, SchemaUpgraded
 from codex32.kernel.fault_points import arm_from_environment
 from codex32.kernel.hookspecs import ProcessInfo
@@ -110,10 +110,13 @@ class Runtime:
 
     def told(self, notices: Sequence[Event | str]) -> None:
         """Carry what was committed to workers and listeners."""
-        ids = [notice for notice in notices if isinstance(notice, str)]
-        if ids and self.dispatcher is not None:
+        ids = [each for each in notices if isinstance(each, str) and not isinstance(each, Stop)]
+        stops = [each for each in notices if isinstance(each, Stop)]
+        if self.dispatcher is not None:
             for start in range(0, len(ids), 1000):
                 self.dispatcher.dispatch(ids[start : start + 1000])
+            for start in range(0, len(stops), 1000):
+                self.dispatcher.cancel(stops[start : start + 1000])
         for notice in notices:
             if not isinstance(notice, str):
                 self._tell(notice)

@@ -179,7 +179,7 @@ def cancel(
             if obj.json:
                 raise click.UsageError("cancelling in bulk with --json needs --yes")
             click.confirm(f"cancel {len(chosen)} executions?", abort=True, err=True)
-        done, refused = _cancel(runtime, chosen)
+        done, refused = _cancel(obj, runtime, chosen)
 
     def show() -> None:
         for row in done:
@@ -221,19 +221,29 @@ def _open(runtime: Runtime, bot: str | None, status: Sequence[str]) -> list[str]
 
 
 def _cancel(
-    runtime: Runtime, ids: Sequence[str]
+    obj: Context, runtime: Runtime, ids: Sequence[str]
 ) -> tuple[list[ExecutionRow], list[dict[str, str]]]:
+    """Cancel ``ids``, a page in a commit; their rows, and those that had ended already."""
+    from codex32.engine.cancelling import cancel_many
     from codex32.kernel.errors import InvalidTransition
+    from codex32.kernel.statuses import Status
     from codex32.services import executions as service
 
     done: list[ExecutionRow] = []
     refused: list[dict[str, str]] = []
-    for each in ids:
-        now = runtime.clock.micros()
-        try:
-            done.append(runtime.door.write_now(partial(service.cancel, each, now)))
-        except InvalidTransition as error:
-            refused.append({"id": each, "message": error.message})
+    with obj.output.progress("cancelling", len(ids)) as advance:
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+            now = runtime.clock.micros()
+            work = partial(cancel_many, page, now, "cancelled by request")
+            over = set(runtime.door.write_now(work).over)
+            rows = runtime.door.read_now(service.get_many, page)
+            done += [row for row in rows if row.id not in over]
+            for row in rows:
+                if row.id in over:
+                    error = InvalidTransition(row.id, row.status, Status.CANCELLED)
+                    refused.append({"id": row.id, "message": error.message})
+            advance(len(page))
     return done, refused
 
 

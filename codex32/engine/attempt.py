@@ -7,9 +7,10 @@ import logging
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from codex32.engine import rates
+from codex32.engine import cancelling, rates
 from codex32.engine.course import Course
 from codex32.engine.environment import Environment
 from codex32.engine.notebook import ClaimLost
@@ -155,15 +156,16 @@ class Attempt:
         except TimeoutError:
             limit = self.course.plan.bot.timeout_seconds
             message = f"the execution ran longer than its limit of {limit:g} s"
-            await walk.stop()
+            await self._stop(walk)
             return Halt(), Verdict(Status.FAILED, Cause.TIMEOUT, message)
         except asyncio.CancelledError:
             if self._cancelled is None:
                 raise
             if self._task is not None:
                 self._task.uncancel()
-            await walk.stop()
-            return Halt(), Verdict(Status.CANCELLED, message=self._cancelled)
+            await self._stop(walk)
+            why = await self.env.door.read(cancelling.reason, self.claim.id)
+            return Halt(), Verdict(Status.CANCELLED, message=why or self._cancelled)
         finally:
             self._in_main = False
         if halt.failed is not None:
@@ -178,6 +180,16 @@ class Attempt:
         if halt.parked or halt.drained:
             return halt, None
         return halt, await self._succeeded()
+
+    async def _stop(self, walk: Walk) -> None:
+        """Stop the steps that are under way, and the executions that steps wait for."""
+        children = self.course.results.tokens()
+        await walk.stop()
+        if children:
+            # Mostly they are stopped with the request; one may have been started since.
+            now = self.env.clock.micros()
+            mine = partial(cancelling.cancel_children, self.claim.id, children, now)
+            await self.env.door.write(mine)
 
     async def _succeeded(self) -> Verdict:
         if self.course.plan.output is None:
@@ -196,9 +208,11 @@ class Attempt:
         sections = [section for section in (*sections, plan.finally_) if section]
         if sections:
             await self._prepare_closing(verdict)
+        # Cancelled once more, after it had begun to close: it waits for nothing any more.
+        hurried = self.claim.closing is not None and self.claim.cancel_at is not None
         for section in sections:
             halt = await self._section(section)
-            if halt is not None:
+            if halt is not None and not (hurried and halt.parked):
                 await self._leave(halt)
                 return
         await self._end(verdict)

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Waiting executions are looked for at most this often; a wait is never more exact than that.
 WAKE_EVERY_SECONDS = 0.1
+#: However often somebody rings, the heart looks at most this often.
+RING_EVERY_SECONDS = 0.02
 
 
 class Host:
@@ -55,6 +57,8 @@ class Host:
         self._held: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = threading.Event()
+        #: Set where the heart shall not wait for its next beat.
+        self._rung = threading.Event()
         self._woke_at = 0.0
         #: How long attempts take, the recent ones weighing most (seconds).
         self.average_seconds = 0.01
@@ -107,6 +111,14 @@ class Host:
             log.error("%s: the attempt broke", claim.id, exc_info=error)
         self._on_room()
 
+    def look_after(self, execution_ids: Sequence[str]) -> None:
+        """Look at once whether these shall be cancelled, if they run here. From any thread.
+
+        The database alone knows: a message that was forged costs a look.
+        """
+        if not self._held.isdisjoint(execution_ids):
+            self._rung.set()
+
     def cancel(self, execution_ids: Sequence[str]) -> None:
         """Cancel those of the executions that run here. On the event loop."""
         for execution_id in execution_ids:
@@ -132,6 +144,7 @@ class Host:
         for attempt in left.values():
             await self._give_back(attempt)
         self._stop.set()
+        self._rung.set()
         if self._heart is not None:
             await asyncio.to_thread(self._heart.join)
 
@@ -146,7 +159,7 @@ class Host:
     def _beat(self) -> None:
         """Renew the leases; where that fails for too long, stop before another worker begins."""
         renewed = time.monotonic()
-        while not self._stop.wait(self.lease_seconds / 3):
+        while not self._stopped():
             held = list(self._held)
             if not held:
                 renewed = time.monotonic()
@@ -163,6 +176,14 @@ class Host:
                 continue
             if result.lost or result.cancelled:
                 self._call(partial(self._heed, result))
+
+    def _stopped(self) -> bool:
+        """Wait for the next beat, or for somebody who rings; whether the host stops."""
+        if self._rung.wait(self.lease_seconds / 3):
+            self._rung.clear()
+            # Those who ring again meanwhile share the next look.
+            self._stop.wait(RING_EVERY_SECONDS)
+        return self._stop.is_set()
 
     def _renew(self, held: Sequence[str]) -> Renewed:
         now = self.env.clock.micros()

@@ -271,7 +271,8 @@ def advance(items: Sequence[Advance]) -> list[bool]:
         if item.state:
             _write_state(item)
         if item.closing is not None:
-            ExecutionRow.update(closing=item.closing).where(
+            # A cancellation is heeded by now; another one would cut the closing steps short.
+            ExecutionRow.update(closing=item.closing, cancel_at=None).where(
                 ExecutionRow.id == item.claim.id
             ).execute()
         if item.rate_at is not None:
@@ -337,6 +338,7 @@ def _write_state(item: Advance) -> None:
 
 def _after_ends(items: Sequence[Advance]) -> None:
     parents, gate_names = set(), set()
+    waiting: list[str] = []
     now = 0
     for item in items:
         claim, end = item.claim, item.end
@@ -349,8 +351,12 @@ def _after_ends(items: Sequence[Advance]) -> None:
                 gate_names.add(claim.gate)
         elif end.status == Status.QUEUED:
             announce(claim.id)
-        elif end.ready_at is None:
-            _wake_if_child_ended(claim, end.at)
+        else:
+            waiting.append(claim.id)
+            if end.ready_at is None:
+                _wake_if_child_ended(claim, end.at)
+    if waiting:
+        _wake_cancelled(waiting, now)
     settle(parents, gate_names, now)
 
 
@@ -391,6 +397,18 @@ def _wake_if_child_ended(claim: Claim, now: int) -> None:
     )
     if woken:
         announce(claim.id)
+
+
+def _wake_cancelled(ids: Sequence[str], now: int) -> None:
+    """A cancellation that was not heard of before an execution went to wait, is heard now."""
+    asked = (
+        ExecutionRow.update(status=Status.QUEUED, ready_at=now)
+        .where(ExecutionRow.id.in_(list(ids)) & ExecutionRow.cancel_at.is_null(False))
+        .where(ExecutionRow.status == Status.WAITING)
+        .returning(ExecutionRow.id)
+    )
+    for row in list(asked.execute()):
+        announce(row.id)
 
 
 @dataclass(slots=True)

@@ -98,6 +98,11 @@ class Results:
         notes = [known.note["rate"] for known in self._known.values() if "rate" in known.note]
         return [(note["key"], note["at"]) for note in notes]
 
+    def tokens(self) -> list[str]:
+        """What steps and items wait for, by name; for a child, its id."""
+        waits = [k.note["wait"] for k in self._known.values() if not k.final and "wait" in k.note]
+        return [wait["token"] for wait in waits if wait.get("token") is not None]
+
     def done(self, step: str) -> bool:
         """Whether the step as a whole is over."""
         known = self._known.get((step, NO_ITEM))

@@ -28,6 +28,7 @@ from codex32.kernel.models import database_proxy
 __all__ = [
     "Batch",
     "Door",
+    "Stop",
     "announce",
     "connect",
     "fetch",
@@ -51,10 +52,16 @@ _FIRST_PAUSE_SECONDS = 0.05
 _local = threading.local()
 
 
+class Stop(str):
+    """The id of a running execution that shall be cancelled, for :func:`announce`."""
+
+    __slots__ = ()
+
+
 def announce(notice: Event | str) -> None:
     """Tell ``notice`` once the present write is committed; forget it if it is not.
 
-    A text is the id of an execution that may run.
+    A text is the id of an execution that may run, a :class:`Stop` of one that shall not.
     """
     notices: list[Event | str] | None = getattr(_local, "notices", None)
     if notices is None:

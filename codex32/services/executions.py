@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codex32.engine import gates, record
+from codex32.engine import gates
+from codex32.engine.cancelling import cancel_many
 from codex32.kernel.batches import Insert
-from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce, fetch
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
-from codex32.kernel.events import ExecutionFinished
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import AttemptRow, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.payloads import PayloadStore
@@ -168,6 +167,12 @@ def get(execution_id: str) -> ExecutionRow:
     return row
 
 
+def get_many(ids: Sequence[str]) -> list[ExecutionRow]:
+    """The rows of those of ``ids`` that are there, in their order."""
+    rows = {row.id: row for row in ExecutionRow.select().where(ExecutionRow.id.in_(list(ids)))}
+    return [rows[each] for each in dict.fromkeys(ids) if each in rows]
+
+
 def find(prefix: str) -> ExecutionRow:
     """The row of the one execution whose id begins with ``prefix``, for people who type.
 
@@ -181,50 +186,17 @@ def find(prefix: str) -> ExecutionRow:
 
 
 def cancel(execution_id: str, now: int, *, message: str = "cancelled by request") -> ExecutionRow:
-    """Cancel an execution: at once where no worker holds it, else as soon as its worker hears.
+    """Cancel an execution and the children it waits for.
+
+    At once where it has not begun, else as soon as its worker hears of it.
 
     Raises:
       ExecutionNotFound: There is none.
       InvalidTransition: It has ended already.
     """
     row = get(execution_id)
-    changed = (
-        ExecutionRow.update(
-            status=Status.CANCELLED, message=message, cancel_at=now, finished_at=now, ready_at=None
-        )
-        .where(
-            (ExecutionRow.id == row.id)
-            & ExecutionRow.status.in_([Status.QUEUED, Status.WAITING])
-            # What has begun may owe its ``finally`` steps: a worker brings it to its end.
-            & ExecutionRow.started_at.is_null()
-        )
-        .execute()
-    )
-    if changed:
-        announce(
-            ExecutionFinished(
-                at=from_micros(now),
-                execution_id=row.id,
-                bot=row.bot_name,
-                status=Status.CANCELLED,
-                cause=None,
-                message=message,
-                duration_seconds=0.0,
-            )
-        )
-        record.settle({row.parent_id or ""} - {""}, {row.gate or ""} - {""}, now)
-        return get(execution_id)
-    changed = (
-        ExecutionRow.update(cancel_at=now, message=message)
-        .where((ExecutionRow.id == row.id) & ExecutionRow.finished_at.is_null())
-        .execute()
-    )
-    if not changed:
+    if cancel_many([row.id], now, message).over:
         raise InvalidTransition(execution_id, get(execution_id).status, Status.CANCELLED)
-    ExecutionRow.update(status=Status.QUEUED, ready_at=now).where(
-        (ExecutionRow.id == row.id) & (ExecutionRow.status == Status.WAITING)
-    ).execute()
-    announce(row.id)
     return get(execution_id)
 
 

@@ -24,6 +24,10 @@ class DramatiqDispatcher(Dispatcher):
         self._tickets.push(execution_ids)
         fault_point("dispatch.after")
 
+    def cancel(self, execution_ids: Sequence[str]) -> None:
+        """Tell workers; where Redis does not answer, they hear with their next heartbeat."""
+        self._tickets.cancel(execution_ids)
+
     def depth(self) -> int | None:
         """Messages that no worker has fetched yet."""
         return self._tickets.depth()

@@ -16,6 +16,7 @@ from codex32.engine.record import Claim
 from codex32.kernel.fault_points import fault_point
 from codex32.runtime import Runtime
 from codex32.services import processes
+from codex32_workers.cancellations import Listener
 from codex32_workers.housekeeping import keep_house
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class EngineThread:
         self._lock = threading.Lock()
         self._stopping = False
         self._keeping: asyncio.Task[None] | None = None
+        url = runtime.settings.redis_url
+        self._listener = None if url is None else Listener(url, self._look_after)
         self.host: Host
 
     def start(self) -> None:
@@ -61,6 +64,9 @@ class EngineThread:
             self._handed.append(claim)
         if wake:
             self._loop.call_soon_threadsafe(self._begin_handed)
+
+    def _look_after(self, execution_ids: Sequence[str]) -> None:
+        self.host.look_after(execution_ids)
 
     def _begin_handed(self) -> None:
         with self._lock:
@@ -100,11 +106,15 @@ class EngineThread:
             on_room=self._on_room,
         )
         self.host.start_heart()
+        if self._listener is not None:
+            self._listener.start()
         self._keeping = asyncio.create_task(keep_house(self.runtime))
 
     async def _close(self, grace_seconds: float) -> None:
         self._begin_handed()
         await self.host.drain(grace_seconds)
+        if self._listener is not None:
+            await asyncio.to_thread(self._listener.stop)
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 NAMESPACE = "dramatiq"
 QUEUE = "executions"
 ACTOR = "execute"
+#: The channel on which workers hear of cancellations.
+CANCELLATIONS = f"{NAMESPACE}:cancel"
 #: After a failure Redis is left alone this long: commits must not wait for a dead server.
 REST_SECONDS = 1.0
 
@@ -89,6 +91,15 @@ class Tickets:
             return
         try:
             self._discard(keys=self._keys, args=[max(count, 0), drawn or ""])
+        except redis.RedisError as error:
+            self._rest(error)
+
+    def cancel(self, execution_ids: Sequence[str]) -> None:
+        """Tell workers that listen to look whether these shall be cancelled."""
+        if time.monotonic() < self._rest_until:
+            return
+        try:
+            self.client.publish(CANCELLATIONS, " ".join(execution_ids))
         except redis.RedisError as error:
             self._rest(error)
 

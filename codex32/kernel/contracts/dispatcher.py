@@ -27,5 +27,13 @@ class Dispatcher(ABC):
     def depth(self) -> int | None:
         """How many ids wait to be fetched, or None where that cannot be told now."""
 
+    def cancel(self, execution_ids: Sequence[str]) -> None:  # noqa: B027 - it is only quicker
+        """Tell workers to look at once whether these shall be cancelled.
+
+        Else they hear of it with their next heartbeat.
+        Called after the commit, from any thread, with up to 1,000 ids. Must return within a
+        second and must not raise.
+        """
+
     def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of connections."""
