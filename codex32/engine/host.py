@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -53,8 +54,8 @@ class Host:
         self._on_room = on_room
         self._loop = asyncio.get_running_loop()
         self._attempts: dict[str, Attempt] = {}
-        #: Claims whose leases are renewed: those under way, and those about to begin.
-        self._held: set[str] = set()
+        #: Claims whose leases are renewed, those under way and those about to begin: their bots.
+        self._held: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = threading.Event()
         #: Set where the heart shall not wait for its next beat.
@@ -62,6 +63,10 @@ class Host:
         self._woke_at = 0.0
         #: How long attempts take, the recent ones weighing most (seconds).
         self.average_seconds = 0.01
+        #: Whether the last look left executions that could have been claimed.
+        self.more = True
+        #: Whether it passed over those of a bot that has its share of this worker.
+        self.crowded = False
         self._heart: threading.Thread | None = None
 
     def start_heart(self) -> None:
@@ -82,21 +87,37 @@ class Host:
             self._woke_at = moment
             if record.wake(now):
                 fault_point("wake.before_commit")
-        claims = record.take(self.worker, limit, now, int(self.lease_seconds * 1e6), only)
+        lease = int(self.lease_seconds * 1e6)
+        limit, crowded = self._share(limit)
+        claims = record.take(self.worker, limit, now, lease, only, crowded)
         if claims:
             fault_point("take.before_commit")
+        self.more = len(claims) == limit
+        self.crowded = bool(crowded)
         return claims
+
+    def _share(self, limit: int) -> tuple[int, Sequence[str]]:
+        """How many to claim so that no bot fills this worker, and the bots that have all they get.
+
+        A quarter stays for others, who could else wait for as long as one bot's steps take.
+        """
+        share = self.concurrency - self.concurrency // 4
+        by_bot = Counter(list(self._held.values()))
+        crowded = [bot for bot, count in by_bot.items() if count >= share]
+        if crowded:
+            return limit, crowded
+        return min(limit, share - max(by_bot.values(), default=0)), ()
 
     def hold(self, claims: Sequence[Claim]) -> None:
         """Keep claims that have not begun yet. From any thread."""
-        self._held.update(claim.id for claim in claims)
+        self._held.update((claim.id, claim.bot_id) for claim in claims)
 
     def begin(self, claim: Claim) -> asyncio.Task[None]:
         """Start the attempt of a claimed execution. On the event loop."""
         attempt = Attempt(self.env, claim)
         begun = self._loop.time()
         self._attempts[claim.id] = attempt
-        self._held.add(claim.id)
+        self._held[claim.id] = claim.bot_id
         task = self._loop.create_task(attempt.run())
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._ended(claim, begun, done))
@@ -105,7 +126,7 @@ class Host:
     def _ended(self, claim: Claim, begun: float, task: asyncio.Task[None]) -> None:
         self.average_seconds += (self._loop.time() - begun - self.average_seconds) / 16
         self._attempts.pop(claim.id, None)
-        self._held.discard(claim.id)
+        self._held.pop(claim.id, None)
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s: the attempt broke", claim.id, exc_info=error)

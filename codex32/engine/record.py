@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import peewee as pw
 
 from codex32.engine import gates
+from codex32.engine.turns import take_turns
 from codex32.kernel.batches import Insert, Update, any_of, listed, write_all
 from codex32.kernel.database import announce, fetch, is_sqlite
 from codex32.kernel.events import Event
@@ -52,6 +53,11 @@ _CLAIM_COLUMNS = (
 )
 
 
+#: Waiting executions that are queued at once, at most.
+WAKE = 500
+_WAKE = Update(ExecutionRow, ("id",), ("status", "message", "turn"), guard="execution.status = 'waiting'")
+
+
 @dataclass(slots=True)
 class Claim:
     """An execution that this worker may now run, until its lease ends. Times in microseconds."""
@@ -80,7 +86,12 @@ class Claim:
 
 
 def take(
-    worker: str, limit: int, now: int, lease_micros: int, only: Sequence[str] = ()
+    worker: str,
+    limit: int,
+    now: int,
+    lease_micros: int,
+    only: Sequence[str] = (),
+    but: Sequence[str] = (),
 ) -> list[Claim]:
     """Claim up to ``limit`` executions that may run, most urgent first.
 
@@ -90,18 +101,21 @@ def take(
       now: The present, in microseconds.
       lease_micros: How long the claims hold without a heartbeat.
       only: Ids to choose from; empty for all.
+      but: Bots whose executions are left for now.
     """
     mark, lock = ("?", "") if is_sqlite() else ("%s", " FOR UPDATE SKIP LOCKED")
-    chosen = f" AND id IN ({', '.join([mark] * len(only))})" if only else ""
+    chosen = f" AND {any_of('id')}" if only else ""
+    chosen += f" AND NOT {any_of('bot_id')}" if but else ""
+    choice = [listed(each) for each in (only, but) if each]
     cursor = database_proxy.execute_sql(
         "UPDATE execution SET status = 'running', ready_at = NULL, attempt = attempt + 1, "  # noqa: S608
         f"worker = {mark}, lease_at = {mark}, attempt_at = {mark}, "
         f"started_at = COALESCE(started_at, {mark}) "
         "WHERE id IN (SELECT id FROM execution WHERE status = 'queued' AND ready_at IS NOT NULL"
-        f"{chosen} ORDER BY priority DESC, ready_at LIMIT {mark}{lock}) "
+        f"{chosen} ORDER BY priority DESC, turn LIMIT {mark}{lock}) "
         f"RETURNING {', '.join(_CLAIM_COLUMNS)}, "
         "EXISTS (SELECT 1 FROM state WHERE state.bot_id = execution.bot_id)",
-        (worker, now + lease_micros, now, now, *only, limit),
+        (worker, now + lease_micros, now, now, *choice, limit),
     )
     rows = cursor.fetchall()
     claims = [Claim(*row[:-1]) for row in rows]
@@ -111,17 +125,23 @@ def take(
 
 
 def wake(now: int) -> int:
-    """Queue the waiting executions whose time has come, and let workers know; how many."""
-    mark = "?" if is_sqlite() else "%s"
-    cursor = database_proxy.execute_sql(
-        "UPDATE execution SET status = 'queued', message = '' "  # noqa: S608
-        "WHERE status = 'waiting' "
-        f"AND ready_at IS NOT NULL AND ready_at <= {mark} RETURNING id",
+    """Queue waiting executions whose time has come, and let workers know; how many."""
+    mark, lock = ("?", "") if is_sqlite() else ("%s", " FOR UPDATE SKIP LOCKED")
+    due = database_proxy.execute_sql(
+        "SELECT id, bot_id, priority FROM execution WHERE status = 'waiting' "  # noqa: S608
+        f"AND ready_at IS NOT NULL AND ready_at <= {mark} ORDER BY ready_at LIMIT {WAKE}{lock}",
         (now,),
+    ).fetchall()
+    if not due:
+        return 0
+    turns = take_turns([(bot_id, priority) for _, bot_id, priority in due], now)
+    woken = _WAKE.write(
+        (Status.QUEUED, "", turn, execution_id)
+        for (execution_id, _, _), turn in zip(due, turns, strict=True)
     )
-    woken = [row[0] for row in cursor.fetchall()]
-    for execution_id in woken:
-        announce(execution_id)
+    for execution_id, _, _ in due:
+        if execution_id in woken:
+            announce(execution_id)
     return len(woken)
 
 

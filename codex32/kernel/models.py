@@ -130,6 +130,8 @@ class ExecutionRow(Row):
     depth = pw.IntegerField(default=0)
     idempotency_key = pw.TextField(null=True)
     priority = pw.IntegerField(default=0)
+    #: Of those that are queued with the same priority, the lowest runs next (``engine.turns``).
+    turn = pw.BigIntegerField(default=0)
     #: When it may run next; None while only a token, a gate or a person can wake it.
     ready_at = pw.BigIntegerField(null=True)
     #: What limits it: executions of one gate run at most ``gate_limit`` at a time.

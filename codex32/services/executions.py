@@ -11,6 +11,7 @@ from typing import Any
 
 from codex32.engine import gates
 from codex32.engine.cancelling import cancel_many
+from codex32.engine.turns import take_turns
 from codex32.kernel.batches import Insert
 from codex32.kernel.database import announce, fetch
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
@@ -89,18 +90,22 @@ _COLUMNS = (
     "gate_limit",
     "created_at",
 )
-_NEW = Insert(ExecutionRow, (*_COLUMNS, "status", "message", "admitted", "ready_at"))
+_NEW = Insert(ExecutionRow, (*_COLUMNS, "status", "message", "admitted", "ready_at", "turn"))
 
 
 def submit(items: Sequence[NewExecution]) -> list[Submitted]:
     """Make executions, and let workers know of those that may run. A batch for ``write_many``."""
+    if not items:
+        return []
     results: dict[int, Submitted] = {}
     rows, plain = [], []
-    for position, item in enumerate(items):
+    now = max(item.created_at for item in items)
+    turns = take_turns([(item.bot_id, item.priority) for item in items], now)
+    for position, (item, turn) in enumerate(zip(items, turns, strict=True)):
         if item.idempotency_key is not None or item.gate is not None:
-            results[position] = _submit_one(item)
+            results[position] = _submit_one(item, turn)
         else:
-            rows.append(_values(item, admitted=True))
+            rows.append(_values(item, turn, admitted=True))
             plain.append((position, item.id))
     _NEW.write(rows)
     for position, execution_id in plain:
@@ -109,7 +114,7 @@ def submit(items: Sequence[NewExecution]) -> list[Submitted]:
     return [results[position] for position in range(len(items))]
 
 
-def _submit_one(item: NewExecution) -> Submitted:
+def _submit_one(item: NewExecution, turn: int) -> Submitted:
     if item.idempotency_key is not None:
         gates.lock(f"key:{item.idempotency_key}")
         found = ExecutionRow.get_or_none(ExecutionRow.idempotency_key == item.idempotency_key)
@@ -127,19 +132,20 @@ def _submit_one(item: NewExecution) -> Submitted:
                 admitted = gates.inside(item.gate) < (item.gate_limit or 1)
             elif item.max_queued is not None and gates.outside(item.gate) >= item.max_queued:
                 return Submitted(None)
-    _NEW.write([_values(item, admitted=admitted)])
+    _NEW.write([_values(item, turn, admitted=admitted)])
     if admitted:
         announce(item.id)
     return Submitted(item.id, held=not admitted)
 
 
-def _values(item: NewExecution, *, admitted: bool) -> tuple[Any, ...]:
+def _values(item: NewExecution, turn: int, *, admitted: bool) -> tuple[Any, ...]:
     return (
         *(getattr(item, name) for name in _COLUMNS),
         Status.QUEUED,
         "",
         admitted,
         item.created_at if admitted else None,
+        turn,
     )
 
 

@@ -31,6 +31,10 @@ POLL_SECONDS = 1.0
 AHEAD_SECONDS = 0.02
 
 
+#: While a bot has its share of this worker, others are looked for this often.
+CROWDED_SECONDS = 0.1
+
+
 class TicketBroker(RedisBroker):
     """Dramatiq's broker for a process that runs executions.
 
@@ -92,7 +96,6 @@ class TicketConsumer(Consumer):
     def __init__(self, broker: TicketBroker) -> None:
         self._broker = broker
         self._ready: deque[Claim] = deque()
-        self._more = True
         self._closed = False
 
     def __next__(self) -> MessageProxy | None:
@@ -106,14 +109,17 @@ class TicketConsumer(Consumer):
         if room <= 0:
             self._broker.room.wait(0.25)
             return None
-        drawn = None if self._more else self._wait()
+        host = self._broker.engine.host
+        if not host.more and host.crowded:
+            # What is queued may all be the crowding bot's: no ticket tells of others.
+            self._broker.room.wait(CROWDED_SECONDS)
+        drawn = None if host.more or host.crowded else self._wait()
         try:
             claims = self._broker.engine.take(room)
         except Exception as error:
             log.warning("the database does not answer: %s", error)
             time.sleep(POLL_SECONDS)
             return None
-        self._more = len(claims) == room
         if self._broker.tickets is not None:
             # Of the claimed executions' tickets one was drawn; after a draw in vain, some
             # that are as stale are thrown away with it.
