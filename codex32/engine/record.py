@@ -55,7 +55,9 @@ _CLAIM_COLUMNS = (
 
 #: Waiting executions that are queued at once, at most.
 WAKE = 500
-_WAKE = Update(ExecutionRow, ("id",), ("status", "message", "turn"), guard="execution.status = 'waiting'")
+_WAKE = Update(
+    ExecutionRow, ("id",), ("status", "message", "turn"), guard="execution.status = 'waiting'"
+)
 
 
 @dataclass(slots=True)
