@@ -137,7 +137,7 @@ class Host:
 
         The database alone knows: a message that was forged costs a look.
         """
-        if not self._held.isdisjoint(execution_ids):
+        if any(each in self._held for each in execution_ids):
             self._rung.set()
 
     def cancel(self, execution_ids: Sequence[str]) -> None:
