@@ -31,10 +31,12 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
+from codex32.services.backfill import Backfiller
 from codex32.services.bots import Registry
 from codex32.services.definitions import Definitions
 from codex32.services.retrying import Retrier
 from codex32.services.starting import Starter
+from codex32.services.triggers import Ticker
 from codex32_config.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,6 +104,14 @@ class Runtime:
     def retrier(self) -> Retrier:
         """Retries executions that have ended."""
         return Retrier(self.door, self.definitions, self.payloads, self.clock)
+
+    @cached_property
+    def backfiller(self) -> Backfiller:
+        """Makes up for times of schedules."""
+        ticker = Ticker(self.components.trigger_types, self.definitions, self.payloads)
+        return Backfiller(
+            ticker, self.components.trigger_types, self.definitions, self.payloads, self.clock
+        )
 
     @cached_property
     def dispatcher(self) -> Dispatcher | None:

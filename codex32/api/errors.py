@@ -102,6 +102,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.BotReadOnly: 409,
     kernel.InvalidTransition: 409,
     kernel.RetryRefused: 409,
+    kernel.BackfillRefused: 409,
     kernel.EffectsRepeated: 409,
     PayloadMissing: 410,
     BodyTooLarge: 413,

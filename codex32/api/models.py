@@ -72,6 +72,21 @@ class StartedOut(Out):
     held: bool = Field(description="It waits until other executions of the bot have ended.")
 
 
+class BackfilledOut(Out):
+    """What a backfill found, and what it made."""
+
+    bot: str
+    dry_run: bool
+    times: int = Field(description="That the range holds.")
+    missing: int
+    made: int = Field(description="Executions.")
+    left: int = Field(description="Missing beyond the limit; ask again.")
+    decisions: dict[str, int]
+    first: datetime | None = Field(description="The oldest time that was missing.")
+    last: datetime | None
+    executions: list[str] = Field(description="The first 1,000 ids, in the order of the times.")
+
+
 class RetriedOut(Out):
     """A retry that was asked for."""
 

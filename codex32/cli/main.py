@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "bots": "bots",
     "executions": "executions",
     "dead-letters": "dead_letters",
+    "schedules": "schedules",
     "why": "why",
     "limits": "limits",
     "plugins": "plugins",

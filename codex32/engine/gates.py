@@ -3,7 +3,7 @@
 An execution may stand behind a *gate*, a text that names what it shares with others: a bot's
 concurrency key, or a trigger whose occurrences queue. A gate lets ``gate_limit`` of its
 executions in; the rest stay ``queued`` without a time at which they may run, hold no worker and
-no place in the queue, and are let in, oldest first, when one inside ends.
+no place in the queue, and are let in when one inside ends: by priority, then oldest first.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ def inside(gate: str) -> int:
     return int(rows.count())
 
 
-def outside(gate: str) -> int:
-    """How many executions wait before the gate."""
-    rows = _live(gate).where(~ExecutionRow.admitted)
+def outside(gate: str, priority: int) -> int:
+    """How many executions wait before the gate, but for those that others may overtake."""
+    rows = _live(gate).where(~ExecutionRow.admitted & (ExecutionRow.priority >= priority))
     return int(rows.count())
 
 
 def admit(gate: str, now: int) -> None:
     """Let in as many as have room; call it where one of the gate's executions ended."""
     lock(gate)
-    held = _live(gate).where(~ExecutionRow.admitted).order_by(ExecutionRow.id)
+    held = _live(gate).where(~ExecutionRow.admitted)
+    held = held.order_by(ExecutionRow.priority.desc(), ExecutionRow.id)
     first = held.first()
     if first is None:
         return

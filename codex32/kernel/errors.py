@@ -11,6 +11,7 @@
     ├── InputsInvalid (problems)
     ├── ExecutionNotFound · InvalidTransition (was, wanted)
     ├── StepNotFound (step, known) · RetryRefused · EffectsRepeated (problems)
+    ├── BackfillRefused
     ├── StepFault (retryable, retry_after_seconds)
     │   ├── ExpressionFault · CapabilityRefused (power, name) · EffectUnknown
     │   └── ProviderError
@@ -203,6 +204,12 @@ class EffectsRepeated(_WithProblems):
     """A retry would send effects once more; somebody has to say that this is meant."""
 
     code = "effects-repeated"
+
+
+class BackfillRefused(Codex32Error):
+    """A schedule cannot be filled up as asked; the message says what would be possible."""
+
+    code = "backfill-refused"
 
 
 class StepFault(Codex32Error):

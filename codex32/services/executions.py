@@ -130,7 +130,10 @@ def _submit_one(item: NewExecution, turn: int) -> Submitted:
             if item.when_full == "cancel_oldest":
                 _cancel_oldest(item.gate, item.created_at)
                 admitted = gates.inside(item.gate) < (item.gate_limit or 1)
-            elif item.max_queued is not None and gates.outside(item.gate) >= item.max_queued:
+            elif (
+                item.max_queued is not None
+                and gates.outside(item.gate, item.priority) >= item.max_queued
+            ):
                 return Submitted(None)
     _NEW.write([_values(item, turn, admitted=admitted)])
     if admitted:

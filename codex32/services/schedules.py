@@ -59,7 +59,7 @@ def reconcile(
         known = TriggerRow.select().where(TriggerRow.bot_id == bot_id)
     rows = {row.key: row for row in known}
     new = []
-    for key, trigger in _keyed(bot.triggers).items():
+    for key, trigger in keyed(bot.triggers).items():
         row = rows.pop(key, None)
         enabled = live and trigger.enabled
         text = stored(trigger)
@@ -160,7 +160,7 @@ def _fire_after(kind: TriggerType, config: str, timezone: str, after: int) -> da
     return kind.next_fire_at(config, timezone, from_micros(after))
 
 
-def _keyed(triggers: Sequence[Trigger]) -> dict[str, Trigger]:
+def keyed(triggers: Sequence[Trigger]) -> dict[str, Trigger]:
     """Triggers by what makes them the same over versions; equal ones are counted."""
     keyed: dict[str, Trigger] = {}
     for trigger in triggers:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from codex32.engine.expressions import compile_condition, compile_template
 from codex32.kernel.bot import Trigger
@@ -193,7 +194,7 @@ class Ticker:
             answer.decision, answer.detail = "overlap", "an earlier execution is still going on"
         else:
             try:
-                self._prepare(answer, trigger, in_turn, now)
+                self.prepare(answer, trigger, in_turn, now)
             except Codex32Error as error:
                 answer.decision, answer.detail = "invalid", error.message
             except Exception as error:
@@ -201,12 +202,34 @@ class Ticker:
                 answer.decision, answer.detail = "invalid", repr(error)
         return answer
 
-    def _prepare(self, answer: Answer, trigger: Trigger, in_turn: bool, now: int) -> None:
+    def prepare(
+        self,
+        answer: Answer,
+        trigger: Trigger,
+        in_turn: bool,
+        now: int,
+        told: Mapping[str, JSON] | None = None,
+        **fields: Any,
+    ) -> None:
+        """Prepare the execution that answers a time, or note why there is none.
+
+        Args:
+          answer: What is known of the time; the execution, or a decision, is put into it.
+          trigger: Whose time it is.
+          in_turn: Whether it waits for earlier executions of the trigger.
+          now: The present, in microseconds.
+          told: What expressions see as ``trigger`` beside ``kind`` and ``at``.
+          fields: Further fields of the :class:`Start`.
+
+        Raises:
+          Codex32Error: An expression fails, or the inputs do not fit.
+        """
         due = answer.due
         if due.version_id is None or due.number is None:
             answer.decision, answer.detail = "invalid", "the bot has never been without faults"
             return
         about: dict[str, JSON] = {"kind": trigger.kind, "at": answer.key}
+        about |= told or {}
         scope = {"trigger": about, "bot": {"name": due.bot_name, "version": due.number}}
         if trigger.condition is not None and not compile_condition(trigger.condition).evaluate(
             scope
@@ -224,6 +247,7 @@ class Ticker:
             idempotency_key=key,
             in_turn=in_turn,
             workspace=due.workspace,
+            **fields,
         )
         terms = self._definitions.terms(due.version_id)
         subject = Subject(due.bot_id, due.bot_name, due.version_id, due.number, terms)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from codex32.api.errors import ConcurrencyFull, RequestInvalid
-from codex32.api.models import BotOut, Page, StartedOut
+from codex32.api.models import BackfilledOut, BotOut, Page, StartedOut
 from codex32.api.reading import Strict
+from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
+from codex32.services.backfill import Backfill, Filled, as_dict
 from codex32.services.bot_views import BotView
 from codex32.services.presentation import iso
 from codex32.services.starting import Start
@@ -34,6 +37,21 @@ class ExecuteIn(Strict):
         None, description="Asking again with the same key gives the execution that is there."
     )
     priority: Annotated[int, _PRIORITIES] | None = None
+
+
+class BackfillIn(Strict):
+    """Which times are to be made up for."""
+
+    first: AwareDatetime = Field(alias="from")
+    last: AwareDatetime = Field(alias="to", description="Not in the future.")
+    trigger: Annotated[str, StringConstraints(max_length=63)] | None = Field(
+        None, description="Its place in the file, from 1, or its kind; default: all enabled ones."
+    )
+    limit: Annotated[int, Field(ge=1, le=10_000)] = Field(1000, description="The oldest first.")
+    forgotten: bool = Field(
+        False, description="Also where answers are so old that they were let go."
+    )
+    dry_run: bool = False
 
 
 class BotsQuery(Strict):
@@ -73,6 +91,17 @@ class BotRoutes:
                 response=StartedOut,
                 status=202,
             ),
+            Route(
+                method="POST",
+                path="/bots/{name}/backfill",
+                operation="bots.backfill",
+                policy="bots.execute",
+                handler=self._backfill,
+                summary="Start it for the times of its schedule that are missing, oldest first",
+                body=BackfillIn,
+                response=BackfilledOut,
+                status=202,
+            ),
         ]
 
     async def _list(self, request: ApiRequest) -> JSON:
@@ -100,6 +129,21 @@ class BotRoutes:
             "held": submitted.held,
         }
         return ApiResponse(answer, 202, {"Location": url})
+
+    async def _backfill(self, request: ApiRequest) -> JSON:
+        body, door, filler = request.body, self._runtime.door, self._runtime.backfiller
+        wish = Backfill(
+            request.path["name"],
+            to_micros(body.first),
+            to_micros(body.last),
+            body.trigger,
+            body.limit,
+            body.forgotten,
+        )
+        gap, filled = await door.read(filler.look, wish), Filled()
+        for places in () if body.dry_run else gap.batches():
+            filled.add(await door.write(partial(filler.fill, gap, places)))
+        return as_dict(gap, filled, dry_run=body.dry_run)
 
 
 def _one_key(headers: Mapping[str, str], stated: str | None) -> str | None:
