@@ -141,10 +141,10 @@ class Runtime:
 
     def environment(self) -> Environment:
         """What attempts work with; belongs to the running event loop."""
-        from codex32.outside.http import GuardedHttpClient
+        from codex32.outside.http_on_demand import HttpOnDemand
         from codex32.outside.programs import PlainProcessRunner
 
-        client = GuardedHttpClient(private_hosts=self.settings.outside.private_hosts)
+        client = HttpOnDemand(self.settings.outside.private_hosts)
         return Environment(
             door=self.door,
             components=self.components,

@@ -51,6 +51,9 @@ async def _until_stopped(runtime: Runtime, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with serving(runtime, host, port):
+        if runtime.dispatcher is not None:
+            # It reads its modules when it is first used, which no caller should wait for.
+            await asyncio.to_thread(runtime.dispatcher.depth)
         await stop.wait()
 
 

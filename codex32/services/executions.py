@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from codex32.engine import gates
@@ -90,6 +91,7 @@ _COLUMNS = (
     "gate_limit",
     "created_at",
 )
+_columns = attrgetter(*_COLUMNS)
 _NEW = Insert(ExecutionRow, (*_COLUMNS, "status", "message", "admitted", "ready_at", "turn"))
 
 
@@ -143,7 +145,7 @@ def _submit_one(item: NewExecution, turn: int) -> Submitted:
 
 def _values(item: NewExecution, turn: int, *, admitted: bool) -> tuple[Any, ...]:
     return (
-        *(getattr(item, name) for name in _COLUMNS),
+        *_columns(item),
         Status.QUEUED,
         "",
         admitted,

@@ -95,7 +95,7 @@ def prepare(start: Start, subject: Subject, payloads: PayloadStore, now: int) ->
     """
     bot = subject.bot
     inputs = check_inputs(bot, start.inputs)
-    trigger = {"at": iso(now), **start.trigger}
+    trigger = start.trigger if "at" in start.trigger else {"at": iso(now), **start.trigger}
     gate, gate_limit, when_full, max_queued = _gate(start, subject, inputs, trigger)
     return NewExecution(
         id=start.id,

@@ -56,6 +56,14 @@ def test_loading_the_plugins_imports_no_sdk():
     )
 
 
+def test_a_process_at_rest_holds_nothing_that_it_does_not_use():
+    # Each of these costs every process of the house megabytes: the first use loads them.
+    spared = ["aiohttp", "cel_expr_python", "jsonschema"]
+    for role in ("codex32.runtime", "codex32_workers.scheduler", "codex32_workers.worker"):
+        loaded = fresh(f"import sys, {role}\nprint([m for m in {spared} if m in sys.modules])")
+        assert loaded.strip() == "[]", role
+
+
 def test_the_face_lists_all_it_shows_in_order():
     public = [
         name

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 from codex32 import Dispatcher
 from codex32.kernel.fault_points import fault_point
-from codex32_workers.tickets import Tickets
+
+if TYPE_CHECKING:
+    from codex32_workers.tickets import Tickets
 
 
 class DramatiqDispatcher(Dispatcher):
@@ -16,7 +19,14 @@ class DramatiqDispatcher(Dispatcher):
     name: ClassVar[str] = "dramatiq"
 
     def __init__(self, redis_url: str) -> None:
-        self._tickets = Tickets(redis_url)
+        self._url = redis_url
+
+    @cached_property
+    def _tickets(self) -> Tickets:
+        """Dramatiq and its Redis client, which a process that starts nothing does without."""
+        from codex32_workers.tickets import Tickets
+
+        return Tickets(self._url)
 
     def dispatch(self, execution_ids: Sequence[str]) -> None:
         """Add the messages; where Redis does not answer, recovery does it later."""
@@ -34,4 +44,5 @@ class DramatiqDispatcher(Dispatcher):
 
     def close(self) -> None:
         """Close the connections to Redis."""
-        self._tickets.close()
+        if "_tickets" in self.__dict__:
+            self._tickets.close()

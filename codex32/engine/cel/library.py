@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
-
-from cel_expr_python import cel
-from cel_expr_python.ext import ext_encoders, ext_math, ext_optional, ext_strings
 
 from codex32.engine.cel.tree import Node, decode
 from codex32.engine.cel.values import Frame, weigh
@@ -104,32 +101,6 @@ FUNCTION_NAMES = tuple(
 _CARRIED = {datetime: "timestamp", timedelta: "duration"}
 _FAULT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _PREFIX = re.compile(r"^[A-Z_]+: ")
-_TYPES: dict[str, Any] = {
-    "string": cel.Type.STRING,
-    "integer": cel.Type.INT,
-    "boolean": cel.Type.BOOL,
-    "dyn": cel.Type.DYN,
-}
-
-
-def _function(name: str, result: Any, parameter: Any) -> Any:
-    overload = cel.Overload(f"{name}_codex32", return_type=result, parameters=[parameter])
-    return cel.FunctionDecl(name, [overload])
-
-
-_OURS = [
-    _function("json", cel.Type.STRING, cel.Type.DYN),
-    _function("parse_json", cel.Type.DYN, cel.Type.STRING),
-    _function("distinct", cel.Type.LIST, cel.Type.LIST),
-    _function("sort", cel.Type.LIST, cel.Type.LIST),
-    _function("flatten", cel.Type.LIST, cel.Type.LIST),
-]
-_EXTENSIONS = [
-    ext_strings.ExtStrings(),
-    ext_math.ExtMath(),
-    ext_optional.ExtOptional(),
-    ext_encoders.ExtEncoders(),
-]
 
 
 class Complaint(Exception):
@@ -215,14 +186,9 @@ def _call(name: str, member: bool, wrappers: tuple[str, ...]) -> Any:
 
 @lru_cache(maxsize=512)
 def _environment(variables: frozenset[tuple[str, str]]) -> Any:
-    declared: Mapping[str, Any] = {name: _type(kind) for name, kind in variables}
-    return cel.NewEnv(variables=declared, extensions=_EXTENSIONS, functions=_OURS)
+    from codex32.engine.cel.environment import new_environment
 
-
-def _type(kind: str) -> Any:
-    if kind.startswith("list:"):
-        return cel.Type.List(_type(kind[5:]))
-    return _TYPES[kind]
+    return new_environment(variables)
 
 
 def _faults(text: str) -> list[tuple[int, int, str]]:
