@@ -64,6 +64,8 @@ from codex32.kernel.errors import (
     TriggerInvalid,
 )
 from codex32.kernel.events import (
+    ApprovalDecided,
+    ApprovalRequested,
     AttemptFinished,
     AttemptStarted,
     BotChanged,
@@ -81,7 +83,16 @@ from codex32.kernel.events import (
 from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.markers import hookimpl
-from codex32.kernel.outcomes import Effect, Ended, Failed, Outcome, Skipped, Succeeded, Waiting
+from codex32.kernel.outcomes import (
+    ApprovalRequest,
+    Effect,
+    Ended,
+    Failed,
+    Outcome,
+    Skipped,
+    Succeeded,
+    Waiting,
+)
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.kernel.text import did_you_mean, format_duration, parse_duration, parse_size
@@ -94,6 +105,9 @@ __all__ = [
     "Allow",
     "ApiRequest",
     "ApiResponse",
+    "ApprovalDecided",
+    "ApprovalRequest",
+    "ApprovalRequested",
     "AttemptFinished",
     "AttemptStarted",
     "Bot",

@@ -15,6 +15,7 @@ from codex32.api.callers import Caller, Gatekeeper
 from codex32.api.openapi import openapi_route
 from codex32.api.operations import VARIABLE, Operation, check_operations
 from codex32.api.reading import MAX_BODY
+from codex32.api.routes.approvals import ApprovalRoutes
 from codex32.api.routes.bots import BotRoutes
 from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
@@ -57,7 +58,7 @@ def all_operations(runtime: Runtime) -> list[Operation]:
 def _operations(runtime: Runtime) -> Iterator[Operation]:
     for route in HealthRoutes(runtime).routes():
         yield Operation(route, "", "api")
-    for family in (BotRoutes, ExecutionRoutes, RetryRoutes, PluginRoutes):
+    for family in (BotRoutes, ExecutionRoutes, RetryRoutes, ApprovalRoutes, PluginRoutes):
         for route in family(runtime).routes():
             yield Operation(route, V1, "api")
     for plugin, route in runtime.plugins.api_routes():

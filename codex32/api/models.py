@@ -165,6 +165,27 @@ class StepOut(Out):
     finished_at: datetime | None
 
 
+class ApprovalOut(Out):
+    """What a step asked people, and what was decided."""
+
+    id: str
+    execution: str
+    bot: str
+    step: str
+    item: int | None = Field(description="Index in `foreach`.")
+    status: Literal["pending", "approved", "rejected", "expired", "cancelled"]
+    text: str = Field(description="What shall be decided; secrets are masked.")
+    to: list[str] = Field(description="Who is asked.")
+    form: dict[str, Any] | None = Field(description="JSON Schema of what is to be filled in.")
+    on_expire: Literal["reject", "approve", "fail"]
+    created_at: datetime
+    expires_at: datetime | None
+    decided_at: datetime | None
+    by: str | None = Field(description="Who decided; null where nobody did.")
+    answer: dict[str, Any] | None = Field(description="What was filled in, defaults included.")
+    note: str | None
+
+
 class LogLineOut(Out):
     """A line that a step, or the engine, had to say."""
 

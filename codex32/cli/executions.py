@@ -81,11 +81,23 @@ def show(obj: Context, execution_id: str) -> None:
         found = runtime.door.read_now(service.inspect, row.id)
         data = service.as_dict(found.execution, runtime.payloads)
         data["steps"] = [step_as_dict(each, runtime.payloads) for each in found.steps]
+        data["approvals"] = _open_approvals(runtime, found.execution)
     data["attempts"] = [
         {"number": each.number, "worker": each.worker, "outcome": each.outcome}
         for each in found.attempts
     ]
     obj.output.result(data, lambda: _show(obj, found, data))
+
+
+def _open_approvals(runtime: Runtime, row: ExecutionRow) -> list[dict[str, Any]]:
+    """What the execution asks people, as far as they can still decide it."""
+    from codex32.services import approvals
+
+    if row.finished_at is not None or row.started_at is None:
+        return []
+    now = runtime.clock.micros()
+    asked = runtime.door.read_now(approvals.listing, approvals.Query(execution=row.id), now)
+    return [approvals.as_dict(each, runtime.payloads, now) for each in reversed(asked)]
 
 
 def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
@@ -121,6 +133,10 @@ def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
         for name in ("input", "output"):
             if told[name] is not None:
                 out.line(f"    {name}  {_compact(told[name])}", "dim")
+    for asked in data["approvals"]:
+        out.line()
+        out.line(f"{asked['step']} asks: {asked['text']}", "yellow")
+        out.line(f"    answer: codex32 approvals approve|reject {asked['id']}")
 
 
 @executions.command()

@@ -33,6 +33,7 @@ _BY_CODE: Mapping[str, int] = {
     "bot-invalid": FAILED,
     "trigger-invalid": FAILED,
     "inputs-invalid": USAGE,
+    "form-invalid": USAGE,
     "plugin": NOT_READY,
     "plugin-load": NOT_READY,
     "plugin-contract": NOT_READY,

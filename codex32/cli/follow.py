@@ -130,7 +130,7 @@ class Follower:
 def _standing(row: ExecutionRow) -> str:
     if row.status == Status.WAITING:
         until = f" until {iso(row.ready_at)}" if row.ready_at else ""
-        return f"waiting{until}"
+        return f"waiting{until}" + (f": {row.message}" if row.message else "")
     if not row.admitted:
         return "waits for its turn: the bot's concurrency is at its limit"
     return str(row.status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,15 @@ from codex32.engine.document import read_documents
 from codex32.kernel.bot import Bot
 from codex32.kernel.errors import InputsInvalid
 from codex32.kernel.json_values import JSON
+
+
+def read_fields(fields: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, JSON]:
+    """What ``--field name=value`` fills in; a value is read as its field's schema declares it.
+
+    Raises:
+      UsageError: A pair has no ``=``.
+    """
+    return {name: _value(text, fields.get(name, {})) for name, text in _split(pairs, "--field")}
 
 
 def read_inputs(bot: Bot, pairs: Sequence[str], file: str | None) -> dict[str, JSON]:
@@ -26,12 +35,17 @@ def read_inputs(bot: Bot, pairs: Sequence[str], file: str | None) -> dict[str, J
       UsageError: A pair has no ``=``, or the file is no mapping.
     """
     inputs = {} if file is None else _from_file(file)
+    for name, text in _split(pairs, "--input"):
+        inputs[name] = _value(text, bot.inputs.get(name, {}))
+    return inputs
+
+
+def _split(pairs: Sequence[str], option: str) -> Iterator[tuple[str, str]]:
     for pair in pairs:
         name, found, text = pair.partition("=")
         if not found:
-            raise click.UsageError(f"--input {pair}: write name=value")
-        inputs[name] = _value(text, bot.inputs.get(name, {}))
-    return inputs
+            raise click.UsageError(f"{option} {pair}: write name=value")
+        yield name, text
 
 
 def _value(text: str, schema: Mapping[str, Any]) -> JSON:

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "executions": "executions",
     "dead-letters": "dead_letters",
     "schedules": "schedules",
+    "approvals": "approvals",
     "why": "why",
     "limits": "limits",
     "plugins": "plugins",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 #: Colours of words that say how something stands; all other cells are left alone.
 STYLES: Mapping[str, str] = {
     "succeeded": "green",
+    "approved": "green",
     "loaded": "green",
     "ok": "green",
     "live": "green",
@@ -34,11 +35,13 @@ STYLES: Mapping[str, str] = {
     "blocked": "yellow",
     "pending": "yellow",
     "failed": "red",
+    "rejected": "red",
     "fail": "red",
     "broken": "red",
     "no": "red",
     "skipped": "dim",
     "cancelled": "dim",
+    "expired": "dim",
     "disabled": "dim",
     "removed": "dim",
 }

@@ -261,6 +261,7 @@ class Attempt:
                     output=packed,
                 ),
                 events=self.book.end_events(verdict.status, verdict.cause, message, now),
+                asked=self.course.asked,
             )
         )
         fault_point("execution.after_end")
@@ -280,23 +281,17 @@ class Attempt:
     async def _leave(self, halt: Halt, rate_at: int | None = None) -> None:
         """Let go of the execution, which goes on later: here or in another worker."""
         now = self.env.clock.micros()
+        awaits = tuple(self.course.awaits.values())
         if halt.drained:
             end = End(Status.QUEUED, now, "released", ready_at=now)
         else:
-            message = ""
-            slot = self.course.slot
-            if slot is not None and slot[1] > now:
-                message = rates.waiting_text(*slot)
-            doubtful = self.course.in_doubt
-            if doubtful is not None:
-                message = (
-                    f"whether the effect of step {doubtful} happened is unknown; decide with: "
-                    f"codex32 executions resolve {self.claim.id} --sent|--not-sent|--fail"
-                )
+            message = self.course.waits_for(now)
             end = End(Status.WAITING, now, "waiting", message=message, ready_at=halt.until)
         events = self.book.attempt_finished(end.outcome, now)
         fault_point("execution.before_leave")
-        await self.book.write(Advance(self.claim, rate_at=rate_at, end=end, events=events))
+        await self.book.write(
+            Advance(self.claim, rate_at=rate_at, end=end, events=events, awaits=awaits)
+        )
         fault_point("execution.after_leave")
 
     async def _end_quietly(self, verdict: Verdict) -> None:

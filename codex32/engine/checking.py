@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from codex32.engine import expressions
+from codex32.engine.asking import form_faults
 from codex32.engine.building import MAIN, Raw, output_of
 from codex32.engine.document import Document, Path
 from codex32.engine.expressions import OPEN, Scope, literal_params
@@ -197,7 +198,7 @@ class Check:
             self._tell.plugin(path, kind.name, lambda: kind.check(params))
 
     def _own(self, path: Path, value: JSON, schema: Any) -> None:
-        """Values whose format the house knows: bare expressions, names of notifiers."""
+        """Values whose format the house knows: bare expressions, names of notifiers, forms."""
         if not isinstance(schema, Mapping):
             return
         match value, schema.get("format"):
@@ -210,6 +211,9 @@ class Check:
                     self._components.notifier(name)
                 except ComponentNotFound as error:
                     self._tell.say(path, error.message, "not-installed")
+            case dict(), "form" if not expressions.holds_expression(value):
+                for where, message in form_faults(value):
+                    self._tell.say((*path, *where), message, "schema")
             case dict(), _:
                 for key, each in value.items():
                     self._own((*path, key), each, schema.get("properties", {}).get(key))

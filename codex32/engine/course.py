@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from codex32.engine import approvals, rates
 from codex32.engine.environment import Environment
 from codex32.engine.keeping import Lineage
 from codex32.engine.notebook import Notebook
@@ -13,7 +14,7 @@ from codex32.engine.results import Results
 from codex32.kernel.clock import from_micros
 from codex32.kernel.errors import CapabilityRefused, SecretNotFound
 from codex32.kernel.json_values import JSON
-from codex32.kernel.models import StepRow
+from codex32.kernel.models import ApprovalRow, StepRow
 
 
 class Course:
@@ -26,6 +27,9 @@ class Course:
       paced: Whether its bot, or a step of it, has a rate limit.
       slot: The rate limit and the slot of it (microseconds) that is waited for; the first one.
       draining: The worker is stopping: no further step is started.
+      asked: Steps have asked people, in this attempt or before; where that is not known yet, they
+        may have.
+      awaits: The approvals that are still open, by step and item.
     """
 
     def __init__(self, env: Environment, claim: Claim) -> None:
@@ -40,6 +44,9 @@ class Course:
         self.paced = False
         self.slot: tuple[str, int] | None = None
         self.draining = False
+        self.asked = claim.attempt > 1
+        self.awaits: dict[tuple[str, int], str] = {}
+        self._settled: dict[str, ApprovalRow] | None = None
         self._secrets: dict[str, str] = {}
 
     async def open(self) -> None:
@@ -57,6 +64,7 @@ class Course:
     def _restore(self) -> None:
         rows = StepRow.select().where(StepRow.execution_id == self.claim.id)
         self.results.restore(rows, self.env.payloads)
+        self.asked = self.results.asked()
 
     async def _set_scope(self) -> None:
         claim = self.claim
@@ -73,11 +81,51 @@ class Course:
             state=claim.state,
         )
 
+    async def settled(self, approval_id: str, until: int | None) -> ApprovalRow | None:
+        """An approval that was decided, or whose time is over; None while it is open.
+
+        Args:
+          approval_id: One of this execution's.
+          until: When its time is over, in microseconds; None for never.
+        """
+        claim, now = self.claim, self.env.clock.micros()
+        if self._settled is None:
+            self._settled = await self.env.door.read(approvals.settled, claim.id)
+        found = self._settled.get(approval_id)
+        if found is None and until is not None and until <= now:
+            found = await self.env.door.write(
+                lambda: approvals.expire(claim.id, approval_id, now), patience_seconds=None
+            )
+        return found
+
     async def unpack(self, text: str | None) -> JSON:
         """The value of a column's text; None for None."""
         if text is not None and text.startswith("@"):  # a file, which would block the loop
             return await asyncio.to_thread(self.env.payloads.unpack, self.claim.id, text)
         return self.env.payloads.unpack(self.claim.id, text)
+
+    def waits_for(self, now: int) -> str:
+        """What it waits for that people should know, and what they can do; else empty."""
+        if self.in_doubt is not None:
+            return (
+                f"whether the effect of step {self.in_doubt} happened is unknown; decide with: "
+                f"codex32 executions resolve {self.claim.id} --sent|--not-sent|--fail"
+            )
+        if len(self.awaits) == 1:
+            ((step, _),) = self.awaits
+            (approval,) = self.awaits.values()
+            return (
+                f"step {step} waits for a decision; decide with: "
+                f"codex32 approvals approve|reject {approval}"
+            )
+        if self.awaits:
+            return (
+                f"{len(self.awaits)} approvals are open; "
+                f"see: codex32 approvals list --execution {self.claim.id}"
+            )
+        if self.slot is not None and self.slot[1] > now:
+            return rates.waiting_text(*self.slot)
+        return ""
 
     def seconds_left(self) -> float:
         """What is left of the bot's time; waiting does not count."""

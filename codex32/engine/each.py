@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from codex32.engine.course import Course
-from codex32.engine.entry import Done, Parked, StepResult
+from codex32.engine.entry import Done, Parked, StepResult, stopped
 from codex32.engine.plan import PlannedStep
 from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
@@ -52,7 +52,21 @@ class Each:
         if self.parked and self.failed is None:
             times = [until for until in self.parked if until is not None]
             return Parked(min(times, default=None))
+        if self.failed is not None:
+            await self._stop(left)
         return await self._whole(items)
+
+    async def _stop(self, left: Sequence[int]) -> None:
+        """Stop the items that wait: one failed, and with it the step."""
+        step, results = self.planned.id, self.course.results
+        waiting = [
+            (index, known)
+            for index in left
+            if (known := results.get(step, index)) is not None and not known.final
+        ]
+        records = [stopped(self.course, step, index, known) for index, known in waiting]
+        if records:
+            await self.course.book.record_stopped(records, asked=self.course.asked)
 
     async def _items(self) -> Sequence[JSON]:
         known = self.course.results.get(self.planned.id)

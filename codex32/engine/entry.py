@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from codex32.engine import faults
+from codex32.engine.asking import Asking
 from codex32.engine.course import Course
 from codex32.engine.record import Advance, StepRecord
 from codex32.engine.results import Known
@@ -59,9 +60,11 @@ class Entry:
         self.effect = Effect.NONE
         self._started_at: int | None = None
         self._input: str | None = None
+        #: What it waited for, while it goes on after that: a crash must not ask anew.
+        self._waited: str | None = None
         if self.prior is not None:
             # A worker's death is no retry: the try that it cut short is made again.
-            cut_short = self.prior.status is StepStatus.RUNNING
+            cut_short = self.prior.status is StepStatus.RUNNING and "wait" not in self.prior.note
             self.tries = max(self.prior.tries - cut_short, 0)
             self.effect = Effect(self.prior.effect)
             self._started_at = self.prior.started_at
@@ -72,6 +75,10 @@ class Entry:
         self.tries += another_try
         self._started_at = self._started_at or self._course.env.clock.micros()
 
+    async def waited(self, note: Mapping[str, JSON]) -> None:
+        """The step goes on after a wait, of which ``note`` tells."""
+        self._waited = await self._course.book.pack(note)
+
     async def take_input(self, params: JSON) -> None:
         """Note what the step is done with."""
         self._input = await self._course.book.pack(params)
@@ -80,11 +87,12 @@ class Entry:
         """The step is under way. An effect's entry is durable before anything leaves the house."""
         self._know(StepStatus.RUNNING)
         if self.effect is Effect.ONCE:
-            await self._course.book.record(self._record(StepStatus.RUNNING))
+            record = self._record(StepStatus.RUNNING, note=self._waited)
+            await self._course.book.record(record)
 
     def show(self) -> None:
         """Let people see that the step is running; nobody waits for this record."""
-        record = self._record(StepStatus.RUNNING)
+        record = self._record(StepStatus.RUNNING, note=self._waited)
         self._course.book.post(Advance(self._course.claim, steps=[record]))
 
     async def unknown(self, fault: Failed) -> Parked:
@@ -95,6 +103,22 @@ class Entry:
         self._know(StepStatus.UNKNOWN, error=error)
         self._course.in_doubt = self.step
         return Parked(None)
+
+    async def ask(self, asking: Asking, note: Mapping[str, JSON]) -> Parked:
+        """The step waits for people; that it waits and what it asks is one record."""
+        course, asked = self._course, asking.asked
+        record = self._record(StepStatus.WAITING, note=await course.book.pack(note))
+        how = f"codex32 approvals approve|reject {asked.id}"
+        course.book.log(self.step, self.item, "info", f"asks: {asking.text}; answer: {how}", {})
+        await course.book.record_asking(record, asked, asking.event(course.claim))
+        self._know(StepStatus.WAITING, note=note)
+        return self.still_asking(asked.id, asked.expires_at)
+
+    def still_asking(self, approval_id: str, until: int | None) -> Parked:
+        """Nobody has decided so far."""
+        self._course.asked = True
+        self._course.awaits[self.step, self.item] = approval_id
+        return Parked(until)
 
     async def park(
         self, until: int | None, note: Mapping[str, JSON], error: JSON = None
@@ -174,6 +198,28 @@ class Entry:
             started_at=self._started_at,
             finished_at=finished_at,
         )
+
+
+def stopped(course: Course, step: str, item: int, known: Known) -> StepRecord:
+    """What was begun and is stopped: cancelled, or unknown where an effect was under way."""
+    under_way = known.status is StepStatus.RUNNING and known.effect == Effect.ONCE
+    unknown = under_way or known.status is StepStatus.UNKNOWN
+    status = StepStatus.UNKNOWN if unknown else StepStatus.CANCELLED
+    course.results.put(step, item, Known(status, note=known.note))
+    course.awaits.pop((step, item), None)
+    return StepRecord(
+        step=step,
+        item=item,
+        status=status,
+        tries=max(known.tries, 1),
+        input=known.packed_input,
+        output=None,
+        error=None,
+        effect=known.effect,
+        note=None,
+        started_at=known.started_at,
+        finished_at=None if unknown else course.env.clock.micros(),
+    )
 
 
 def skipped(step: str, reason: str, now: int) -> Done:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from codex32.engine.approvals import Asked
 from codex32.engine.environment import Environment
+from codex32.engine.lines import Lines, write_lines
 from codex32.engine.masking import Masker
-from codex32.engine.record import Advance, Claim, Lines, LogLine, StepRecord, advance, write_lines
+from codex32.engine.record import Advance, Claim, LogLine, StepRecord, advance
 from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.notifier import Receipt
 from codex32.kernel.events import (
@@ -94,6 +96,23 @@ class Notebook:
           ClaimLost: The execution is another worker's by now.
         """
         await self.write(Advance(self.claim, steps=records))
+
+    async def record_stopped(self, records: Sequence[StepRecord], *, asked: bool) -> None:
+        """Make steps durable that were stopped; what they asked people is over.
+
+        Raises:
+          ClaimLost: The execution is another worker's by now.
+        """
+        await self.write(Advance(self.claim, steps=records, asked=asked))
+
+    async def record_asking(self, record: StepRecord, asked: Asked, event: Event) -> None:
+        """Make a step durable that waits for people, together with what it asks them.
+
+        Raises:
+          ClaimLost: The execution is another worker's by now.
+        """
+        events = (event,) if self.env.listening else ()
+        await self.write(Advance(self.claim, steps=[record], asks=[asked], events=events))
 
     async def record_done(
         self, records: Sequence[StepRecord], state: Mapping[str, JSON] | None = None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import peewee as pw
 
-from codex32.engine import gates
+from codex32.engine import approvals, gates
 from codex32.engine.turns import take_turns
 from codex32.kernel.batches import Insert, Update, any_of, listed, write_all
 from codex32.kernel.database import announce, fetch, is_sqlite
@@ -240,6 +240,10 @@ class Advance:
 
     Attributes:
       rate_at: Its slot of its bot's rate limit, which it waits for.
+      asks: What its steps ask people from now on.
+      asked: It has asked people before: what of that is still open ends with the steps that
+        end here, or with the execution.
+      awaits: Where it begins to wait: the ids of the approvals it waits for.
     """
 
     claim: Claim
@@ -250,11 +254,14 @@ class Advance:
     rate_at: int | None = None
     end: End | None = None
     events: Sequence[Event] = ()
+    asks: Sequence[approvals.Asked] = ()
+    asked: bool = False
+    awaits: Sequence[str] = ()
 
 
 #: Steps as they stand; a retry takes over what its predecessor finished.
 STEPS = Insert(StepRow, ("execution_id", *StepRecord._fields), replace=True)
-_LOGS = Insert(LogLineRow, ("execution_id", *LogLine._fields))
+LOGS = Insert(LogLineRow, ("execution_id", *LogLine._fields))
 #: Ended attempts: a worker writes its own, recovery those of workers that are gone.
 ATTEMPTS = Insert(
     AttemptRow, ("execution_id", "number", "worker", "started_at", "ended_at", "outcome")
@@ -286,7 +293,7 @@ def advance(items: Sequence[Advance]) -> list[bool]:
     steps = {(i.claim.id, s.step, s.item): (i.claim.id, *s) for i in ours for s in i.steps}
     write_all(
         (STEPS, list(steps.values())),
-        (_LOGS, [(i.claim.id, *line) for i in ours for line in i.logs]),
+        (LOGS, [(i.claim.id, *line) for i in ours for line in i.logs]),
         (ATTEMPTS, [_attempt(item) for item in ended]),
     )
     for item in ours:
@@ -302,6 +309,8 @@ def advance(items: Sequence[Advance]) -> list[bool]:
                 ExecutionRow.id == item.claim.id
             ).execute()
     _after_ends(ended)
+    if concerned := [item for item in ours if item.asks or item.asked or item.awaits]:
+        approvals.follow(concerned)
     for item in ours:
         for event in item.events:
             announce(event)
@@ -431,17 +440,3 @@ def _wake_cancelled(ids: Sequence[str], now: int) -> None:
     )
     for row in list(asked.execute()):
         announce(row.id)
-
-
-@dataclass(slots=True)
-class Lines:
-    """Log lines of an execution that is still in a step."""
-
-    execution_id: str
-    lines: Sequence[LogLine]
-
-
-def write_lines(items: Sequence[Lines]) -> list[None]:
-    """Write log lines as they come; no claim is asked for, a line is no decision."""
-    _LOGS.write([(item.execution_id, *line) for item in items for line in item.lines])
-    return [None] * len(items)

@@ -103,6 +103,11 @@ class Results:
         waits = [k.note["wait"] for k in self._known.values() if not k.final and "wait" in k.note]
         return [wait["token"] for wait in waits if wait.get("token") is not None]
 
+    def asked(self) -> bool:
+        """Whether a step that is not over has asked people."""
+        waits = (known.note.get("wait") for known in self._known.values() if not known.final)
+        return any(wait and wait.get("approval") for wait in waits)
+
     def done(self, step: str) -> bool:
         """Whether the step as a whole is over."""
         known = self._known.get((step, NO_ITEM))

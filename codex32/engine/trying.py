@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 
-from codex32.engine import faults, rates
+from codex32.engine import approvals, faults, rates
+from codex32.engine.asking import asking
 from codex32.engine.context import EngineContext
 from codex32.engine.course import Course
 from codex32.engine.entry import Entry, Parked, StepResult
@@ -57,17 +58,32 @@ class Trying:
 
     async def _go_on(self, prior: Known) -> StepResult:
         """After a wait, a worker's death, or a pause before another try."""
-        wait = prior.note.get("wait")
-        until = prior.note.get("until") if prior.status is StepStatus.WAITING else None
+        wait, until = prior.note.get("wait"), prior.note.get("until")
+        if wait is not None and wait.get("approval") is not None:
+            return await self._go_on_asking(prior.note)
         slot = prior.note.get("rate")
         answerable = wait is not None and wait.get("token") is not None
-        if until is not None and until > self.env.clock.micros() and not answerable:
+        over = until is not None and until <= self.env.clock.micros()
+        waits = prior.status is StepStatus.WAITING and until is not None
+        if waits and not over and not answerable:
             if slot is not None:
                 self.course.await_slot(slot["key"], slot["at"])
             return Parked(until, paced=slot is not None)
         if wait is None:
             return await self._try(None)
-        return await self._try(Waited(wait.get("note"), wait.get("answer"), until is not None))
+        await self.entry.waited(prior.note)
+        return await self._try(Waited(wait.get("note"), wait.get("answer"), over))
+
+    async def _go_on_asking(self, note: Mapping[str, JSON]) -> StepResult:
+        """After people were asked: when they have decided, or their time is over."""
+        wait, until = note["wait"], note["until"]
+        settled = await self.course.settled(wait["approval"], until)
+        if settled is None:
+            return self.entry.still_asking(wait["approval"], until)
+        self.course.awaits.pop((self.planned.id, self.item), None)
+        await self.entry.waited(note)
+        answer = approvals.answer_of(settled, await self.course.unpack(settled.answer))
+        return await self._try(Waited(wait.get("note"), answer, answer is None))
 
     async def _try(self, waited: Waited | None) -> StepResult:
         if waited is None and self.planned.rate is not None:
@@ -198,11 +214,22 @@ class Trying:
                     StepStatus.SUCCEEDED, output=outcome.output, note=note, ended=outcome
                 )
             case Waiting():
-                until = None if outcome.until is None else to_micros(outcome.until)
-                wait = {"token": outcome.token, "note": outcome.note}
-                return await entry.park(until, {"wait": wait, "until": until})
+                return await self._wait(outcome)
             case Failed():
                 return await self._failed(outcome)
+
+    async def _wait(self, outcome: Waiting) -> StepResult:
+        until = None if outcome.until is None else to_micros(outcome.until)
+        wait: dict[str, JSON] = {"token": outcome.token, "note": outcome.note}
+        if outcome.approval is None:
+            return await self.entry.park(until, {"wait": wait, "until": until})
+        book = self.course.book
+        try:
+            ask = await asking(outcome.approval, book, self.planned.id, self.item, until)
+        except StepFault as fault:
+            return await self._failed(faults.as_failed(fault))
+        wait["approval"] = ask.asked.id
+        return await self.entry.ask(ask, {"wait": wait, "until": until})
 
     async def _failed(self, outcome: Failed) -> StepResult:
         entry = self.entry

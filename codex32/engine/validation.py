@@ -100,9 +100,7 @@ def _unsafe(schema: JSON, path: Path) -> Iterator[Finding]:
         if key in ("default", "enum", "const", "examples"):
             continue
         if key == "$ref" and isinstance(value, str):
-            yield Finding(
-                here, "inputs cannot refer elsewhere; write the schema out", "schema", True
-            )
+            yield Finding(here, "a schema cannot refer elsewhere; write it out", "schema", True)
         elif key == "pattern" and isinstance(value, str):
             yield from _bad_pattern(value, here)
         elif key == "patternProperties" and isinstance(value, Mapping):

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from codex32.engine import faults
 from codex32.engine.course import Course
 from codex32.engine.each import Each
-from codex32.engine.entry import Done, Parked, StepResult, skipped
+from codex32.engine.entry import Done, Parked, StepResult, skipped, stopped
 from codex32.engine.plan import PlannedStep, Section
 from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
 from codex32.engine.trying import Trying
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.models import NO_ITEM
-from codex32.kernel.outcomes import Effect, Ended, Failed
+from codex32.kernel.outcomes import Ended, Failed
 from codex32.kernel.statuses import Cause, StepStatus
 
 
@@ -72,6 +72,8 @@ class Walk:
             if not self._running:
                 break
             ready = await self._wait()
+        if self._halt.failed is not None or self._halt.ended is not None:
+            await self._let_go()
         return self._conclude()
 
     async def stop(self) -> None:
@@ -82,7 +84,12 @@ class Walk:
         await self.course.book.flush()
         records = [record for planned in self._pending.values() for record in self._left(planned)]
         if records:
-            await self.course.book.record(*records)
+            await self.course.book.record_stopped(records, asked=self.course.asked)
+
+    async def _let_go(self) -> None:
+        """Stop what waits for something that does not matter any more."""
+        if any(self.course.results.unfinished(step_id) for step_id in self._pending):
+            await self.stop()
 
     def _take_up(self) -> None:
         """Pass over what earlier attempts finished, and find how it ended."""
@@ -212,26 +219,7 @@ class Walk:
         open_ = self.course.results.unfinished(planned.id)
         if planned.id in self._begun:
             open_.setdefault(NO_ITEM, Known(StepStatus.RUNNING))
-        return [self._stopped(planned, item, known) for item, known in open_.items()]
-
-    def _stopped(self, planned: PlannedStep, item: int, known: Known) -> StepRecord:
-        under_way = known.status is StepStatus.RUNNING and known.effect == Effect.ONCE
-        unknown = under_way or known.status is StepStatus.UNKNOWN
-        status = StepStatus.UNKNOWN if unknown else StepStatus.CANCELLED
-        self.course.results.put(planned.id, item, Known(status, note=known.note))
-        return StepRecord(
-            step=planned.id,
-            item=item,
-            status=status,
-            tries=max(known.tries, 1),
-            input=known.packed_input,
-            output=None,
-            error=None,
-            effect=known.effect,
-            note=None,
-            started_at=known.started_at,
-            finished_at=None if unknown else self.course.env.clock.micros(),
-        )
+        return [stopped(self.course, planned.id, item, known) for item, known in open_.items()]
 
 
 def _restored(known: Known) -> Failed:

@@ -12,6 +12,7 @@
     ├── ExecutionNotFound · InvalidTransition (was, wanted)
     ├── StepNotFound (step, known) · RetryRefused · EffectsRepeated (problems)
     ├── BackfillRefused
+    ├── ApprovalNotFound · ApprovalSettled (status) · FormInvalid (problems)
     ├── StepFault (retryable, retry_after_seconds)
     │   ├── ExpressionFault · CapabilityRefused (power, name) · EffectUnknown
     │   └── ProviderError
@@ -210,6 +211,36 @@ class BackfillRefused(Codex32Error):
     """A schedule cannot be filled up as asked; the message says what would be possible."""
 
     code = "backfill-refused"
+
+
+class ApprovalNotFound(Codex32Error):
+    """No approval has this id, or several could be meant."""
+
+    code = "approval-not-found"
+
+    def __init__(self, asked: str, candidates: Sequence[str] = ()) -> None:
+        if candidates:
+            told = f"{asked!r} may mean each of {', '.join(candidates)}; write more of the id"
+        else:
+            told = f"no approval has the id {asked!r}; see: codex32 approvals list"
+        super().__init__(told)
+        self.asked, self.candidates = asked, tuple(candidates)
+
+
+class ApprovalSettled(Codex32Error):
+    """An approval that can no longer be decided; the first decision counts."""
+
+    code = "approval-settled"
+
+    def __init__(self, approval_id: str, status: str, how: str) -> None:
+        super().__init__(f"{approval_id} cannot be decided any more: {how}")
+        self.approval_id, self.status = approval_id, status
+
+
+class FormInvalid(_WithProblems):
+    """What was filled in does not fit the approval's form."""
+
+    code = "form-invalid"
 
 
 class StepFault(Codex32Error):

@@ -57,6 +57,29 @@ class StepFinished(ExecutionEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested(ExecutionEvent):
+    """A step waits for a person; secrets in ``text`` and ``to`` are masked."""
+
+    approval_id: str
+    step: str
+    item: int | None
+    text: str
+    to: tuple[str, ...]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalDecided(ExecutionEvent):
+    """An approval is settled: ``approved rejected expired cancelled``; the last two by nobody."""
+
+    approval_id: str
+    step: str
+    item: int | None
+    decision: str
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionFinished(ExecutionEvent):
     """An execution reached its final status."""
 

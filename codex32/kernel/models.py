@@ -207,6 +207,31 @@ class StepRow(Row):
         primary_key = pw.CompositeKey("execution_id", "step", "item")
 
 
+class ApprovalRow(Row):
+    """What a step asked people, and what was decided."""
+
+    id = pw.TextField(primary_key=True)
+    workspace = pw.TextField()
+    execution_id = pw.TextField()
+    bot_name = pw.TextField()
+    step = pw.TextField()
+    item = pw.IntegerField(default=NO_ITEM)
+    #: ``pending approved rejected expired cancelled``; only the first ever changes.
+    status = pw.TextField()
+    #: ``{"text", "to", "form", "on_expire"}``; ``form`` is one JSON Schema, or null.
+    request = pw.TextField()
+    created_at = pw.BigIntegerField()
+    expires_at = pw.BigIntegerField(null=True)
+    decided_at = pw.BigIntegerField(null=True)
+    decided_by = pw.TextField(null=True)
+    #: ``{"form", "note"}`` of whoever decided.
+    answer = pw.TextField(null=True)
+
+    class Meta:
+        table_name = "approval"
+        indexes = ((("execution_id", "step", "item"), False),)
+
+
 class LogLineRow(Row):
     """A line a step, or the engine, had to say."""
 
@@ -294,6 +319,7 @@ ROWS: tuple[type[Row], ...] = (
     ExecutionRow,
     AttemptRow,
     StepRow,
+    ApprovalRow,
     LogLineRow,
     StateRow,
     SeenRow,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -64,20 +64,42 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """What a person shall decide before the step goes on.
+
+    Attributes:
+      text: What is asked, for people. Secrets in it are masked where it is kept.
+      to: Who is asked: names or addresses, for whatever tells people. It gives nobody a right.
+      form: What is to be filled in: name to JSON Schema of the value, as ``inputs`` of a bot. A
+        field without a ``default`` has to be given by whoever approves.
+      on_expire: What the step will do where nobody decides in time; told to people.
+    """
+
+    text: str
+    to: Sequence[str] = ()
+    form: Mapping[str, JSON] = field(default_factory=dict)
+    on_expire: Literal["reject", "approve", "fail"] = "reject"
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Nothing to do until something happens; no worker is held meanwhile.
 
     The bot type is called again afterwards, with ``context.waited`` set.
 
     Attributes:
-      until: When to go on; None where only ``token`` wakes the step.
+      until: When to go on; None where only ``token`` or ``approval`` wakes the step. With an
+        ``approval``: until when it can be decided.
       token: Name of what is waited for; for a child execution, its id.
       note: JSON handed back in ``context.waited``.
+      approval: Ask people, in the same transaction in which the step begins to wait. The bot
+        type is called again once it is decided or its time is over, and not before.
     """
 
     until: datetime | None = None
     token: str | None = None
     note: JSON = None
+    approval: ApprovalRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ class Waited:
 
     Attributes:
       note: What the step left in ``Waiting.note``.
-      answer: What was answered to its token; None after a mere lapse of time.
+      answer: What was answered to its token; None after a mere lapse of time. To an approval:
+        ``{"approved", "by", "at", "form", "note"}``, ``at`` in ISO 8601, ``form`` complete.
       timed_out: ``until`` came before an answer did.
     """
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import peewee as pw
 
+from codex32.engine import approvals
 from codex32.kernel.database import fetch
 from codex32.kernel.models import (
+    ApprovalRow,
     AttemptRow,
     BotRow,
     ExecutionRow,
@@ -16,7 +18,8 @@ from codex32.kernel.models import (
     VersionRow,
 )
 from codex32.kernel.problems import Problem
-from codex32.kernel.statuses import FINAL, Status
+from codex32.kernel.statuses import FINAL, Status, StepStatus
+from codex32.services.recovery import ended_and_asking
 
 _SHOWN = 5
 
@@ -46,14 +49,14 @@ def check(now: int) -> list[Problem]:
             "bots whose live version is not there; save their files again",
         ),
     ]
-    for query, kind, message in (*_executions(now), *_triggers()):
+    for query, kind, message in (*_executions(now), *_approvals(), *_triggers()):
         found += _told(query, kind, message)
     return found
 
 
 def _orphans() -> list[Problem]:
     found = []
-    for kind in (StepRow, AttemptRow, LogLineRow):
+    for kind in (StepRow, ApprovalRow, AttemptRow, LogLineRow):
         name = kind._meta.table_name.replace("_", " ")
         query = _without(kind, ExecutionRow, kind.execution_id == ExecutionRow.id)
         query = query.select(kind.execution_id).distinct()
@@ -89,6 +92,36 @@ def _executions(now: int) -> list[tuple[pw.Query, str, str]]:
         ),
     ]
     return [(execution.where(fault), "execution", message) for fault, message in faults]
+
+
+def _approvals() -> list[tuple[pw.Query, str, str]]:
+    known = ApprovalRow.status.in_(list(approvals.STATUSES))
+    pending = ApprovalRow.status == approvals.PENDING
+    approval = ApprovalRow.select(ApprovalRow.id)
+    waits = (
+        (StepRow.execution_id == ApprovalRow.execution_id)
+        & (StepRow.step == ApprovalRow.step)
+        & (StepRow.item == ApprovalRow.item)
+        & (StepRow.status == StepStatus.WAITING)
+    )
+    return [
+        (
+            ended_and_asking(),
+            "approval",
+            "ended executions with an open approval; a running scheduler mends this",
+        ),
+        (approval.where(~known), "approval", "approvals of an unknown status"),
+        (
+            approval.where(pending & ~pw.fn.EXISTS(StepRow.select(pw.SQL("1")).where(waits))),
+            "approval",
+            "open approvals whose step does not wait for them",
+        ),
+        (
+            approval.where(pending & ApprovalRow.decided_at.is_null(False)),
+            "approval",
+            "open approvals that were decided",
+        ),
+    ]
 
 
 def _triggers() -> list[tuple[pw.Query, str, str]]:

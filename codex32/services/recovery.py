@@ -13,13 +13,20 @@ from typing import Any
 
 import peewee as pw
 
-from codex32.engine import gates, record
+from codex32.engine import approvals, gates, record
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Door, announce, fetch, is_sqlite
 from codex32.kernel.events import AttemptFinished, ExecutionFinished
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, dumps, loads
-from codex32.kernel.models import NO_ITEM, AttemptRow, ExecutionRow, StepRow, VersionRow
+from codex32.kernel.models import (
+    NO_ITEM,
+    ApprovalRow,
+    AttemptRow,
+    ExecutionRow,
+    StepRow,
+    VersionRow,
+)
 from codex32.kernel.statuses import Cause, Status
 
 #: Most rows of each kind that one round looks after.
@@ -37,9 +44,11 @@ class Found:
     gates: Sequence[str] = ()
     parents: Sequence[str] = ()
     unheard: Sequence[str] = ()
+    asking: Sequence[str] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.lapsed or self.due or self.gates or self.parents or self.unheard)
+        others = self.gates or self.parents or self.unheard or self.asking
+        return bool(self.lapsed or self.due or others)
 
 
 @dataclass(slots=True)
@@ -51,12 +60,14 @@ class Mended:
       failed: Executions that workers died of too often.
       woken: Waiting executions whose time had come, or whose child had ended.
       rung: Queued executions that workers were told of once more.
+      settled: Approvals of executions that had ended.
     """
 
     requeued: int = 0
     failed: int = 0
     woken: int = 0
     rung: int = 0
+    settled: int = 0
 
 
 async def recover(door: Door, now: int, *, max_deaths: int = 5) -> Mended:
@@ -80,6 +91,7 @@ def look(now: int) -> Found:
         gates=[gate for (gate,) in fetch(_gates_with_room())],
         parents=_ids(_parents_of_ended()),
         unheard=_ids(_unheard(now)),
+        asking=_ids(ended_and_asking().limit(ROUND)),
     )
 
 
@@ -100,6 +112,8 @@ def mend(found: Found, now: int, max_deaths: int) -> Mended:
     for execution_id in found.unheard:
         announce(execution_id)
     done.rung = len(found.unheard)
+    for execution_id in found.asking:
+        done.settled += approvals.close(execution_id, now)
     return done
 
 
@@ -148,6 +162,16 @@ def _parents_of_ended() -> pw.ModelSelect[ExecutionRow]:
         ExecutionRow.select(ExecutionRow.id)
         .where((ExecutionRow.status == Status.WAITING) & pw.fn.EXISTS(ended))
         .limit(ROUND)
+    )
+
+
+def ended_and_asking() -> pw.ModelSelect[ApprovalRow]:
+    """Ids of executions that have ended, and still have an open approval."""
+    return (
+        ApprovalRow.select(ApprovalRow.execution_id)
+        .join(ExecutionRow, on=(ExecutionRow.id == ApprovalRow.execution_id))
+        .where((ApprovalRow.status == approvals.PENDING) & ExecutionRow.finished_at.is_null(False))
+        .distinct()
     )
 
 
@@ -233,6 +257,7 @@ def _fail(row: ExecutionRow, now: int, max_deaths: int) -> None:
     status, cause = verdict["status"], verdict.get("cause")
     message = verdict.get("message") or ""
     _leave(row, now, status=status, cause=cause, message=message, finished_at=now)
+    approvals.close(row.id, now)
     announce(
         ExecutionFinished(
             at=from_micros(now),

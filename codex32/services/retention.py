@@ -15,6 +15,7 @@ from codex32.kernel.database import Door, fetch
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import (
+    ApprovalRow,
     AttemptRow,
     BotRow,
     ExecutionRow,
@@ -185,7 +186,7 @@ def _delete(ids: Sequence[str]) -> int:
     mine = ExecutionRow.id.in_(ids)
     failed = (ExecutionRow.status == Status.FAILED) & ExecutionRow.settled.is_null()
     letters = ExecutionRow.select().where(mine & failed).count()
-    for kind in (StepRow, AttemptRow, LogLineRow):
+    for kind in (StepRow, ApprovalRow, AttemptRow, LogLineRow):
         kind.delete().where(kind.execution_id.in_(ids)).execute()
     ExecutionRow.delete().where(mine & ExecutionRow.finished_at.is_null(False)).execute()
     return int(letters)

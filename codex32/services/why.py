@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import peewee as pw
 
+from codex32.engine import approvals
 from codex32.engine.rates import RATE_WAIT
 from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON
-from codex32.kernel.models import ExecutionRow, OccurrenceRow, TriggerRow
+from codex32.kernel.models import ApprovalRow, ExecutionRow, OccurrenceRow, TriggerRow
 from codex32.kernel.statuses import Status
 from codex32.services import bot_views
 from codex32.services.bot_views import BotView
@@ -134,6 +135,14 @@ def _about_executions(bot_id: str) -> list[str]:
     waiting = ExecutionRow.select(ExecutionRow.message).where(mine, *paced)
     if going:
         told.append(f"executions that have not ended: {going}")
+    asking = (
+        ApprovalRow.select()
+        .join(ExecutionRow, on=(ExecutionRow.id == ApprovalRow.execution_id))
+        .where((ApprovalRow.status == approvals.PENDING) & (ExecutionRow.bot_id == bot_id))
+        .count()
+    )
+    if asking:
+        told.append(f"approvals that wait for a person: {asking}; see codex32 approvals list")
     if held:
         told.append(f"executions held back by concurrency or overlap: {held}")
     for (message,) in fetch(waiting.order_by(ExecutionRow.ready_at).limit(1)):

@@ -139,3 +139,31 @@ def test_the_report_complains_when_it_cannot_be_made(run) -> None:
 def test_a_page_that_fails_twice_is_tried_three_times(run) -> None:
     demo = run("retry-demo")
     assert demo["output"] == {"answer": 42, "tries": 3}
+
+
+def test_it_asks_first_and_tells_whom_the_answer_names(project) -> None:
+    def ask(*command: str) -> Any:
+        done = subprocess.run(
+            [*CODEX32, *command, "--json"],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return json.loads(done.stdout) if done.stdout else json.loads(done.stderr)
+
+    running = subprocess.Popen(
+        [*CODEX32, "run", "ask-first", "--json"], cwd=project, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not (asked := ask("approvals", "list", "--bot", "ask-first")["approvals"]):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+    refused = ask("approvals", "approve", asked[0]["id"], "--field", "audience=mars")
+    assert refused["code"] == "form-invalid"
+    decided = ask("approvals", "approve", asked[0]["id"], "--field", "audience=all", "--by", "me")
+    assert (decided["status"], decided["by"]) == ("approved", "me")
+    told, _ = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert json.loads(told)["output"] == "all"

@@ -1,6 +1,7 @@
 """Kinds of steps that need no SDK."""
 
 from codex32 import BotType
+from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.bot import BotBotType
 from codex32.builtin.bot_types.dedupe import DedupeBotType
 from codex32.builtin.bot_types.end import EndBotType
@@ -14,6 +15,7 @@ from codex32.builtin.bot_types.wait import WaitBotType
 def all_bot_types() -> list[BotType]:
     """One of each."""
     return [
+        ApproveBotType(),
         BotBotType(),
         DedupeBotType(),
         EndBotType(),

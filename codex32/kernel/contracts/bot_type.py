@@ -95,7 +95,9 @@ class BotType(ABC):
         false. Each property has a ``description``. A text with ``"format": "duration"`` is a
         duration; one with ``"format": "expression"`` is a bare CEL expression over the names in
         ``"variables"`` and is not evaluated by the engine; one with ``"format": "notifier"``
-        names a notifier, and where that one is idempotent, so is the step's effect.
+        names a notifier, and where that one is idempotent, so is the step's effect; an object
+        with ``"format": "form"`` maps names to JSON Schemas, as ``ApprovalRequest.form`` takes
+        them, and is checked when the file is read.
       output_schema: JSON Schema of the output; ``{}`` where anything may come.
       inlined_files: Parameter that names a file beside the bot file -> parameter that receives
         its text when the bot file is read, so that a version holds all its code.

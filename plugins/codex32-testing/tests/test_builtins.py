@@ -4,8 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from codex32 import Ended, ExecutionRef, Failed, ManualClock, ProgramResult, Succeeded, Waiting
+from codex32 import (
+    ApprovalRequest,
+    Ended,
+    ExecutionRef,
+    Failed,
+    ManualClock,
+    ProgramResult,
+    Succeeded,
+    Waiting,
+)
 from codex32.builtin.bot_types import all_bot_types
+from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.wait import WaitBotType
 from codex32.builtin.fakes.echo_provider import EchoProvider
 from codex32.builtin.fakes.hash_embedder import HashEmbedder
@@ -83,6 +93,30 @@ class TestWait(_HouseBotType):
     @pytest.fixture
     def bot_type(self):
         return WaitBotType(ManualClock(NOON))
+
+
+class TestApprove(_HouseBotType):
+    cases = (
+        ({"text": "Go?"}, Waiting(approval=ApprovalRequest("Go?"))),
+        (
+            {"text": "Go?", "to": "ops", "expires": "1h", "form": {"n": {"type": "integer"}}},
+            Waiting(
+                until=NOON.replace(hour=13),
+                approval=ApprovalRequest("Go?", ("ops",), {"n": {"type": "integer"}}),
+            ),
+        ),
+    )
+    wrong = (
+        {},
+        {"text": ""},
+        {"text": "Go?", "on_expire": "approve"},
+        {"text": "Go?", "expires": "1h", "on_expire": "approve", "form": {"n": {}}},
+        {"text": "Go?", "expires": "1h", "on_expire": "panic"},
+    )
+
+    @pytest.fixture
+    def bot_type(self):
+        return ApproveBotType(ManualClock(NOON))
 
 
 class TestBot(_HouseBotType):

@@ -23,6 +23,7 @@ from codex32 import (
     Succeeded,
 )
 from codex32.builtin import plugin as builtin
+from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.wait import WaitBotType
 from codex32.engine.attempt import Attempt
 from codex32.engine.definition import Reader
@@ -207,9 +208,11 @@ def engine(open_door, manual_clock, tmp_path: Path):
     events: list[Any] = []
     door = open_door(on_commit=lambda notices: events.extend(notices))
     scripted, sink = Scripted(), Sink()
-    others = [each for each in builtin.register_bot_types() if each.name != "wait"]
+    timed = [ApproveBotType(manual_clock), WaitBotType(manual_clock)]
+    names = {each.name for each in timed}
+    others = [each for each in builtin.register_bot_types() if each.name not in names]
     components = Components.of(
-        bot_types=[*others, WaitBotType(manual_clock), scripted],
+        bot_types=[*others, *timed, scripted],
         trigger_types=[*builtin.register_trigger_types()],
         notifiers=[*builtin.register_notifiers(), sink],
     )

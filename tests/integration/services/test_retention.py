@@ -7,6 +7,7 @@ import pytest
 from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import (
+    ApprovalRow,
     AttemptRow,
     ExecutionRow,
     LogLineRow,
@@ -49,6 +50,10 @@ def ended(
             LogLineRow.insert(
                 execution_id=execution_id, at=at, level="info", message="x"
             ).execute()
+            ApprovalRow.insert(
+                id=new_id("apr"), workspace="default", execution_id=execution_id, bot_name="ping",
+                step="a", status="approved", request="{}", created_at=at,
+            ).execute()  # fmt: skip
             return execution_id
 
         return door.write_now(write)
@@ -73,7 +78,7 @@ def test_what_is_older_than_its_limit_goes_with_all_that_belongs_to_it(
 
     assert prune().executions == 2
     assert left(door) == kept
-    for kind in (StepRow, AttemptRow, LogLineRow):
+    for kind in (StepRow, ApprovalRow, AttemptRow, LogLineRow):
         rows = door.read_now(lambda kind=kind: {row.execution_id for row in kind.select()})
         assert rows == kept
     for execution_id in gone | kept:

@@ -10,7 +10,17 @@ def test_the_house_offers_what_the_bot_file_names():
     )
     (record,) = plugins.records
     assert {kind: set(names) for kind, names in record.offers.items()} == {
-        "bot_types": {"bot", "dedupe", "end", "http", "notify", "python", "set", "wait"},
+        "bot_types": {
+            "approve",
+            "bot",
+            "dedupe",
+            "end",
+            "http",
+            "notify",
+            "python",
+            "set",
+            "wait",
+        },
         "trigger_types": {"at", "cron", "every"},
         "notifiers": {"log", "webhook"},
         "llm_providers": {"echo"},

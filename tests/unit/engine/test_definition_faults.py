@@ -70,7 +70,7 @@ NOTE = "id: b, type: note, with: {to: log, text: '%s'}"
         ({"inputs": "{n: {type: integer, default: x}}"}, "inputs.n.default: must be a whole number, not 'x'"),
         ({"inputs": "{n: {type: nteger}}"}, "inputs.n.type: "),
         ({"inputs": "{n: {pattern: '(?=a)'}}"}, "inputs.n.pattern: is no pattern of RE2"),
-        ({"inputs": "{n: {$ref: 'http://x/y'}}"}, "inputs.n.$ref: inputs cannot refer elsewhere"),
+        ({"inputs": "{n: {$ref: 'http://x/y'}}"}, "inputs.n.$ref: a schema cannot refer elsewhere"),
         ({"inputs": "{n-m: {}}"}, "inputs.n-m: 'n-m': an input's name is made of letters"),
         # steps
         (step("id: B, type: note"), "steps.1.id: an id is a small letter"),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from codex32 import BotType, Effect, Outcome, Problem, StepContext, Succeeded
+from codex32 import BotType, Effect, Outcome, Problem, StepContext, Succeeded, Waiting
 from codex32.kernel.json_values import is_json
 from codex32_testing.conformance.shared import faults, fits
 
@@ -94,6 +94,10 @@ class BotTypeSuite:
             outcome = await bot_type.run(context, given)
             assert given == params
             assert outcome == (output if isinstance(output, Outcome) else Succeeded(output))
+            if isinstance(outcome, Waiting) and outcome.approval is not None:
+                assert outcome.approval.text.strip()
+                assert is_json(dict(outcome.approval.form))
+                assert not isinstance(outcome.approval.to, str)
             if isinstance(outcome, Succeeded):
                 assert is_json(outcome.output)
                 assert is_json(dict(outcome.state))

@@ -1,4 +1,4 @@
-"""The bot types of a few lines: bot, dedupe, end, notify, set, wait."""
+"""The bot types of a few lines: approve, bot, dedupe, end, notify, set, wait."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,7 @@ from codex32 import (
     Waited,
     Waiting,
 )
+from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.bot import BotBotType
 from codex32.builtin.bot_types.dedupe import DedupeBotType
 from codex32.builtin.bot_types.end import EndBotType
@@ -137,3 +138,28 @@ def test_wait_wants_one_clear_time(params, path):
 
 def test_wait_lets_expressions_through():
     assert list(WaitBotType().check({"until": "${{ inputs.when }}"})) == []
+
+
+ASKED = {"text": "Go?", "expires": "1h", "form": {"n": {"default": 2}, "why": {}}}
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_approve_hands_on_what_was_decided(context, approved):
+    answer = {"approved": approved, "by": "anna", "at": "then", "form": {}, "note": None}
+    context.waited = Waited(answer=answer)
+    assert await ApproveBotType().run(context, ASKED) == Succeeded(answer)
+
+
+@pytest.mark.parametrize(("on_expire", "approved"), [("reject", False), ("approve", True)])
+async def test_approve_does_as_said_where_nobody_decides(context, on_expire, approved):
+    context.waited = Waited(timed_out=True)
+    outcome = await ApproveBotType().run(context, {**ASKED, "on_expire": on_expire})
+    assert (outcome.output["approved"], outcome.output["by"]) == (approved, None)
+    assert outcome.output["form"] == {"n": 2}
+
+
+async def test_approve_fails_where_nobody_decides_if_that_was_wished(context):
+    context.waited = Waited(timed_out=True)
+    outcome = await ApproveBotType().run(context, {**ASKED, "on_expire": "fail"})
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "approval-expired"
