@@ -130,7 +130,8 @@ def _ended(
         "inputs": '{"who":"you"}', "trigger": dumps({"kind": kind, "at": "2026-01-01T00:00:00Z"}),
         "trigger_kind": kind, "trigger_id": bot.trigger_id if by_trigger else None,
         "depth": 0, "priority": 0, "turn": created, "admitted": True, "attempt": 1,
-        "worker": worker, "active_micros": finished - started, "created_at": created, "started_at": started,
+        "worker": worker, "active_micros": finished - started, "created_at": created,
+        "started_at": started,
         "attempt_at": started, "finished_at": finished, "output": '{"value":42}',
     }  # fmt: skip
     yield _ATTEMPTS, {
