@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import peewee as pw
 
-from codex32.kernel.database import fetch
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.statuses import Status
 from codex32.services import executions
+from codex32.services.children import children, descendants
 
 #: What failed has a cause, and nothing else has. Said so, both databases see that the partial
 #: index answers, and that no other does.
@@ -72,7 +72,7 @@ def dismiss(execution_id: str, by: str, note: str, now: int) -> ExecutionRow:
     row = executions.get(execution_id)
     if row.status != Status.FAILED:
         raise InvalidTransition(row.id, row.status, DISMISSED)
-    _settle([row.id, *_children([row.id])], DISMISSED, by, note, now)
+    _settle([row.id, *descendants([row.id])], DISMISSED, by, note, now)
     return executions.get(execution_id)
 
 
@@ -86,7 +86,8 @@ def settle_retried(
     """
     ids = [row.id]
     if row.status == Status.FAILED:
-        ids += _children([row.id], except_steps)
+        below = [child for child, step, _ in children([row.id]) if step not in except_steps]
+        ids += [*below, *descendants(below)]
     _settle(ids, RETRIED, by, retry_id, now)
 
 
@@ -94,15 +95,3 @@ def _settle(ids: Sequence[str], how: str, by: str, note: str, now: int) -> None:
     told = dumps({"as": how, "at": now, "by": by, "note": note})
     failed = (ExecutionRow.status == Status.FAILED) & ExecutionRow.settled.is_null()
     ExecutionRow.update(settled=told).where(ExecutionRow.id.in_(list(ids)) & failed).execute()
-
-
-def _children(ids: Sequence[str], except_steps: frozenset[str] = frozenset()) -> list[str]:
-    """What executions had started, and what these had started in turn."""
-    rows = fetch(
-        ExecutionRow.select(ExecutionRow.id, ExecutionRow.idempotency_key).where(
-            ExecutionRow.parent_id.in_(list(ids))
-        )
-    )
-    # Its key tells which step asked for a child: BOT:child:EXECUTION:STEP:ITEM.
-    below = [child for child, key in rows if (key or "::").split(":")[-2] not in except_steps]
-    return [*below, *_children(below)] if below else []

@@ -1,7 +1,7 @@
 """Retrying executions that have ended: a new execution that keeps what was done.
 
-What ended stays as it ended; its status is final. The retry begins with the records it takes
-over, written in the transaction that makes it, so that no worker ever sees it without them.
+What ended stays as it ended. The retry begins with the records it takes over, written in the
+transaction that makes it, so that no worker ever sees it without them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from codex32.kernel.payloads import PayloadMissing, PayloadStore
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Status, StepStatus
 from codex32.services import dead_letters, executions
+from codex32.services.children import sent_again
 from codex32.services.definitions import Definitions
 from codex32.services.starting import (
     Start,
@@ -57,7 +58,6 @@ class Retry:
       again: Make another retry where there is one already.
       repeat_effects: Effects that were sent may be sent once more, under new keys.
       by: Who wishes it.
-      parent_id: The execution whose step this one answers, for retries of children.
       id: Of the execution to be; asking twice with the same id is asking once.
     """
 
@@ -67,7 +67,6 @@ class Retry:
     again: bool = False
     repeat_effects: bool = False
     by: str = ""
-    parent_id: str | None = None
     id: str = field(default_factory=lambda: new_id("exe"))
 
 
@@ -122,6 +121,11 @@ class _Plan:
     rows: list[tuple[object, ...]]
     repeats: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def renews(self) -> bool:
+        """Whether effects carry new keys; what failed and is still owed keeps its own."""
+        return bool(self.repeats) and self.point != FAILED
 
     def told(self, retry_id: str | None, *, held: bool = False) -> Retried:
         order = [step.id for step in self.subject.bot.steps if step.id in self.kept]
@@ -257,7 +261,7 @@ class Retrier:
             point,
             keep,
             [_values(each) for each in rows],
-            _sent_again(records, keep | partly),
+            sent_again(row.id, records, rows),
             _notes(records, names, partly, self._original_steps(row)),
         )
 
@@ -318,7 +322,6 @@ class Retrier:
             bot=row.bot_name,
             inputs=self._payloads.unpack(row.id, row.inputs),
             trigger=self._payloads.unpack(row.id, row.trigger),
-            parent_id=wish.parent_id,
             depth=row.depth,
             idempotency_key=None if wish.again else _key(row.id),
             priority=row.priority,
@@ -343,7 +346,7 @@ class Retrier:
             return self._earlier(wish, row) or plan.told(submitted.id)
         STEPS.write([(new.id, *values) for values in plan.rows])
         before = Lineage.of(row.id, row.lineage)
-        lineage = Lineage(before.origin, new.id if plan.repeats else before.keys)
+        lineage = Lineage(before.origin, new.id if plan.renews else before.keys)
         ExecutionRow.update(retry_of=row.id, lineage=lineage.packed()).where(
             ExecutionRow.id == new.id
         ).execute()
@@ -414,18 +417,6 @@ def _values(row: StepRow) -> tuple[object, ...]:
 def _texts(rows: Sequence[Sequence[object]]) -> list[str | None]:
     places = [STEPS.columns.index(name) - 1 for name in ("input", "output", "error", "note")]
     return [row[place] for row in rows for place in places]  # type: ignore[misc]
-
-
-def _sent_again(records: Sequence[StepRow], spared: frozenset[str]) -> tuple[str, ...]:
-    """The steps whose effects were sent, and would be once more."""
-    sent = (
-        each.step
-        for each in records
-        if each.effect == Effect.ONCE
-        and each.status == StepStatus.SUCCEEDED
-        and each.step not in spared
-    )
-    return tuple(dict.fromkeys(sent))
 
 
 def _notes(

@@ -428,6 +428,20 @@ async def test_children_leave_the_list_with_the_execution_that_is_retried(engine
     assert await letters(engine) == []
 
 
+async def test_what_children_sent_is_sent_again_only_where_that_is_meant(engine, retrier, sent):
+    await engine.add(SENDING)
+    text = "name: boss\nallow: {bots: [sending]}\nsteps:\n"
+    text += "  - {id: ask, type: bot, with: {name: sending}}\n"
+    parent = (await engine.run(text)).execution.id
+    assert len(sent) == 1
+    with pytest.raises(EffectsRepeated) as caught:
+        await retrier.retry(Retry(parent))
+    assert [problem.path for problem in caught.value.problems] == ["ask"]
+    await retrier.retry(Retry(parent, repeat_effects=True))
+    await engine.work()
+    assert len(sent) == 2
+
+
 async def test_an_execution_ended_by_a_step_is_ended_anew_and_not_at_once(engine, retrier):
     verdict = {"go": False}
     engine.do("look", lambda context, params: verdict["go"])
