@@ -9,7 +9,7 @@ PROJECTS := pyproject.toml $(PLUGINS)
 EDITABLE := -e ".[all]" $(patsubst %/pyproject.toml,-e %,$(PLUGINS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench environment clean
+.PHONY: help run test lint format bench chaos environment clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ format: $(VENV)/.develop ## put the code into shape
 
 bench: $(VENV)/.develop ## measure executions per second beside bare Dramatiq
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.develop ## harm a house at random for minutes, and count what it lost
+	@$(BIN)/python -m tests.faults.chaos --seconds 150 --database sqlite $(ARGS)
+	@$(BIN)/python -m tests.faults.chaos --seconds 150 --database postgresql $(ARGS)
+	@$(BIN)/python -m pytest -q -m long tests/faults
 
 environment: $(VENV)/.develop ## make the environment for development
 

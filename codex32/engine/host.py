@@ -61,6 +61,8 @@ class Host:
         #: Set where the heart shall not wait for its next beat.
         self._rung = threading.Event()
         self._woke_at = 0.0
+        #: Monotonic time since when the leases that are held count.
+        self._renewed = time.monotonic()
         #: How long attempts take, the recent ones weighing most (seconds).
         self.average_seconds = 0.01
         #: Whether the last look left executions that could have been claimed.
@@ -73,6 +75,7 @@ class Host:
         """Renew leases from now on, on a thread that no busy event loop can hold up."""
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._heart.start()
+        self._loop.call_later(self.lease_seconds / 20, self._watch)
 
     @property
     def running(self) -> int:
@@ -178,23 +181,21 @@ class Host:
     # the heart
 
     def _beat(self) -> None:
-        """Renew the leases; where that fails for too long, stop before another worker begins."""
-        renewed = time.monotonic()
+        """Renew the leases, until the host stops."""
         while not self._stopped():
+            began = time.monotonic()
             held = list(self._held)
             if not held:
-                renewed = time.monotonic()
+                self._renewed = began
                 continue
             try:
                 result = self.env.door.write_now(
                     partial(self._renew, held), patience_seconds=self.lease_seconds / 4
                 )
-                renewed = time.monotonic()
             except Exception as error:
                 log.warning("leases could not be renewed: %s", error)
-                if time.monotonic() - renewed > self.lease_seconds * 0.75:
-                    self._call(self._fence)
                 continue
+            self._renewed = began
             if result.lost or result.cancelled:
                 self._call(partial(self._heed, result))
 
@@ -205,6 +206,17 @@ class Host:
             # Those who ring again meanwhile share the next look.
             self._stop.wait(RING_EVERY_SECONDS)
         return self._stop.is_set()
+
+    def _watch(self) -> None:
+        """Stop all attempts before their leases end, if these cannot be renewed.
+
+        The heart cannot do it: where the network swallows everything, it waits for an answer.
+        """
+        if self._stop.is_set():
+            return
+        if self._attempts and time.monotonic() - self._renewed > self.lease_seconds * 0.75:
+            self._fence()
+        self._loop.call_later(self.lease_seconds / 20, self._watch)
 
     def _renew(self, held: Sequence[str]) -> Renewed:
         now = self.env.clock.micros()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
+        return _Postgresql(url, **_POSTGRESQL | _safety(url))
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,8 +25,19 @@ _SQLITE_OUTAGES = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
+#: SQLite gave up the whole transaction, so that undoing a part of it failed; why stands before it.
+_UNDONE_ALREADY = ("cannot rollback", "cannot commit", "no such savepoint")
 #: Classes of SQLSTATE: connection, rollback (deadlock), resources, locks, operator, system.
 _POSTGRESQL_OUTAGES = frozenset({"08", "40", "53", "55", "57", "58"})
+#: A server that vanished without a word is given up after some 15 s, not after hours.
+_POSTGRESQL: dict[str, Any] = {
+    "connect_timeout": 10,
+    "application_name": "codex32",
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 #: What psycopg2 raises when a connection breaks, as peewee passes it on.
 _POSTGRESQL_ERRORS = (pw.OperationalError, pw.DatabaseError)
 
@@ -83,11 +94,18 @@ def connect(url: str) -> pw.Database:
     if url.startswith(("postgresql://", "postgres://")):
         # libpq reads the URL itself, options and all.
         url = url.replace("postgres://", "postgresql://", 1)
-        return _Postgresql(url, connect_timeout=10, application_name="codex32")
+        return _Postgresql(url, **_POSTGRESQL | _safety(url))
     scheme = url.partition(":")[0]
     raise ValueError(
         f"no database is reached by {scheme!r}; write sqlite:///path or postgresql://…"
     )
+
+
+def _safety(url: str) -> dict[str, str]:
+    """What a URL with ``options`` of its own says by itself."""
+    # A process that is frozen in the middle of a transaction must not hold its locks for ever.
+    option = "-c idle_in_transaction_session_timeout=10s"
+    return {} if "options=" in url else {"options": option}
 
 
 def is_sqlite() -> bool:
@@ -111,6 +129,8 @@ def is_outage(error: BaseException) -> bool:
     """Whether the database, rather than the statement, is at fault, so that waiting may help."""
     cause: object = getattr(error, "orig", error)  # peewee keeps the driver's error there
     if isinstance(cause, sqlite3.Error):
+        if str(cause).startswith(_UNDONE_ALREADY):
+            return any(is_outage(each) for each in _before(cause))
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_OUTAGES
     if cause is error:  # peewee itself misses the connection
         return isinstance(error, pw.InterfaceError)
@@ -118,3 +138,11 @@ def is_outage(error: BaseException) -> bool:
         return False
     code: str | None = getattr(cause, "pgcode", None)
     return code is None or code[:2] in _POSTGRESQL_OUTAGES
+
+
+def _before(error: BaseException) -> Iterator[BaseException]:
+    """The errors during whose handling this one came, the latest first."""
+    while error.__context__ is not None:
+        error = error.__context__
+        if not str(error).startswith(_UNDONE_ALREADY):
+            yield error

@@ -6,6 +6,8 @@ Fixtures:
     A Redis of the test's own, which it may stop, kill and start.
 ``servers`` (ServersHouse)
     Not started; on ``database_url`` and ``redis``.
+``short`` (dict[str, str])
+    Settings of a house that is to be harmed: leases of 3 s, mending every second.
 ``harmed_postgres`` (PrivatePostgres, session)
     A server that tests of this folder may kill, if they start it again.
 ``arena`` (Arena, twice: ``[sqlite]`` and ``[postgresql]``)
@@ -49,6 +51,11 @@ def servers(tmp_path: Path, database_url: str, redis: BundledRedis) -> Iterator[
     environment = {"CODEX32_DATABASE_URL": database_url, "CODEX32_REDIS_URL": redis.url}
     with living(ServersHouse(tmp_path / "house", environment)) as house:
         yield house
+
+
+@pytest.fixture
+def short() -> dict[str, str]:
+    return SHORT
 
 
 @pytest.fixture(scope="session")

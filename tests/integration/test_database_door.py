@@ -318,6 +318,23 @@ async def test_a_file_locked_by_another_is_waited_for_up_to_the_deadline(
 
 
 @only_sqlite
+async def test_a_full_disk_is_waited_for_however_deep_in_a_write_it_shows(door: Door) -> None:
+    limit = 0
+
+    def write() -> int:
+        nonlocal limit
+        if not limit:  # of this connection alone, so that the next one finds room again
+            limit = door.database.execute_sql("PRAGMA page_count").fetchone()[0]
+            door.database.execute_sql(f"PRAGMA max_page_count = {limit}")
+        for number in range(200):
+            put(f"long {number}", "x" * 4000)
+        return limit
+
+    assert await door.write(write) == limit
+    assert len(await door.read(keys)) == 200
+
+
+@only_sqlite
 async def test_closing_during_an_outage_gives_up_what_would_wait_for_ever(
     door: Door, database_url
 ) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,13 +148,13 @@ class Arena:
                 self.database_proxy.flow()
             return
         path = self.database_url.removeprefix("sqlite:///")
-        connection = sqlite3.connect(path, timeout=60, isolation_level=None)
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        connection = sqlite3.connect(path, timeout=3, isolation_level=None)
+        with closing(connection):
+            with suppress(
+                sqlite3.OperationalError
+            ):  # then somebody else holds it up, or it is full
+                connection.execute("BEGIN IMMEDIATE")
             yield
-        finally:
-            connection.execute("ROLLBACK")
-            connection.close()
 
     # the end
 

@@ -23,7 +23,7 @@ EFFECTS: dict[str, dict[str, str]] = {
     "tick": {"send": "keyed"},
 }
 _STEP = (
-    '{{id: {id}, type: http, with: {{method: POST, url: "{world}/{kind}?ms=20", '
+    '{{id: {id}, type: http, with: {{method: POST, url: "{world}/{kind}?ms=100", '
     'json: {{key: "${{{{ execution.id }}}}/{key}"}}}}{more}}}'
 )
 

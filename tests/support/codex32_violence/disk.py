@@ -1,0 +1,60 @@
+"""A small disk that can be filled: a file system in memory, mounted where that is allowed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_MEBIBYTE = 2**20
+# A user without rights makes a namespace of their own, in which they may mount; others see the
+# disk through the process that lives there.
+_HOLDER = 'mount -t tmpfs -o "size=$2,mode=0777" tmpfs "$1" && echo ready && exec cat'
+
+
+class Disk:
+    """A file system that holds only so much."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as file:
+            while True:
+                file.write(b"x" * _MEBIBYTE)
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+
+    def empty(self) -> None:
+        """Give the room back."""
+        self._ballast.unlink(missing_ok=True)
+
+
+@contextmanager
+def small_disk(folder: Path, mebibytes: int) -> Iterator[Disk]:
+    """A disk at ``folder``, or as near to it as this user may come."""
+    folder.mkdir(parents=True)
+    size = f"{mebibytes}m"
+    if os.geteuid() == 0:
+        options = f"size={size},mode=0777"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+        try:
+            yield Disk(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+        return
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _HOLDER, "sh"]
+    with subprocess.Popen(
+        [*command, str(folder), size], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "ready\n", "this user may mount nothing"
+        try:
+            yield Disk(Path(f"/proc/{holder.pid}/root{folder}"))
+        finally:
+            holder.kill()
