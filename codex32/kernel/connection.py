@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-        return _Postgresql(url, **_POSTGRESQL | _safety(url))
+import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 

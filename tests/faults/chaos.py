@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import sys
 import tempfile
 from contextlib import nullcontext
@@ -38,8 +37,6 @@ def main() -> int:
         folder = Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         books, done = suffer(ordeal, folder, lambda text: print(text, flush=True))
-        if given.keep:
-            shutil.rmtree(folder / "disk", ignore_errors=True)
     print(table(books, done))
     print(f"seed {seed}")
     return 1 if books.faults else 0

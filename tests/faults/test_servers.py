@@ -6,10 +6,11 @@ import itertools
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import codex32_violence.arena
 import pytest
@@ -181,24 +182,25 @@ def test_a_worker_without_its_database_stops_before_another_begins(
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def full_arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Arena, Violence]]:
+def full_arena(
+    request: pytest.FixtureRequest, tmp_path: Path, short: dict[str, str]
+) -> Iterator[tuple[Arena, Violence]]:
     """An arena whose database is on a small disk."""
-    with small_disk(tmp_path / "disk", 512) as disk:
+    with small_disk(512) as disk, ExitStack() as stack:
         data = disk.folder / "data"
         data.mkdir()
         server = None
         if request.param == "postgresql":
-            place = request.getfixturevalue("tmp_path_factory").mktemp("pg")
-            server = PrivatePostgres(place)
+            # Not below the test's own folder, into which no other user may look.
+            place = stack.enter_context(TemporaryDirectory(prefix="codex32-test-"))
+            server = PrivatePostgres(Path(place))
             server.initialise(data)
             server.start(max_wal_size="64MB", min_wal_size="32MB")
-        short = request.getfixturevalue("short")
+            stack.callback(server.stop)
         with codex32_violence.arena.arena(
             tmp_path, request.param, server, data=data, **short
         ) as built:
             yield built, Violence(built, random.Random(1), disk=disk)
-        if server is not None:
-            server.stop()
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(
@@ -227,13 +229,9 @@ def test_ten_thousand_queued_executions_through_deaths_and_a_rolling_restart(
 ) -> None:
     arena.open(workers=0, only=("line", "send", "count"))
     source = itertools.cycle(["line"] * 95 + ["send"] * 4 + ["count"])
-    per_thread = [[next(source) for _ in range(2500)] for _ in range(4)]
+    names = [next(source) for _ in range(10_000)]
     began = time.monotonic()
-    threads = [threading.Thread(target=arena.load.submit, args=(each,)) for each in per_thread]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    arena.load.submit_many(names)
     taken = time.monotonic() - began
     for number in (1, 2):
         arena.house.employ("worker", number)

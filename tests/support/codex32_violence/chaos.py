@@ -58,7 +58,7 @@ def suffer(ordeal: Ordeal, folder: Path, say: Say) -> tuple[Books, dict[str, int
     """Let a house suffer; the books, and how often each blow fell."""
     source = random.Random(ordeal.seed)
     with ExitStack() as stack:
-        disk = stack.enter_context(small_disk(folder / "disk", 1024))
+        disk = stack.enter_context(small_disk(1024))
         (disk.folder / "data").mkdir()
         server = None
         if ordeal.database == "postgresql":
@@ -85,7 +85,7 @@ def _suffer(
     ordeal: Ordeal, built: Arena, violence: Violence, source: random.Random, say: Say
 ) -> tuple[Books, dict[str, int]]:
     built.open(workers=0, schedulers=ordeal.schedulers)
-    built.load.submit(["line"] * ordeal.queued)
+    built.load.submit_many(["line"] * ordeal.queued)
     built.add("tick")
     for number in range(ordeal.workers):
         built.house.employ("worker", number + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,18 +37,28 @@ class Disk:
 
 
 @contextmanager
-def small_disk(folder: Path, mebibytes: int) -> Iterator[Disk]:
-    """A disk at ``folder``, or as near to it as this user may come."""
-    folder.mkdir(parents=True)
-    size = f"{mebibytes}m"
-    if os.geteuid() == 0:
-        options = f"size={size},mode=0777"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
-        try:
-            yield Disk(folder)
-        finally:
-            subprocess.run(["umount", "--lazy", folder], check=True)
-        return
+def small_disk(mebibytes: int) -> Iterator[Disk]:
+    """A disk of this size, which any user may use."""
+    with tempfile.TemporaryDirectory(prefix="codex32-disk-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        mounted = _mounted if os.geteuid() == 0 else _held
+        with mounted(folder, f"{mebibytes}m") as disk:
+            yield disk
+
+
+@contextmanager
+def _mounted(folder: Path, size: str) -> Iterator[Disk]:
+    options = f"size={size},mode=0777"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def _held(folder: Path, size: str) -> Iterator[Disk]:
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _HOLDER, "sh"]
     with subprocess.Popen(
         [*command, str(folder), size], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -34,7 +34,7 @@ def declare(redis_url: str, path: str, world: str):  # type: ignore[no-untyped-d
     from dramatiq.brokers.redis import RedisBroker
 
     broker = RedisBroker(
-        url=redis_url, heartbeat_timeout=3000, maintenance_chance=100_000, socket_timeout=5
+        url=redis_url, heartbeat_timeout=3000, maintenance_chance=1_000_000, socket_timeout=5
     )
     dramatiq.set_broker(broker)
 
@@ -43,7 +43,7 @@ def declare(redis_url: str, path: str, world: str):  # type: ignore[no-untyped-d
         with connect(path) as rows:
             rows.execute("UPDATE execution SET status = 'running' WHERE id = ?", (execution_id,))
             body = b'{"key": "%s/send"}' % execution_id.encode()
-            urllib.request.urlopen(f"{world}/once?ms=20", body, timeout=10).read()
+            urllib.request.urlopen(f"{world}/once?ms=300", body, timeout=10).read()
             rows.execute("INSERT OR REPLACE INTO step VALUES (?, 'succeeded')", (execution_id,))
             rows.execute(
                 "UPDATE execution SET status = 'succeeded', finished_at = ? WHERE id = ?",
