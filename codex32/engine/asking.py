@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,8 @@ async def asking(
     Raises:
       StepFault: The request is none that people could answer.
     """
-    faults = list(_faults(request))
+    # Off the loop: the first schema that is looked at loads the validator.
+    faults = await asyncio.to_thread(lambda: list(_faults(request)))
     if faults:
         raise StepFault("the approval cannot be asked for: " + "; ".join(faults), code="approval")
     mask = book.masker.mask_value

@@ -25,6 +25,7 @@ from codex32 import (
 from codex32.builtin import plugin as builtin
 from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.wait import WaitBotType
+from codex32.engine import dialect  # noqa: F401 - else the first bot would load it on the loop
 from codex32.engine.attempt import Attempt
 from codex32.engine.definition import Reader
 from codex32.engine.environment import Environment
