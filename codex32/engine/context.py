@@ -11,6 +11,7 @@ from codex32.engine import seen
 from codex32.engine.course import Course
 from codex32.engine.environment import ChildRequest
 from codex32.engine.expressions import evaluate
+from codex32.engine.timer import Timer
 from codex32.kernel.bot import Allow
 from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.bot_type import StepContext
@@ -28,12 +29,15 @@ _STREAM_LEVELS = {"stdout": "info", "stderr": "warning"}
 class EngineContext(StepContext):
     """The context of one try of one step."""
 
-    def __init__(self, course: Course, step: StepInfo, waited: Waited | None) -> None:
+    def __init__(
+        self, course: Course, step: StepInfo, waited: Waited | None, timer: Timer
+    ) -> None:
         self._course = course
         self._env = course.env
         self._allow: Allow = course.plan.bot.allow
         self.step = step
         self.waited = waited
+        self._timer = timer
 
     @property
     def execution(self) -> ExecutionInfo:  # type: ignore[override]
@@ -75,10 +79,25 @@ class EngineContext(StepContext):
             memory_bytes=program.memory_bytes or self._allow.memory_bytes,
             cpu_seconds=program.cpu_seconds or self._allow.cpu_seconds,
             processes=program.processes or self._allow.processes,
+            owner=self._course.claim.bot_name,
         )
-        return await self._env.programs.run(
-            bounded, lambda stream, line: self.log(line, level=_STREAM_LEVELS.get(stream, "info"))
-        )
+        begun = False
+
+        def begin() -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                self._timer.resume()
+
+        # How long others keep it waiting is nothing the step can help.
+        self._timer.pause()
+        try:
+            return await self._env.programs.run(bounded, self._take_line, begin)
+        finally:
+            begin()
+
+    def _take_line(self, stream: str, line: str) -> None:
+        self.log(line, level=_STREAM_LEVELS.get(stream, "info"))
 
     async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:
         """Which keys this step sees for the first time."""

@@ -14,6 +14,7 @@ from codex32.engine.entry import Entry, Parked, StepResult
 from codex32.engine.params import check_output
 from codex32.engine.plan import PlannedStep
 from codex32.engine.results import Known
+from codex32.engine.timer import Timer
 from codex32.kernel.clock import to_micros
 from codex32.kernel.errors import Codex32Error, StepFault
 from codex32.kernel.fault_points import fault_point
@@ -128,14 +129,15 @@ class Trying:
         )
         await self.entry.running()
         fault_point("effect.after_entry")
-        context = EngineContext(self.course, info, waited)
-        shown = asyncio.get_running_loop().call_later(SHOW_AFTER_SECONDS, self.entry.show)
         limit = self.planned.step.timeout_seconds
+        timer = Timer(limit)
+        context = EngineContext(self.course, info, waited, timer)
+        shown = asyncio.get_running_loop().call_later(SHOW_AFTER_SECONDS, self.entry.show)
         try:
-            async with asyncio.timeout(limit) as timeout:
+            async with timer.timeout:
                 return await self._call(context)
         except TimeoutError:
-            if not timeout.expired():
+            if not timer.timeout.expired():
                 raise
             assert limit is not None
             return faults.timed_out(limit)

@@ -20,7 +20,8 @@ from codex32.outside.hosts import HostPattern, parse_patterns
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _CHUNK_BYTES = 64 * 1024
 _CONNECT_SECONDS = 30.0
-_MAX_CONNECTIONS = 256
+#: Of each of the four kinds of session: a process has 1,024 descriptors where nobody gives more.
+_MAX_CONNECTIONS = 128
 
 
 class GuardedHttpClient(HttpClient):

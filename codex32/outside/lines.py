@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 _CHUNK_BYTES = 64 * 1024
 _LONGEST_LINE_BYTES = 64 * 1024
+#: A line is a row, however short it is.
+_MOST_LINES = 10_000
 #: What may still stand in a pipe when its writers are gone.
 _REST_BYTES = 1024 * 1024
 
@@ -16,8 +18,8 @@ class LineReader:
     """Hands each line of a pipe to ``on_line(stream, line)`` from the event loop.
 
     Longer lines than 64 KiB are cut in pieces, what is no UTF-8 becomes U+FFFD. After
-    ``max_bytes`` one line says so, and the rest is read and forgotten: a program that writes too
-    much is neither stopped nor held up.
+    ``max_bytes``, or 10,000 lines, one line says so, and the rest is read and forgotten: a
+    program that writes too much is neither stopped nor held up.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class LineReader:
         self._stream = stream
         self._on_line = on_line
         self._left = max_bytes
+        self._lines_left = _MOST_LINES
         self._rest = b""
         os.set_blocking(descriptor, False)
         self._loop = asyncio.get_running_loop()
@@ -57,8 +60,11 @@ class LineReader:
         kept = chunk[: self._left]
         self._left -= len(chunk)
         *lines, self._rest = (self._rest + kept).split(b"\n")
-        for line in lines:
+        for line in lines[: self._lines_left]:
             self._tell(line)
+        self._lines_left -= len(lines)
+        if self._lines_left < 0:
+            self._left, self._rest = 0, b""
         while len(self._rest) > _LONGEST_LINE_BYTES:
             self._on_line(self._stream, _text(self._rest[:_LONGEST_LINE_BYTES]))
             self._rest = self._rest[_LONGEST_LINE_BYTES:]

@@ -11,12 +11,14 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from codex32.kernel.contracts.program import Program, ProgramResult, ProgramRunner
 from codex32.kernel.json_values import loads
 from codex32.outside.keeper import Keeper
+from codex32.outside.turns import Turns
 
 _GIB = 1024**3
 _MAX_OPEN_FILES = 256
@@ -50,15 +52,21 @@ class PlainProcessRunner(ProgramRunner):
         disk_bytes: int = _GIB,
         max_line_bytes: int = 1024 * 1024,
     ) -> None:
-        self._turn = asyncio.Semaphore(max_parallel)
+        self._turns = Turns(max_parallel)
         self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
         self._max_line_bytes = max_line_bytes
         self._parent = tempfile.gettempdir()
 
-    async def run(self, program: Program, on_line: Callable[[str, str], None]) -> ProgramResult:
+    async def run(
+        self,
+        program: Program,
+        on_line: Callable[[str, str], None],
+        on_begin: Callable[[], None] = lambda: None,
+    ) -> ProgramResult:
         """Run to the end; see :meth:`ProgramRunner.run`."""
-        async with self._turn:
+        async with self._turns.turn(program.owner):
+            on_begin()
             # The program makes it, so that no disk is touched on the event loop.
             directory = Path(self._parent, f"codex32-{secrets.token_hex(8)}")
             try:
@@ -114,6 +122,9 @@ async def _result(keeper: Keeper, program: Program) -> ProgramResult:
         else:
             answer = loads(text)
     except (ValueError, RecursionError):
+        if text and keeper.exit_code == 0:
+            message = "what it wrote in place of its answer is no JSON"
+            return ProgramResult(error=message, code="not-json")
         return ProgramResult(error=_how_it_ended(keeper.exit_code), code="killed")
     # The program could write here what it likes; it is taken for no more than an answer.
     if not isinstance(answer, dict) or answer.get("code", "raised") not in _CODES:
@@ -138,13 +149,19 @@ def _how_it_ended(exit_code: int) -> str:
 
 
 def _remove(directory: Path) -> None:
-    shutil.rmtree(directory, onerror=_open_and_retry)
+    if directory.exists():  # else the program was ended before it made it
+        shutil.rmtree(directory, onerror=partial(_open_and_retry, directory))
 
 
-def _open_and_retry(function: Callable[..., Any], path: str, _why: object) -> None:
-    # A program may have closed its own directories; symbolic links are not followed.
+def _open_and_retry(
+    directory: Path, function: Callable[..., Any], path: str, _why: object
+) -> None:
+    # A program may have closed its own directories; symbolic links are not followed. What lies
+    # around the directory is others', and keeps its permissions.
     try:
         if os.path.islink(path) or not os.path.isdir(path):
+            if Path(path) == directory:
+                return
             os.chmod(os.path.dirname(path), 0o700)
             os.unlink(path)
             return

@@ -72,8 +72,8 @@ def _redis(url: str) -> str:
     return url
 
 
-def _cpus(value: Any) -> Any:
-    return (os.cpu_count() or 1) if value is None else value
+def _programs(value: Any) -> Any:
+    return max(2 * (os.cpu_count() or 1), 4) if value is None else value
 
 
 _V = TypeVar("_V")
@@ -107,7 +107,7 @@ class WorkerSettings(_Table):
     processes: PositiveInt
     concurrency: PositiveInt
     threads: PositiveInt
-    programs: Annotated[PositiveInt, BeforeValidator(_cpus)]
+    programs: Annotated[PositiveInt, BeforeValidator(_programs)]
     lease_seconds: PositiveFloat
     stop_grace_seconds: NonNegativeFloat
 

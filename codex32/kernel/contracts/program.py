@@ -18,6 +18,7 @@ class Program:
       timeout_seconds: After this the process and its descendants are killed.
       memory_bytes: Address space of the process, or None for the runner's default.
       max_output_bytes: A longer answer is a fault.
+      owner: For whom it runs; where programs must wait, owners take turns.
     """
 
     code: str
@@ -28,6 +29,7 @@ class Program:
     cpu_seconds: float | None = None
     processes: int | None = None
     max_output_bytes: int = 64 * 1024 * 1024
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,19 @@ class ProgramRunner(ABC):
     level: str
 
     @abstractmethod
-    async def run(self, program: Program, on_line: Callable[[str, str], None]) -> ProgramResult:
+    async def run(
+        self,
+        program: Program,
+        on_line: Callable[[str, str], None],
+        on_begin: Callable[[], None] = lambda: None,
+    ) -> ProgramResult:
         """Run ``program`` to its end; cancelling the call kills it and its descendants.
+
+        Only so many run at once. The time a program waits for its turn is not held against its
+        ``timeout_seconds``.
 
         Args:
           program: What to run.
           on_line: Called as ``(stream, line)`` for each line on ``stdout`` or ``stderr``.
+          on_begin: Called when its turn has come.
         """

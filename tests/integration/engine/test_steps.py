@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from codex32 import Failed, ProviderUnavailable, Succeeded, Waiting
 from codex32.engine.params import check_output
 from codex32.kernel.events import ExecutionFinished, StepFinished
+from codex32.outside.programs import PlainProcessRunner
 
 LINE = """
 steps:
@@ -501,3 +504,20 @@ async def test_a_waiting_outcome_is_handed_its_note_again(engine, manual_clock):
     assert calls == [None, {"n": 1}]
     assert seen.execution.status == "succeeded"
     assert seen.steps[0].tries == 1
+
+
+async def test_waiting_for_a_turn_is_not_held_against_a_steps_limit(engine):
+    slow = "def main():\n import time\n time.sleep(0.4)\n return 1"
+    engine.env = replace(engine.env, programs=PlainProcessRunner(max_parallel=1))
+    text = f"""
+steps:
+  - id: a
+    type: python
+    foreach: [1, 2, 3, 4, 5, 6, 7, 8]
+    parallel: 8
+    timeout: 3s
+    with: {{code: {slow!r}}}
+"""
+    text = text.replace(repr(slow), json.dumps(slow))
+    seen = await engine.run(text)
+    assert seen.execution.status == "succeeded", seen.execution.message

@@ -222,6 +222,12 @@ async def test_a_long_line_is_cut_and_a_flood_is_capped(temporary):
     assert sum(len(line) + 1 for line in lines[:-1]) <= 300_100
 
 
+async def test_a_flood_of_short_lines_is_capped_too(run):
+    await run("def main():\n print('y\\n' * 400_000)")
+    assert run.lines[-1] == ("stdout", "[more output was left out]")
+    assert len(run.lines) == 10_001
+
+
 async def test_silence_is_no_line(run):
     await run("def main(): ...")
     assert run.lines == []
@@ -405,6 +411,14 @@ def main():
 """
     assert (await run(code)).error is None
     assert list(temporary.iterdir()) == []
+
+
+async def test_what_lies_around_a_directory_keeps_its_permissions(run, temporary):
+    temporary.chmod(0o1777)
+    await run("import os, shutil\ndef main(): shutil.rmtree(os.getcwd())")
+    await run("def main(): ...", limits={"timeout_seconds": 0.0})
+    await run("import os\ndef main():\n os.rmdir(os.getcwd())\n os.symlink('/', os.getcwd())")
+    assert temporary.stat().st_mode & 0o7777 == 0o1777
 
 
 async def test_programs_side_by_side_are_bounded_and_apart(temporary):

@@ -43,7 +43,7 @@ def test_without_anything_the_defaults_hold(load, tmp_path: Path) -> None:
     assert settings.redis_url is None
     assert settings.bots.folders == (tmp_path / "bots",)
     assert settings.worker.processes == 2
-    assert settings.worker.programs == os.cpu_count()
+    assert settings.worker.programs == max(2 * os.cpu_count(), 4)
     assert settings.token_file == tmp_path / ".codex32" / "token"
     assert settings.payload_directory == tmp_path / ".codex32" / "payloads"
     assert settings.folder == tmp_path

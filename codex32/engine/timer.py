@@ -1,0 +1,29 @@
+"""The time limit of one try of a step."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Timer:
+    """A limit that stands still while a try waits for something that the house is short of."""
+
+    def __init__(self, limit_seconds: float | None) -> None:
+        self.timeout = asyncio.timeout(limit_seconds)
+        self._pauses = 0
+        self._left = 0.0
+
+    def pause(self) -> None:
+        """Stand still; once for each :meth:`resume` that follows."""
+        self._pauses += 1
+        when = self.timeout.when()
+        if self._pauses == 1 and when is not None and not self.timeout.expired():
+            self._left = when - asyncio.get_running_loop().time()
+            self.timeout.reschedule(None)
+
+    def resume(self) -> None:
+        """Go on, when nobody pauses any more."""
+        self._pauses -= 1
+        limited = self._left > 0 and self.timeout.when() is None
+        if self._pauses == 0 and limited and not self.timeout.expired():
+            self.timeout.reschedule(asyncio.get_running_loop().time() + self._left)
