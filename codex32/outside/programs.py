@@ -160,9 +160,8 @@ def _open_and_retry(
     # around the directory is others', and keeps its permissions.
     try:
         if os.path.islink(path) or not os.path.isdir(path):
-            if Path(path) == directory:
-                return
-            os.chmod(os.path.dirname(path), 0o700)
+            if Path(path) != directory:
+                os.chmod(os.path.dirname(path), 0o700)
             os.unlink(path)
             return
         os.chmod(path, 0o700)
