@@ -40,7 +40,7 @@ from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt
 from codex32.kernel.contracts.program import Program, ProgramResult, ProgramRunner
 from codex32.kernel.contracts.route import PUBLIC, ApiRequest, ApiResponse, Route
 from codex32.kernel.contracts.secret_store import SecretStore
-from codex32.kernel.contracts.trigger_type import TriggerType
+from codex32.kernel.contracts.trigger_type import TriggerType, WatchedFiles
 from codex32.kernel.contracts.vector_store import Filter, Match, Metric, VectorRecord, VectorStore
 from codex32.kernel.errors import (
     AccessDenied,
@@ -51,6 +51,7 @@ from codex32.kernel.errors import (
     CollectionNotFound,
     DimensionMismatch,
     EffectUnknown,
+    EventInvalid,
     ExecutionNotFound,
     ExpressionFault,
     InputsInvalid,
@@ -63,6 +64,8 @@ from codex32.kernel.errors import (
     StepFault,
     TriggerInvalid,
 )
+from codex32.kernel.event_names import name_fault as event_name_fault
+from codex32.kernel.event_names import pattern_fault as event_pattern_fault
 from codex32.kernel.events import (
     ApprovalDecided,
     ApprovalRequested,
@@ -70,7 +73,9 @@ from codex32.kernel.events import (
     AttemptStarted,
     BotChanged,
     BotFailed,
+    BotRecovered,
     Event,
+    EventPublished,
     ExecutionEvent,
     ExecutionFinished,
     ExecutionQueued,
@@ -79,6 +84,7 @@ from codex32.kernel.events import (
     SchemaUpgraded,
     StepFinished,
     TriggerFired,
+    WorkerLost,
 )
 from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
 from codex32.kernel.json_values import JSON
@@ -87,8 +93,10 @@ from codex32.kernel.outcomes import (
     ApprovalRequest,
     Effect,
     Ended,
+    EventAwaited,
     Failed,
     Outcome,
+    Publication,
     Skipped,
     Succeeded,
     Waiting,
@@ -115,6 +123,7 @@ __all__ = [
     "BotFailed",
     "BotInvalid",
     "BotNotFound",
+    "BotRecovered",
     "BotType",
     "CapabilityRefused",
     "Cause",
@@ -131,6 +140,9 @@ __all__ = [
     "Embedder",
     "Ended",
     "Event",
+    "EventAwaited",
+    "EventInvalid",
+    "EventPublished",
     "ExecutionEvent",
     "ExecutionFinished",
     "ExecutionInfo",
@@ -168,6 +180,7 @@ __all__ = [
     "ProviderRejected",
     "ProviderUnauthorized",
     "ProviderUnavailable",
+    "Publication",
     "Rate",
     "Receipt",
     "Retry",
@@ -200,7 +213,11 @@ __all__ = [
     "VectorStore",
     "Waited",
     "Waiting",
+    "WatchedFiles",
+    "WorkerLost",
     "did_you_mean",
+    "event_name_fault",
+    "event_pattern_fault",
     "format_duration",
     "hookimpl",
     "parse_duration",

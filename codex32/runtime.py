@@ -34,6 +34,7 @@ from codex32.kernel.plugins import Plugins
 from codex32.services.backfill import Backfiller
 from codex32.services.bots import Registry
 from codex32.services.definitions import Definitions
+from codex32.services.outbox import Outbox
 from codex32.services.retrying import Retrier
 from codex32.services.starting import Starter
 from codex32.services.triggers import Ticker
@@ -71,6 +72,11 @@ class Runtime:
     def payloads(self) -> PayloadStore:
         """Where values go that are too long for a row."""
         return PayloadStore(self.settings.payload_directory, self.settings.storage.inline_bytes)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Writes the events that somebody listens to."""
+        return Outbox(self.components.trigger_types, self.payloads)
 
     @cached_property
     def reader(self) -> Reader:
@@ -156,10 +162,14 @@ class Runtime:
             secret=self.secret,
             start_child=self.starter.start_child,
             decide_retry=self.plugins.decide_retry,
-            listening=self.plugins.listening or bool(self.listeners),
+            listening=self._listening,
             clock=self.clock,
             close=client.close,
         )
+
+    def _listening(self) -> bool:
+        """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
+        return self.plugins.listening or bool(self.listeners) or self.outbox.listening()
 
     async def secret(self, name: str) -> str | None:
         """A secret from the first store that knows it, in the order of the settings."""
@@ -305,7 +315,11 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
     schema.require(database, migration_sources(plugins))
     process = ProcessInfo(kind=kind, id=new_id("prc"), pid=os.getpid())
     runtime: Runtime
-    door = Door(database, on_commit=lambda notices: runtime.told(notices))
+    door = Door(
+        database,
+        on_commit=lambda notices: runtime.told(notices),
+        outbox=lambda notices: runtime.outbox.keep(notices),
+    )
     runtime = Runtime(settings=settings, plugins=plugins, door=door, process=process)
     plugins.process_started(process)
     for record in plugins.records:

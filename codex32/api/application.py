@@ -17,6 +17,7 @@ from codex32.api.operations import VARIABLE, Operation, check_operations
 from codex32.api.reading import MAX_BODY
 from codex32.api.routes.approvals import ApprovalRoutes
 from codex32.api.routes.bots import BotRoutes
+from codex32.api.routes.events import EventRoutes
 from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.plugins import PluginRoutes
@@ -58,7 +59,15 @@ def all_operations(runtime: Runtime) -> list[Operation]:
 def _operations(runtime: Runtime) -> Iterator[Operation]:
     for route in HealthRoutes(runtime).routes():
         yield Operation(route, "", "api")
-    for family in (BotRoutes, ExecutionRoutes, RetryRoutes, ApprovalRoutes, PluginRoutes):
+    families = (
+        BotRoutes,
+        ExecutionRoutes,
+        RetryRoutes,
+        ApprovalRoutes,
+        EventRoutes,
+        PluginRoutes,
+    )
+    for family in families:
         for route in family(runtime).routes():
             yield Operation(route, V1, "api")
     for plugin, route in runtime.plugins.api_routes():

@@ -110,6 +110,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     BodyTooLarge: 413,
     MediaTypeUnsupported: 415,
     RequestInvalid: 422,
+    kernel.EventInvalid: 422,
     kernel.InputsInvalid: 422,
     kernel.FormInvalid: 422,
     kernel.TriggerInvalid: 422,

@@ -198,6 +198,24 @@ class LogLineOut(Out):
     fields: dict[str, Any] | None
 
 
+class EventOut(Out):
+    """An event that somebody listened to, or that was published."""
+
+    id: str
+    name: str
+    at: datetime
+    data: Any
+    chain: list[str] = Field(description="The bots whose doings led to it, oldest first.")
+    delivered_at: datetime | None
+
+
+class PublishedOut(Out):
+    """What came of publishing."""
+
+    id: str
+    repeated: bool = Field(description="It was there before, under the same idempotency key.")
+
+
 class PluginOut(Out):
     """A plugin, and what became of it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_origin
 
@@ -21,6 +22,9 @@ MAX_BODY = 1024 * 1024
 #: Lists and objects inside each other; what is kept must be readable on every stack.
 MAX_DEPTH = 64
 
+#: An idempotency key: one line of printable ASCII, as headers carry it.
+KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -32,6 +36,24 @@ class Strict(BaseModel):
 
 class Nothing(Strict):
     """A body or query without any key."""
+
+
+def one_key(headers: Mapping[str, str], stated: str | None) -> str | None:
+    """The idempotency key of a request: of its header, or as its body states it.
+
+    Raises:
+      RequestInvalid: The header is none, or the two differ.
+    """
+    given = headers.get("Idempotency-Key")
+    if given is None:
+        return stated
+    if not re.fullmatch(KEY, given):
+        message = "the header Idempotency-Key must be 1 to 255 printable ASCII characters"
+    elif stated not in (None, given):
+        message = "the header Idempotency-Key says otherwise; send one of them"
+    else:
+        return given
+    raise RequestInvalid([Problem(message, "idempotency_key")])
 
 
 async def read_body(request: web.Request, model: type[_Model]) -> _Model:

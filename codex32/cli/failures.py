@@ -34,6 +34,7 @@ _BY_CODE: Mapping[str, int] = {
     "trigger-invalid": FAILED,
     "inputs-invalid": USAGE,
     "form-invalid": USAGE,
+    "event-invalid": USAGE,
     "plugin": NOT_READY,
     "plugin-load": NOT_READY,
     "plugin-contract": NOT_READY,

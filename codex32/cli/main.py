@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "dead-letters": "dead_letters",
     "schedules": "schedules",
     "approvals": "approvals",
+    "events": "events",
     "why": "why",
     "limits": "limits",
     "plugins": "plugins",

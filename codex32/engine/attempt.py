@@ -112,7 +112,6 @@ class Attempt:
         claim = self.claim
         fault_point("attempt.begin")
         await self.course.open()
-        self.book.announce_start()
         if claim.cancel_at is not None:
             self._cancelled = "cancelled by request"
         verdict = None
@@ -285,8 +284,14 @@ class Attempt:
         if halt.drained:
             end = End(Status.QUEUED, now, "released", ready_at=now)
         else:
-            message = self.course.waits_for(now)
-            end = End(Status.WAITING, now, "waiting", message=message, ready_at=halt.until)
+            end = End(
+                Status.WAITING,
+                now,
+                "waiting",
+                message=self.course.waits_for(now),
+                ready_at=halt.until,
+                awaiting=frozenset(self.course.awaiting),
+            )
         events = self.book.attempt_finished(end.outcome, now)
         fault_point("execution.before_leave")
         await self.book.write(

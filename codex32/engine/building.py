@@ -126,7 +126,7 @@ def _trigger(raw: Raw) -> Trigger:
         config=raw[kind],
         timezone=get("timezone", "UTC"),
         on_missed=get("on_missed", "skip"),
-        overlap=get("overlap", "skip"),
+        overlap=get("overlap"),
         dedupe=get("dedupe"),
         condition=condition_of(raw),
         inputs=get("inputs", {}),

@@ -26,6 +26,7 @@ class Course:
       in_doubt: A step whose effect a person has to decide about, if there is one.
       paced: Whether its bot, or a step of it, has a rate limit.
       slot: The rate limit and the slot of it (microseconds) that is waited for; the first one.
+      awaiting: Steps and items that wait for events.
       draining: The worker is stopping: no further step is started.
       asked: Steps have asked people, in this attempt or before; where that is not known yet, they
         may have.
@@ -43,6 +44,7 @@ class Course:
         self.in_doubt: str | None = None
         self.paced = False
         self.slot: tuple[str, int] | None = None
+        self.awaiting: set[tuple[str, int]] = set()
         self.draining = False
         self.asked = claim.attempt > 1
         self.awaits: dict[tuple[str, int], str] = {}

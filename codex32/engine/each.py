@@ -128,7 +128,7 @@ class Each:
         if isinstance(result, Parked):
             self.parked.append(result.until)
             return result.paced
-        await self.course.book.record_done([result.record], result.state)
+        await self.course.book.record_done([result.record], result.state, result.events)
         fault_point("foreach.after_item")
         self.course.results.put(self.planned.id, index, result.known)
         if result.failed is not None:

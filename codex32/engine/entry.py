@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from codex32.engine import faults
 from codex32.engine.asking import Asking
+from codex32.engine.awaiting import Subscription, answer_of
 from codex32.engine.course import Course
 from codex32.engine.record import Advance, StepRecord
 from codex32.engine.results import Known
+from codex32.kernel.events import Event
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
-from codex32.kernel.outcomes import Effect, Ended, Failed
+from codex32.kernel.outcomes import Effect, Ended, EventAwaited, Failed, Publication
 from codex32.kernel.statuses import StepStatus
 
 
@@ -26,6 +28,7 @@ class Done:
     failed: Failed | None = None
     ended: Ended | None = None
     state: Mapping[str, JSON] | None = None
+    events: Sequence[Event] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +124,37 @@ class Entry:
         return Parked(until)
 
     async def park(
-        self, until: int | None, note: Mapping[str, JSON], error: JSON = None
+        self,
+        until: int | None,
+        note: Mapping[str, JSON],
+        error: JSON = None,
+        awaited: EventAwaited | None = None,
     ) -> Parked:
         """The step waits, without a worker."""
-        book = self._course.book
+        book, subscriptions = self._course.book, []
+        if awaited is not None:
+            now, claim = self._course.env.clock.micros(), self._course.claim
+            values = book.masker.mask_value(awaited.values)
+            awaited = replace(awaited, values=values)
+            subscriptions = [Subscription(claim.id, self.step, self.item, awaited, now)]
+            self._course.awaiting.add((self.step, self.item))
         record = self._record(
             StepStatus.WAITING,
             error=None if error is None else await book.pack(error),
             note=await book.pack(note),
         )
-        await book.record(record)
+        await book.record(record, subscriptions=subscriptions)
         self._know(StepStatus.WAITING, note=note)
+        return Parked(until)
+
+    async def event(self) -> JSON:
+        """The event that came for the waiting step, or None."""
+        course = self._course
+        return await course.env.door.read(answer_of, course.claim.id, self.step, self.item)
+
+    def still_awaiting(self, until: int | None) -> Parked:
+        """No event has come yet: the step goes on waiting as it was recorded."""
+        self._course.awaiting.add((self.step, self.item))
         return Parked(until)
 
     async def done(
@@ -143,6 +166,7 @@ class Entry:
         failed: Failed | None = None,
         ended: Ended | None = None,
         state: Mapping[str, JSON] | None = None,
+        published: Sequence[Publication] = (),
     ) -> Done:
         """The step is over; the record is left to whoever writes it with what follows."""
         book = self._course.book
@@ -160,7 +184,8 @@ class Entry:
         )
         known = Known(status, self.tries, output=output, error=error, note=note or {})
         state = book.masker.mask_value(state)
-        return Done(record, known, failed=failed, ended=ended, state=state)
+        events = book.published(published) if published else ()
+        return Done(record, known, failed=failed, ended=ended, state=state, events=events)
 
     def _know(
         self, status: StepStatus, *, error: JSON = None, note: Mapping[str, JSON] | None = None

@@ -54,6 +54,6 @@ class Environment:
     secret: Callable[[str], Awaitable[str | None]]
     start_child: Callable[[ChildRequest], Awaitable[ExecutionRef]]
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
-    listening: bool = False
+    listening: Callable[[], bool] = lambda: False
     close: Callable[[], Awaitable[None]] | None = None
     clock: Clock = field(default_factory=lambda: SystemClock.shared)

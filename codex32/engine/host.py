@@ -16,6 +16,9 @@ from codex32.engine.attempt import Attempt
 from codex32.engine.environment import Environment
 from codex32.engine.notebook import ClaimLost
 from codex32.engine.record import Advance, Claim, End, Renewed
+from codex32.kernel.clock import from_micros
+from codex32.kernel.database import announce
+from codex32.kernel.events import AttemptStarted
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.statuses import Status
 
@@ -95,6 +98,8 @@ class Host:
         claims = record.take(self.worker, limit, now, lease, only, crowded)
         if claims:
             fault_point("take.before_commit")
+            if self.env.listening():
+                _announce(claims)
         self.more = len(claims) == limit
         self.crowded = bool(crowded)
         return claims
@@ -238,3 +243,17 @@ class Host:
     def _call(self, work: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed; there is nothing to stop
             self._loop.call_soon_threadsafe(work)
+
+
+def _announce(claims: Sequence[Claim]) -> None:
+    """Tell, with the commit of the claims, that their attempts begin."""
+    for claim in claims:
+        announce(
+            AttemptStarted(
+                at=from_micros(claim.attempt_at),
+                execution_id=claim.id,
+                bot=claim.bot_name,
+                attempt=claim.attempt,
+                worker=claim.worker,
+            )
+        )

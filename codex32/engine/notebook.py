@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from codex32.engine.approvals import Asked
+from codex32.engine.awaiting import Subscription
 from codex32.engine.environment import Environment
 from codex32.engine.lines import Lines, write_lines
 from codex32.engine.masking import Masker
@@ -14,14 +15,15 @@ from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.notifier import Receipt
 from codex32.kernel.events import (
     AttemptFinished,
-    AttemptStarted,
     Event,
+    EventPublished,
     ExecutionFinished,
     NotificationSent,
     StepFinished,
 )
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, dumps
+from codex32.kernel.outcomes import Publication
 from codex32.kernel.statuses import FINAL_STEP
 
 #: How soon a line of a step that is still running can be read.
@@ -48,6 +50,7 @@ class Notebook:
         self._lines_due: asyncio.TimerHandle | None = None
         self._held: tuple[StepRecord, ...] = ()
         self._held_state: dict[str, JSON] = {}
+        self._held_events: tuple[Event, ...] = ()
 
     def close(self) -> None:
         """Write the last log lines."""
@@ -89,13 +92,15 @@ class Notebook:
         lines, self._lines = self._lines, []
         return lines
 
-    async def record(self, *records: StepRecord) -> None:
+    async def record(
+        self, *records: StepRecord, subscriptions: Sequence[Subscription] = ()
+    ) -> None:
         """Make steps durable before anything else happens.
 
         Raises:
           ClaimLost: The execution is another worker's by now.
         """
-        await self.write(Advance(self.claim, steps=records))
+        await self.write(Advance(self.claim, steps=records, subscriptions=subscriptions))
 
     async def record_stopped(self, records: Sequence[StepRecord], *, asked: bool) -> None:
         """Make steps durable that were stopped; what they asked people is over.
@@ -111,19 +116,22 @@ class Notebook:
         Raises:
           ClaimLost: The execution is another worker's by now.
         """
-        events = (event,) if self.env.listening else ()
+        events = (event,) if self.env.listening() else ()
         await self.write(Advance(self.claim, steps=[record], asks=[asked], events=events))
 
     async def record_done(
-        self, records: Sequence[StepRecord], state: Mapping[str, JSON] | None = None
+        self,
+        records: Sequence[StepRecord],
+        state: Mapping[str, JSON] | None = None,
+        events: Sequence[Event] = (),
     ) -> None:
-        """Make finished steps durable, with what they write into the bot's state."""
+        """Make finished steps durable, with what they write and publish."""
         await self.write(
             Advance(
                 self.claim,
                 steps=records,
                 state=_packed(state or {}),
-                events=self._step_events(records),
+                events=(*self._step_events(records), *events),
             )
         )
 
@@ -131,10 +139,16 @@ class Notebook:
         """Record something that nobody waits for."""
         self.env.door.post(advance, item)
 
-    def hold(self, record: StepRecord, state: Mapping[str, JSON] | None) -> None:
+    def hold(
+        self,
+        record: StepRecord,
+        state: Mapping[str, JSON] | None,
+        events: Sequence[Event] = (),
+    ) -> None:
         """Leave a finished step to the next commit; call :meth:`flush` before another step."""
         self._held = (*self._held, record)
         self._held_state.update(state or {})
+        self._held_events = (*self._held_events, *events)
 
     async def flush(self) -> None:
         """Make held steps durable.
@@ -155,9 +169,11 @@ class Notebook:
             item.steps = (*self._held, *item.steps)
             if self._held_state:
                 item.state = {**_packed(self._held_state), **item.state}
-            if self.env.listening:
+            if self.env.listening():
                 item.events = (*self._step_events(self._held), *item.events)
-            self._held, self._held_state = (), {}
+            if self._held_events:
+                item.events = (*self._held_events, *item.events)
+            self._held, self._held_state, self._held_events = (), {}, ()
         if self._lines:
             item.logs = self._take_lines()
         fault_point("record.before")
@@ -166,22 +182,21 @@ class Notebook:
         if not accepted:
             raise ClaimLost
 
-    def announce_start(self) -> None:
-        """Tell that the attempt began, if anybody listens."""
-        if not self.env.listening:
-            return
-        claim = self.claim
-        event = AttemptStarted(
-            at=from_micros(claim.attempt_at),
-            execution_id=claim.id,
-            bot=claim.bot_name,
-            attempt=claim.attempt,
-            worker=claim.worker,
+    def published(self, publications: Sequence[Publication]) -> tuple[Event, ...]:
+        """What a step publishes, secrets masked."""
+        return tuple(
+            EventPublished(
+                at=self.env.clock.now(),
+                id=each.id,
+                name=self.masker.mask(each.name),
+                data=self.masker.mask_value(each.data),
+                execution_id=self.claim.id,
+            )
+            for each in publications
         )
-        self.post(Advance(claim, events=(event,)))
 
     def _step_events(self, records: Sequence[StepRecord]) -> tuple[Event, ...]:
-        if not self.env.listening:
+        if not self.env.listening():
             return ()
         return tuple(
             StepFinished(
@@ -199,7 +214,7 @@ class Notebook:
 
     def announce_sent(self, notifier: str, receipt: Receipt) -> None:
         """Tell that a notifier took a notification, if anybody listens."""
-        if self.env.listening:
+        if self.env.listening():
             event = NotificationSent(
                 at=self.env.clock.now(), notifier=notifier, receipt={"id": receipt.id}
             )
@@ -209,7 +224,7 @@ class Notebook:
         self, status: str, cause: str | None, message: str, now: int
     ) -> tuple[Event, ...]:
         """What is told when the execution ends; nothing where nobody listens."""
-        if not self.env.listening:
+        if not self.env.listening():
             return ()
         finished = ExecutionFinished(
             at=from_micros(now),
@@ -224,7 +239,7 @@ class Notebook:
 
     def attempt_finished(self, outcome: str, now: int) -> tuple[Event, ...]:
         """What is told when the attempt ends; nothing where nobody listens."""
-        if not self.env.listening:
+        if not self.env.listening():
             return ()
         finished = AttemptFinished(
             at=from_micros(now),

@@ -7,13 +7,12 @@ its lease, without knowing, changes nothing any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import peewee as pw
-
-from codex32.engine import approvals, gates
+from codex32.engine import approvals, awaiting, gates, waking
+from codex32.engine.awaiting import Subscription
 from codex32.engine.turns import take_turns
 from codex32.kernel.batches import Insert, Update, any_of, listed, write_all
 from codex32.kernel.database import announce, fetch, is_sqlite
@@ -223,6 +222,7 @@ class End:
     Attributes:
       status: A final status, ``waiting``, or ``queued`` where the worker gives it back.
       ready_at: For ``waiting``: when to go on, or None until something wakes it.
+      awaiting: For ``waiting``: the steps and items that wait for events.
     """
 
     status: str
@@ -232,6 +232,7 @@ class End:
     message: str = ""
     output: str | None = None
     ready_at: int | None = None
+    awaiting: Collection[tuple[str, int]] = ()
 
 
 @dataclass(slots=True)
@@ -257,6 +258,7 @@ class Advance:
     asks: Sequence[approvals.Asked] = ()
     asked: bool = False
     awaits: Sequence[str] = ()
+    subscriptions: Sequence[Subscription] = ()
 
 
 #: Steps as they stand; a retry takes over what its predecessor finished.
@@ -308,6 +310,8 @@ def advance(items: Sequence[Advance]) -> list[bool]:
             ExecutionRow.update(rate_at=item.rate_at).where(
                 ExecutionRow.id == item.claim.id
             ).execute()
+        if item.subscriptions:
+            awaiting.subscribe(item.subscriptions)
     _after_ends(ended)
     if concerned := [item for item in ours if item.asks or item.asked or item.awaits]:
         approvals.follow(concerned)
@@ -385,9 +389,11 @@ def _after_ends(items: Sequence[Advance]) -> None:
         else:
             waiting.append(claim.id)
             if end.ready_at is None:
-                _wake_if_child_ended(claim, end.at)
+                waking.wake_if_child_ended(claim.id, claim.attempt_at, end.at)
+            if end.awaiting:
+                awaiting.wake_if_answered(claim.id, end.awaiting, end.at)
     if waiting:
-        _wake_cancelled(waiting, now)
+        waking.wake_cancelled(waiting, now)
     settle(parents, gate_names, now)
 
 
@@ -413,30 +419,3 @@ def wake_parents(ids: set[str], now: int) -> None:
                 ExecutionRow.id == row_id
             ).execute()
             announce(row_id)
-
-
-def _wake_if_child_ended(claim: Claim, now: int) -> None:
-    """A child may have ended between the step's look and this commit."""
-    child = ExecutionRow.alias()
-    ended = child.select(pw.SQL("1")).where(
-        (child.parent_id == claim.id) & (child.finished_at >= claim.attempt_at)
-    )
-    woken = (
-        ExecutionRow.update(status=Status.QUEUED, ready_at=now)
-        .where((ExecutionRow.id == claim.id) & pw.fn.EXISTS(ended))
-        .execute()
-    )
-    if woken:
-        announce(claim.id)
-
-
-def _wake_cancelled(ids: Sequence[str], now: int) -> None:
-    """A cancellation that was not heard of before an execution went to wait, is heard now."""
-    asked = (
-        ExecutionRow.update(status=Status.QUEUED, ready_at=now)
-        .where(ExecutionRow.id.in_(list(ids)) & ExecutionRow.cancel_at.is_null(False))
-        .where(ExecutionRow.status == Status.WAITING)
-        .returning(ExecutionRow.id)
-    )
-    for row in list(asked.execute()):
-        announce(row.id)

@@ -118,7 +118,8 @@ TRIGGER_KEYS: Final[Mapping[str, Schema]] = {
     ),
     "overlap": told(
         {"enum": ["allow", "skip", "queue"]},
-        "When an execution of this trigger is not done yet; default skip.",
+        "When an execution of this trigger is not done yet; default skip, for events and files "
+        "allow.",
     ),
     "dedupe": told(_TEXT, "Text with expressions; the same text is answered once."),
     "if": told(_CONDITION, "CEL over trigger; where it is false nothing is started."),

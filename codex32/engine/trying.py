@@ -13,6 +13,7 @@ from codex32.engine.course import Course
 from codex32.engine.entry import Entry, Parked, StepResult
 from codex32.engine.params import check_output
 from codex32.engine.plan import PlannedStep
+from codex32.engine.publishing import publication_fault
 from codex32.engine.results import Known
 from codex32.engine.timer import Timer
 from codex32.kernel.clock import to_micros
@@ -63,6 +64,8 @@ class Trying:
         if wait is not None and wait.get("approval") is not None:
             return await self._go_on_asking(prior.note)
         slot = prior.note.get("rate")
+        if wait is not None and wait.get("event"):
+            return await self._go_on_with_event(prior.note)
         answerable = wait is not None and wait.get("token") is not None
         over = until is not None and until <= self.env.clock.micros()
         waits = prior.status is StepStatus.WAITING and until is not None
@@ -85,6 +88,16 @@ class Trying:
         await self.entry.waited(note)
         answer = approvals.answer_of(settled, await self.course.unpack(settled.answer))
         return await self._try(Waited(wait.get("note"), answer, answer is None))
+
+    async def _go_on_with_event(self, note: Mapping[str, JSON]) -> StepResult:
+        """After a wait for an event: when it came, or the time for it is over."""
+        wait, until = note["wait"], note["until"]
+        event = wait.get("answer") or await self.entry.event()
+        if event is None and (until is None or until > self.env.clock.micros()):
+            return self.entry.still_awaiting(until)
+        self.course.awaiting.discard((self.planned.id, self.item))
+        await self.entry.waited({**note, "wait": {**wait, "answer": event}})
+        return await self._try(Waited(wait.get("note"), event, timed_out=event is None))
 
     async def _try(self, waited: Waited | None) -> StepResult:
         if waited is None and self.planned.rate is not None:
@@ -205,8 +218,13 @@ class Trying:
                     check_output(self.planned.type, outcome.output)
                 except StepFault as fault:
                     return await entry.done(StepStatus.FAILED, failed=faults.as_failed(fault))
+                if (refused := publication_fault(outcome.events)) is not None:
+                    return await entry.done(StepStatus.FAILED, failed=refused)
                 return await entry.done(
-                    StepStatus.SUCCEEDED, output=outcome.output, state=outcome.state
+                    StepStatus.SUCCEEDED,
+                    output=outcome.output,
+                    state=outcome.state,
+                    published=outcome.events,
                 )
             case Skipped():
                 return await entry.done(StepStatus.SKIPPED, note={"reason": outcome.reason})
@@ -223,8 +241,11 @@ class Trying:
     async def _wait(self, outcome: Waiting) -> StepResult:
         until = None if outcome.until is None else to_micros(outcome.until)
         wait: dict[str, JSON] = {"token": outcome.token, "note": outcome.note}
+        if outcome.event is not None:
+            wait["event"] = outcome.event.pattern
         if outcome.approval is None:
-            return await self.entry.park(until, {"wait": wait, "until": until})
+            note = {"wait": wait, "until": until}
+            return await self.entry.park(until, note, awaited=outcome.event)
         book = self.course.book
         try:
             ask = await asking(outcome.approval, book, self.planned.id, self.item, until)

@@ -147,7 +147,7 @@ class Walk:
                 course.claim.state.pop(key, None)
             else:
                 course.claim.state[key] = value
-        course.book.hold(result.record, result.state)
+        course.book.hold(result.record, result.state, result.events)
         del self._pending[planned.id]
         if self._running:
             await course.book.flush()

@@ -72,6 +72,7 @@ class Trigger:
       kind: The trigger type's name, such as ``cron``.
       config: What stands under the kind's key in the file: a text or a mapping.
       timezone: IANA name in which times of day are meant.
+      overlap: None where the file says nothing: times are then skipped, events and files are not.
       condition: CEL over ``trigger``; the occurrence is passed over where it is false.
       dedupe: Text with expressions; occurrences of the same text are answered once.
       inputs: Inputs of the execution, with expressions over ``trigger``.
@@ -81,7 +82,7 @@ class Trigger:
     config: JSON
     timezone: str = "UTC"
     on_missed: OnMissed = "skip"
-    overlap: Overlap = "skip"
+    overlap: Overlap | None = None
     dedupe: str | None = None
     condition: str | None = None
     inputs: Mapping[str, JSON] = field(default_factory=dict)

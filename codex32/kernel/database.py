@@ -128,6 +128,7 @@ class Door:
       database: What :func:`connect` returned; the rows are bound to it.
       readers: Threads that read.
       on_commit: Told what was announced, after each commit, in order, on a thread of its own.
+      outbox: Told it before the commit, inside the transaction, to write what must not be lost.
     """
 
     def __init__(
@@ -136,10 +137,11 @@ class Door:
         *,
         readers: int = 4,
         on_commit: Callable[[Sequence[Event | str]], None] | None = None,
+        outbox: Callable[[Sequence[Event | str]], None] | None = None,
     ) -> None:
         self.database = database
         database_proxy.initialize(database)
-        self._on_commit = on_commit
+        self._on_commit, self._outbox = on_commit, outbox
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-reader")
         self._teller = ThreadPoolExecutor(1, thread_name_prefix="db-teller")
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
@@ -343,6 +345,8 @@ class Door:
                     self._carry_out_group(group, notices)
                 else:
                     _do(group)
+            if notices and self._outbox is not None:
+                self._outbox(notices)
             fault_point("commit.before")
         return notices
 

@@ -9,6 +9,7 @@
     ├── BotReadOnly (source) · BotDisabled (reason)
     ├── TriggerInvalid (problems)
     ├── InputsInvalid (problems)
+    ├── EventInvalid
     ├── ExecutionNotFound · InvalidTransition (was, wanted)
     ├── StepNotFound (step, known) · RetryRefused · EffectsRepeated (problems)
     ├── BackfillRefused
@@ -140,6 +141,12 @@ class InputsInvalid(_WithProblems):
     """The inputs of an execution do not fit what the bot declares."""
 
     code = "inputs-invalid"
+
+
+class EventInvalid(Codex32Error):
+    """An event that nobody may publish: its name, or its data, cannot be taken."""
+
+    code = "event-invalid"
 
 
 class BotReadOnly(Codex32Error):

@@ -108,12 +108,41 @@ class BotFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BotRecovered(Event):
+    """A bot's file had faults and has none any more."""
+
+    bot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerFired(Event):
-    """A trigger was evaluated: ``decision`` is ``fired`` or why it was not."""
+    """A trigger was evaluated: ``decision`` is ``fired`` or why it was not.
+
+    ``chain`` names the bots whose doings led to it, where an event was answered.
+    """
 
     bot: str
     trigger: str
     decision: str
+    execution_id: str | None
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost(Event):
+    """A worker that held executions has not been heard of until the end of its leases."""
+
+    worker: str
+    executions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPublished(Event):
+    """Somebody published an event ``custom.*``; ``execution_id`` is the publisher, if a bot."""
+
+    id: str
+    name: str
+    data: JSON
     execution_id: str | None
 
 

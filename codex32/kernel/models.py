@@ -98,7 +98,8 @@ class OccurrenceRow(Row):
     key = pw.TextField()
     scheduled_at = pw.BigIntegerField()
     evaluated_at = pw.BigIntegerField()
-    #: ``fired``, or why not: ``paused overlap missed deduplicated concurrency invalid no-match``.
+    #: ``fired``, or why not: ``paused overlap missed deduplicated concurrency invalid no-match
+    #: depth``.
     decision = pw.TextField()
     detail = pw.TextField(default="")
     execution_id = pw.TextField(null=True)
@@ -297,6 +298,60 @@ class RateRow(Row):
         table_name = "rate_limit"
 
 
+class EventRow(Row):
+    """An event that somebody may answer: written with what it tells of, delivered afterwards."""
+
+    id = pw.TextField(primary_key=True)
+    workspace = pw.TextField()
+    name = pw.TextField()
+    at = pw.BigIntegerField()
+    data = pw.TextField()
+    #: The bots whose doings led to it, as a JSON list, oldest first.
+    chain = pw.TextField()
+    #: Unique in the workspace: what is published under it again is not a new event.
+    key = pw.TextField(null=True)
+    delivered_at = pw.BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "event"
+
+
+class SubscriptionRow(Row):
+    """A step that waits for an event, and the event once it came."""
+
+    execution_id = pw.TextField()
+    step = pw.TextField()
+    item = pw.IntegerField(default=NO_ITEM)
+    workspace = pw.TextField()
+    pattern = pw.TextField()
+    #: Bare CEL over ``event`` and ``values``.
+    condition = pw.TextField(null=True)
+    #: What the condition sees as ``values``, as JSON.
+    given = pw.TextField()
+    #: Ids of events that were there already and not delivered, as a JSON list.
+    earlier = pw.TextField()
+    created_at = pw.BigIntegerField()
+    #: The event as JSON.
+    answer = pw.TextField(null=True)
+
+    class Meta:
+        table_name = "subscription"
+        primary_key = pw.CompositeKey("execution_id", "step", "item")
+
+
+class FileSeenRow(Row):
+    """A file as a trigger last saw it; the row without a path says that it looked before."""
+
+    trigger_id = pw.TextField()
+    path = pw.TextField()
+    size = pw.BigIntegerField()
+    mtime_ns = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "file_seen"
+        primary_key = pw.CompositeKey("trigger_id", "path")
+
+
 class ProcessRow(Row):
     """A live process of the house, by its heartbeat."""
 
@@ -324,5 +379,8 @@ ROWS: tuple[type[Row], ...] = (
     StateRow,
     SeenRow,
     RateRow,
+    EventRow,
+    SubscriptionRow,
+    FileSeenRow,
     ProcessRow,
 )

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON
 from codex32.kernel.statuses import Cause
 
@@ -28,16 +29,33 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Publication:
+    """An event that a step publishes.
+
+    Attributes:
+      name: ``custom.`` and what the bot chose.
+      data: JSON; secrets in it are masked.
+      id: Of the event to be.
+    """
+
+    name: str
+    data: JSON = None
+    id: str = field(default_factory=lambda: new_id("evt"))
+
+
+@dataclass(frozen=True, slots=True)
 class Succeeded:
     """The step is done.
 
     Attributes:
       output: JSON that later steps see as ``steps.<id>.output``.
       state: Entries written into the bot's state, atomically with the step; None removes one.
+      events: Published atomically with the step: never twice, and never missing after a crash.
     """
 
     output: JSON = None
     state: Mapping[str, JSON] = field(default_factory=dict)
+    events: Sequence[Publication] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +100,41 @@ class ApprovalRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EventAwaited:
+    """Which events a step waits for.
+
+    Attributes:
+      pattern: A name, or a pattern of names: ``execution.*``.
+      condition: Bare CEL over ``event`` (``id name at data``) and ``values``; None for any.
+      values: What ``condition`` sees as ``values``.
+    """
+
+    pattern: str
+    condition: str | None = None
+    values: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Nothing to do until something happens; no worker is held meanwhile.
 
     The bot type is called again afterwards, with ``context.waited`` set.
 
     Attributes:
-      until: When to go on; None where only ``token`` or ``approval`` wakes the step. With an
-        ``approval``: until when it can be decided.
+      until: When to go on; None where only ``token``, ``approval`` or ``event`` wakes the step.
+        With an ``approval``: until when it can be decided.
       token: Name of what is waited for; for a child execution, its id.
       note: JSON handed back in ``context.waited``.
       approval: Ask people, in the same transaction in which the step begins to wait. The bot
         type is called again once it is decided or its time is over, and not before.
+      event: The first such event wakes the step; it is ``context.waited.answer``.
     """
 
     until: datetime | None = None
     token: str | None = None
     note: JSON = None
     approval: ApprovalRequest | None = None
+    event: EventAwaited | None = None
 
 
 @dataclass(frozen=True, slots=True)

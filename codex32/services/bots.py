@@ -22,7 +22,7 @@ from codex32.kernel.errors import (
     Codex32Error,
     VersionNotFound,
 )
-from codex32.kernel.events import BotChanged, BotFailed
+from codex32.kernel.events import BotChanged, BotFailed, BotRecovered
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import canonical, dumps
 from codex32.kernel.models import BotRow, Row, VersionRow
@@ -255,6 +255,7 @@ class Registry:
         ).where(BotRow.id == row.id).execute()
         live = written.bot.enabled and written.origin != RUN
         schedules.reconcile(row.id, written.bot, self._types, now, live=live)
+        _tell_recovery(row, now)
         _tell(row.name, change, version.number, now)
         return Stored(row.id, version.id, version.number, change)
 
@@ -281,6 +282,7 @@ class Registry:
             ).where(BotRow.id == row.id).execute()
             live = bot.enabled and written.origin != RUN
             schedules.reconcile(row.id, bot, self._types, now, live=live)
+            _tell_recovery(row, now)
             _tell(row.name, change, active.number, now)
         return change
 
@@ -390,6 +392,12 @@ def _check_owner(row: BotRow, written: Written) -> None:
         raise BotReadOnly(row.name, row.source or "")
     if row.origin == API and written.origin == FILE:
         raise BotInvalid(f"a bot {row.name!r} was made through the API; delete it there first", ())
+
+
+def _tell_recovery(row: BotRow, now: int) -> None:
+    """Tell that a file is without faults again; ``row`` is from before."""
+    if row.problems is not None:
+        announce(BotRecovered(at=from_micros(now), bot=row.name))
 
 
 def _tell(name: str, change: str, version: int | None, now: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import peewee as pw
@@ -50,11 +50,13 @@ class Answer:
     detail: str = ""
     execution: NewExecution | None = None
     execution_id: str | None = None
-    #: The occurrence's, from the grid: the same for every scheduler.
-    key: str = field(init=False)
+    #: The occurrence's; that of a time comes from the grid: the same for every scheduler.
+    key: str = ""
+    #: The bots whose doings led to what is answered.
+    chain: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.key = _key(self.at)
+        self.key = self.key or _key(self.at)
 
 
 @lru_cache(maxsize=1024)
@@ -165,6 +167,7 @@ def carry_out(answers: Sequence[Answer], payloads: PayloadStore, now: int) -> No
                 trigger=answer.due.id,
                 decision=answer.decision,
                 execution_id=answer.execution_id,
+                chain=answer.chain,
             )
         )
 

@@ -16,7 +16,7 @@ import peewee as pw
 from codex32.engine import approvals, gates, record
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Door, announce, fetch, is_sqlite
-from codex32.kernel.events import AttemptFinished, ExecutionFinished
+from codex32.kernel.events import AttemptFinished, ExecutionFinished, WorkerLost
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.models import (
@@ -201,6 +201,9 @@ def _mend_lapsed(ids: Sequence[str], now: int, max_deaths: int, done: Mended) ->
     record.ATTEMPTS.write(
         [(r.id, r.attempt, r.worker, r.attempt_at, r.lease_at, "lost") for r in rows]
     )
+    for worker in sorted({row.worker or "" for row in rows}):
+        lost = tuple(row.id for row in rows if row.worker == worker)
+        announce(WorkerLost(at=from_micros(now), worker=worker, executions=lost))
     deaths = _deaths([row.id for row in rows])
     failed = []
     for row in rows:

@@ -18,12 +18,14 @@ from codex32.kernel.models import (
     ApprovalRow,
     AttemptRow,
     BotRow,
+    EventRow,
     ExecutionRow,
     LogLineRow,
     OccurrenceRow,
     RateRow,
     SeenRow,
     StepRow,
+    SubscriptionRow,
     VersionRow,
 )
 from codex32.kernel.payloads import PayloadStore
@@ -51,12 +53,14 @@ class Limits:
       dead_letter_days: Executions that failed, and that nobody has retried or dismissed, are kept
         at least this long, whatever the others say; None for ever.
       occurrence_days: How long the answers of triggers are kept; None for ever.
+      event_days: How long events are kept once they are delivered; None for ever.
     """
 
     days: Mapping[str, float | None]
     keep_last: int = 50
     dead_letter_days: float | None = 90.0
     occurrence_days: float | None = 30.0
+    event_days: float | None = 7.0
 
 
 @dataclass(slots=True)
@@ -67,6 +71,7 @@ class Pruned:
     occurrences: int = 0
     seen: int = 0
     rates: int = 0
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,9 @@ async def prune(door: Door, limits: Limits, payloads: PayloadStore, now: int) ->
                 done.occurrences += await _delete_occurrences(door, rule.bot_id, before)
     done.seen = await _delete_seen(door, now)
     done.rates = await _delete_rates(door, now)
+    if limits.event_days is not None:
+        before = now - int(limits.event_days * _DAY_SECONDS * 1e6)
+        done.events = await _delete_events(door, before)
     return done
 
 
@@ -186,7 +194,7 @@ def _delete(ids: Sequence[str]) -> int:
     mine = ExecutionRow.id.in_(ids)
     failed = (ExecutionRow.status == Status.FAILED) & ExecutionRow.settled.is_null()
     letters = ExecutionRow.select().where(mine & failed).count()
-    for kind in (StepRow, ApprovalRow, AttemptRow, LogLineRow):
+    for kind in (StepRow, ApprovalRow, AttemptRow, LogLineRow, SubscriptionRow):
         kind.delete().where(kind.execution_id.in_(ids)).execute()
     ExecutionRow.delete().where(mine & ExecutionRow.finished_at.is_null(False)).execute()
     return int(letters)
@@ -203,6 +211,17 @@ async def _delete_occurrences(door: Door, bot_id: str, before: int) -> int:
     done = 0
     while ids := await door.read(lambda: [row[0] for row in fetch(chunk)]):
         work = OccurrenceRow.delete().where(OccurrenceRow.id.in_(ids))
+        done += await door.write(work.execute)
+    return done
+
+
+async def _delete_events(door: Door, before: int) -> int:
+    """Events that were delivered long ago; those that were not are never let go."""
+    old = EventRow.delivered_at.is_null(False) & (EventRow.delivered_at < before)
+    chunk = EventRow.select(EventRow.id).where(old).limit(CHUNK)
+    done = 0
+    while ids := await door.read(lambda: [row[0] for row in fetch(chunk)]):
+        work = EventRow.delete().where(EventRow.id.in_(ids))
         done += await door.write(work.execute)
     return done
 

@@ -8,7 +8,6 @@ docs/explanation/schedules.md tells the rules.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -20,10 +19,11 @@ from codex32.kernel.bot import Trigger
 from codex32.kernel.database import Door, is_outage
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.fault_points import fault_point
-from codex32.kernel.json_values import JSON, canonical
+from codex32.kernel.json_values import JSON
 from codex32.kernel.models import TriggerRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import schedules
+from codex32.services.answering import dedupe_key
 from codex32.services.definitions import Definitions
 from codex32.services.grid import Times, come
 from codex32.services.occurrences import (
@@ -185,12 +185,13 @@ class Ticker:
     ) -> Answer:
         """Decide about one time of a trigger; ``live`` says whether it has one going."""
         answer = Answer(due, at)
-        in_turn = trigger.overlap == "queue"
-        if trigger.overlap == "skip" and trigger.on_missed == "all" and late:
+        overlap = trigger.overlap or "skip"
+        in_turn = overlap == "queue"
+        if overlap == "skip" and trigger.on_missed == "all" and late:
             in_turn = True  # whoever wants all of them does not want all but one skipped
         if due.paused:
             answer.decision = "paused"
-        elif trigger.overlap == "skip" and live and not in_turn:
+        elif overlap == "skip" and live and not in_turn:
             answer.decision, answer.detail = "overlap", "an earlier execution is still going on"
         else:
             try:
@@ -238,7 +239,7 @@ class Ticker:
             return
         key = None
         if trigger.dedupe is not None:
-            key = _digest(due.id, compile_template(trigger.dedupe).evaluate(scope))
+            key = dedupe_key(due.id, compile_template(trigger.dedupe).evaluate(scope))
         start = Start(
             bot=due.bot_name,
             inputs=compile_template(trigger.inputs).evaluate(scope),
@@ -263,11 +264,6 @@ def _missed(due: Due, trigger: Trigger, missed: tuple[int, int]) -> Answer:
     which = f"{iso(first)}" if first == last else f"all from {iso(first)} to {iso(last)}"
     detail = f"nobody was there at the time: {which}; on_missed is {trigger.on_missed}"
     return Answer(due, first, "missed", detail)
-
-
-def _digest(trigger_id: str, value: JSON) -> str:
-    text = canonical(value)
-    return f"trigger:{trigger_id}:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _put_to_rest(trigger_id: str) -> None:

@@ -124,6 +124,8 @@ class SchedulerSettings(_Table):
 
     interval_seconds: PositiveFloat
     missed_after_seconds: PositiveFloat
+    events_interval_seconds: PositiveFloat
+    files_interval_seconds: PositiveFloat
 
 
 class StorageSettings(_Table):

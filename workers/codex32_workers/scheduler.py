@@ -15,6 +15,7 @@ from functools import partial
 
 from codex32.runtime import Runtime
 from codex32.services import processes, retention, schedules
+from codex32.services.routing import Router
 from codex32.services.triggers import Ticker
 from codex32.services.watching import watch
 from codex32_workers.housekeeping import keep_house
@@ -39,6 +40,7 @@ async def _schedule(runtime: Runtime) -> None:
         ),
         asyncio.create_task(_set_right(runtime)),
         asyncio.create_task(_tick(runtime)),
+        asyncio.create_task(_every(settings.scheduler.events_interval_seconds, _route(runtime))),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
         asyncio.create_task(keep_house(runtime)),
     ]
@@ -99,6 +101,11 @@ async def _set_right(runtime: Runtime) -> None:
             return
         last = astray.last
         await asyncio.sleep((time.monotonic() - began) * 9)
+
+
+def _route(runtime: Runtime) -> Callable[[], Awaitable[object]]:
+    router = Router(runtime.components.trigger_types, runtime.definitions, runtime.payloads)
+    return lambda: router.run(runtime.door, runtime.clock.micros())
 
 
 def _prune(runtime: Runtime) -> Callable[[], Awaitable[object]]:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from codex32.api.errors import ConcurrencyFull, RequestInvalid
+from codex32.api.errors import ConcurrencyFull
 from codex32.api.models import BackfilledOut, BotOut, Page, StartedOut
-from codex32.api.reading import Strict
+from codex32.api.reading import KEY, Strict, one_key
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
-from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
 from codex32.services.backfill import Backfill, Filled, as_dict
 from codex32.services.bot_views import BotView
 from codex32.services.presentation import iso
 from codex32.services.starting import Start
 
-#: One line of printable ASCII, as headers carry it.
-_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 _PRIORITIES = Field(ge=-1000, le=1000, description="Higher runs first; default: the bot's own.")
 
 
@@ -33,7 +28,7 @@ class ExecuteIn(Strict):
     """With what a bot is to be executed."""
 
     inputs: dict[str, Any] = Field({})
-    idempotency_key: Annotated[str, StringConstraints(pattern=_KEY)] | None = Field(
+    idempotency_key: Annotated[str, StringConstraints(pattern=KEY)] | None = Field(
         None, description="Asking again with the same key gives the execution that is there."
     )
     priority: Annotated[int, _PRIORITIES] | None = None
@@ -115,7 +110,7 @@ class BotRoutes:
                 bot=bot,
                 inputs=body.inputs,
                 trigger=trigger,
-                idempotency_key=_one_key(request.headers, body.idempotency_key),
+                idempotency_key=one_key(request.headers, body.idempotency_key),
                 priority=body.priority,
             )
         )
@@ -144,19 +139,6 @@ class BotRoutes:
         for places in () if body.dry_run else gap.batches():
             filled.add(await door.write(partial(filler.fill, gap, places)))
         return as_dict(gap, filled, dry_run=body.dry_run)
-
-
-def _one_key(headers: Mapping[str, str], stated: str | None) -> str | None:
-    given = headers.get("Idempotency-Key")
-    if given is None:
-        return stated
-    if not re.fullmatch(_KEY, given):
-        message = "the header Idempotency-Key must be 1 to 255 printable ASCII characters"
-    elif stated not in (None, given):
-        message = "the header Idempotency-Key says otherwise; send one of them"
-    else:
-        return given
-    raise RequestInvalid([Problem(message, "idempotency_key")])
 
 
 def _page(query: BotsQuery) -> dict[str, JSON]:

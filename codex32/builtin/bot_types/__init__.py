@@ -5,6 +5,7 @@ from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.bot import BotBotType
 from codex32.builtin.bot_types.dedupe import DedupeBotType
 from codex32.builtin.bot_types.end import EndBotType
+from codex32.builtin.bot_types.event import EventBotType
 from codex32.builtin.bot_types.http import HttpBotType
 from codex32.builtin.bot_types.notify import NotifyBotType
 from codex32.builtin.bot_types.python import PythonBotType
@@ -19,6 +20,7 @@ def all_bot_types() -> list[BotType]:
         BotBotType(),
         DedupeBotType(),
         EndBotType(),
+        EventBotType(),
         HttpBotType(),
         NotifyBotType(),
         PythonBotType(),

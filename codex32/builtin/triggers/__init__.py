@@ -1,11 +1,12 @@
-"""Kinds of triggers that need nothing but the time."""
+"""Kinds of triggers that need no SDK."""
 
 from codex32 import TriggerType
 from codex32.builtin.triggers.at import AtTrigger
 from codex32.builtin.triggers.cron import CronTrigger
+from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
 
 
 def all_trigger_types() -> list[TriggerType]:
     """One of each."""
-    return [CronTrigger(), EveryTrigger(), AtTrigger()]
+    return [CronTrigger(), EveryTrigger(), AtTrigger(), EventTrigger()]

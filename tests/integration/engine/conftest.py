@@ -243,7 +243,7 @@ def engine(open_door, manual_clock, tmp_path: Path):
         programs=PlainProcessRunner(),
         secret=secret,
         start_child=starter.start_child,
-        listening=True,
+        listening=lambda: True,
         clock=manual_clock,
     )
     return Engine(door, env, reader, starter, scripted, sink, secrets, events)

@@ -14,6 +14,7 @@ from codex32.builtin.bot_types.python import PythonBotType
 from codex32.builtin.bot_types.set import SetBotType
 from codex32.builtin.triggers.at import AtTrigger
 from codex32.builtin.triggers.cron import CronTrigger
+from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
 from codex32.engine.definition import Reader
 from codex32.kernel import database
@@ -90,7 +91,12 @@ def at_once(door: Door) -> Callable[..., list[Any]]:
 def components() -> Components:
     return Components.of(
         bot_types=[SetBotType(), PythonBotType()],
-        trigger_types=[CronTrigger(), EveryTrigger(), AtTrigger()],
+        trigger_types=[
+            CronTrigger(),
+            EveryTrigger(),
+            AtTrigger(),
+            EventTrigger(),
+        ],
     )
 
 

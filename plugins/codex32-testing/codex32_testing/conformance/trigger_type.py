@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from codex32 import JSON, TriggerType
+from codex32 import JSON, TriggerType, event_pattern_fault
 from codex32_testing.conformance.shared import faults, fits
 
 _STARTS = [
@@ -94,3 +94,21 @@ class TriggerTypeSuite:
         if not trigger_type.timed:
             for config in self.valid:
                 assert trigger_type.next_fire_at(config, "UTC", _STARTS[0]) is None
+
+    def test_events_are_named_as_there_are(self, trigger_type: TriggerType) -> None:
+        """A pattern that fits no event would never be answered."""
+        for config in self.valid:
+            pattern = trigger_type.event_pattern(config)
+            assert pattern == trigger_type.event_pattern(config)
+            assert pattern is None or event_pattern_fault(pattern) == ""
+
+    def test_files_are_told_as_a_folder_and_changes(self, trigger_type: TriggerType) -> None:
+        """The scheduler looks for these and for nothing else."""
+        for config in self.valid:
+            watched = trigger_type.watched_files(config)
+            assert watched == trigger_type.watched_files(config)
+            if watched is not None:
+                assert watched.path
+                assert watched.changes
+                assert watched.changes <= {"created", "modified", "deleted"}
+                assert watched.settle_seconds >= 0

@@ -7,6 +7,7 @@ import pytest
 from codex32 import (
     Effect,
     Ended,
+    EventAwaited,
     ExecutionRef,
     Failed,
     Notification,
@@ -19,6 +20,7 @@ from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.bot import BotBotType
 from codex32.builtin.bot_types.dedupe import DedupeBotType
 from codex32.builtin.bot_types.end import EndBotType
+from codex32.builtin.bot_types.event import EventBotType
 from codex32.builtin.bot_types.notify import NotifyBotType
 from codex32.builtin.bot_types.set import SetBotType
 from codex32.builtin.bot_types.wait import WaitBotType
@@ -129,11 +131,45 @@ async def test_wait_fails_on_what_is_no_moment(context, clock):
         ({"for": "1s", "until": "2026-01-01T00:00:00Z"}, ""),
         ({"until": "2026-01-01T00:00:00"}, "until"),
         ({"until": "9999-12-31T23:59:59-10:00"}, "until"),
+        ({"event": "execution.fail"}, "event"),
+        ({"event": "custom.paid", "for": "1s", "until": "2026-01-01T00:00:00Z"}, ""),
+        ({"for": "1s", "if": "event.data.a == 1"}, "if"),
     ],
 )
 def test_wait_wants_one_clear_time(params, path):
     (problem,) = WaitBotType().check(params)
     assert problem.path == path
+
+
+async def test_wait_waits_for_an_event_and_hands_it_on(context, clock):
+    wait = WaitBotType(clock)
+    params = {"event": "custom.paid", "if": "event.data == values.n", "values": {"n": 1}}
+    awaited = EventAwaited("custom.paid", "event.data == values.n", {"n": 1})
+    assert await wait.run(context, params) == Waiting(event=awaited)
+    until = clock.now() + timedelta(minutes=1)
+    assert await wait.run(context, {**params, "for": "1m"}) == Waiting(until, event=awaited)
+    context.waited = Waited(answer={"name": "custom.paid"})
+    assert await wait.run(context, params) == Succeeded({"name": "custom.paid"})
+
+
+async def test_wait_fails_on_an_event_that_there_is_not(context, clock):
+    outcome = await WaitBotType(clock).run(context, {"event": "execution.fail"})
+    assert isinstance(outcome, Failed)
+    assert "did you mean 'execution.failed'?" in outcome.message
+
+
+async def test_event_leaves_its_event_to_the_engine(context):
+    outcome = await EventBotType().run(context, {"name": "custom.paid", "data": [1]})
+    (event,) = outcome.events
+    assert (event.name, event.data) == ("custom.paid", [1])
+    assert outcome.output == {"id": event.id}
+    assert EventBotType().effect({}) is Effect.NONE
+
+
+def test_event_publishes_what_is_custom_alone():
+    (problem,) = EventBotType().check({"name": "execution.failed"})
+    assert "told by the house itself" in problem.message
+    assert list(EventBotType().check({"name": "custom.${{ inputs.kind }}"})) == []
 
 
 def test_wait_lets_expressions_through():

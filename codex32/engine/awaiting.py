@@ -1,0 +1,112 @@
+"""Steps that wait for an event: the row that says so, and the event once it came.
+
+The row is written with the waiting step, so from that commit on no such event is missed: whoever
+delivers one afterwards finds the row. The answer is written in the transaction that delivers the
+event and wakes the execution; nobody can do the one without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+import peewee as pw
+
+from codex32.kernel.batches import Insert
+from codex32.kernel.database import announce, fetch
+from codex32.kernel.event_names import matches
+from codex32.kernel.json_values import JSON, dumps, loads
+from codex32.kernel.models import EventRow, ExecutionRow, SubscriptionRow
+from codex32.kernel.outcomes import EventAwaited
+from codex32.kernel.statuses import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """That a step, or an item of it, waits for an event from now on."""
+
+    execution_id: str
+    step: str
+    item: int
+    awaited: EventAwaited
+    at: int
+
+
+_ROWS = Insert(
+    SubscriptionRow,
+    (
+        "execution_id",
+        "step",
+        "item",
+        "workspace",
+        "pattern",
+        "condition",
+        "given",
+        "earlier",
+        "created_at",
+        "answer",
+    ),
+    replace=True,
+)
+
+
+def subscribe(subscriptions: Sequence[Subscription]) -> None:
+    """Write that steps wait; in the transaction that records them as waiting."""
+    # What is there already happened before the wait, also where nobody has delivered it yet.
+    pending = fetch(
+        EventRow.select(EventRow.id, EventRow.name).where(EventRow.delivered_at.is_null())
+    )
+    rows = []
+    for each in subscriptions:
+        pattern = each.awaited.pattern
+        earlier = [event_id for event_id, name in pending if matches(name, pattern)]
+        rows.append(
+            (
+                each.execution_id,
+                each.step,
+                each.item,
+                "default",
+                pattern,
+                each.awaited.condition,
+                dumps(dict(each.awaited.values)),
+                dumps(earlier),
+                each.at,
+                None,
+            )
+        )
+    _ROWS.write(rows)
+
+
+def answer_of(execution_id: str, step: str, item: int) -> JSON:
+    """The event that came for a waiting step, or None."""
+    mine = (
+        (SubscriptionRow.execution_id == execution_id)
+        & (SubscriptionRow.step == step)
+        & (SubscriptionRow.item == item)
+    )
+    text = SubscriptionRow.select(SubscriptionRow.answer).where(mine).scalar()
+    return None if text is None else loads(text)
+
+
+def wake_if_answered(execution_id: str, places: Iterable[tuple[str, int]], now: int) -> None:
+    """Queue an execution that goes to wait, if its event came while it was still under way.
+
+    ``places`` are the steps and items that wait; the answers of those that are over stay.
+    """
+    waits = [
+        (SubscriptionRow.step == step) & (SubscriptionRow.item == item) for step, item in places
+    ]
+    answered = SubscriptionRow.select(pw.SQL("1")).where(
+        (SubscriptionRow.execution_id == execution_id)
+        & SubscriptionRow.answer.is_null(False)
+        & reduce(or_, waits)
+    )
+    woken = (
+        ExecutionRow.update(status=Status.QUEUED, ready_at=now)
+        .where((ExecutionRow.id == execution_id) & pw.fn.EXISTS(answered))
+        .execute()
+    )
+    if woken:
+        announce(execution_id)

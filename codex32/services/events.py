@@ -1,0 +1,139 @@
+"""Publishing events, and looking at those that were told lately."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from codex32.kernel.clock import from_micros
+from codex32.kernel.database import announce, fetch
+from codex32.kernel.errors import EventInvalid
+from codex32.kernel.event_names import LONGEST_DATA, matches, name_fault
+from codex32.kernel.events import EventPublished
+from codex32.kernel.json_values import JSON, dumps, loads
+from codex32.kernel.models import EventRow, SubscriptionRow
+from codex32.services import listeners
+from codex32.services.outbox import EVENTS
+from codex32.services.presentation import iso
+from codex32.services.schedules import TriggerTypes
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What came of publishing.
+
+    Attributes:
+      repeated: It was published before, under the same key.
+    """
+
+    id: str
+    repeated: bool = False
+
+
+def check(name: str, data: JSON) -> None:
+    """Refuse what cannot be published.
+
+    Raises:
+      EventInvalid: The name is not ``custom.*``, or the data are too long.
+    """
+    if fault := name_fault(name):
+        raise EventInvalid(fault)
+    if len(dumps(data)) > LONGEST_DATA:
+        raise EventInvalid(
+            f"the data are longer than {LONGEST_DATA // 1024} KiB as JSON; store them, and "
+            "publish where they are"
+        )
+
+
+def publish(
+    name: str,
+    data: JSON,
+    now: int,
+    *,
+    event_id: str,
+    key: str | None = None,
+    workspace: str = "default",
+) -> Published:
+    """Write an event, for whoever listens by the time it is delivered; called in a write.
+
+    Args:
+      name: ``custom.`` and more.
+      data: Any JSON.
+      now: The present, in microseconds.
+      event_id: Made with ``new_id("evt")``; publishing twice with the same id is doing it once.
+      workspace: Whose event it is.
+      key: Publishing again under the same key gives the event that is there.
+
+    Raises:
+      EventInvalid: The name is not ``custom.*``, or the data are too long.
+    """
+    check(name, data)
+    scoped = None if key is None else f"published:{key}"
+    EVENTS.write([(event_id, workspace, name, now, dumps(data), "[]", scoped)])
+    if scoped is not None:
+        mine = (EventRow.workspace == workspace) & (EventRow.key == scoped)
+        there = EventRow.select(EventRow.id).where(mine).scalar()
+        if there != event_id:
+            return Published(str(there), repeated=True)
+    announce(
+        EventPublished(at=from_micros(now), id=event_id, name=name, data=data, execution_id=None)
+    )
+    return Published(event_id)
+
+
+def listing(
+    *, pattern: str | None = None, before: str | None = None, limit: int = 20
+) -> list[EventRow]:
+    """Events, newest first; those that nobody listened to were never written.
+
+    Args:
+      limit: Most events.
+      pattern: Only events of such names.
+      before: Only events with a smaller id: the last one of the page before.
+    """
+    found: list[EventRow] = []
+    while len(found) < limit:
+        query = EventRow.select().order_by(EventRow.id.desc()).limit(max(limit, 100))
+        if before is not None:
+            query = query.where(EventRow.id < before)
+        page = list(query)
+        found += [row for row in page if pattern is None or fnmatchcase(row.name, pattern)]
+        if len(page) < max(limit, 100):
+            break
+        before = page[-1].id
+    return found[:limit]
+
+
+def as_dict(row: EventRow) -> dict[str, JSON]:
+    """An event as plain data for JSON."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "at": iso(row.at),
+        "data": loads(row.data),
+        "chain": loads(row.chain),
+        "delivered_at": iso(row.delivered_at),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who would be told of an event: bots by name, and executions that wait for it."""
+
+    bots: Sequence[str]
+    executions: Sequence[str]
+
+
+def audience(name: str, types: TriggerTypes) -> Audience:
+    """Who listens to events of this name; conditions are not asked."""
+    bots = {
+        each.due.bot_name
+        for each in listeners.event_listeners(types)
+        if matches(name, each.pattern)
+    }
+    waits = SubscriptionRow.select(SubscriptionRow.execution_id, SubscriptionRow.pattern)
+    waiting = fetch(waits.where(SubscriptionRow.answer.is_null()))
+    return Audience(
+        sorted(bots), sorted({each for each, pattern in waiting if matches(name, pattern)})
+    )

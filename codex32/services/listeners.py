@@ -1,0 +1,92 @@
+"""Who listens to events: triggers of live bots, and steps that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import peewee as pw
+
+from codex32.kernel.bot import Trigger
+from codex32.kernel.contracts.trigger_type import TriggerType
+from codex32.kernel.database import fetch
+from codex32.kernel.models import BotRow, SubscriptionRow, TriggerRow, VersionRow
+from codex32.services.occurrences import Due
+from codex32.services.schedules import TriggerTypes, restored
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A trigger that answers events, with its bot."""
+
+    due: Due
+    trigger: Trigger
+    pattern: str
+
+
+def answers_events(kind: TriggerType) -> bool:
+    """Whether triggers of this kind may answer events."""
+    return type(kind).event_pattern is not TriggerType.event_pattern
+
+
+def watches_files(kind: TriggerType) -> bool:
+    """Whether triggers of this kind may answer files."""
+    return type(kind).watched_files is not TriggerType.watched_files
+
+
+def patterns(types: TriggerTypes) -> set[str]:
+    """Every pattern of names that somebody listens to."""
+    kinds = [name for name, kind in types.items() if answers_events(kind)]
+    found = {
+        pattern
+        for (pattern,) in fetch(
+            SubscriptionRow.select(SubscriptionRow.pattern)
+            .where(SubscriptionRow.answer.is_null())
+            .distinct()
+        )
+    }
+    if kinds:
+        rows = TriggerRow.select(TriggerRow.kind, TriggerRow.definition).where(
+            TriggerRow.enabled & TriggerRow.kind.in_(kinds)
+        )
+        for kind, definition in fetch(rows.distinct()):
+            pattern = types[kind].event_pattern(restored(definition).config)
+            if pattern is not None:
+                found.add(pattern)
+    return found
+
+
+def event_listeners(types: TriggerTypes) -> list[Listener]:
+    """The live triggers that answer events."""
+    found = []
+    kinds = [name for name, kind in types.items() if answers_events(kind)]
+    for due in live(kinds):
+        trigger = restored(due.definition)
+        pattern = types[trigger.kind].event_pattern(trigger.config)
+        if pattern is not None:
+            found.append(Listener(due, trigger, pattern))
+    return found
+
+
+def live(kinds: Sequence[str]) -> list[Due]:
+    """The live triggers of some kinds, with their bots; their times are of no interest."""
+    if not kinds:
+        return []
+    query = (
+        TriggerRow.select(
+            TriggerRow.id,
+            TriggerRow.bot_id,
+            TriggerRow.definition,
+            pw.Value(0),
+            BotRow.name,
+            BotRow.workspace,
+            BotRow.paused,
+            VersionRow.id,
+            VersionRow.number,
+        )
+        .join(BotRow, on=(BotRow.id == TriggerRow.bot_id))
+        .join(VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id))
+        .where(TriggerRow.enabled & TriggerRow.kind.in_(list(kinds)))
+        .order_by(TriggerRow.id)
+    )
+    return [Due(*row) for row in fetch(query)]
