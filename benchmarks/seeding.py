@@ -120,7 +120,7 @@ def _ended(
     execution_id = new_id("exe", now=lambda: created / 1e6)
     status = dice.choices(("succeeded", "failed", "cancelled", "skipped"), (95, 4, 0.9, 0.1))[0]
     kind = dice.choice(("cron", "cron", "manual", "api"))
-    cause = dice.choice(("step", "timeout", "lost")) if status == "failed" else None
+    cause = dice.choice(("error", "timeout", "lost")) if status == "failed" else None
     started, finished = created + 4_000, created + 4_000 + dice.randrange(2_000, 900_000)
     worker, by_trigger = f"prc_{dice.randrange(4)}", kind == "cron"
     yield _EXECUTIONS, {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context
-from codex32.cli.retrying import retry
+from codex32.cli.retrying import CAUSES, retry
+from codex32.cli.why import Moment
 
 if TYPE_CHECKING:
     from codex32.kernel.models import ExecutionRow
@@ -40,19 +42,44 @@ def executions() -> None:
 @json_option
 @_BOT
 @_STATUS
+@click.option("--cause", type=click.Choice(CAUSES), help="That failed because of this.")
+@click.option("--trigger", metavar="KIND", help="Started by this kind: cron, manual, api …")
+@click.option(
+    "--since", type=Moment(), metavar="TIME", help="Only since this time; 08:00 is today."
+)
+@click.option("--until", type=Moment(), metavar="TIME", help="Only before this time.")
 @click.option("--limit", default=20, type=click.IntRange(1, 1000), show_default=True)
 @click.option("--before", metavar="ID", help="Older than this one: the next page.")
 @pass_context
 def list_(
-    obj: Context, bot: str | None, status: tuple[str, ...], limit: int, before: str | None
+    obj: Context,
+    bot: str | None,
+    status: tuple[str, ...],
+    cause: str | None,
+    trigger: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    before: str | None,
 ) -> None:
     """List executions, newest first."""
     from codex32.cli.follow import clock_text
+    from codex32.kernel.clock import to_micros
     from codex32.services import executions as service
 
-    query = service.Query(bot=bot, status=status, limit=limit, before=before)
+    query = service.Query(
+        bot=bot,
+        status=status,
+        cause=cause,
+        trigger_kind=trigger,
+        since=None if since is None else to_micros(since),
+        until=None if until is None else to_micros(until),
+        limit=limit,
+        before=before,
+    )
     with obj.runtime() as runtime:
         rows = runtime.door.read_now(service.listing, query)
+    filtered = any((bot, status, cause, trigger, since, until))
     obj.output.result(
         {"executions": [service.as_dict(row) for row in rows]},
         lambda: obj.output.table(
@@ -62,7 +89,7 @@ def list_(
                  r.message)
                 for r in rows
             ],
-            "nothing has been executed yet" if not (bot or status) else "there are none",
+            "there are none" if filtered else "nothing has been executed yet",
         ),
     )  # fmt: skip
 

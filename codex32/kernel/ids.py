@@ -19,7 +19,15 @@ ID_PATTERN = re.compile(r"^[a-z]+_[0-9a-hjkmnp-tv-z]{26}$")
 
 def new_id(kind: str, *, now: Callable[[], float] = time.time) -> str:
     """A fresh id such as ``exe_01jd…``; two made in one millisecond sort at random."""
-    number = (int(now() * 1000) << 80) | int.from_bytes(os.urandom(10))
+    return _written(kind, (int(now() * 1000) << 80) | int.from_bytes(os.urandom(10)))
+
+
+def first_id(kind: str, at: int) -> str:
+    """An id that sorts before all that are made from ``at`` (microseconds) on."""
+    return _written(kind, max(at, 0) // 1000 << 80)
+
+
+def _written(kind: str, number: int) -> str:
     out = [""] * 13
     for place in range(12, -1, -1):
         out[place] = _PAIRS[number & 1023]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import peewee as pw
 
 from codex32.engine import approvals
@@ -64,7 +66,7 @@ def _orphans() -> list[Problem]:
     return found
 
 
-def _executions(now: int) -> list[tuple[pw.Query, str, str]]:
+def _executions(now: int) -> list[tuple[pw.ModelSelect[Any], str, str]]:
     execution = ExecutionRow.select(ExecutionRow.id)
     final = ExecutionRow.status.in_([status.value for status in FINAL])
     known = ExecutionRow.status.in_([status.value for status in Status])
@@ -94,7 +96,7 @@ def _executions(now: int) -> list[tuple[pw.Query, str, str]]:
     return [(execution.where(fault), "execution", message) for fault, message in faults]
 
 
-def _approvals() -> list[tuple[pw.Query, str, str]]:
+def _approvals() -> list[tuple[pw.ModelSelect[Any], str, str]]:
     known = ApprovalRow.status.in_(list(approvals.STATUSES))
     pending = ApprovalRow.status == approvals.PENDING
     approval = ApprovalRow.select(ApprovalRow.id)
@@ -124,7 +126,7 @@ def _approvals() -> list[tuple[pw.Query, str, str]]:
     ]
 
 
-def _triggers() -> list[tuple[pw.Query, str, str]]:
+def _triggers() -> list[tuple[pw.ModelSelect[Any], str, str]]:
     of_removed = (
         TriggerRow.select(TriggerRow.id)
         .join(BotRow, on=(BotRow.id == TriggerRow.bot_id))
@@ -139,9 +141,10 @@ def _without(kind: type[Row], other: type[Row], same: pw.Expression) -> pw.Model
     return kind.select(kind._meta.primary_key).where(~pw.fn.EXISTS(there))
 
 
-def _told(query: pw.Query, kind: str, message: str) -> list[Problem]:
-    ids = [str(row[0]) for row in fetch(query)]
+def _told(query: pw.ModelSelect[Any], kind: str, message: str) -> list[Problem]:
+    ids = [str(row[0]) for row in fetch(query.limit(_SHOWN + 1))]
     if not ids:
         return []
-    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    # There may be millions, so the database counts them.
+    more = f" and {query.count() - _SHOWN} more" if len(ids) > _SHOWN else ""
     return [Problem(f"{message}: {', '.join(ids[:_SHOWN])}{more}", path=kind, code="integrity")]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from codex32.api.models import ExecutionDetail, ExecutionOut, LogLineOut, Page, StepOut
 from codex32.api.reading import Strict
+from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, LogLineRow, StepRow
-from codex32.kernel.statuses import Status
+from codex32.kernel.statuses import Cause, Status
 from codex32.runtime import Runtime
 from codex32.services import executions
 from codex32.services.presentation import iso
@@ -23,6 +24,12 @@ class ExecutionsQuery(Strict):
 
     bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
     status: list[Status] = Field([], description="May be repeated.")
+    cause: Cause | None = Field(None, description="Why it failed.")
+    trigger: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] | None = Field(
+        None, description="The kind of what started it: `cron`, `manual`, `api` …"
+    )
+    since: AwareDatetime | None = Field(None, description="Made at this time or later.")
+    until: AwareDatetime | None = Field(None, description="Made before this time.")
     cursor: Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
@@ -152,7 +159,14 @@ class ExecutionRoutes:
 
 def _list(query: ExecutionsQuery) -> dict[str, JSON]:
     asked = executions.Query(
-        bot=query.bot, status=query.status, before=query.cursor, limit=query.limit + 1
+        bot=query.bot,
+        status=query.status,
+        cause=query.cause,
+        trigger_kind=query.trigger,
+        since=None if query.since is None else to_micros(query.since),
+        until=None if query.until is None else to_micros(query.until),
+        before=query.cursor,
+        limit=query.limit + 1,
     )
     found = executions.listing(asked)
     shown = found[: query.limit]
