@@ -150,6 +150,7 @@ class Entry:
     async def event(self) -> JSON:
         """The event that came for the waiting step, or None."""
         course = self._course
+        course.awaiting.discard((self.step, self.item))
         return await course.env.door.read(answer_of, course.claim.id, self.step, self.item)
 
     def still_awaiting(self, until: int | None) -> Parked:

@@ -95,7 +95,6 @@ class Trying:
         event = wait.get("answer") or await self.entry.event()
         if event is None and (until is None or until > self.env.clock.micros()):
             return self.entry.still_awaiting(until)
-        self.course.awaiting.discard((self.planned.id, self.item))
         await self.entry.waited({**note, "wait": {**wait, "answer": event}})
         return await self._try(Waited(wait.get("note"), event, timed_out=event is None))
 
