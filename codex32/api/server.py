@@ -19,6 +19,7 @@ from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper, admin_token
 from codex32.api.private_files import write_private
 from codex32.kernel.errors import Codex32Error
+from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
 from codex32.services import processes
 
@@ -73,6 +74,7 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
         url = _url(host, runner.addresses[0][1])
         async with _announced(runtime.settings.home / "api.json", url), _beating(runtime):
             log.info("listening on %s", url)
+            settle_memory()
             yield url
     finally:
         await runner.cleanup()

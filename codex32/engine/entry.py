@@ -53,6 +53,7 @@ class Entry:
       prior: What earlier attempts, or earlier tries, left.
       tries: Tries made so far.
       effect: What the step does to the world, once its parameters are known.
+      input: Column text of what the step is done with, once that is known.
     """
 
     def __init__(self, course: Course, step: str, item: int) -> None:
@@ -62,7 +63,7 @@ class Entry:
         self.tries = 0
         self.effect = Effect.NONE
         self._started_at: int | None = None
-        self._input: str | None = None
+        self.input: str | None = None
         #: What it waited for, while it goes on after that: a crash must not ask anew.
         self._waited: str | None = None
         if self.prior is not None:
@@ -71,7 +72,7 @@ class Entry:
             self.tries = max(self.prior.tries - cut_short, 0)
             self.effect = Effect(self.prior.effect)
             self._started_at = self.prior.started_at
-            self._input = self.prior.packed_input
+            self.input = self.prior.packed_input
 
     def begin(self, *, another_try: bool) -> None:
         """A try begins, or one that waited goes on."""
@@ -81,10 +82,6 @@ class Entry:
     async def waited(self, note: Mapping[str, JSON]) -> None:
         """The step goes on after a wait, of which ``note`` tells."""
         self._waited = await self._course.book.pack(note)
-
-    async def take_input(self, params: JSON) -> None:
-        """Note what the step is done with."""
-        self._input = await self._course.book.pack(params)
 
     async def running(self) -> None:
         """The step is under way. An effect's entry is durable before anything leaves the house."""
@@ -198,7 +195,7 @@ class Entry:
             effect=self.effect.value,
             note=note or {},
             started_at=self._started_at,
-            packed_input=self._input,
+            packed_input=self.input,
         )
         self._course.results.put(self.step, self.item, known)
 
@@ -216,7 +213,7 @@ class Entry:
             item=self.item,
             status=status.value,
             tries=self.tries,
-            input=self._input,
+            input=self.input,
             output=output,
             error=error,
             effect=self.effect.value,

@@ -30,6 +30,11 @@ class Masker:
         # The longest first, so that no part of one is left behind by another.
         self._forms = sorted({*self._forms, *forms}, key=len, reverse=True)
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to look for."""
+        return not self._forms
+
     def mask(self, text: str) -> str:
         """``text`` without the secrets."""
         for form in self._forms:

@@ -17,10 +17,12 @@ from codex32.engine.rates import Limit
 from codex32.kernel.bot import Bot, Rate, Retry, Step
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType
-from codex32.kernel.json_values import JSON
+from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.outcomes import Effect
 
 ONCE = Retry(attempts=1)
+#: Characters of parameters that are packed once, and not for every execution anew.
+_SHORT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class PlannedStep:
     """A step with its expressions compiled.
 
     Attributes:
+      packed_params: The column text of short parameters without expressions, made once.
       retry: The step's own, else the bot's, else a single try.
       rate: From which each try takes its slot.
     """
@@ -42,6 +45,7 @@ class PlannedStep:
     rate: Limit | None
     #: Parameters that name notifiers: whether a notification may be repeated is the notifier's.
     notifier_params: tuple[str, ...]
+    packed_params: str | None
 
     @property
     def id(self) -> str:
@@ -126,11 +130,13 @@ class Plan:
 
 
 def _plan_step(step: Step, bot: Bot, components: Components) -> PlannedStep:
+    params = compile_params(components.bot_type(step.type), step.params)
     return PlannedStep(
         step=step,
         type=components.bot_type(step.type),
         notifier_params=_notifier_params(components.bot_type(step.type)),
-        params=compile_params(components.bot_type(step.type), step.params),
+        params=params,
+        packed_params=_packed(params),
         condition=None if step.condition is None else compile_condition(step.condition),
         foreach=None if step.foreach is None else compile_template(step.foreach),
         idempotency_key=(
@@ -139,6 +145,11 @@ def _plan_step(step: Step, bot: Bot, components: Components) -> PlannedStep:
         retry=step.retry or bot.retry or ONCE,
         rate=_limit(step.rate, f"step:{bot.name}.{step.id}"),
     )
+
+
+def _packed(params: Template) -> str | None:
+    text = dumps(params.evaluate({})) if params.is_constant else ""
+    return text if 0 < len(text) <= _SHORT else None
 
 
 def _limit(rate: Rate | None, own: str) -> Limit | None:

@@ -8,6 +8,7 @@ import threading
 
 import dramatiq
 
+from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
 from codex32_workers import actors
 from codex32_workers.broker import EngineMiddleware, TicketBroker
@@ -33,6 +34,7 @@ def run_worker(runtime: Runtime) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     broker = make_broker(runtime)
+    settle_memory()
     worker = dramatiq.Worker(broker, worker_threads=runtime.settings.worker.threads)
     worker.start()
     log.info("worker %s is ready", runtime.process.id)
