@@ -19,6 +19,7 @@ from codex32.services.starting import Start
 LATENCY_PAUSE_SECONDS = 0.1
 LOOK_EVERY_SECONDS = 0.0005
 ITEMS = 1000
+SETTLE_SECONDS = 8.0
 
 
 def latency(servers: Servers, progress: Progress, *, samples: int) -> dict[str, dict[str, float]]:
@@ -92,7 +93,10 @@ def items(servers: Servers, progress: Progress, *, executions: int) -> dict[str,
 
 
 def files(servers: Servers, progress: Progress, *, count: int) -> dict[str, Any]:
-    """A folder of ``count`` bot files: a scheduler's start to all live, and a change to live."""
+    """A folder of ``count`` bot files: a scheduler's start to all live, and a change to live.
+
+    ``restart_cpu_seconds`` is what a second scheduler spends until it has looked at them all.
+    """
     texts = {f"file-{n:04}.yaml": _file(f"hello {n}") for n in range(count)}
     began = time.perf_counter()
     with standing(servers, "sqlite", 0, others=["scheduler"], bots=texts) as house:
@@ -112,9 +116,25 @@ def files(servers: Servers, progress: Progress, *, count: int) -> dict[str, Any]
             house.children,
         )
         changed = time.perf_counter() - began
-    found = {"files": count, "load_seconds": round(loaded, 2), "change_seconds": round(changed, 2)}
+        restarted = _restart(house)
+    found = {
+        "files": count,
+        "load_seconds": round(loaded, 2),
+        "change_seconds": round(changed, 2),
+        "restart_cpu_seconds": round(restarted, 2),
+    }
     progress.tell(f"a folder of bot files: {found}")
     return found
+
+
+def _restart(house: House) -> float:
+    """The CPU of one more scheduler until it is at rest, in which nothing happens."""
+    time.sleep(SETTLE_SECONDS)
+    spent = processes.cpu_seconds(None)["scheduler"]
+    house.launch("scheduler again", "scheduler")
+    house.wait_for("scheduler", 2)
+    time.sleep(SETTLE_SECONDS)
+    return processes.cpu_seconds(None)["scheduler"] - spent
 
 
 def _file(text: str) -> str:

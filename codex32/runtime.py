@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codex32.engine.definition import Reader
@@ -96,10 +97,23 @@ class Runtime:
     def folder_sync(self) -> FolderSync:
         """Keeps the registry at what the folders of the settings hold."""
         from codex32.services.folders import FolderSync
+        from codex32.services.known_files import KnownFiles
 
         return FolderSync(
-            self.settings.bots.folders, self.reader, self.registry, self.door, clock=self.clock
+            self.settings.bots.folders,
+            self.reader,
+            self.registry,
+            self.door,
+            clock=self.clock,
+            known=KnownFiles(self.settings.home / "bots.known.json", self._readers()),
         )
+
+    def _readers(self) -> str:
+        """What decides how a bot file is read: all that is installed, and how it is set."""
+        # Versions tell nothing of a checkout that is worked on; the newest file does.
+        ours = Path(__file__).parent.rglob("*.py")
+        newest = max((path.stat().st_mtime_ns for path in ours), default=0)
+        return repr((newest, self.plugins.records, sorted(self.settings.plugins.items())))
 
     @cached_property
     def starter(self) -> Starter:

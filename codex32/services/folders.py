@@ -26,6 +26,7 @@ from codex32.kernel.problems import Problem
 from codex32.services import files
 from codex32.services.bots import API, FILE, Registry, Written
 from codex32.services.files import Found, Stamp
+from codex32.services.known_files import KnownFile, KnownFiles
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +66,15 @@ class _File:
     """What a bot file said when it was read.
 
     Attributes:
+      digests: Of the definitions without faults, by the bot's name.
+      bots: These definitions; empty where the file was known and is not read.
       faults: Problems by the bot that was meant.
       vague: Problems that hide which bots were meant.
       gone_at: When it was first found missing, in seconds since the epoch.
     """
 
     stamps: Mapping[str, Stamp | None]
+    digests: dict[str, str] = field(default_factory=dict)
     bots: dict[str, Written] = field(default_factory=dict)
     faults: dict[str, list[Problem]] = field(default_factory=dict)
     vague: list[Problem] = field(default_factory=list)
@@ -110,6 +114,7 @@ class FolderSync:
 
     Args:
       folders: Watched, with all folders below them; a bot's source is its absolute path.
+      known: What files said to earlier processes.
       settle_seconds: How long a faulty file that was just written, or one that just vanished,
         is left alone before it counts.
     """
@@ -122,12 +127,13 @@ class FolderSync:
         door: Door,
         *,
         clock: Clock = SystemClock.shared,
+        known: KnownFiles | None = None,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         self.folders = tuple(Path(folder).absolute() for folder in folders)
         self.settle_seconds = settle_seconds
         self._reader, self._registry, self._door = reader, registry, door
-        self._clock = clock
+        self._clock, self._known = clock, known
         self._files: dict[str, _File] = {}
         self._devices: dict[Path, int] = {}
         self._told: dict[str, list[Problem]] = {}
@@ -157,8 +163,8 @@ class FolderSync:
                 known.gone_at = None
                 if known.stamps[path] == stamp and _same_beside(known, path):
                     continue
-            read = self._read(path, stamp)
-            if (read.faults or read.vague) and self._is_fresh(read, now):
+            read = _recall(self._known, path, stamp) or self._read(path, stamp)
+            if (read.faults or read.vague) and _is_fresh(read, now, self.settle_seconds):
                 changes.again = True  # perhaps half of it is written: what was there stays
             else:
                 self._files[path] = read
@@ -169,14 +175,9 @@ class FolderSync:
                 del self._files[path]
             else:
                 changes.again = True
+        if self._known is not None:
+            self._known.save(self._files)
         return found
-
-    def _is_fresh(self, file: _File, now: float) -> bool:
-        return any(
-            0 <= now - stamp.modified_at < self.settle_seconds
-            for stamp in file.stamps.values()
-            if stamp is not None
-        )
 
     def _read(self, path: str, stamp: Stamp) -> _File:
         place, text = Path(path), b""
@@ -198,11 +199,20 @@ class FolderSync:
             if each.bot is not None:
                 written = Written.of(each.bot, text.decode(errors="replace"), FILE, path)
                 out.bots[each.bot.name] = written
+                out.digests[each.bot.name] = written.digest
             elif each.name is None or each.name == place.stem:
                 # The reader calls it so also where it could not see a name.
                 out.vague += each.problems
             else:
                 out.faults[each.name] = [*each.problems]
+        sound = out.digests and not (out.faults or out.vague)
+        # What has just been written may have changed while it was read.
+        if (
+            self._known is not None
+            and sound
+            and not _is_fresh(out, time.time(), self.settle_seconds)
+        ):
+            self._known.remember(path, text, KnownFile(out.digests, reading.dependencies))
         return out
 
     # what is to be done
@@ -239,7 +249,7 @@ class FolderSync:
         meant: dict[str, list[str]] = {}
         for path in sorted(self._files):
             file = self._files[path]
-            names = {*file.bots, *file.faults}
+            names = {*file.digests, *file.faults}
             if file.vague:
                 names |= set(had.get(path, ())) or {Path(path).stem}
             for name in names:
@@ -260,9 +270,14 @@ class FolderSync:
 
     def _for_owner(self, name: str, path: str, row: _Row | None) -> list[_Action]:
         file = self._files[path]
-        written = file.bots.get(name)
-        if written is not None:
-            return [] if row is not None and _is_live(row, written) else [written]
+        digest = file.digests.get(name)
+        if digest is not None:
+            if row is not None and _is_live(row, path, digest):
+                return []
+            if name not in file.bots:  # it was known, and is wanted now
+                file = self._files[path] = self._read(path, _stamp_of(file, path))
+            written = file.bots.get(name)
+            return [] if written is None else [written]
         faults = file.faults.get(name) or file.vague
         known = row is not None and row.source == path and row.removed_at is None
         if known and row is not None and row.problems == _as_text(faults):
@@ -339,12 +354,40 @@ def _rows() -> dict[str, _Row]:
     return {row[0]: _Row(*row) for row in rows}
 
 
-def _is_live(row: _Row, written: Written) -> bool:
-    if (row.origin, row.source) != (FILE, written.source):
+def _is_live(row: _Row, source: str, digest: str) -> bool:
+    if (row.origin, row.source) != (FILE, source):
         return False
     if row.removed_at is not None or row.problems is not None or row.digest is None:
         return False
-    return written.digest == (row.pinned or row.digest)
+    return digest == (row.pinned or row.digest)
+
+
+def _recall(known: KnownFiles | None, path: str, stamp: Stamp) -> _File | None:
+    """What a file said to an earlier process, where nothing has changed since."""
+    if known is None or not stamp.regular:
+        return None
+    try:
+        text = Path(path).read_bytes()
+    except OSError:
+        return None
+    said = known.recall(path, text)
+    if said is None:
+        return None
+    return _File({**files.stamps(path, said.beside), path: stamp}, dict(said.digests))
+
+
+def _is_fresh(file: _File, now: float, settle_seconds: float) -> bool:
+    return any(
+        0 <= now - stamp.modified_at < settle_seconds
+        for stamp in file.stamps.values()
+        if stamp is not None
+    )
+
+
+def _stamp_of(file: _File, path: str) -> Stamp:
+    stamp = file.stamps[path]
+    assert stamp is not None
+    return stamp
 
 
 def _same_beside(file: _File, path: str) -> bool:
