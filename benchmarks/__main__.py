@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from benchmarks import costs, idle, report, schedules, throughput
+from benchmarks import costs, history, idle, report, schedules, throughput
 from benchmarks.processes import ROOT
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
@@ -47,6 +47,13 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
             stored=10_000 if quick else 100_000,
             rounds=1 if quick else 3,
             seconds=4.0 if quick else 20.0,
+        ),
+        "history": lambda servers, progress: history.measure(
+            servers,
+            progress,
+            history=50_000 if quick else 1_000_000,
+            executions_each=executions,
+            pairs=1 if quick else 3,
         ),
         "idle": lambda servers, progress: idle.measure(
             servers, progress, seconds=4.0 if quick else 15.0

@@ -164,16 +164,19 @@ def _open() -> bool:
 
 
 def _count() -> dict[str, int]:
-    good = (ExecutionRow.status == Status.SUCCEEDED) & (ExecutionRow.attempt == 1)
-    one_attempt = AttemptRow.select(AttemptRow.execution_id).distinct()
-    one_step = StepRow.select(StepRow.execution_id).distinct()
+    """Of the bots that are driven; others may have a history of their own."""
+    ours = ExecutionRow.bot_name.in_(list(BOTS))
+    ids = ExecutionRow.select(ExecutionRow.id).where(ours)
+    good = ours & (ExecutionRow.status == Status.SUCCEEDED) & (ExecutionRow.attempt == 1)
+    attempts = AttemptRow.select(AttemptRow.execution_id).where(AttemptRow.execution_id.in_(ids))
+    steps = StepRow.select(StepRow.execution_id).where(StepRow.execution_id.in_(ids))
     return {
         "succeeded at the first attempt": ExecutionRow.select().where(good).count(),
-        "executions": ExecutionRow.select().count(),
-        "attempts": AttemptRow.select().count(),
-        "executions with an attempt": one_attempt.count(),
-        "steps": StepRow.select().where(StepRow.status == "succeeded").count(),
-        "executions with a step": one_step.count(),
+        "executions": ids.count(),
+        "attempts": attempts.count(),
+        "executions with an attempt": attempts.distinct().count(),
+        "steps": steps.where(StepRow.status == "succeeded").count(),
+        "executions with a step": steps.distinct().count(),
     }
 
 

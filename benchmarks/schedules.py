@@ -56,7 +56,6 @@ def _fire(
             house.launch(f"scheduler {number + 1}", "scheduler")
         house.wait_for("scheduler", schedulers)
         fired = [_round(house, due) for _ in range(rounds)]
-        house.expect("one", due * rounds)
     return {
         name: {"median": round(median(each[name] for each in fired), 2),
                "max": round(max(each[name] for each in fired), 2)}
