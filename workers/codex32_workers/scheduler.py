@@ -15,6 +15,7 @@ from functools import partial
 
 from codex32.runtime import Runtime
 from codex32.services import processes, retention, schedules
+from codex32.services.file_triggers import FileWatcher, forget
 from codex32.services.routing import Router
 from codex32.services.triggers import Ticker
 from codex32.services.watching import watch
@@ -41,6 +42,7 @@ async def _schedule(runtime: Runtime) -> None:
         asyncio.create_task(_set_right(runtime)),
         asyncio.create_task(_tick(runtime)),
         asyncio.create_task(_every(settings.scheduler.events_interval_seconds, _route(runtime))),
+        asyncio.create_task(_look_at_files(runtime)),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
         asyncio.create_task(keep_house(runtime)),
     ]
@@ -106,6 +108,20 @@ async def _set_right(runtime: Runtime) -> None:
 def _route(runtime: Runtime) -> Callable[[], Awaitable[object]]:
     router = Router(runtime.components.trigger_types, runtime.definitions, runtime.payloads)
     return lambda: router.run(runtime.door, runtime.clock.micros())
+
+
+async def _look_at_files(runtime: Runtime) -> None:
+    """Look into the folders of file triggers, at most at a tenth of a core."""
+    watcher = FileWatcher(runtime.components.trigger_types, runtime.definitions, runtime.payloads)
+    await runtime.door.write(forget)
+    while True:
+        began = time.monotonic()
+        try:
+            await watcher.look(runtime.door, runtime.clock.micros)
+        except Exception:
+            log.exception("a look at the files of triggers failed and is made again")
+        spent = time.monotonic() - began
+        await asyncio.sleep(max(runtime.settings.scheduler.files_interval_seconds, 9 * spent))
 
 
 def _prune(runtime: Runtime) -> Callable[[], Awaitable[object]]:

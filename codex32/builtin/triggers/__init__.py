@@ -5,8 +5,9 @@ from codex32.builtin.triggers.at import AtTrigger
 from codex32.builtin.triggers.cron import CronTrigger
 from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
+from codex32.builtin.triggers.file import FileTrigger
 
 
 def all_trigger_types() -> list[TriggerType]:
     """One of each."""
-    return [CronTrigger(), EveryTrigger(), AtTrigger(), EventTrigger()]
+    return [CronTrigger(), EveryTrigger(), AtTrigger(), EventTrigger(), FileTrigger()]

@@ -16,6 +16,7 @@ from codex32.builtin.triggers.at import AtTrigger
 from codex32.builtin.triggers.cron import CronTrigger
 from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
+from codex32.builtin.triggers.file import FileTrigger
 from codex32.engine.definition import Reader
 from codex32.kernel import database
 from codex32.kernel.components import Components
@@ -96,6 +97,7 @@ def components() -> Components:
             EveryTrigger(),
             AtTrigger(),
             EventTrigger(),
+            FileTrigger(),
         ],
     )
 
