@@ -13,7 +13,7 @@ from codex32.engine.course import Course
 from codex32.engine.entry import Entry, Parked, StepResult
 from codex32.engine.params import check_output
 from codex32.engine.plan import PlannedStep
-from codex32.engine.publishing import publication_fault
+from codex32.engine.publishing import check_publications
 from codex32.engine.results import Known
 from codex32.engine.timer import Timer
 from codex32.kernel.clock import to_micros
@@ -90,13 +90,12 @@ class Trying:
         return await self._try(Waited(wait.get("note"), answer, answer is None))
 
     async def _go_on_with_event(self, note: Mapping[str, JSON]) -> StepResult:
-        """After a wait for an event: when it came, or the time for it is over."""
         wait, until = note["wait"], note["until"]
         event = wait.get("answer") or await self.entry.event()
         if event is None and (until is None or until > self.env.clock.micros()):
             return self.entry.still_awaiting(until)
         await self.entry.waited({**note, "wait": {**wait, "answer": event}})
-        return await self._try(Waited(wait.get("note"), event, timed_out=event is None))
+        return await self._try(Waited(wait.get("note"), event, event is None))
 
     async def _try(self, waited: Waited | None) -> StepResult:
         if waited is None and self.planned.rate is not None:
@@ -218,10 +217,9 @@ class Trying:
                     )
                 try:
                     check_output(self.planned.type, outcome.output)
+                    check_publications(outcome.events)
                 except StepFault as fault:
                     return await entry.done(StepStatus.FAILED, failed=faults.as_failed(fault))
-                if (refused := publication_fault(outcome.events)) is not None:
-                    return await entry.done(StepStatus.FAILED, failed=refused)
                 return await entry.done(
                     StepStatus.SUCCEEDED,
                     output=outcome.output,
@@ -243,18 +241,16 @@ class Trying:
     async def _wait(self, outcome: Waiting) -> StepResult:
         until = None if outcome.until is None else to_micros(outcome.until)
         wait: dict[str, JSON] = {"token": outcome.token, "note": outcome.note}
-        if outcome.event is not None:
-            wait["event"] = outcome.event.pattern
+        wait |= {"event": outcome.event.pattern} if outcome.event else {}
+        note, book = {"wait": wait, "until": until}, self.course.book
         if outcome.approval is None:
-            note = {"wait": wait, "until": until}
             return await self.entry.park(until, note, awaited=outcome.event)
-        book = self.course.book
         try:
             ask = await asking(outcome.approval, book, self.planned.id, self.item, until)
         except StepFault as fault:
             return await self._failed(faults.as_failed(fault))
         wait["approval"] = ask.asked.id
-        return await self.entry.ask(ask, {"wait": wait, "until": until})
+        return await self.entry.ask(ask, note)
 
     async def _failed(self, outcome: Failed) -> StepResult:
         entry = self.entry
