@@ -10,11 +10,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import peewee as pw
-
 from codex32.engine.environment import ChildRequest
 from codex32.engine.expressions import compile_template
 from codex32.engine.inputs import check_inputs
+from codex32.kernel.batches import any_of, listed
 from codex32.kernel.bot import Bot
 from codex32.kernel.clock import Clock, SystemClock, from_micros
 from codex32.kernel.database import Door, announce, fetch
@@ -30,7 +29,7 @@ from codex32.kernel.events import ExecutionQueued
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, canonical, loads
-from codex32.kernel.models import BotRow, ExecutionRow, VersionRow
+from codex32.kernel.models import BotRow, ExecutionRow, VersionRow, database_proxy
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Status
@@ -281,7 +280,7 @@ class Starter:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Found:
     """What the rows say of a bot."""
 
@@ -314,22 +313,14 @@ class _Found:
 
 
 def _find(starts: Sequence[Start]) -> dict[tuple[str, str], _Found]:
-    rows = fetch(
-        BotRow.select(
-            BotRow.workspace,
-            BotRow.id,
-            BotRow.name,
-            BotRow.source,
-            BotRow.enabled,
-            BotRow.removed_at,
-            BotRow.problems,
-            BotRow.active_version_id,
-            VersionRow.number,
-        )
-        .join(VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id))
-        .where(BotRow.name.in_({start.bot for start in starts}))
+    rows = database_proxy.execute_sql(
+        "SELECT bot.workspace, bot.id, bot.name, bot.source, bot.enabled, bot.removed_at, "  # noqa: S608
+        "bot.problems, bot.active_version_id, bot_version.number FROM bot "
+        "LEFT JOIN bot_version ON bot_version.id = bot.active_version_id "
+        f"WHERE {any_of('bot.name')}",
+        (listed({start.bot for start in starts}),),
     )
-    return {(row[0], row[2]): _Found(*row[1:]) for row in rows}
+    return {(row[0], row[2]): _Found(*row[1:]) for row in rows.fetchall()}
 
 
 def _earlier(key: str | None) -> Submitted | None:
