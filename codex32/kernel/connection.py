@@ -11,6 +11,7 @@ from typing import Any
 import peewee as pw
 
 from codex32.kernel.models import database_proxy
+from codex32.kernel.write_queue import WriteQueue
 
 #: Result codes of SQLite that blame the file or who holds it, not the statement.
 _SQLITE_OUTAGES = frozenset(
@@ -43,7 +44,52 @@ _POSTGRESQL: dict[str, Any] = {
 _POSTGRESQL_ERRORS = (pw.OperationalError, pw.DatabaseError)
 
 
-class _Postgresql(pw.PostgresqlDatabase):
+#: For so long another writer is waited for; then the door decides whether to go on waiting.
+_BUSY_SECONDS = 5
+
+
+class SqliteDatabase(pw.SqliteDatabase):
+    """Writers wait for each other in a queue, each thread with a place of its own."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        self._places = threading.local()
+        super().__init__(path, **options)
+
+    def begin(self, lock_type: str | None = None) -> None:
+        """Begin a transaction; one that takes the write lock at once waits for its turn."""
+        if lock_type is not None:
+            self._place().enter(_BUSY_SECONDS)
+        try:
+            super().begin(lock_type)
+        except BaseException:
+            self._place().leave()
+            raise
+
+    def commit(self) -> None:
+        """Commit, and let the next one write."""
+        super().commit()
+        self._place().leave()
+
+    def rollback(self) -> None:
+        """Undo, and let the next one write."""
+        try:
+            super().rollback()
+        finally:
+            self._place().leave()
+
+    def close(self) -> bool:
+        """Close this thread's connection."""
+        self._place().close()
+        return bool(super().close())
+
+    def _place(self) -> WriteQueue:
+        place: WriteQueue | None = getattr(self._places, "queue", None)
+        if place is None:
+            place = self._places.queue = WriteQueue(f"{self.database}-writers")
+        return place
+
+
+class PostgresqlDatabase(pw.PostgresqlDatabase):
     """Sends ``BEGIN`` along with the first statement of a transaction: a round trip less each."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -87,15 +133,15 @@ def connect(url: str) -> pw.Database:
       ValueError: The URL is of neither kind.
     """
     if url.startswith("sqlite:///"):
-        return pw.SqliteDatabase(
+        return SqliteDatabase(
             url.removeprefix("sqlite:///"),
             pragmas={"journal_mode": "wal", "synchronous": "full", "cache_size": -16_000},
-            timeout=5,  # then the door decides whether to go on waiting
+            timeout=_BUSY_SECONDS,
         )
     if url.startswith(("postgresql://", "postgres://")):
         # libpq reads the URL itself, options and all.
         url = url.replace("postgres://", "postgresql://", 1)
-        return _Postgresql(url, **_POSTGRESQL | _safety(url))
+        return PostgresqlDatabase(url, **_POSTGRESQL | _safety(url))
     scheme = url.partition(":")[0]
     raise ValueError(
         f"no database is reached by {scheme!r}; write sqlite:///path or postgresql://…"
