@@ -32,6 +32,7 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
+from codex32.services import timekeeping
 from codex32.services.backfill import Backfiller
 from codex32.services.bots import Registry
 from codex32.services.definitions import Definitions
@@ -329,11 +330,15 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
     schema.require(database, migration_sources(plugins))
     process = ProcessInfo(kind=kind, id=new_id("prc"), pid=os.getpid())
     runtime: Runtime
+    if path := os.environ.get("CODEX32_CLOCK_SHIFT"):
+        SystemClock.shared.shift_from(path)
     door = Door(
         database,
         on_commit=lambda notices: runtime.told(notices),
         outbox=lambda notices: runtime.outbox.keep(notices),
     )
+    door.read_now(timekeeping.follow, SystemClock.shared)
+    database.close()  # this thread may never ask again
     runtime = Runtime(settings=settings, plugins=plugins, door=door, process=process)
     plugins.process_started(process)
     for record in plugins.records:

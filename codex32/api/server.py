@@ -21,7 +21,7 @@ from codex32.api.private_files import write_private
 from codex32.kernel.errors import Codex32Error
 from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
-from codex32.services import processes
+from codex32.services import processes, timekeeping
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +134,7 @@ async def _beat(runtime: Runtime) -> None:
         now = runtime.clock.micros()
         beat = partial(processes.heartbeat, runtime.process.id, "api", started_at, now)
         try:
+            await runtime.door.read(timekeeping.follow, runtime.clock)
             await runtime.door.write(beat, patience_seconds=HEARTBEAT_SECONDS)
         except Exception as error:
             log.warning("the heartbeat could not be written: %s", error)

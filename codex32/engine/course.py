@@ -37,6 +37,8 @@ class Course:
         self.env = env
         self.claim = claim
         self.book = Notebook(env, claim)
+        #: When this attempt began, as :meth:`Clock.steady` tells it.
+        self._began = env.clock.steady()
         self.results = Results()
         self.scope: dict[str, JSON] = {}
         self.lineage = Lineage.of(claim.id, claim.lineage)
@@ -132,7 +134,7 @@ class Course:
     def seconds_left(self) -> float:
         """What is left of the bot's time; waiting does not count."""
         claim = self.claim
-        used = claim.active_micros + self.env.clock.micros() - claim.attempt_at
+        used = claim.active_micros + self.env.clock.steady() - self._began
         return self.plan.bot.timeout_seconds - used / 1e6
 
     def await_slot(self, key: str, slot: int) -> None:

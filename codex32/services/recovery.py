@@ -8,7 +8,7 @@ history is. Any number of processes may do it at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import peewee as pw
@@ -31,6 +31,8 @@ from codex32.kernel.statuses import Cause, Status
 
 #: Most rows of each kind that one round looks after.
 ROUND = 1000
+#: No lease is as long as this.
+FAR_MICROS = 1_800_000_000
 #: A queued execution that waited this long may not have been heard of.
 BELL_SECONDS = 2.0
 
@@ -70,7 +72,9 @@ class Mended:
     settled: int = 0
 
 
-async def recover(door: Door, now: int, *, max_deaths: int = 5) -> Mended:
+async def recover(
+    door: Door, now: int, *, max_deaths: int = 5, judge_leases: bool = True
+) -> Mended:
     """Mend what was lost.
 
     Args:
@@ -78,8 +82,11 @@ async def recover(door: Door, now: int, *, max_deaths: int = 5) -> Mended:
       now: The present, in microseconds.
       max_deaths: Workers that may die of an execution, since its last finished step, before it
         fails with cause ``lost``.
+      judge_leases: False just after the clock has jumped: who lives has yet to say so.
     """
     found = await door.read(look, now)
+    if not judge_leases:
+        found = replace(found, lapsed=())
     return await door.write(lambda: mend(found, now, max_deaths)) if found else Mended()
 
 
@@ -125,9 +132,14 @@ def _lapsed(now: int) -> pw.ModelSelect[ExecutionRow]:
     """Executions whose worker has not been heard of until the end of its lease."""
     return (
         ExecutionRow.select(ExecutionRow.id)
-        .where((ExecutionRow.status == Status.RUNNING) & (ExecutionRow.lease_at < now))
+        .where((ExecutionRow.status == Status.RUNNING) & _is_over(now))
         .limit(ROUND)
     )
+
+
+def _is_over(now: int) -> pw.Expression:
+    """A lease that has ended, or one from before the clock was put back."""
+    return (ExecutionRow.lease_at < now) | (ExecutionRow.lease_at > now + FAR_MICROS)
 
 
 def _due(now: int) -> pw.ModelSelect[ExecutionRow]:
@@ -190,9 +202,7 @@ def _unheard(now: int) -> pw.ModelSelect[ExecutionRow]:
 
 def _mend_lapsed(ids: Sequence[str], now: int, max_deaths: int, done: Mended) -> None:
     query = ExecutionRow.select().where(
-        ExecutionRow.id.in_(list(ids))
-        & (ExecutionRow.status == Status.RUNNING)
-        & (ExecutionRow.lease_at < now)
+        ExecutionRow.id.in_(list(ids)) & (ExecutionRow.status == Status.RUNNING) & _is_over(now)
     )
     if not is_sqlite():
         # One order for all who lock executions; a renewed lease is seen after the wait.

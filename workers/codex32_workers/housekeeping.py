@@ -8,6 +8,7 @@ import random
 
 from codex32.runtime import Runtime
 from codex32.services import processes, recovery
+from codex32.services.timekeeping import Timekeeper
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,8 @@ async def keep_house(runtime: Runtime) -> None:
     process, clock, door = runtime.process, runtime.clock, runtime.door
     settings = runtime.settings.recovery
     started_at = clock.micros()
+    lease = runtime.settings.worker.lease_seconds
+    keeper = Timekeeper(clock, lease + settings.interval_seconds)
     beat_at = -HEARTBEAT_SECONDS
     loop = asyncio.get_running_loop()
     while True:
@@ -31,7 +34,10 @@ async def keep_house(runtime: Runtime) -> None:
                         process.id, process.kind, started_at, now
                     )
                 )
-            await recovery.recover(door, clock.micros(), max_deaths=settings.max_deaths)
+            judge = await keeper.look(door)
+            await recovery.recover(
+                door, clock.micros(), max_deaths=settings.max_deaths, judge_leases=judge
+            )
         except Exception:
             log.exception("house-keeping failed and is tried again")
         # Processes that started together must not all look at once for ever, and none later than

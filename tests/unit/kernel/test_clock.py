@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex32.kernel.clock import ManualClock, SystemClock, from_micros, to_micros
+from codex32.kernel.clock import ManualClock, SystemClock, from_micros, steady_micros, to_micros
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -29,6 +29,17 @@ def test_the_systems_clock_is_aware_and_in_utc():
     now = SystemClock().now()
     assert now.tzinfo is UTC
     assert before <= now <= datetime.now(UTC)
+
+
+def test_a_clock_that_follows_another_is_not_moved_by_the_machines_own(tmp_path):
+    clock = SystemClock()
+    wrong = tmp_path / "seconds"
+    wrong.write_text("3600")
+    clock.shift_from(str(wrong))
+    assert clock.now() - datetime.now(UTC) > timedelta(minutes=59)
+    told = to_micros(NEW_YEAR)
+    clock.follow(told, steady_micros() - 5_000_000)
+    assert timedelta(seconds=5) <= clock.now() - NEW_YEAR < timedelta(seconds=10)
 
 
 def test_a_manual_clock_stands_until_it_is_moved():
