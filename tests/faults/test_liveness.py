@@ -88,25 +88,29 @@ def test_the_dead_are_replaced_in_time(
     arena.close_books().check()
 
 
-@pytest.mark.parametrize("number", [2, 5])
-def test_schedulers_killed_and_frozen_answer_every_time_once(arena: Arena, number: int) -> None:
-    arena.house.environment["CODEX32_SCHEDULER__MISSED_AFTER_SECONDS"] = "3600"
-    arena.open(workers=1, schedulers=number, only=())
+def test_two_and_five_schedulers_frozen_and_killed_answer_every_time_once(arena: Arena) -> None:
+    house = arena.house
+    house.environment["CODEX32_SCHEDULER__MISSED_AFTER_SECONDS"] = "3600"
+    arena.open(workers=1, schedulers=2, only=())
     arena.add("tick")
-    names = [f"scheduler {each + 1}" for each in range(number)]
-    for name in names[1:]:
-        time.sleep(1.2)
-        arena.house.signal(name, signal.SIGSTOP)
-    time.sleep(3)
-    for name in names[1:]:
-        arena.house.signal(name, signal.SIGCONT)
-    arena.house.end(names[0], signal.SIGKILL)
+    house.signal("scheduler 2", signal.SIGSTOP)
+    time.sleep(2.5)
+    house.signal("scheduler 2", signal.SIGCONT)
+    house.end("scheduler 1", signal.SIGKILL)
+    five = ["scheduler 2", *(house.employ("scheduler", number) for number in range(3, 7))]
+    until(lambda: house.told().count("codex32_workers.scheduler") >= 6, "five are ready")
+    for name in five[1:]:
+        house.signal(name, signal.SIGSTOP)
+        time.sleep(0.7)
+    for name in five[1:]:
+        house.signal(name, signal.SIGCONT)
+    house.end(five[0], signal.SIGKILL)
     time.sleep(2.5)
 
     books = arena.close_books()
 
     books.check()
-    assert books.counts["occurrences"] >= 6
+    assert books.counts["occurrences"] >= 8
 
 
 @pytest.mark.parametrize("arena", ["postgresql"], indirect=True)
