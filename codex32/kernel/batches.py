@@ -115,7 +115,7 @@ def write_all(*inserts: tuple[Insert, Sequence[Sequence[Any]]]) -> None:
             rows = list({tuple(row[i] for i in insert._key): row for row in rows}.values())
         texts.append(insert._postgresql)
         values += [list(column) for column in zip(*rows, strict=True)]
-    database_proxy.execute_sql(";".join(texts), values)
+    database_proxy.defer(";".join(texts), values)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -44,6 +44,7 @@ _POSTGRESQL: dict[str, Any] = {
 _POSTGRESQL_ERRORS = (pw.OperationalError, pw.DatabaseError)
 
 
+_BEGIN = "BEGIN"
 #: For so long another writer is waited for; then the door decides whether to go on waiting.
 _BUSY_SECONDS = 5
 
@@ -90,11 +91,22 @@ class SqliteDatabase(pw.SqliteDatabase):
 
 
 class PostgresqlDatabase(pw.PostgresqlDatabase):
-    """Sends ``BEGIN`` along with the first statement of a transaction: a round trip less each."""
+    """Sends statements that nobody asks the result of along with the next: a round trip less each.
+
+    Such are ``BEGIN`` and what is handed to :meth:`defer`. Their faults come to light with the
+    statement they travel with, at the latest with the commit.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._begun = threading.local()
+        self._due = threading.local()
         super().__init__(*args, **options)
+
+    def defer(self, sql: str, params: Sequence[Any]) -> None:
+        """Execute a statement whose result is not looked at, within the transaction."""
+        if self.in_transaction():
+            self._unsent().append(self._filled(sql, params))
+        else:
+            self.execute_sql(sql, params)  # type: ignore[no-untyped-call]
 
     def begin(self, isolation_level: str | None = None) -> None:
         """Begin a transaction when its first statement comes."""
@@ -103,27 +115,52 @@ class PostgresqlDatabase(pw.PostgresqlDatabase):
             return
         if self.is_closed():  # a transaction belongs to the connection it began on
             self.connect()
-        self._begun.due = True
-
-    def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
-        if self._take_due():
-            sql = f"BEGIN;{sql}"
-        return super()._execute_cursor(sql, params, **options)  # type: ignore[misc]
+        self._due.texts = [_BEGIN]
 
     def commit(self) -> None:
         """Commit what there is."""
-        if not self._take_due():
+        unsent = self._take()
+        if unsent == [_BEGIN]:
+            return
+        if unsent:
+            self._send(*unsent, "COMMIT")
+        else:
             super().commit()
 
     def rollback(self) -> None:
         """Undo what there is."""
-        if not self._take_due():
+        if _BEGIN not in self._take():
             super().rollback()
 
-    def _take_due(self) -> bool:
-        due: bool = getattr(self._begun, "due", False)
-        self._begun.due = False
-        return due
+    def close(self) -> bool:
+        """Close this thread's connection."""
+        self._take()
+        return bool(super().close())
+
+    def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
+        unsent = self._take()
+        if not unsent:
+            return super()._execute_cursor(sql, params, **options)  # type: ignore[misc]
+        return self._send(*unsent, self._filled(sql, params))
+
+    def _filled(self, sql: str, params: Sequence[Any]) -> str:
+        cursor = self.cursor()  # type: ignore[no-untyped-call]
+        text: bytes = cursor.mogrify(sql, params or None)
+        return text.decode()
+
+    def _send(self, *texts: str) -> Any:
+        # What is filled in may hold percent signs, and is filled in no more.
+        text = ";".join(texts).replace("%", "%%")
+        return super()._execute_cursor(text, ())  # type: ignore[misc]
+
+    def _unsent(self) -> list[str]:
+        texts: list[str] = self._due.__dict__.setdefault("texts", [])
+        return texts
+
+    def _take(self) -> list[str]:
+        unsent = self._unsent()
+        self._due.texts = []
+        return unsent
 
 
 def connect(url: str) -> pw.Database:

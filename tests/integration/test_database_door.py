@@ -390,3 +390,45 @@ async def test_a_closed_door_leaves_no_connection(door: Door, postgres_server, d
 def test_a_url_of_another_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="no database is reached by 'mysql'; write sqlite:///"):
         connect("mysql://x")
+
+
+# statements that travel together
+
+
+@only_postgresql
+async def test_a_deferred_statement_fails_with_what_it_travels_with(door: Door) -> None:
+    await door.write(lambda: put("a"))
+
+    def twice() -> None:
+        door.database.defer("INSERT INTO state VALUES ('bot', %s, '1', 0)", ("a",))
+
+    with pytest.raises(pw.IntegrityError):
+        await door.write(twice)
+    with Held(door):
+        tasks = await _started(door.write(twice), door.write(lambda: put("b")))
+    first, second = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(first, pw.IntegrityError)
+    assert second is None
+    assert await door.read(keys) == ["a", "b"]
+
+
+@only_postgresql
+async def test_what_is_deferred_is_seen_by_the_next_statement(door: Door) -> None:
+    def work() -> list[str]:
+        door.database.defer("INSERT INTO state VALUES ('bot', %s, %s, 0)", ("100%s", "%d;'\\"))
+        return keys()
+
+    assert await door.write(work) == ["100%s"]
+    value = await door.read(lambda: StateRow.select(StateRow.value).scalar())
+    assert value == "%d;'\\"
+
+
+@only_postgresql
+async def test_what_is_deferred_and_undone_leaves_no_trace(door: Door) -> None:
+    def work() -> None:
+        door.database.defer("INSERT INTO state VALUES ('bot', %s, '1', 0)", ("a",))
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await door.write(work)
+    assert await door.write(keys) == []

@@ -97,11 +97,14 @@ class TicketConsumer(Consumer):
         self._broker = broker
         self._ready: deque[Claim] = deque()
         self._closed = False
+        #: Tickets to be thrown away: how many, and one that was drawn.
+        self._used: tuple[int, str | None] | None = None
 
     def __next__(self) -> MessageProxy | None:
         """The next message, or None after a while without one. Never raises."""
         if self._ready:
             return self._message(self._ready.popleft())
+        self._discard_used()
         if self._closed:
             time.sleep(0.05)
             return None
@@ -120,14 +123,19 @@ class TicketConsumer(Consumer):
             log.warning("the database does not answer: %s", error)
             time.sleep(POLL_SECONDS)
             return None
-        if self._broker.tickets is not None:
-            # Of the claimed executions' tickets one was drawn; after a draw in vain, some
-            # that are as stale are thrown away with it.
-            surplus = len(claims) - (drawn is not None) if claims else 64
-            if drawn is not None or claims:
-                self._broker.tickets.discard(surplus, drawn)
+        # Of the claimed executions' tickets one was drawn; after a draw in vain, some that are as
+        # stale are thrown away with it.
+        surplus = len(claims) - (drawn is not None) if claims else 64
+        if drawn is not None or claims:
+            self._used = (surplus, drawn)
         self._ready.extend(claims)
         return self._message(self._ready.popleft()) if self._ready else None
+
+    def _discard_used(self) -> None:
+        """Throw away the tickets of what was claimed; the work on it has begun by now."""
+        if self._used is not None and self._broker.tickets is not None:
+            self._broker.tickets.discard(*self._used)
+        self._used = None
 
     def _room(self) -> int:
         """How many executions to claim now."""
