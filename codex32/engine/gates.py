@@ -10,8 +10,30 @@ from __future__ import annotations
 
 import peewee as pw
 
-from codex32.kernel.database import announce, is_sqlite
+from codex32.kernel.database import announce, fetch, is_sqlite
 from codex32.kernel.models import ExecutionRow, database_proxy
+
+#: How many that wait before a gate are looked at together.
+_PAGE = 16
+_LIVE = "e.gate IS NOT NULL AND e.finished_at IS NULL"
+# One look-up finds the next gate that holds any: the many before one gate are never walked.
+WITH_ROOM = f"""
+WITH RECURSIVE held(gate) AS (
+    SELECT (SELECT e.gate FROM execution e
+            WHERE {_LIVE} AND NOT e.admitted ORDER BY e.gate LIMIT 1)
+    UNION ALL
+    SELECT (SELECT e.gate FROM execution e
+            WHERE {_LIVE} AND NOT e.admitted AND e.gate > held.gate ORDER BY e.gate LIMIT 1)
+    FROM held WHERE held.gate IS NOT NULL
+)
+SELECT held.gate FROM held
+WHERE held.gate IS NOT NULL
+AND (SELECT COUNT(*) FROM execution e WHERE e.gate = held.gate AND {_LIVE} AND e.admitted)
+  < (SELECT COALESCE(e.gate_limit, 1) FROM execution e
+     WHERE e.gate = held.gate AND {_LIVE} AND NOT e.admitted
+     ORDER BY e.priority DESC, e.id LIMIT 1)
+LIMIT 1000
+"""  # noqa: S608 - our own names
 
 
 def lock(gate: str) -> None:
@@ -22,38 +44,75 @@ def lock(gate: str) -> None:
         )
 
 
-def inside(gate: str) -> int:
-    """How many executions the gate has let in that have not ended."""
-    rows = _live(gate).where(ExecutionRow.admitted)
-    return int(rows.count())
+def has_room(gate: str, limit: int) -> bool:
+    """Whether fewer than ``limit`` that the gate has let in have not ended."""
+    return _count(_inside(gate), limit) < limit
 
 
-def outside(gate: str, priority: int) -> int:
-    """How many executions wait before the gate, but for those that others may overtake."""
-    rows = _live(gate).where(~ExecutionRow.admitted & (ExecutionRow.priority >= priority))
-    return int(rows.count())
+def holds(gate: str, count: int, priority: int) -> bool:
+    """Whether ``count`` or more wait before the gate that one of this priority cannot overtake."""
+    return _count(_held(gate).where(ExecutionRow.priority >= priority), count) >= count
+
+
+def oldest(gate: str) -> str | None:
+    """The one of the gate's executions that came first and that nobody has cancelled."""
+    for rows in (_inside(gate), _held(gate)):
+        left = rows.where(ExecutionRow.cancel_at.is_null()).order_by(ExecutionRow.id)
+        for (execution_id,) in fetch(left.limit(1)):
+            return str(execution_id)
+    return None
 
 
 def admit(gate: str, now: int) -> None:
     """Let in as many as have room; call it where one of the gate's executions ended."""
     lock(gate)
-    held = _live(gate).where(~ExecutionRow.admitted)
+    while _admit_some(gate, now) == _PAGE:
+        pass
+
+
+def _admit_some(gate: str, now: int) -> int:
+    """Let in those of the next few that have room; how many."""
+    held = _held(gate).select(ExecutionRow.id, ExecutionRow.gate_limit)
     held = held.order_by(ExecutionRow.priority.desc(), ExecutionRow.id)
-    first = held.first()
-    if first is None:
-        return
-    taken = inside(gate)
+    first = fetch(held.limit(_PAGE))
+    if not first:
+        return 0
+    taken = _count(_inside(gate), max(limit or 1 for _, limit in first))
+    entering = []
     # Each has a limit of its own: one that waits its turn asks for an empty gate.
-    for row in held.limit(first.gate_limit or 1):
-        if taken >= (row.gate_limit or 1):
+    for execution_id, limit in first:
+        if taken >= (limit or 1):
             break
-        ExecutionRow.update(admitted=True, ready_at=now).where(ExecutionRow.id == row.id).execute()
-        announce(row.id)
+        entering.append(execution_id)
         taken += 1
+    if entering:
+        chosen = ExecutionRow.id.in_(entering)
+        ExecutionRow.update(admitted=True, ready_at=now).where(chosen).execute()
+    for execution_id in entering:
+        announce(execution_id)
+    return len(entering)
+
+
+def with_room() -> list[str]:
+    """Gates that hold executions back although there is room; looks at each gate, and no queue."""
+    return [gate for (gate,) in database_proxy.execute_sql(WITH_ROOM).fetchall()]
+
+
+def _inside(gate: str) -> pw.ModelSelect[ExecutionRow]:
+    return _live(gate).where(ExecutionRow.admitted)
+
+
+def _held(gate: str) -> pw.ModelSelect[ExecutionRow]:
+    return _live(gate).where(~ExecutionRow.admitted)
 
 
 def _live(gate: str) -> pw.ModelSelect[ExecutionRow]:
-    # The partial index on live executions answers this, however long the history is.
-    return ExecutionRow.select().where(
+    # Two partial indexes answer this, one for each side of the gate.
+    return ExecutionRow.select(ExecutionRow.id).where(
         (ExecutionRow.gate == gate) & ExecutionRow.finished_at.is_null()
     )
+
+
+def _count(rows: pw.ModelSelect[ExecutionRow], enough: int) -> int:
+    """How many rows there are; none is looked at once there are ``enough``."""
+    return int(rows.limit(enough).count())

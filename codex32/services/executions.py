@@ -126,16 +126,15 @@ def _submit_one(item: NewExecution, turn: int) -> Submitted:
     admitted = True
     if item.gate is not None:
         gates.lock(item.gate)
-        admitted = gates.inside(item.gate) < (item.gate_limit or 1)
+        admitted = gates.has_room(item.gate, item.gate_limit or 1)
         if not admitted:
             if item.when_full == "skip":
                 return Submitted(None)
             if item.when_full == "cancel_oldest":
                 _cancel_oldest(item.gate, item.created_at)
-                admitted = gates.inside(item.gate) < (item.gate_limit or 1)
-            elif (
-                item.max_queued is not None
-                and gates.outside(item.gate, item.priority) >= item.max_queued
+                admitted = gates.has_room(item.gate, item.gate_limit or 1)
+            elif item.max_queued is not None and gates.holds(
+                item.gate, item.max_queued, item.priority
             ):
                 return Submitted(None)
     _NEW.write([_values(item, turn, admitted=admitted)])
@@ -156,15 +155,9 @@ def _values(item: NewExecution, turn: int, *, admitted: bool) -> tuple[Any, ...]
 
 
 def _cancel_oldest(gate: str, now: int) -> None:
-    oldest = (
-        ExecutionRow.select()
-        .where((ExecutionRow.gate == gate) & ExecutionRow.finished_at.is_null())
-        .where(ExecutionRow.cancel_at.is_null())
-        .order_by(ExecutionRow.id)
-        .first()
-    )
+    oldest = gates.oldest(gate)
     if oldest is not None:
-        cancel(oldest.id, now, message="a newer execution took its place")
+        cancel(oldest, now, message="a newer execution took its place")
 
 
 def get(execution_id: str) -> ExecutionRow:

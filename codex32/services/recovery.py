@@ -95,7 +95,7 @@ def look(now: int) -> Found:
     return Found(
         lapsed=_ids(_lapsed(now)),
         due=_due(now).exists(),
-        gates=[gate for (gate,) in fetch(_gates_with_room())],
+        gates=gates.with_room(),
         parents=_ids(_parents_of_ended()),
         unheard=_ids(_unheard(now)),
         asking=_ids(ended_and_asking().limit(ROUND)),
@@ -147,20 +147,6 @@ def _due(now: int) -> pw.ModelSelect[ExecutionRow]:
         (ExecutionRow.status == Status.WAITING)
         & ExecutionRow.ready_at.is_null(False)
         & (ExecutionRow.ready_at <= now)
-    )
-
-
-def _gates_with_room() -> pw.ModelSelect[ExecutionRow]:
-    """Gates that hold executions back although there is room inside."""
-    inside = pw.fn.SUM(pw.Case(None, [(ExecutionRow.admitted, 1)], 0))
-    return (
-        ExecutionRow.select(ExecutionRow.gate)
-        .where(ExecutionRow.gate.is_null(False) & ExecutionRow.finished_at.is_null())
-        .group_by(ExecutionRow.gate)
-        .having(
-            (pw.fn.COUNT(ExecutionRow.id) > inside) & (inside < pw.fn.MAX(ExecutionRow.gate_limit))
-        )
-        .limit(ROUND)
     )
 
 

@@ -283,7 +283,6 @@ def test_no_question_of_a_round_reads_history(
         for query in (
             recovery._lapsed(now),
             recovery._due(now),
-            recovery._gates_with_room(),
             recovery._parents_of_ended(),
             recovery._unheard(now),
         ):
@@ -292,7 +291,7 @@ def test_no_question_of_a_round_reads_history(
             out.append(str(database_proxy.execute_sql(f"{word} {sql}", params).fetchall()))
         return out
 
-    live = "execution_leased execution_waking execution_gate execution_parent execution_ready"
+    live = "execution_leased execution_waking execution_parent execution_ready"
     for plan in door.read_now(plans):
         assert "Seq Scan" not in plan, plan
         for line in plan.split("SCAN ")[1:]:
