@@ -18,6 +18,7 @@ from aiohttp import web
 from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper, admin_token
 from codex32.api.private_files import write_private
+from codex32.engine import validation
 from codex32.kernel.errors import Codex32Error
 from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
@@ -52,6 +53,8 @@ async def _until_stopped(runtime: Runtime, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with serving(runtime, host, port):
+        # Else the first inputs that need it would hold up everybody's writes.
+        await asyncio.to_thread(validation.load)
         if runtime.dispatcher is not None:
             # It reads its modules when it is first used, which no caller should wait for.
             await asyncio.to_thread(runtime.dispatcher.depth)

@@ -45,7 +45,8 @@ def why(obj: Context, bot: str, at: datetime | None, limit: int) -> None:
 
     moment = None if at is None else to_micros(at)
     with obj.runtime() as runtime:
-        found = runtime.door.read_now(partial(ask, bot, limit=limit, at=moment))
+        types = runtime.components.trigger_types
+        found = runtime.door.read_now(partial(ask, bot, limit=limit, at=moment, types=types))
 
     def show() -> None:
         for reason in found.reasons:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from codex32.engine.document import Path
 from codex32.engine.expressions import evaluate
+from codex32.engine.fitting import surely_fits
 from codex32.kernel.errors import ExpressionFault
 from codex32.kernel.json_values import JSON
 from codex32.kernel.text import did_you_mean
@@ -68,6 +69,8 @@ class Validator:
 
     def findings(self, value: JSON) -> list[Finding]:
         """Everything about ``value`` that does not fit, in the order of the schema."""
+        if surely_fits(self._schema, value):
+            return []
         try:
             found = [f for error in self._validator.iter_errors(value) for f in _explain(error)]
         except RecursionError:
@@ -75,6 +78,11 @@ class Validator:
         except ExpressionFault as fault:
             found = [Finding((), f"cannot be checked: {fault.message}", "invalid")]
         return list(dict.fromkeys(found))
+
+
+def load() -> None:
+    """Load what checks values, which takes some hundredths of a second where it is not there."""
+    import codex32.engine.dialect  # noqa: F401
 
 
 def schema_findings(schema: JSON) -> list[Finding]:

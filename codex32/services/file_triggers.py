@@ -81,12 +81,17 @@ class FileWatcher:
         self._monotonic = monotonic
         #: Since when a change has looked the same, by trigger.
         self._settling: dict[str, dict[Change, float]] = {}
+        #: The triggers of the last look; None before the first.
+        self._known: set[str] | None = None
 
     async def look(self, door: Door, clock: Callable[[], int]) -> int:
         """Look into every folder once; how many changes were taken note of."""
         watched = await door.read(self._watched)
         ids = {each.due.id for each in watched}
         self._settling = {key: value for key, value in self._settling.items() if key in ids}
+        if self._known is None or self._known - ids:
+            await door.write(forget)
+        self._known = ids
         taken = 0
         for each in watched:
             if each.refused:

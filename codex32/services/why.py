@@ -16,7 +16,7 @@ from codex32.kernel.statuses import Status
 from codex32.services import bot_views
 from codex32.services.bot_views import BotView
 from codex32.services.presentation import iso
-from codex32.services.schedules import restored
+from codex32.services.schedules import TriggerTypes, restored
 
 #: Someone who asks about 08:00 means the whole minute.
 _MINUTE = 60 * 1_000_000
@@ -68,11 +68,14 @@ class Why:
         }
 
 
-def why(name: str, *, limit: int = 20, at: int | None = None) -> Why:
+def why(
+    name: str, *, limit: int = 20, at: int | None = None, types: TriggerTypes | None = None
+) -> Why:
     """The last answers of a bot's triggers, and what stands in its way now.
 
     Args:
       name: The bot.
+      types: The installed trigger types, which know what triggers wait for.
       limit: Most answers.
       at: Only times until the end of this minute, in microseconds.
 
@@ -90,10 +93,10 @@ def why(name: str, *, limit: int = 20, at: int | None = None) -> Why:
     if at is not None:
         rows = rows.where(OccurrenceRow.scheduled_at < at + _MINUTE)
     answers = [Answered(row, getattr(row, "status", None)) for row in rows.objects()]
-    return Why(view, answers, _reasons(view))
+    return Why(view, answers, _reasons(view, types or {}))
 
 
-def _reasons(view: BotView) -> list[str]:
+def _reasons(view: BotView, types: TriggerTypes) -> list[str]:
     row = view.row
     reasons = []
     if row.removed_at is not None:
@@ -109,20 +112,27 @@ def _reasons(view: BotView) -> list[str]:
         reasons.append("it is paused: triggers do not start it")
     if not view.triggers:
         reasons.append("it has no triggers: only people, programs and other bots start it")
-    reasons += [reason for each in view.triggers if (reason := _about_trigger(each))]
+    reasons += [reason for each in view.triggers if (reason := _about_trigger(each, types))]
     return reasons + _about_executions(row.id)
 
 
-def _about_trigger(row: TriggerRow) -> str:
+def _about_trigger(row: TriggerRow, types: TriggerTypes) -> str:
     trigger = restored(row.definition)
     which = f"the trigger {trigger.kind} {trigger.config}"
     if not trigger.enabled:
         return f"{which} says `enabled: false`"
     if not row.enabled:
         return ""  # the bot is, and that was said
-    if row.next_at is None:
-        return f"{which} has no time to come"
-    return f"{which} is due at {iso(row.next_at)}"
+    if row.next_at is not None:
+        return f"{which} is due at {iso(row.next_at)}"
+    kind = types.get(trigger.kind)
+    if kind is not None and (pattern := kind.event_pattern(trigger.config)):
+        return f"the trigger {trigger.kind} waits for an event {pattern}"
+    if kind is not None and (files := kind.watched_files(trigger.config)):
+        changes = " or ".join(sorted(files.changes))
+        where = f"a file {files.glob} in {files.path}"
+        return f"the trigger {trigger.kind} waits for {where} to be {changes}"
+    return f"{which} has no time to come"
 
 
 def _about_executions(bot_id: str) -> list[str]:

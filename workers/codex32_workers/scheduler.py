@@ -15,7 +15,7 @@ from functools import partial
 
 from codex32.runtime import Runtime
 from codex32.services import processes, retention, schedules
-from codex32.services.file_triggers import FileWatcher, forget
+from codex32.services.file_triggers import FileWatcher
 from codex32.services.routing import Router
 from codex32.services.triggers import Ticker
 from codex32.services.watching import watch
@@ -113,7 +113,6 @@ def _route(runtime: Runtime) -> Callable[[], Awaitable[object]]:
 async def _look_at_files(runtime: Runtime) -> None:
     """Look into the folders of file triggers, at most at a tenth of a core."""
     watcher = FileWatcher(runtime.components.trigger_types, runtime.definitions, runtime.payloads)
-    await runtime.door.write(forget)
     while True:
         began = time.monotonic()
         try:

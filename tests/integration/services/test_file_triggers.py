@@ -9,7 +9,7 @@ import pytest
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door
 from codex32.kernel.json_values import loads
-from codex32.kernel.models import ExecutionRow, OccurrenceRow
+from codex32.kernel.models import ExecutionRow, FileSeenRow, OccurrenceRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services.bots import Stored
 from codex32.services.definitions import Definitions
@@ -88,6 +88,27 @@ def test_what_came_while_nobody_looked_is_found_and_answered_once(
         two(seconds)
 
     assert fired(door) == [("created", "meanwhile")]
+
+
+def test_a_trigger_that_was_switched_off_takes_what_is_there_as_known(
+    door: Door, store: Callable[..., Stored], inbox: Path, scheduler: Any
+) -> None:
+    store(BOT.format(inbox, "created"))
+    look = scheduler()
+    look(0)
+    store("enabled: false\n" + BOT.format(inbox, "created"))
+    look(1)
+    assert door.read_now(FileSeenRow.select().count) == 0
+    (inbox / "meanwhile").touch()
+
+    store("description: on again\n" + BOT.format(inbox, "created"))
+    for seconds in (2, 3, 4):
+        look(seconds)
+    (inbox / "later").touch()
+    look(5)
+    look(6)
+
+    assert fired(door) == [("created", "later")]
 
 
 def test_two_thousand_files_at_once(

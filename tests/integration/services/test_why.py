@@ -56,6 +56,22 @@ def test_what_stands_in_the_way_is_said(
     assert "was removed" in "; ".join(door.read_now(why, "ping").reasons)
 
 
+def test_triggers_without_times_say_what_they_wait_for(
+    door: Door, store: Callable[..., Stored], components: Components
+) -> None:
+    store(
+        "allow: {files: [inbox]}\n"
+        "triggers: [{event: custom.order.*}, {file: {path: inbox, glob: '*.csv'}}]"
+    )
+
+    told = door.read_now(lambda: why("ping", types=components.trigger_types))
+
+    assert sorted(told.reasons) == [
+        "the trigger event waits for an event custom.order.*",
+        "the trigger file waits for a file *.csv in inbox to be created or modified",
+    ]
+
+
 def test_an_unknown_bot_is_suggested(door: Door, store: Callable[..., Stored]) -> None:
     store("name: digest")
 
