@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from benchmarks import costs, history, idle, report, schedules, throughput
+from benchmarks import costs, history, idle, report, schedules, throughput, trips
 from benchmarks.processes import ROOT
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
@@ -33,6 +33,7 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
         "latency": lambda servers, progress: costs.latency(
             servers, progress, samples=20 if quick else 100
         ),
+        "trips": lambda servers, progress: trips.measure(servers, progress, executions=executions),
         "steps": lambda servers, progress: costs.steps(
             servers, progress, executions=executions // 2, pairs=1 if quick else 3
         ),

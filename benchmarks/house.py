@@ -110,10 +110,11 @@ class House:
         drive = Drive.begin(count, self._servers.postgresql_pid())
         await asyncio.gather(*(caller() for _ in range(callers)))
         drive.submitted()
-        await self._settled()
+        await self.settled()
         return drive.end(self._servers.postgresql_pid())
 
-    async def _settled(self) -> None:
+    async def settled(self) -> None:
+        """Until nothing is left to do."""
         async with asyncio.timeout(processes.PATIENCE_SECONDS):
             while await self.runtime.door.read(_open):
                 self.children.look()

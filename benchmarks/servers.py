@@ -64,6 +64,21 @@ class Servers:
         finally:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def statements_logged(self) -> Iterator[None]:
+        """Have PostgreSQL log each statement of the sessions that begin meanwhile."""
+        self._execute("ALTER ROLE postgres SET log_statement = 'all'")
+        try:
+            yield
+        finally:
+            self._execute("ALTER ROLE postgres RESET log_statement")
+
+    def statements(self) -> tuple[int, int]:
+        """How many round trips, and how many commits among them, were logged so far."""
+        text = self._postgresql.log.read_text(errors="replace")
+        told = [line for line in text.splitlines() if " statement: " in line]
+        return len(told), sum(line.endswith("COMMIT") for line in told)
+
     def postgresql_pid(self) -> int | None:
         """The server's process, if it was started."""
         started = self.__dict__.get("_postgresql")
