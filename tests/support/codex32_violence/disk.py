@@ -31,6 +31,11 @@ class Disk:
             while file.write(b"x" * 4096):
                 pass
 
+    @property
+    def full(self) -> bool:
+        """Whether it was filled and not emptied since."""
+        return self._ballast.exists()
+
     def empty(self) -> None:
         """Give the room back."""
         self._ballast.unlink(missing_ok=True)

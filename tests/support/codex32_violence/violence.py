@@ -197,7 +197,8 @@ class Violence:
     def _start_postgres(self) -> None:
         server = self.arena.postgres
         assert isinstance(server, PrivatePostgres)
-        if not server.alive():
+        # On a full disk no server starts; it is started when there is room.
+        if not server.alive() and not (self.disk and self.disk.full):
             server.start()
 
     def end_backends(self) -> None:
