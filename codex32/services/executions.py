@@ -327,7 +327,7 @@ def as_dict(row: ExecutionRow, payloads: PayloadStore | None = None) -> dict[str
         "finished_at": iso(row.finished_at),
         "next_at": iso(row.ready_at) if row.status == Status.WAITING else None,
         "held": not row.admitted,
-        "cancel_requested": row.cancel_at is not None,
+        "cancel_requested": row.cancel_at is not None or _closes_cancelled(row),
     }
     if payloads is not None:
         data["retried_by"] = retries_of(row.id)
@@ -335,6 +335,11 @@ def as_dict(row: ExecutionRow, payloads: PayloadStore | None = None) -> dict[str
         data["inputs"] = payloads.unpack(row.id, row.inputs)
         data["output"] = payloads.unpack(row.id, row.output)
     return data
+
+
+def _closes_cancelled(row: ExecutionRow) -> bool:
+    """Whether the request was heard, and its ``finally`` steps are under way."""
+    return row.closing is not None and loads(row.closing)["status"] == Status.CANCELLED
 
 
 def detail(row: ExecutionRow, payloads: PayloadStore) -> dict[str, JSON]:
