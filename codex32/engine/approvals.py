@@ -9,9 +9,8 @@ never miss each other.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from codex32.engine.advance import Advance
 from codex32.kernel.batches import Insert
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce, fetch, is_sqlite
@@ -19,9 +18,6 @@ from codex32.kernel.events import ApprovalDecided
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, ApprovalRow, ExecutionRow
 from codex32.kernel.statuses import FINAL, FINAL_STEP, Status
-
-if TYPE_CHECKING:
-    from codex32.engine.record import Advance
 
 PENDING, APPROVED, REJECTED = "pending", "approved", "rejected"
 EXPIRED, CANCELLED = "expired", "cancelled"
@@ -43,18 +39,6 @@ _NEW = Insert(
         "expires_at",
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An approval that shall be. Times in microseconds; ``request`` is packed JSON."""
-
-    id: str
-    step: str
-    item: int
-    request: str
-    created_at: int
-    expires_at: int | None
 
 
 def form_schema(form: Mapping[str, JSON]) -> JSON:

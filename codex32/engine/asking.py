@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from codex32.engine.approvals import Asked, form_schema
+from codex32.engine.advance import Asked, Claim
+from codex32.engine.approvals import form_schema
 from codex32.engine.notebook import Notebook
-from codex32.engine.record import Claim
 from codex32.engine.validation import schema_findings
 from codex32.kernel.clock import from_micros
 from codex32.kernel.errors import StepFault

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 from codex32.engine import cancelling, rates
+from codex32.engine.advance import Advance, Claim, End
 from codex32.engine.course import Course
 from codex32.engine.environment import Environment
 from codex32.engine.notebook import ClaimLost
 from codex32.engine.plan import Section
-from codex32.engine.record import Advance, Claim, End
 from codex32.engine.walk import Halt, Walk
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.fault_points import fault_point

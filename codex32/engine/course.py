@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from codex32.engine import approvals, rates
+from codex32.engine.advance import Claim
 from codex32.engine.environment import Environment
 from codex32.engine.keeping import Lineage
 from codex32.engine.notebook import Notebook
 from codex32.engine.plan import Plan
-from codex32.engine.record import Claim
 from codex32.engine.results import Results
 from codex32.kernel.clock import from_micros
 from codex32.kernel.errors import CapabilityRefused, SecretNotFound

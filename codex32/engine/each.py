@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from codex32.engine.advance import StepRecord
 from codex32.engine.course import Course
 from codex32.engine.entry import Done, Parked, StepResult, stopped
 from codex32.engine.plan import PlannedStep
-from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
 from codex32.engine.trying import Trying
 from codex32.kernel.errors import ExpressionFault

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from codex32.engine import faults
+from codex32.engine.advance import Advance, StepRecord
 from codex32.engine.asking import Asking
 from codex32.engine.awaiting import Subscription, answer_of
 from codex32.engine.course import Course
-from codex32.engine.record import Advance, StepRecord
 from codex32.engine.results import Known
 from codex32.kernel.events import Event
 from codex32.kernel.json_values import JSON

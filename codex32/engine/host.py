@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from codex32.engine import record
+from codex32.engine import claims
+from codex32.engine.advance import Advance, Claim, End
 from codex32.engine.attempt import Attempt
+from codex32.engine.claims import Renewed
 from codex32.engine.environment import Environment
 from codex32.engine.notebook import ClaimLost
-from codex32.engine.record import Advance, Claim, End, Renewed
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce
 from codex32.kernel.events import AttemptStarted
@@ -91,18 +92,18 @@ class Host:
         moment = time.monotonic()
         if moment - self._woke_at >= WAKE_EVERY_SECONDS:
             self._woke_at = moment
-            if record.wake(now):
+            if claims.wake(now):
                 fault_point("wake.before_commit")
         lease = int(self.lease_seconds * 1e6)
         limit, crowded = self._share(limit)
-        claims = record.take(self.worker, limit, now, lease, only, crowded)
-        if claims:
+        taken = claims.take(self.worker, limit, now, lease, only, crowded)
+        if taken:
             fault_point("take.before_commit")
             if self.env.listening():
-                _announce(claims)
-        self.more = len(claims) == limit
+                _announce(taken)
+        self.more = len(taken) == limit
         self.crowded = bool(crowded)
-        return claims
+        return taken
 
     def _share(self, limit: int) -> tuple[int, Sequence[str]]:
         """How many to claim so that no bot fills this worker, and the bots that have all they get.
@@ -225,7 +226,7 @@ class Host:
 
     def _renew(self, held: Sequence[str]) -> Renewed:
         now = self.env.clock.micros()
-        return record.renew(self.worker, held, now, int(self.lease_seconds * 1e6))
+        return claims.renew(self.worker, held, now, int(self.lease_seconds * 1e6))
 
     def _heed(self, result: Renewed) -> None:
         self.cancel(result.cancelled)
@@ -245,9 +246,9 @@ class Host:
             self._loop.call_soon_threadsafe(work)
 
 
-def _announce(claims: Sequence[Claim]) -> None:
+def _announce(taken: Sequence[Claim]) -> None:
     """Tell, with the commit of the claims, that their attempts begin."""
-    for claim in claims:
+    for claim in taken:
         announce(
             AttemptStarted(
                 at=from_micros(claim.attempt_at),

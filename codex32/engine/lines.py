@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codex32.engine.record import LOGS, LogLine
+from codex32.engine.advance import LogLine
+from codex32.engine.record import LOGS
 
 
 @dataclass(slots=True)

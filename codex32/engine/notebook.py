@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from codex32.engine.approvals import Asked
+from codex32.engine.advance import Advance, Asked, Claim, LogLine, StepRecord
 from codex32.engine.awaiting import Subscription
 from codex32.engine.environment import Environment
 from codex32.engine.lines import Lines, write_lines
 from codex32.engine.masking import Masker
-from codex32.engine.record import Advance, Claim, LogLine, StepRecord, advance
+from codex32.engine.record import advance
 from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.notifier import Receipt
 from codex32.kernel.events import (

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from codex32.engine import faults
+from codex32.engine.advance import StepRecord
 from codex32.engine.course import Course
 from codex32.engine.each import Each
 from codex32.engine.entry import Done, Parked, StepResult, skipped, stopped
 from codex32.engine.plan import PlannedStep, Section
-from codex32.engine.record import StepRecord
 from codex32.engine.results import Known
 from codex32.engine.trying import Trying
 from codex32.kernel.errors import Codex32Error

@@ -13,7 +13,7 @@ from typing import Any
 
 import peewee as pw
 
-from codex32.engine import approvals, gates, record
+from codex32.engine import approvals, claims, gates, record
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Door, announce, fetch, is_sqlite
 from codex32.kernel.events import AttemptFinished, ExecutionFinished, WorkerLost
@@ -108,7 +108,7 @@ def mend(found: Found, now: int, max_deaths: int) -> Mended:
     if found.lapsed:
         _mend_lapsed(found.lapsed, now, max_deaths, done)
     if found.due:
-        done.woken += record.wake(now)
+        done.woken += claims.wake(now)
     for gate in sorted(found.gates):
         gates.admit(gate, now)
     if found.parents:

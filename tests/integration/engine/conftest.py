@@ -26,12 +26,12 @@ from codex32.builtin import plugin as builtin
 from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.wait import WaitBotType
 from codex32.engine import dialect  # noqa: F401 - else the first bot would load it on the loop
+from codex32.engine.advance import Claim
 from codex32.engine.attempt import Attempt
 from codex32.engine.definition import Reader
 from codex32.engine.environment import Environment
 from codex32.engine.host import Host
 from codex32.engine.plan import Plan
-from codex32.engine.record import Claim
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from codex32 import Effect, EffectUnknown, Failed, Succeeded
-from codex32.engine import record
+from codex32.engine import claims
 from codex32.engine.attempt import Attempt
 from codex32.kernel import fault_points
 from codex32.kernel.errors import InvalidTransition
@@ -317,7 +317,7 @@ finally: [{id: tidy, type: set, with: {values: {}}}]
     now = manual_clock.micros()
     await engine.door.write(lambda: executions.cancel(execution, now))
     held = [execution, "exe_of_another"]
-    renewed = await engine.door.write(lambda: record.renew("worker", held, now, 10_000_000))
+    renewed = await engine.door.write(lambda: claims.renew("worker", held, now, 10_000_000))
     assert (renewed.cancelled, renewed.lost) == ([execution], ["exe_of_another"])
     host.cancel(renewed.cancelled)
     await task

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from codex32 import Failed
-from codex32.engine import rates, record
+from codex32.engine import claims, rates
 from codex32.engine.rates import Ask
 from codex32.engine.slots import Rule
 from codex32.kernel.models import RateRow
@@ -40,7 +40,7 @@ def starts(engine, manual_clock):
 
 async def work(engine, manual_clock):
     """Let executions run as far as they may at this time."""
-    await engine.door.write(lambda: record.wake(manual_clock.micros()))
+    await engine.door.write(lambda: claims.wake(manual_clock.micros()))
     await engine.work()
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from codex32.engine import record
+from codex32.engine import claims
 from codex32.kernel.batches import Insert
 from codex32.kernel.models import ExecutionRow
 from codex32.services import executions
@@ -43,7 +43,7 @@ class Queue:
             self._door.write_now(lambda part=part: executions.submit(part))
 
     def take(self, limit: int, **options) -> list[str]:
-        claims = self._door.write_now(lambda: record.take("w", limit, 100, 1000, **options))
+        claims = self._door.write_now(lambda: claims.take("w", limit, 100, 1000, **options))
         return [claim.bot_id for claim in claims]
 
 
@@ -71,7 +71,7 @@ def test_a_bots_own_executions_keep_their_order(waiting: Queue) -> None:
     for number in range(5):
         waiting.submit("a", 1, at=5 - number, first=number)
     door = waiting._door
-    claims = [door.write_now(lambda: record.take("w", 1, 100, 1000))[0].id for _ in range(5)]
+    claims = [door.write_now(lambda: claims.take("w", 1, 100, 1000))[0].id for _ in range(5)]
     assert claims == [f"exe_a{n:06}" for n in range(5)]
 
 
@@ -105,7 +105,7 @@ def test_thousands_that_wake_at_once_take_turns_too(waiting: Queue) -> None:
         lambda: ExecutionRow.update(status="waiting", ready_at=50).execute(),
     )
     waiting.submit("b", 1, at=40)
-    woken = [door.write_now(lambda: record.wake(60)) for _ in range(4)]
+    woken = [door.write_now(lambda: claims.wake(60)) for _ in range(4)]
     assert woken == [500, 500, 200, 0]
     assert "b" in waiting.take(4)
 

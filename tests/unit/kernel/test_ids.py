@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -19,6 +20,25 @@ def test_ids_sort_by_time():
 
 def test_ids_of_one_millisecond_differ():
     assert len({new_id("exe", now=lambda: 1.0) for _ in range(10_000)}) == 10_000
+
+
+def test_ids_of_one_millisecond_sort_as_they_were_made():
+    made = [new_id("exe", now=lambda: 2.0) for _ in range(1000)]
+    assert made == sorted(made)
+
+
+def test_a_forked_process_makes_ids_of_its_own():
+    new_id("exe", now=lambda: 3.0)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, new_id("exe", now=lambda: 3.0).encode())
+        os._exit(0)
+    ours = new_id("exe", now=lambda: 3.0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() != ours
+    os.close(reading)
+    os.close(writing)
 
 
 def test_the_time_is_the_ulid_of_the_specification():
