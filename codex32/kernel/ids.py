@@ -2,8 +2,8 @@
 
 The 26 characters are a ULID (https://github.com/ulid/spec): 48 bits of milliseconds and 80
 random bits in Crockford's base 32, lower case. Those that one process makes within a millisecond
-count on, as the specification has it, so that they sort as they were made. Ids are made here and nowhere else; what a
-caller sends is looked up, never joined into a path.
+count on, as the specification has it, so that they sort as they were made. Ids are made here and
+nowhere else; what a caller sends is looked up, never joined into a path.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class Queue:
             self._door.write_now(lambda part=part: executions.submit(part))
 
     def take(self, limit: int, **options) -> list[str]:
-        claims = self._door.write_now(lambda: claims.take("w", limit, 100, 1000, **options))
-        return [claim.bot_id for claim in claims]
+        taken = self._door.write_now(lambda: claims.take("w", limit, 100, 1000, **options))
+        return [claim.bot_id for claim in taken]
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_a_bots_own_executions_keep_their_order(waiting: Queue) -> None:
     for number in range(5):
         waiting.submit("a", 1, at=5 - number, first=number)
     door = waiting._door
-    claims = [door.write_now(lambda: claims.take("w", 1, 100, 1000))[0].id for _ in range(5)]
-    assert claims == [f"exe_a{n:06}" for n in range(5)]
+    taken = [door.write_now(lambda: claims.take("w", 1, 100, 1000))[0].id for _ in range(5)]
+    assert taken == [f"exe_a{n:06}" for n in range(5)]
 
 
 def test_a_higher_priority_comes_before_any_turn(waiting: Queue) -> None:
