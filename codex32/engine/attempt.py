@@ -69,6 +69,7 @@ class Attempt:
         self.book = self.course.book
         self._task: asyncio.Task[None] | None = None
         self._cancelled: str | None = None
+        self._expired = self._abandoned = False
         self._in_main = False
 
     # from outside
@@ -97,12 +98,19 @@ class Attempt:
             if self._in_main and self._task is not None:
                 self._task.cancel()
 
+    def _expire(self) -> None:
+        """The execution's time is over."""
+        self._expired = True
+        if self._in_main and self._task is not None:
+            self._task.cancel()
+
     def drain(self) -> None:
         """Start no further step; the execution is given back when those under way are done."""
         self.course.draining = True
 
     def abandon(self) -> None:
         """Stop at once and record nothing: the claim is lost, or about to be."""
+        self._abandoned = True
         if self._task is not None:
             self._task.cancel()
 
@@ -146,27 +154,24 @@ class Attempt:
     async def _main(self) -> tuple[Halt, Verdict | None]:
         """Walk the steps, within the bot's time and until a cancellation."""
         walk = Walk(self.course, self.course.plan.steps)
+        # A bare timer: asyncio.timeout() costs several times as much, for every execution.
+        left = max(self.course.seconds_left(), 0)
+        timer = asyncio.get_running_loop().call_later(left, self._expire)
         self._in_main = True
         try:
             if self._cancelled is not None:
                 raise asyncio.CancelledError
-            async with asyncio.timeout(max(self.course.seconds_left(), 0)):
-                halt = await walk.run()
-        except TimeoutError:
-            limit = self.course.plan.bot.timeout_seconds
-            message = f"the execution ran longer than its limit of {limit:g} s"
-            await self._stop(walk)
-            return Halt(), Verdict(Status.FAILED, Cause.TIMEOUT, message)
+            halt = await walk.run()
         except asyncio.CancelledError:
-            if self._cancelled is None:
+            if self._abandoned or not (self._expired or self._cancelled is not None):
                 raise
-            if self._task is not None:
-                self._task.uncancel()
-            await self._stop(walk)
-            why = await self.env.door.read(cancelling.reason, self.claim.id)
-            return Halt(), Verdict(Status.CANCELLED, message=why or self._cancelled)
+            self._in_main = False
+            while self._task is not None and self._task.uncancel():
+                pass
+            return Halt(), await self._stopped(walk)
         finally:
             self._in_main = False
+            timer.cancel()
         if halt.failed is not None:
             failed = halt.failed
             return halt, Verdict(Status.FAILED, failed.cause, failed.message, halt.step)
@@ -179,6 +184,16 @@ class Attempt:
         if halt.parked or halt.drained:
             return halt, None
         return halt, await self._succeeded()
+
+    async def _stopped(self, walk: Walk) -> Verdict:
+        """Stop the walk, and tell for which of the two reasons."""
+        await self._stop(walk)
+        if self._cancelled is not None:
+            why = await self.env.door.read(cancelling.reason, self.claim.id)
+            return Verdict(Status.CANCELLED, message=why or self._cancelled)
+        limit = self.course.plan.bot.timeout_seconds
+        message = f"the execution ran longer than its limit of {limit:g} s"
+        return Verdict(Status.FAILED, Cause.TIMEOUT, message)
 
     async def _stop(self, walk: Walk) -> None:
         """Stop the steps that are under way, and the executions that steps wait for."""

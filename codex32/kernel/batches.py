@@ -7,7 +7,7 @@ repeated executions of a prepared statement.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,45 @@ def one_of(column: pw.Field, texts: Iterable[str]) -> pw.Expression:
         listed = pw.SQL("(SELECT value FROM json_each(?))", (dumps(list(texts)),))
         return pw.Expression(column, "IN", listed)
     return pw.Expression(column, "=", pw.SQL("ANY(%s::text[])", (list(texts),)))
+
+
+def _arrays(
+    row: type[Row], columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> Sequence[str]:
+    """The columns of ``rows`` as PostgreSQL writes arrays, a text each.
+
+    The driver would make a literal of every element by itself, for half as much again as all
+    else that a batch costs.
+    """
+    fields = row._meta.fields
+    return [
+        f"{{{','.join(map(_ELEMENTS[type(fields[name])], values))}}}"
+        for name, values in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
+
+
+def _text(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
+
+
+def _whole(value: int | None) -> str:
+    return "NULL" if value is None else str(int(value))
+
+
+def _truth(value: bool | None) -> str:
+    return "NULL" if value is None else "tf"[not value]
+
+
+_ELEMENTS: dict[type[pw.Field], Callable[[Any], str]] = {
+    pw.TextField: _text,
+    pw.BigIntegerField: _whole,
+    pw.IntegerField: _whole,
+    pw.BooleanField: _truth,
+}
 
 
 @dataclass(frozen=True)
@@ -109,12 +148,13 @@ def write_all(*inserts: tuple[Insert, Sequence[Sequence[Any]]]) -> None:
         for insert, rows in filled:
             connection.executemany(insert._sqlite, rows)
         return
-    texts, values = [], []
+    texts: list[str] = []
+    values: list[str] = []
     for insert, rows in filled:
         if insert.replace:  # PostgreSQL writes no row twice in one statement
             rows = list({tuple(row[i] for i in insert._key): row for row in rows}.values())
         texts.append(insert._postgresql)
-        values += [list(column) for column in zip(*rows, strict=True)]
+        values += _arrays(insert.row, insert.columns, rows)
     database_proxy.defer(";".join(texts), values)
 
 
@@ -178,6 +218,6 @@ class Update:
             execute = database_proxy.connection().execute
             return {row[first] for row in ordered if execute(self._sqlite, row).rowcount}
         cursor = database_proxy.execute_sql(
-            self._postgresql, [list(c) for c in zip(*ordered, strict=True)]
+            self._postgresql, _arrays(self.row, self.columns + self.keys, ordered)
         )
         return {found[0] for found in cursor.fetchall()}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from codex32.kernel.batches import Insert, Update
 from codex32.kernel.database import Door
-from codex32.kernel.models import BotRow, LogLineRow, StepRow
+from codex32.kernel.models import BotRow, LogLineRow, StateRow, StepRow
 
 _COLUMNS = ("execution_id", "step", "item", "status", "tries", "output", "effect", "finished_at")
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
@@ -156,3 +156,28 @@ async def test_a_text_no_column_can_hold_is_refused_and_spoils_no_other(door, te
     else:
         assert sorted(held) == sorted(["a", text, "b"])  # SQLite holds a zero character as it is
     assert (good, other) == ("a", "b")
+
+
+HOSTILE = [
+    "",
+    "NULL",
+    "null",
+    '"',
+    "\\",
+    '\\"',
+    "{a,b}",
+    "a,b",
+    "%s %d %",
+    "'; --",
+    "\n\t",
+    "ü€😀",
+    " ",
+]
+
+
+def test_any_text_comes_back_as_it_was(door: Door) -> None:
+    insert = Insert(StateRow, ("bot_id", "key", "value", "updated_at"), replace=True)
+    rows = [("bot", f"{n}{text}", text, n) for n, text in enumerate(HOSTILE)]
+    door.write_now(lambda: insert.write(rows))
+    found = door.read_now(lambda: list(StateRow.select().order_by(StateRow.updated_at).tuples()))
+    assert found == rows
