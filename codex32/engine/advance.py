@@ -72,6 +72,7 @@ class End:
     Attributes:
       status: A final status, ``waiting``, or ``queued`` where the worker gives it back.
       ready_at: For ``waiting``: when to go on, or None until something wakes it.
+      children: For ``waiting``: the tokens that steps wait for; of a child, its id.
       awaiting: For ``waiting``: the steps and items that wait for events.
     """
 
@@ -82,6 +83,7 @@ class End:
     message: str = ""
     output: str | None = None
     ready_at: int | None = None
+    children: Sequence[str] = ()
     awaiting: Collection[tuple[str, int]] = ()
 
 

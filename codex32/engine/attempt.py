@@ -305,6 +305,7 @@ class Attempt:
                 "waiting",
                 message=self.course.waits_for(now),
                 ready_at=halt.until,
+                children=self.course.results.tokens(),
                 awaiting=frozenset(self.course.awaiting),
             )
         events = self.book.attempt_finished(end.outcome, now)

@@ -57,14 +57,20 @@ def as_json(outcome: Failed) -> dict[str, JSON]:
     return error
 
 
+#: The longest pause that another side may ask for.
+LONGEST_ASKED_SECONDS = 30 * 86_400.0
+
+
 def retry_delay(retry: Retry, tries: int, outcome: Failed) -> float:
     """Seconds until the next try: exponential, capped, less up to a quarter of jitter.
 
-    What the other side asked for is kept, even where it is longer than the cap.
+    What the other side asked for is kept, even where it is longer than the cap, up to 30 days:
+    what it says is its own, and no execution waits for ever because of it.
     """
     grown = retry.first_seconds * retry.factor ** min(tries - 1, 64)
     jittered = min(grown, retry.max_seconds) * random.uniform(0.75, 1.0)  # noqa: S311
-    return max(jittered, outcome.retry_after_seconds or 0.0)
+    asked = min(outcome.retry_after_seconds or 0.0, LONGEST_ASKED_SECONDS)
+    return max(jittered, asked)
 
 
 def timed_out(limit_seconds: float) -> Failed:

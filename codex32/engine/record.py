@@ -150,8 +150,8 @@ def _after_ends(items: Sequence[Advance]) -> None:
             announce(claim.id)
         else:
             waiting.append(claim.id)
-            if end.ready_at is None:
-                waking.wake_if_child_ended(claim.id, claim.attempt_at, end.at)
+            if end.children:
+                waking.wake_if_child_ended(claim.id, end.children, end.at)
             if end.awaiting:
                 awaiting.wake_if_answered(claim.id, end.awaiting, end.at)
     if waiting:

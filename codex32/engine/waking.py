@@ -11,11 +11,14 @@ from codex32.kernel.models import ExecutionRow
 from codex32.kernel.statuses import Status
 
 
-def wake_if_child_ended(execution_id: str, since: int, now: int) -> None:
-    """A child may have ended between the step's look, after ``since``, and this commit."""
+def wake_if_child_ended(execution_id: str, children: Sequence[str], now: int) -> None:
+    """A child that is waited for may have ended between the step's look and this commit.
+
+    No time tells: a child that had written down its end, and not committed it, was seen alive.
+    """
     child = ExecutionRow.alias()
     ended = child.select(pw.SQL("1")).where(
-        (child.parent_id == execution_id) & (child.finished_at >= since)
+        child.id.in_(list(children)) & child.finished_at.is_null(False)
     )
     woken = (
         ExecutionRow.update(status=Status.QUEUED, ready_at=now)

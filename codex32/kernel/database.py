@@ -2,8 +2,8 @@
 
 A write is a function. Those that are waiting when the writer thread is free are carried out in
 one transaction, and all are answered after the one commit: the busier the process, the more
-writes share a commit, and no write waits for a timer (docs/explanation/performance.md). Where one
-of them fails, all are done again, each in a savepoint of its own, so that it fails alone.
+writes share a commit (docs/explanation/performance.md), and a lone write waits for nothing. Where
+one of them fails, all are done again, each in a savepoint of its own, so that it fails alone.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ Batch = Callable[[Sequence[I]], Sequence[T]]
 
 #: Writes that share one commit at most; beyond about a hundred nothing more is gained.
 MAX_GROUP = 512
+
+#: Where far fewer writes have come than lately were written together, more are on their way.
+GATHER_SECONDS = 0.001
 
 _FIRST_PAUSE_SECONDS = 0.05
 
@@ -147,6 +150,8 @@ class Door:
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._reader_count = readers
         self._closed = False
+        #: How many were written together lately.
+        self._recent = 0
         #: The writer has seen that the door closes.
         self._closing = False
         self._writer = threading.Thread(target=self._write_loop, name="db-writer", daemon=True)
@@ -266,6 +271,10 @@ class Door:
         pause = _FIRST_PAUSE_SECONDS
         while waiting or not self._closing:
             self._take(waiting, wait=not waiting)
+            if len(waiting) * 2 < self._recent:
+                time.sleep(GATHER_SECONDS)
+                self._take(waiting, wait=False)
+            self._recent = max(len(waiting), self._recent // 2)
             error = self._carry_out(waiting[:MAX_GROUP])
             if error is None:
                 del waiting[:MAX_GROUP]

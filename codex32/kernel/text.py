@@ -10,6 +10,10 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
+#: Later times cannot be told apart from mistakes, nor, before long, be written down.
+LONGEST_SECONDS = 3650 * 86_400.0
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)``, or nothing where no known name is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
@@ -20,7 +24,8 @@ def parse_duration(text: str) -> float:
     """Seconds of ``500ms``, ``30s``, ``10m``, ``2h``, ``7d`` or a sum such as ``1h30m``.
 
     Raises:
-      ValueError: The text is no duration; the message says what one looks like.
+      ValueError: The text is no duration, or one of more than ten years; the message says what
+        one looks like.
     """
     total, end = 0.0, 0
     for match in _DURATION.finditer(text):
@@ -30,6 +35,8 @@ def parse_duration(text: str) -> float:
         end = match.end()
     if not text or end != len(text):
         raise ValueError(f"{text!r} is no duration; write for example 500ms, 30s, 10m, 2h or 7d")
+    if total > LONGEST_SECONDS:
+        raise ValueError(f"{text} is longer than ten years, and no duration may be")
     return total
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 class Turns:
     """At most ``limit`` inside, owner after owner; belongs to one event loop.
 
-    One who asks a thousand times does not hold up another who asks once.
+    One who asks a thousand times does not hold up another who asks once: owners are let in by
+    turns, and a quarter of the places is out of reach for any single one, however long it stays.
     """
 
     def __init__(self, limit: int) -> None:
-        self._free = limit
+        self._limit, self._share = limit, limit - limit // 4
+        self._inside: Counter[str] = Counter()
         #: Who waits, by owner; the first owner is next.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
@@ -26,11 +28,11 @@ class Turns:
         try:
             yield
         finally:
-            self._leave()
+            self._leave(owner)
 
     async def _enter(self, owner: str) -> None:
-        if self._free > 0:  # then nobody waits
-            self._free -= 1
+        if self._may_enter(owner):
+            self._inside[owner] += 1
             return
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(owner, deque()).append(mine)
@@ -38,20 +40,27 @@ class Turns:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():  # let in and cancelled in one breath
-                self._leave()
+                self._leave(owner)
             raise
 
-    def _leave(self) -> None:
-        while self._waiting:
-            owner = next(iter(self._waiting))
-            queue = self._waiting.pop(owner)
-            let_in = None
-            while queue and let_in is None:
-                first = queue.popleft()
-                let_in = None if first.done() else first
-            if queue:
-                self._waiting[owner] = queue  # behind all other owners
-            if let_in is not None:
-                let_in.set_result(None)
-                return
-        self._free += 1
+    def _may_enter(self, owner: str) -> bool:
+        return self._inside.total() < self._limit and self._inside[owner] < self._share
+
+    def _leave(self, owner: str) -> None:
+        self._inside[owner] -= 1
+        if not self._inside[owner]:
+            del self._inside[owner]
+        for waiting in list(self._waiting):
+            if self._may_enter(waiting):
+                self._let_in(waiting)
+
+    def _let_in(self, owner: str) -> None:
+        queue = self._waiting.pop(owner)
+        while queue:
+            first = queue.popleft()
+            if not first.done():
+                self._inside[owner] += 1
+                first.set_result(None)
+                break
+        if queue:
+            self._waiting[owner] = queue  # behind all other owners

@@ -27,7 +27,7 @@ from codex32.kernel.models import (
     StepRow,
     VersionRow,
 )
-from codex32.kernel.statuses import Cause, Status
+from codex32.kernel.statuses import Cause, Status, StepStatus
 
 #: Most rows of each kind that one round looks after.
 ROUND = 1000
@@ -151,14 +151,22 @@ def _due(now: int) -> pw.ModelSelect[ExecutionRow]:
 
 
 def _parents_of_ended() -> pw.ModelSelect[ExecutionRow]:
-    """Waiting executions of which a child ended after they had last looked."""
+    """Executions that wait for nothing but a child which has ended."""
     child = ExecutionRow.alias()
+    # Notes that need a file are not looked into; no wait for a child is as long.
+    token = "note ->> '$.wait.token'" if is_sqlite() else "note::json -> 'wait' ->> 'token'"
+    waited_for = StepRow.select(pw.SQL(f"CASE WHEN note LIKE '{{%%' THEN {token} END")).where(
+        (StepRow.execution_id == child.parent_id) & (StepRow.status == StepStatus.WAITING)
+    )
     ended = child.select(pw.SQL("1")).where(
-        (child.parent_id == ExecutionRow.id) & (child.finished_at >= ExecutionRow.attempt_at)
+        (child.parent_id == ExecutionRow.id)
+        & child.finished_at.is_null(False)
+        & child.id.in_(waited_for)
     )
     return (
         ExecutionRow.select(ExecutionRow.id)
-        .where((ExecutionRow.status == Status.WAITING) & pw.fn.EXISTS(ended))
+        .where((ExecutionRow.status == Status.WAITING) & ExecutionRow.ready_at.is_null())
+        .where(pw.fn.EXISTS(ended))
         .limit(ROUND)
     )
 
