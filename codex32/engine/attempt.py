@@ -183,7 +183,7 @@ class Attempt:
             )
         if halt.parked or halt.drained:
             return halt, None
-        return halt, await self._succeeded()
+        return halt, _success(self.course)
 
     async def _stopped(self, walk: Walk) -> Verdict:
         """Stop the walk, and tell for which of the two reasons."""
@@ -204,16 +204,6 @@ class Attempt:
             now = self.env.clock.micros()
             mine = partial(cancelling.cancel_children, self.claim.id, children, now)
             await self.env.door.write(mine)
-
-    async def _succeeded(self) -> Verdict:
-        if self.course.plan.output is None:
-            return Verdict(Status.SUCCEEDED)
-        try:
-            return Verdict(
-                Status.SUCCEEDED, output=self.course.plan.output.evaluate(self.course.scope)
-            )
-        except Codex32Error as error:
-            return Verdict(Status.FAILED, Cause.ERROR, f"output: {error.message}")
 
     async def _close(self, verdict: Verdict) -> None:
         """Run ``on_failure`` and ``finally``, whose faults change nothing, then end."""
@@ -320,3 +310,13 @@ class Attempt:
             await self._end(verdict)
         except ClaimLost:
             log.warning("%s: another worker holds this execution now", self.claim.id)
+
+
+def _success(course: Course) -> Verdict:
+    """The end of an execution all of whose steps are done."""
+    if course.plan.output is None:
+        return Verdict(Status.SUCCEEDED)
+    try:
+        return Verdict(Status.SUCCEEDED, output=course.plan.output.evaluate(course.scope))
+    except Codex32Error as error:
+        return Verdict(Status.FAILED, Cause.ERROR, f"output: {error.message}")

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 import peewee as pw
@@ -117,11 +117,8 @@ class _Nobody:
         log.error("a write that nobody waits for failed: %s", error)
 
 
-class _Single:
-    """Marks a job whose work takes no item."""
-
-
-_SINGLE = _Single()
+#: Marks a job whose work takes no item.
+_SINGLE = object()
 
 
 class Door:
@@ -351,28 +348,13 @@ class Door:
         with _notices() as notices, transaction(self.database):
             for group in groups:
                 if apart:
-                    self._carry_out_group(group, notices)
+                    _carry_out_group(self.database, group, notices)
                 else:
                     _do(group)
             if notices and self._outbox is not None:
                 self._outbox(notices)
             fault_point("commit.before")
         return notices
-
-    def _carry_out_group(self, group: list[_Job[Any]], notices: list[Event | str]) -> None:
-        told = len(notices)
-        try:
-            with self.database.savepoint():
-                _do(group)
-        except BaseException as error:  # whatever it is, it is its caller's and not the writer's
-            del notices[told:]
-            if is_outage(error):
-                raise
-            if len(group) > 1:  # one bad item must not spoil the others
-                for job in group:
-                    self._carry_out_group([job], notices)
-            else:
-                group[0].error = error
 
     def _tell(self, notices: list[Event | str]) -> None:
         try:
@@ -382,10 +364,8 @@ class Door:
             log.exception("what was announced could not be told")
 
     def _drop_connection(self) -> None:
-        try:
+        with suppress(Exception):  # of a broken one
             self.database.close()
-        except Exception:
-            log.debug("a broken connection could not be closed", exc_info=True)
 
 
 @contextmanager
@@ -397,6 +377,24 @@ def _notices() -> Iterator[list[Event | str]]:
         yield notices
     finally:
         _local.notices = None
+
+
+def _carry_out_group(
+    database: pw.Database, group: list[_Job[Any]], notices: list[Event | str]
+) -> None:
+    told = len(notices)
+    try:
+        with database.savepoint():
+            _do(group)
+    except BaseException as error:  # whatever it is, it is its caller's and not the writer's
+        del notices[told:]
+        if is_outage(error):
+            raise
+        if len(group) > 1:  # one bad item must not spoil the others
+            for job in group:
+                _carry_out_group(database, [job], notices)
+        else:
+            group[0].error = error
 
 
 def _do(group: list[_Job[Any]]) -> None:

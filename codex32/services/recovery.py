@@ -156,12 +156,17 @@ def _parents_of_ended() -> pw.ModelSelect[ExecutionRow]:
     # Notes that need a file are not looked into; no wait for a child is as long.
     token = "note ->> '$.wait.token'" if is_sqlite() else "note::json -> 'wait' ->> 'token'"
     waited_for = StepRow.select(pw.SQL(f"CASE WHEN note LIKE '{{%%' THEN {token} END")).where(
-        (StepRow.execution_id == child.parent_id) & (StepRow.status == StepStatus.WAITING)
+        (StepRow.execution_id == ExecutionRow.id) & (StepRow.status == StepStatus.WAITING)
     )
-    ended = child.select(pw.SQL("1")).where(
-        (child.parent_id == ExecutionRow.id)
-        & child.finished_at.is_null(False)
-        & child.id.in_(waited_for)
+    # The offset has PostgreSQL look at each that waits, and not through all steps there are.
+    ended = (
+        child.select(pw.SQL("1"))
+        .where(
+            (child.parent_id == ExecutionRow.id)
+            & child.finished_at.is_null(False)
+            & child.id.in_(waited_for)
+        )
+        .offset(0)
     )
     return (
         ExecutionRow.select(ExecutionRow.id)

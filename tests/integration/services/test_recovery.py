@@ -199,14 +199,15 @@ def test_a_gate_that_was_left_shut_is_opened(
 def test_a_parent_wakes_that_missed_the_end_of_its_child(
     door: Door, execution: Callable[..., str], now: int
 ) -> None:
-    missed = door.write_now(lambda: execution(status="waiting", attempt_at=now - SECOND))
-    knows = door.write_now(lambda: execution(status="waiting", attempt_at=now))
-    for parent in (missed, knows):
-        door.write_now(
-            lambda parent=parent: execution(
-                status="succeeded", parent_id=parent, finished_at=now - 1
-            )
-        )
+    def family(status: str) -> str:
+        parent = execution(status="waiting", attempt_at=now)
+        child = execution(status="succeeded", parent_id=parent, finished_at=now - SECOND)
+        note = dumps({"wait": {"token": child}})
+        StepRow.create(execution_id=parent, step="sub", item=-1, status=status, tries=1, note=note)
+        return parent
+
+    missed = door.write_now(lambda: family("waiting"))
+    knows = door.write_now(lambda: family("succeeded"))
 
     mended = recover(door, now)
 
@@ -274,6 +275,13 @@ def test_no_question_of_a_round_reads_history(
     for start in range(0, len(rows), 500):
         door.write_now(
             lambda start=start: ExecutionRow.insert_many(rows[start : start + 500]).execute()
+        )
+    steps = [
+        {"execution_id": row["id"], "step": "s", "status": "succeeded", "tries": 1} for row in rows
+    ]
+    for start in range(0, len(steps), 500):
+        door.write_now(
+            lambda start=start: StepRow.insert_many(steps[start : start + 500]).execute()
         )
     door.write_now(lambda: execution(status="waiting", attempt_at=now))
     door.write_now(lambda: database_proxy.execute_sql("ANALYZE"))

@@ -41,8 +41,27 @@ async def test_no_more_than_the_limit_are_inside_and_none_is_lost_by_a_cancellat
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert (inside, most) == (0, 3)
-    assert turns._free == 3
+    assert turns._inside.total() == 0
     assert turns._waiting == {}
+
+
+async def test_one_owner_leaves_a_quarter_of_the_places_to_others():
+    turns, release = Turns(4), asyncio.Event()
+    entered: list[str] = []
+
+    async def stay(owner: str) -> None:
+        async with turns.turn(owner):
+            entered.append(owner)
+            await release.wait()
+
+    tasks = [asyncio.create_task(stay("hog")) for _ in range(10)]
+    await asyncio.sleep(0)
+    tasks.append(asyncio.create_task(stay("small")))
+    await asyncio.sleep(0)
+    assert sorted(entered) == ["hog", "hog", "hog", "small"]
+    release.set()
+    await asyncio.gather(*tasks)
+    assert (len(entered), turns._inside.total(), turns._waiting) == (11, 0, {})
 
 
 async def test_a_limit_stands_still_while_it_is_paused():
