@@ -52,9 +52,9 @@ def one_of(column: pw.Field, texts: Iterable[str]) -> pw.Expression:
     ``column.in_`` makes an object of each, which costs more than looking its row up.
     """
     if isinstance(database_proxy.obj, pw.SqliteDatabase):
-        listed = pw.SQL("(SELECT value FROM json_each(?))", (dumps(list(texts)),))
-        return pw.Expression(column, "IN", listed)
-    return pw.Expression(column, "=", pw.SQL("ANY(%s::text[])", (list(texts),)))
+        among = pw.SQL("(SELECT value FROM json_each(?))", (listed(texts),))
+        return pw.Expression(column, "IN", among)
+    return pw.Expression(column, "=", pw.SQL("ANY(%s::text[])", (listed(texts),)))
 
 
 def _arrays(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from codex32.engine.expressions import compile_condition, compile_template
@@ -18,6 +19,18 @@ from codex32.services.presentation import iso
 from codex32.services.starting import MAX_DEPTH, Start, Subject, prepare
 
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def faults_noted(answer: Answer) -> Iterator[None]:
+    """What cannot be answered because of a fault is ``invalid``; the others are answered."""
+    try:
+        yield
+    except Codex32Error as error:
+        answer.decision, answer.detail = "invalid", error.message
+    except Exception as error:
+        log.exception("a trigger of %s cannot be answered", answer.due.bot_name)
+        answer.decision, answer.detail = "invalid", repr(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +80,8 @@ class Answerer:
     def _answer(self, question: Question, live: bool, now: int) -> Answer:
         due, happening = question.due, question.happening
         answer = Answer(due, happening.at, key=happening.key, chain=happening.chain)
-        try:
+        with faults_noted(answer):
             self._decide(answer, question, live, now)
-        except Codex32Error as error:
-            answer.decision, answer.detail = "invalid", error.message
-        except Exception as error:
-            log.exception("a trigger of %s cannot be answered", due.bot_name)
-            answer.decision, answer.detail = "invalid", repr(error)
         return answer
 
     def _decide(self, answer: Answer, question: Question, live: bool, now: int) -> None:

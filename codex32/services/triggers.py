@@ -17,13 +17,12 @@ from typing import Any
 from codex32.engine.expressions import compile_condition, compile_template
 from codex32.kernel.bot import Trigger
 from codex32.kernel.database import Door, is_outage
-from codex32.kernel.errors import Codex32Error
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import TriggerRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import schedules
-from codex32.services.answering import dedupe_key
+from codex32.services.answering import dedupe_key, faults_noted
 from codex32.services.definitions import Definitions
 from codex32.services.grid import Times, come
 from codex32.services.occurrences import (
@@ -194,13 +193,8 @@ class Ticker:
         elif overlap == "skip" and live and not in_turn:
             answer.decision, answer.detail = "overlap", "an earlier execution is still going on"
         else:
-            try:
+            with faults_noted(answer):
                 self.prepare(answer, trigger, in_turn, now)
-            except Codex32Error as error:
-                answer.decision, answer.detail = "invalid", error.message
-            except Exception as error:
-                log.exception("a trigger of %s cannot be answered", due.bot_name)
-                answer.decision, answer.detail = "invalid", repr(error)
         return answer
 
     def prepare(
