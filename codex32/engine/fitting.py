@@ -58,9 +58,11 @@ def surely_fits(schema: Any, value: JSON) -> bool:
     """
     if not isinstance(schema, Mapping):
         return False
-    kind = schema.get("type")
-    if not isinstance(kind, str):
+    if "type" not in schema:
         return schema.keys() <= _TELLING
+    kind = schema["type"]
+    if not isinstance(kind, str):
+        return False
     if type(value) not in _TYPES[kind]:
         return False
     if schema.keys() <= _TELLING:
