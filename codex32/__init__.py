@@ -18,6 +18,7 @@ hook implementations::
 """
 
 from codex32.kernel.bot import Allow, Bot, Concurrency, Rate, Retry, Step, Trigger
+from codex32.kernel.caller import Caller
 from codex32.kernel.clock import Clock, ManualClock, SystemClock
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
@@ -125,6 +126,7 @@ __all__ = [
     "BotNotFound",
     "BotRecovered",
     "BotType",
+    "Caller",
     "CapabilityRefused",
     "Cause",
     "Clock",

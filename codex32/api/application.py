@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_urldispatcher import AbstractRoute
 
 from codex32.api import errors
-from codex32.api.callers import Caller, Gatekeeper
+from codex32.api.callers import Gatekeeper
 from codex32.api.openapi import openapi_route
 from codex32.api.operations import VARIABLE, Operation, check_operations
 from codex32.api.reading import MAX_BODY
@@ -22,6 +22,7 @@ from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.plugins import PluginRoutes
 from codex32.api.routes.retries import RetryRoutes
+from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.contracts.route import PUBLIC
 from codex32.kernel.errors import AccessDenied
 from codex32.kernel.ids import new_id
@@ -112,7 +113,7 @@ def _guard(operations: Mapping[AbstractRoute, Operation], gatekeeper: Gatekeeper
             if operation is None:
                 response = await handler(request)
             else:
-                response = await operation.answer(request, caller.name if caller else "")
+                response = await operation.answer(request, caller or STRANGER)
         except Exception as error:
             response = problem(error, request_id)
         response.headers.update(HEADERS)

@@ -5,28 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
 
 from codex32.api.errors import Unauthorized
 from codex32.api.private_files import create_private
+from codex32.kernel.caller import Caller
 from codex32.kernel.errors import Codex32Error
 from codex32_config.settings import Settings
 
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Somebody who was recognised.
-
-    Attributes:
-      permissions: What they may do; None stands for everything.
-    """
-
-    name: str
-    permissions: frozenset[str] | None = None
-
-    def may(self, policy: str) -> bool:
-        """Whether a route of this policy is open to them."""
-        return self.permissions is None or policy in self.permissions
+#: Whoever holds the token of the installation.
+OPERATOR = Caller(
+    "operator", "operator", "operator", admin=True, workspace="default", permissions=None
+)
 
 
 class Gatekeeper:
@@ -51,7 +40,7 @@ class Gatekeeper:
         # Digests are of one length, so the comparison tells nothing of the token's.
         if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(token), self._digest):
             raise Unauthorized("the header Authorization holds no valid bearer token")
-        return Caller("admin")
+        return OPERATOR
 
 
 def admin_token(settings: Settings) -> str:

@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from codex32.api.reading import Nothing, read_body, read_query
+from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.errors import PluginContractError
 from codex32.kernel.json_values import JSON, dumps
@@ -35,7 +36,7 @@ class Operation:
         """The whole path, with ``{variables}``."""
         return self.prefix + self.route.path
 
-    async def answer(self, request: web.Request, caller: str) -> web.Response:
+    async def answer(self, request: web.Request, caller: Caller) -> web.Response:
         """Serve a request whose caller has been found to be allowed.
 
         Raises:

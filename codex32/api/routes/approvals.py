@@ -127,7 +127,7 @@ class ApprovalRoutes:
 
     async def _decide(self, request: ApiRequest, verdict: Literal["approved", "rejected"]) -> JSON:
         body: DecisionBody = request.body
-        by = request.caller if body.by is None else body.by
+        by = request.caller.name if body.by is None else body.by
         decision = approvals.Decision(verdict, by, body.form, body.note)
         approval_id, now = request.path["id"], self._clock.micros()
         await self._door.write(

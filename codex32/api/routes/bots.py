@@ -104,7 +104,7 @@ class BotRoutes:
 
     async def _execute(self, request: ApiRequest) -> ApiResponse:
         body, bot = request.body, request.path["name"]
-        trigger = {"kind": "manual", "caller": request.caller}
+        trigger = {"kind": "manual", "caller": request.caller.name}
         submitted = await self._runtime.starter.start(
             Start(
                 bot=bot,

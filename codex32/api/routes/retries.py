@@ -101,7 +101,7 @@ class RetryRoutes:
             body.definition,
             again=body.again,
             repeat_effects=body.repeat_effects,
-            by=request.caller,
+            by=request.caller.name,
         )
         retried = await self._runtime.retrier.retry(wish)
         url = f"/api/v1/executions/{retried.id}"
@@ -115,7 +115,7 @@ class RetryRoutes:
         now = self._runtime.clock.micros()
 
         def dismiss() -> JSON:
-            row = dead_letters.dismiss(execution_id, request.caller, note, now)
+            row = dead_letters.dismiss(execution_id, request.caller.name, note, now)
             return executions.detail(row, self._runtime.payloads)
 
         return await self._door.write(dismiss)

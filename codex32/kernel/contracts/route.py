@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.json_values import JSON
 
 if TYPE_CHECKING:  # pydantic is slow to import, and only the API needs it at run time
@@ -23,14 +24,16 @@ class ApiRequest:
       path: The path's variables.
       query: The query, as the route's ``query`` model, or None.
       body: The body, as the route's ``body`` model, or None.
-      caller: Who calls; empty for strangers.
+      caller: Who calls, and in which workspace.
+      content_type: Of a body that the route takes as it comes; empty if none was told.
     """
 
     path: Mapping[str, str]
     query: Any = None
     body: Any = None
-    caller: str = ""
+    caller: Caller = STRANGER
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,12 @@ def shelf() -> Iterator[types.ModuleType]:
     """A plugin of a stranger's, with a route for callers and one for everybody."""
 
     async def book(request: ApiRequest) -> Any:
-        return {"book": request.path["id"], "caller": request.caller}
+        return {"book": request.path["id"], "caller": request.caller.name}
 
     @hookimpl
     def register_api_routes() -> list[Route]:
         return [
-            Route("GET", "/books/{id}", "shelf.book", "shelf.read", book),
+            Route("GET", "/books/{id}", "shelf.book", "plugins.read", book),
             Route("GET", "/open/{id}", "shelf.open", PUBLIC, book),
         ]
 

@@ -80,7 +80,7 @@ async def test_a_token_in_the_query_is_refused(api, name):
 async def test_a_caller_without_the_permission_is_refused(runtime, aiohttp_client_of):
     class Narrow(Gatekeeper):
         async def recognise(self, authorization):
-            return Caller("narrow", frozenset({"bots.read"}))
+            return Caller("user", "u", "narrow", permissions=frozenset({"bots.read"}))
 
     client = await aiohttp_client_of(build_application(all_operations(runtime), Narrow("t")))
     async with client.get("/api/v1/bots") as allowed:
@@ -133,9 +133,9 @@ async def test_a_sane_request_id_is_kept_and_any_other_replaced(api):
 async def test_a_plugins_routes_stand_below_its_name_and_behind_the_same_guard(api):
     assert (await api("GET", "/api/v1/plugins/shelf/books/7", token=None)).status == 401
     told = await api("GET", "/api/v1/plugins/shelf/books/7")
-    assert told.json == {"book": "7", "caller": "admin"}
+    assert told.json == {"book": "7", "caller": "operator"}
     anybody = await api("GET", "/api/v1/plugins/shelf/open/7", token=None)
-    assert anybody.json == {"book": "7", "caller": ""}
+    assert anybody.json == {"book": "7", "caller": "a stranger"}
 
 
 def test_a_route_without_a_policy_stops_the_start(runtime, shelf):

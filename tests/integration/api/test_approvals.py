@@ -95,7 +95,7 @@ async def test_a_decision_lets_the_execution_go_on(api, ask, word, status):
     body = {"form": {"n": 3}, "note": "fine"}
     decided = await api("POST", f"/api/v1/approvals/{approval}/{word}", json=body)
     assert decided.status == 200
-    assert (decided.json["status"], decided.json["by"]) == (status, "admin")
+    assert (decided.json["status"], decided.json["by"]) == (status, "operator")
     assert decided.json["answer"] == {"n": 3, "why": "so"}
     assert decided.json["note"] == "fine"
     execution = await api("GET", f"/api/v1/executions/{decided.json['execution']}")

@@ -28,7 +28,7 @@ async def test_an_execution_is_there_when_the_answer_comes(api, runtime):
     there = (await api("GET", answer.json["status_url"])).json
     assert (there["bot"], there["status"], there["inputs"]) == ("ping", "queued", {"n": 5})
     (row,) = await asyncio.to_thread(rows, runtime)
-    assert (row.priority, json.loads(row.trigger)["caller"]) == (7, "admin")
+    assert (row.priority, json.loads(row.trigger)["caller"]) == (7, "operator")
 
 
 async def test_no_body_means_the_defaults(api):

@@ -3,8 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from codex32.api.callers import Caller, Gatekeeper, TokenMissing, admin_token
+from codex32.api.callers import Gatekeeper, TokenMissing, admin_token
 from codex32.api.errors import Unauthorized
+from codex32.kernel.caller import Caller
 from codex32_config.settings import load_settings
 
 
@@ -50,7 +51,7 @@ async def test_the_scheme_may_be_written_in_any_case(header):
 
 
 def test_permissions_are_compared_whole():
-    caller = Caller("c", frozenset({"bots.read"}))
+    caller = Caller("user", "u", "c", permissions=frozenset({"bots.read"}))
     assert caller.may("bots.read")
     assert not caller.may("bots")
     assert not caller.may("bots.read.all")

@@ -1,0 +1,45 @@
+"""Who asks for something, and in which workspace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who was recognised, or a stranger.
+
+    Attributes:
+      kind: ``user``, ``key`` (an API key), ``operator`` (the token of the installation),
+        ``local`` (somebody at the command line) or ``stranger``.
+      id: Of the user, of the key; else the kind.
+      name: What people call them: a username, a key's name.
+      user_id: The account behind it, also behind a key.
+      admin: Whether they administer the whole installation.
+      workspace: In which the request works; empty where it works in none.
+      role: Theirs in this workspace, if they are a member.
+      permissions: What they may do here; None stands for everything.
+      session_id: The sign-in that the request belongs to.
+      address: Where the request came from.
+      request_id: The request, as logs and the audit log name it.
+    """
+
+    kind: str
+    id: str
+    name: str
+    user_id: str | None = None
+    admin: bool = False
+    workspace: str = ""
+    role: str | None = None
+    permissions: frozenset[str] | None = frozenset()
+    session_id: str | None = None
+    address: str = ""
+    request_id: str = ""
+
+    def may(self, permission: str) -> bool:
+        """Whether they hold this permission here."""
+        return self.permissions is None or permission in self.permissions
+
+
+STRANGER: Final = Caller("stranger", "stranger", "a stranger")
