@@ -39,7 +39,14 @@ from codex32.kernel.contracts.llm import (
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt
 from codex32.kernel.contracts.program import Program, ProgramResult, ProgramRunner
-from codex32.kernel.contracts.route import PUBLIC, ApiRequest, ApiResponse, Route
+from codex32.kernel.contracts.route import (
+    PUBLIC,
+    ApiRequest,
+    ApiResponse,
+    EventStream,
+    Route,
+    ServerSentEvent,
+)
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.contracts.trigger_type import TriggerType, WatchedFiles
 from codex32.kernel.contracts.vector_store import Filter, Match, Metric, VectorRecord, VectorStore
@@ -145,6 +152,7 @@ __all__ = [
     "EventAwaited",
     "EventInvalid",
     "EventPublished",
+    "EventStream",
     "ExecutionEvent",
     "ExecutionFinished",
     "ExecutionInfo",
@@ -191,6 +199,7 @@ __all__ = [
     "SchemaUpgraded",
     "SecretNotFound",
     "SecretStore",
+    "ServerSentEvent",
     "Skipped",
     "Status",
     "Step",

@@ -14,7 +14,6 @@ from codex32.api import errors
 from codex32.api.callers import Gatekeeper
 from codex32.api.openapi import openapi_route
 from codex32.api.operations import VARIABLE, Operation, check_operations
-from codex32.api.reading import MAX_BODY
 from codex32.api.routes.approvals import ApprovalRoutes
 from codex32.api.routes.bots import BotRoutes
 from codex32.api.routes.events import EventRoutes
@@ -22,6 +21,7 @@ from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.plugins import PluginRoutes
 from codex32.api.routes.retries import RetryRoutes
+from codex32.api.streaming import Stopping
 from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.contracts.route import PUBLIC
 from codex32.kernel.errors import AccessDenied
@@ -78,7 +78,9 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
 def build_application(operations: Sequence[Operation], gatekeeper: Gatekeeper) -> web.Application:
     """The application that serves these operations and nothing else."""
     known: dict[AbstractRoute, Operation] = {}
-    app = web.Application(middlewares=[_guard(known, gatekeeper)], client_max_size=MAX_BODY)
+    stopping = Stopping()
+    app = web.Application(middlewares=[_guard(known, gatekeeper, stopping)])
+    app.on_shutdown.append(stopping.tell)
     for operation in operations:
         path = re.sub(r"\{(\w+)\}", rf"{{\1:{VARIABLE}}}", operation.path)
         route = app.router.add_route(operation.route.method, path, _unguarded)
@@ -91,7 +93,9 @@ async def _unguarded(request: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
 
 
-def _guard(operations: Mapping[AbstractRoute, Operation], gatekeeper: Gatekeeper) -> Middleware:
+def _guard(
+    operations: Mapping[AbstractRoute, Operation], gatekeeper: Gatekeeper, stopping: Stopping
+) -> Middleware:
     """Who may pass is decided by the route that was found, never by the text of its address."""
 
     async def admit(request: web.Request, policy: str | None) -> Caller | None:
@@ -105,6 +109,7 @@ def _guard(operations: Mapping[AbstractRoute, Operation], gatekeeper: Gatekeeper
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = _request_id(request)
+        headers = {**HEADERS, "X-Request-Id": request_id}
         response: web.StreamResponse
         try:
             operation = operations.get(request.match_info.route)
@@ -113,11 +118,12 @@ def _guard(operations: Mapping[AbstractRoute, Operation], gatekeeper: Gatekeeper
             if operation is None:
                 response = await handler(request)
             else:
-                response = await operation.answer(request, caller or STRANGER)
+                response = await operation.answer(request, caller or STRANGER, headers, stopping)
         except Exception as error:
             response = problem(error, request_id)
-        response.headers.update(HEADERS)
-        response.headers["X-Request-Id"] = request_id
+        if not response.prepared:
+            for name, value in headers.items():
+                response.headers.setdefault(name, value)
         return response
 
     return guard

@@ -152,8 +152,6 @@ def _of_aiohttp(error: web.HTTPException) -> Codex32Error:
             return NothingHere("nothing stands at this address; see /api/v1/openapi.json")
         case 405:
             return MethodNotAllowed("this address does not answer this method; see Allow")
-        case 413:
-            return BodyTooLarge("the body is larger than 1 MiB")
         case status if status < 500:
             return BodyMalformed("the request cannot be read")
     return Internal("something went wrong inside; the log holds it under the request id")

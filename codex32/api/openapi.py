@@ -12,6 +12,8 @@ from pydantic.json_schema import JsonSchemaMode
 
 from codex32.api.models import ProblemDocument
 from codex32.api.operations import VARIABLE, Operation
+from codex32.api.reading import FORM_TYPE, JSON_TYPE
+from codex32.api.streaming import CONTENT_TYPE as EVENTS_TYPE
 from codex32.kernel.contracts.route import PUBLIC, ApiRequest, Route
 from codex32.kernel.json_values import JSON
 
@@ -75,15 +77,38 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     parameters += _query(route.query, schemas)
     if parameters:
         entry["parameters"] = parameters
+    if route.description:
+        entry["description"] = route.description
+    if content := _body(route, schemas):
+        entry["requestBody"] = {"content": content}
+    entry["responses"] = {str(route.status): _answer(route, schemas)}
+    return entry
+
+
+def _body(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    """What the body may hold, by its type."""
+    if route.raw:
+        return {"*/*": {"schema": {}}}
+    if route.form is not None:
+        return {FORM_TYPE: {"schema": _schema(route.form, schemas, "validation")}}
     if route.body is not None:
-        schema = _schema(route.body, schemas, "validation")
-        entry["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+        return {JSON_TYPE: {"schema": _schema(route.body, schemas, "validation")}}
+    return {}
+
+
+def _answer(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
+    schema: dict[str, Any] = {}
     if route.response is not None:
         schema = _schema(route.response, schemas, "serialization")
-        answer["content"] = {"application/json": {"schema": schema}}
-    entry["responses"] = {str(route.status): answer}
-    return entry
+    if route.content_type == EVENTS_TYPE:
+        # OpenAPI 3.1 has no word for the single events; what each holds is told beside the text.
+        answer["content"] = {EVENTS_TYPE: {"schema": {"type": "string"}, "x-event": schema}}
+    elif route.content_type != JSON_TYPE:
+        answer["content"] = {route.content_type: {"schema": {"type": "string"}}}
+    elif schema:
+        answer["content"] = {JSON_TYPE: {"schema": schema}}
+    return answer
 
 
 _VARIABLE = {"type": "string", "pattern": f"^{VARIABLE}$"}

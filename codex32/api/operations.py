@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, get_args
 
 from aiohttp import web
 from pydantic import BaseModel
 
-from codex32.api.reading import Nothing, read_body, read_query
+from codex32.api.reading import Nothing, read_body, read_bytes, read_form, read_query
+from codex32.api.streaming import Stopping, send_stream
 from codex32.kernel.caller import Caller
-from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
-from codex32.kernel.errors import PluginContractError
+from codex32.kernel.contracts.route import (
+    ApiRequest,
+    ApiResponse,
+    EventStream,
+    RateClass,
+    Route,
+)
+from codex32.kernel.errors import Codex32Error, PluginContractError
 from codex32.kernel.json_values import JSON, dumps
 
+RATES = get_args(RateClass)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: What a variable of a path may hold; ids and names need no more, and no separator fits in.
 VARIABLE = "[A-Za-z0-9_-]+"
@@ -36,33 +45,64 @@ class Operation:
         """The whole path, with ``{variables}``."""
         return self.prefix + self.route.path
 
-    async def answer(self, request: web.Request, caller: Caller) -> web.Response:
+    async def answer(
+        self, request: web.Request, caller: Caller, headers: Mapping[str, str], stopping: Stopping
+    ) -> web.StreamResponse:
         """Serve a request whose caller has been found to be allowed.
+
+        Args:
+          request: As it came.
+          caller: Who may do this.
+          headers: Of every answer; one that goes on is sent with them at once.
+          stopping: What ends an answer that goes on.
 
         Raises:
           Codex32Error: What the request, or the handler, has to object to.
         """
-        route = self.route
-        query = read_query(request, route.query or Nothing)
-        body = None
-        if route.method != "GET":
-            body = await read_body(request, route.body or Nothing)
-        asked = ApiRequest(request.match_info, query, body, caller, request.headers)
-        return self._write(await route.handler(asked))
-
-    def _write(self, result: ApiResponse | BaseModel | JSON) -> web.Response:
+        try:
+            result = await self.route.handler(await self._asked(request, caller))
+        except Codex32Error as error:
+            refusal = self.route.refusal and self.route.refusal(error)
+            if not refusal:
+                raise
+            result = refusal
         if not isinstance(result, ApiResponse):
             result = ApiResponse(result, self.route.status)
+        if isinstance(result.body, EventStream):
+            told = {**headers, **result.headers}
+            return await send_stream(request, result.body, told, stopping)
+        return self._written(result)
+
+    async def _asked(self, request: web.Request, caller: Caller) -> ApiRequest:
+        route = self.route
+        query: Any
+        if route.raw and route.query is None:
+            query = dict(request.query)
+        else:
+            query = read_query(request, route.query or Nothing)
+        body: Any = None
+        if route.raw:
+            body = await read_bytes(request, route.max_bytes)
+        elif route.form is not None:
+            body = await read_form(request, route.form, route.max_bytes)
+        elif route.method != "GET":
+            body = await read_body(request, route.body or Nothing, route.max_bytes)
+        content_type = request.content_type if "Content-Type" in request.headers else ""
+        return ApiRequest(request.match_info, query, body, caller, request.headers, content_type)
+
+    def _written(self, result: ApiResponse) -> web.Response:
         response = web.Response(status=result.status, headers=result.headers)
         if result.status != 204:
             response.body = _encoded(result.body)
-            response.headers["Content-Type"] = "application/json"
+            response.headers["Content-Type"] = result.content_type or self.route.content_type
         return response
 
 
-def _encoded(body: BaseModel | JSON) -> bytes:
+def _encoded(body: BaseModel | JSON | bytes) -> bytes:
+    if isinstance(body, bytes):
+        return body
     if isinstance(body, BaseModel):
-        return body.model_dump_json().encode()
+        return body.model_dump_json(by_alias=True).encode()
     return dumps(body).encode()
 
 
@@ -82,7 +122,12 @@ def check_operations(operations: Iterable[Operation]) -> None:
             (not route.path.startswith("/"), "its path does not begin with a slash"),
             (not route.operation or route.operation in ids, "its operation id is not its own"),
             (place in places, "its method and path are taken"),
-            (route.method == "GET" and route.body is not None, "GET has no body"),
+            (route.method == "GET" and (route.body or route.form), "GET has no body"),
+            (
+                sum(map(bool, (route.body, route.form, route.raw))) > 1,
+                "its body is one of `body`, `form` and `raw`",
+            ),
+            (route.rate not in RATES, f"its rate is none of {', '.join(RATES)}"),
         ):
             if wrong:
                 name = f"the route {route.method} {operation.path} ({route.operation})"

@@ -7,20 +7,29 @@ import math
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_origin
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from codex32.api.errors import BodyMalformed, MediaTypeUnsupported, RequestInvalid
+from codex32.api.errors import (
+    BodyMalformed,
+    BodyTooLarge,
+    MediaTypeUnsupported,
+    RequestInvalid,
+)
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
 from codex32.kernel.text import did_you_mean
 
-#: Largest body, in bytes.
-MAX_BODY = 1024 * 1024
 #: Lists and objects inside each other; what is kept must be readable on every stack.
 MAX_DEPTH = 64
+#: Fields of a form.
+MAX_FIELDS = 100
+
+JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 #: An idempotency key: one line of printable ASCII, as headers carry it.
 KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
@@ -56,23 +65,71 @@ def one_key(headers: Mapping[str, str], stated: str | None) -> str | None:
     raise RequestInvalid([Problem(message, "idempotency_key")])
 
 
-async def read_body(request: web.Request, model: type[_Model]) -> _Model:
-    """The request's body; one that was not sent is the empty object.
+async def read_bytes(request: web.Request, max_bytes: int) -> bytes:
+    """The request's body as it came.
+
+    Raises:
+      BodyMalformed: It did not come whole, or is not packed as its headers say.
+      BodyTooLarge: It is larger than ``max_bytes``, packed or not.
+    """
+    too_large = BodyTooLarge(f"the body is larger than {_size(max_bytes)}")
+    if (request.content_length or 0) > max_bytes:
+        raise too_large
+    data = bytearray()
+    try:
+        async for chunk in request.content.iter_any():
+            data += chunk
+            if len(data) > max_bytes:
+                raise too_large
+    except web.RequestPayloadError:
+        raise BodyMalformed("the body is not packed as Content-Encoding says, or cut") from None
+    return bytes(data)
+
+
+def _size(count: int) -> str:
+    return f"{count // 1024**2} MiB" if count % 1024**2 == 0 else f"{count} bytes"
+
+
+async def read_body(request: web.Request, model: type[_Model], max_bytes: int) -> _Model:
+    """The request's body of JSON; one that was not sent is the empty object.
 
     Raises:
       MediaTypeUnsupported: It is not declared as JSON.
       BodyMalformed: It did not come whole, or is no JSON.
+      BodyTooLarge: It is larger than ``max_bytes``.
       RequestInvalid: It does not fit the model.
     """
-    try:
-        data = await request.read()
-    except web.RequestPayloadError:
-        raise BodyMalformed("the body is not packed as Content-Encoding says, or cut") from None
+    data = await read_bytes(request, max_bytes)
     if not data:
         return _checked(model, {})
-    if request.content_type != "application/json":
-        raise MediaTypeUnsupported("send JSON, with `Content-Type: application/json`")
+    if request.content_type != JSON_TYPE:
+        raise MediaTypeUnsupported(f"send JSON, with `Content-Type: {JSON_TYPE}`")
     return _checked(model, parse_json(data))
+
+
+async def read_form(request: web.Request, model: type[_Model], max_bytes: int) -> _Model:
+    """The fields of the request's form.
+
+    Raises:
+      MediaTypeUnsupported: It is not declared as a form.
+      BodyMalformed: It did not come whole, or is no form.
+      BodyTooLarge: It is larger than ``max_bytes``.
+      RequestInvalid: It does not fit the model, or names a field twice.
+    """
+    data = await read_bytes(request, max_bytes)
+    if request.content_type != FORM_TYPE:
+        raise MediaTypeUnsupported(f"send a form, with `Content-Type: {FORM_TYPE}`")
+    try:
+        text = data.decode("utf-8")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise BodyMalformed("the body is no form of UTF-8 text") from None
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name[:64] for name in names if names.count(name) > 1})
+        raise RequestInvalid([Problem("it stands in the form more than once", n) for n in twice])
+    return _checked(model, values)
 
 
 def read_query(request: web.Request, model: type[_Model]) -> _Model:

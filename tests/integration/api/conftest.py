@@ -176,3 +176,18 @@ def client_of() -> Callable[[Runtime], contextlib.AbstractAsyncContextManager[Cl
 async def api(runtime: Runtime) -> AsyncIterator[Client]:
     async with _client_of(runtime) as client:
         yield client
+
+
+@pytest_asyncio.fixture
+async def api_with(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[..., Any]]:
+    """A client of the API with more routes of a plugin's."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(*routes: Route) -> Client:
+            added = [("shelf", route) for route in routes]
+            monkeypatch.setattr(runtime.plugins, "api_routes", lambda: added)
+            return await stack.enter_async_context(_client_of(runtime))
+
+        yield start

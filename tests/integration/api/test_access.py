@@ -1,6 +1,5 @@
 """Nobody gets in where the declaration does not let him in."""
 
-import contextlib
 import itertools
 
 import pytest
@@ -171,15 +170,3 @@ async def test_what_a_plugins_handler_gives_is_answered(api_with, result, status
     answer = await call("POST", "/api/v1/plugins/shelf/x")
     assert answer.status == status
     assert answer.text == text if text is not None else "hunter2" not in answer.text
-
-
-@pytest.fixture
-async def api_with(runtime, monkeypatch, client_of):
-    """A client of the API with one more route of a plugin's."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def start(route):
-            monkeypatch.setattr(runtime.plugins, "api_routes", lambda: [("shelf", route)])
-            return await stack.enter_async_context(client_of(runtime))
-
-        yield start

@@ -26,6 +26,9 @@ def test_a_good_route_is_taken():
         ({"path": "books"}, "does not begin with a slash"),
         ({"operation": ""}, "operation id"),
         ({"body": BaseModel}, "GET has no body"),
+        ({"form": BaseModel}, "GET has no body"),
+        ({"method": "POST", "body": BaseModel, "raw": True}, "one of `body`, `form` and `raw`"),
+        ({"rate": "furious"}, "rate is none of normal"),
     ],
 )
 def test_a_route_that_leaves_something_open_is_refused(changes, fault):

@@ -1,0 +1,127 @@
+"""Answers that go on: server-sent events, with an end for clients that left or do not listen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+from aiohttp import web
+
+from codex32.api import errors
+from codex32.kernel.contracts.route import EventStream, ServerSentEvent
+from codex32.kernel.json_values import JSON, dumps
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE = "text/event-stream"
+#: A comment goes out when nothing else did for so long, so that no proxy takes the line for dead.
+PING_SECONDS = 15.0
+#: A client that takes nothing for so long is let go.
+PATIENCE_SECONDS = 30.0
+
+_HEADERS = {"Content-Type": CONTENT_TYPE, "X-Accel-Buffering": "no"}
+
+
+class Stopping:
+    """Tells streams that the process is about to stop."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    async def tell(self, _: web.Application) -> None:
+        """End all streams, and those that are asked for from now on."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Return when the process is about to stop."""
+        await self._event.wait()
+
+
+async def send_stream(
+    request: web.Request, answer: EventStream, headers: Mapping[str, str], stopping: Stopping
+) -> web.StreamResponse:
+    """Send events until there are no more, the client is gone, or the process stops."""
+    response = web.StreamResponse(headers={**headers, **_HEADERS})
+    try:
+        await response.prepare(request)
+        # Proxies and clients see at once that the stream has begun.
+        await _write(request, response, b": hello\n\n")
+        await _pass_on(request, response, answer.events, stopping)
+        with contextlib.suppress(ConnectionError):
+            await response.write_eof()
+    except (ConnectionError, TimeoutError):
+        log.debug("a client has left its stream, or takes nothing from it")
+    finally:
+        close = getattr(answer.events, "aclose", None)
+        if close is not None:
+            await close()
+    return response
+
+
+async def _pass_on(
+    request: web.Request,
+    response: web.StreamResponse,
+    events: AsyncIterator[ServerSentEvent],
+    stopping: Stopping,
+) -> None:
+    stop = asyncio.ensure_future(stopping.wait())
+    coming = asyncio.ensure_future(anext(events, None))
+    try:
+        while True:
+            waited = {stop, coming}
+            await asyncio.wait(waited, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if stop.done():
+                return
+            if not coming.done():
+                await _write(request, response, b": ping\n\n")
+                continue
+            try:
+                event = coming.result()
+            except Exception as error:
+                event = _last_word(error, response)
+                await _write(request, response, encoded(event))
+                return
+            if event is None:
+                return
+            await _write(request, response, encoded(event))
+            coming = asyncio.ensure_future(anext(events, None))
+    finally:
+        stop.cancel()
+        coming.cancel()
+        await asyncio.gather(stop, coming, return_exceptions=True)
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await response.write(data)
+    except TimeoutError:
+        # What is still to be sent would keep the connection, and us, for ever.
+        if request.transport is not None:
+            request.transport.abort()
+        raise
+
+
+def _last_word(error: Exception, response: web.StreamResponse) -> ServerSentEvent:
+    """The problem document of an error that comes when the status is long sent."""
+    known, _ = errors.told(error)
+    document: JSON = errors.document(known, response.headers["X-Request-Id"])
+    return ServerSentEvent(document, "problem")
+
+
+def encoded(event: ServerSentEvent) -> bytes:
+    """An event as it goes over the line."""
+    text = event.data if isinstance(event.data, str) else dumps(event.data)
+    lines = [f"id: {_one_line(event.id)}"] if event.id else []
+    lines += [f"event: {_one_line(event.event)}"] if event.event else []
+    # A line break of whatever kind would end the field, and what follows be a field of its own.
+    lines += [
+        f"data: {line}" for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    ]
+    return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")
+
+
+def _one_line(text: str) -> str:
+    return text.translate({10: " ", 13: " ", 0: " "})
