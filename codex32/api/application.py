@@ -101,7 +101,7 @@ def _guard(
     async def admit(request: web.Request, policy: str | None) -> Caller | None:
         if policy == PUBLIC:
             return None
-        caller = await gatekeeper.recognise(request.headers.get("Authorization"))
+        caller = await gatekeeper.recognise(request.headers, request.remote or "")
         if policy is not None and not caller.may(policy):
             raise AccessDenied(policy)
         return caller

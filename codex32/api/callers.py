@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 
 from codex32.api.errors import Unauthorized
 from codex32.api.private_files import create_private
@@ -28,19 +30,24 @@ class Gatekeeper:
     def __init__(self, token: str) -> None:
         self._digest = _digest(token)
 
-    async def recognise(self, authorization: str | None) -> Caller:
-        """The caller who sent this header.
+    async def recognise(self, headers: Mapping[str, str], address: str) -> Caller:
+        """The caller who sent these headers.
+
+        Args:
+          headers: Of the request; names in any case.
+          address: Where it came from.
 
         Raises:
-          Unauthorized: There is none, or it is nobody's.
+          Unauthorized: There is no token, or it is nobody's.
         """
+        authorization = headers.get("Authorization")
         if authorization is None:
             raise Unauthorized("send the header `Authorization: Bearer TOKEN`")
         scheme, _, token = authorization.partition(" ")
         # Digests are of one length, so the comparison tells nothing of the token's.
         if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(token), self._digest):
             raise Unauthorized("the header Authorization holds no valid bearer token")
-        return OPERATOR
+        return replace(OPERATOR, address=address)
 
 
 def admin_token(settings: Settings) -> str:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import peewee as pw
 
-database_proxy: pw.DatabaseProxy = pw.DatabaseProxy()
+from codex32.kernel.account_rows import ACCOUNT_ROWS
+from codex32.kernel.row import Row, database_proxy
+
+__all__ = ["NO_ITEM", "ROWS", "Row", "database_proxy"]
 
 #: ``StepRow.item`` of a step without ``foreach``; its rows of items count from 0.
 NO_ITEM = -1
-
-
-class Row(pw.Model):
-    """Every row."""
-
-    class Meta:
-        database = database_proxy
-        legacy_table_names = False
 
 
 class BotRow(Row):
@@ -383,4 +378,5 @@ ROWS: tuple[type[Row], ...] = (
     SubscriptionRow,
     FileSeenRow,
     ProcessRow,
+    *ACCOUNT_ROWS,
 )

@@ -39,15 +39,21 @@ def test_an_empty_place_lets_nobody_in(tmp_path, settings):
         admin_token(empty)
 
 
+def sent(header):
+    return {} if header is None else {"Authorization": header}
+
+
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer t2", "Token t", "t"])
 async def test_nobody_is_recognised_without_the_token(header):
     with pytest.raises(Unauthorized):
-        await Gatekeeper("t").recognise(header)
+        await Gatekeeper("t").recognise(sent(header), "")
 
 
 @pytest.mark.parametrize("header", ["Bearer t", "bearer t", "BEARER t"])
 async def test_the_scheme_may_be_written_in_any_case(header):
-    assert (await Gatekeeper("t").recognise(header)).may("anything")
+    caller = await Gatekeeper("t").recognise(sent(header), "192.0.2.7")
+    assert caller.may("anything")
+    assert caller.address == "192.0.2.7"
 
 
 def test_permissions_are_compared_whole():
