@@ -32,10 +32,11 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
-from codex32.services import timekeeping
+from codex32.services import audit, keyring, timekeeping
 from codex32.services.backfill import Backfiller
 from codex32.services.bots import Registry
 from codex32.services.definitions import Definitions
+from codex32.services.keyring import KeyRing
 from codex32.services.outbox import Outbox
 from codex32.services.retrying import Retrier
 from codex32.services.starting import Starter
@@ -185,6 +186,22 @@ class Runtime:
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
         return self.plugins.listening or bool(self.listeners) or self.outbox.listening()
+
+    @cached_property
+    def keyring(self) -> KeyRing:
+        """The installation's keys: set, or made once and kept in the file of the settings.
+
+        Raises:
+          KeyRingInvalid: They cannot be read.
+        """
+        from codex32.outside.private_files import create_private
+
+        if (keys := self.settings.secrets.keys) is not None:
+            return keyring.parse(keys.get_secret_value(), "the setting secrets.keys")
+        path = self.settings.keys_file
+        if not path.exists():
+            create_private(path, f"{keyring.fresh('k1')}\n")
+        return keyring.parse(path.read_text(encoding="utf-8"), f"the file {path}")
 
     async def secret(self, name: str) -> str | None:
         """A secret from the first store that knows it, in the order of the settings."""
@@ -340,6 +357,7 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
     door.read_now(timekeeping.follow, SystemClock.shared)
     database.close()  # this thread may never ask again
     runtime = Runtime(settings=settings, plugins=plugins, door=door, process=process)
+    audit.use(lambda: audit.DerivedKeys(runtime.keyring))
     plugins.process_started(process)
     for record in plugins.records:
         if record.state == "failed":

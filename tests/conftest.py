@@ -48,6 +48,7 @@ from codex32 import ManualClock, MigrationSource
 from codex32.kernel import schema
 from codex32.kernel.database import Door, connect
 from codex32.outside.redis_server import BundledRedis
+from codex32.services import audit, keyring
 
 _POSTGRES_URL = os.environ.get("CODEX32_TEST_POSTGRES_URL")
 _REDIS_URL = os.environ.get("CODEX32_TEST_REDIS_URL")
@@ -158,6 +159,9 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 @pytest.fixture
 def open_door(database_url: str) -> Iterator[Callable[..., Door]]:
     doors: list[Door] = []
+
+    keys = audit.DerivedKeys(keyring.parse(keyring.fresh("k1"), "a test"))
+    audit.use(lambda: keys)
 
     def open_one(**arguments: Any) -> Door:
         doors.append(Door(connect(database_url), **arguments))

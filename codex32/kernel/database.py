@@ -13,9 +13,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import peewee as pw
@@ -24,6 +24,7 @@ from codex32.kernel.connection import connect, fetch, is_outage, is_sqlite, tran
 from codex32.kernel.events import Event
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.models import database_proxy
+from codex32.kernel.notices import Leavings, Stop, announce, gathered, write_last
 
 __all__ = [
     "Batch",
@@ -35,6 +36,7 @@ __all__ = [
     "is_outage",
     "is_sqlite",
     "transaction",
+    "write_last",
 ]
 
 log = logging.getLogger(__name__)
@@ -51,25 +53,6 @@ MAX_GROUP = 512
 GATHER_SECONDS = 0.001
 
 _FIRST_PAUSE_SECONDS = 0.05
-
-_local = threading.local()
-
-
-class Stop(str):
-    """The id of a running execution that shall be cancelled, for :func:`announce`."""
-
-    __slots__ = ()
-
-
-def announce(notice: Event | str) -> None:
-    """Tell ``notice`` once the present write is committed; forget it if it is not.
-
-    A text is the id of an execution that may run, a :class:`Stop` of one that shall not.
-    """
-    notices: list[Event | str] | None = getattr(_local, "notices", None)
-    if notices is None:
-        raise RuntimeError("announce() is for functions called through Door.write")
-    notices.append(notice)
 
 
 class _Job(Generic[T]):
@@ -345,16 +328,17 @@ class Door:
         return notices
 
     def _commit(self, groups: list[list[_Job[Any]]], *, apart: bool) -> list[Event | str]:
-        with _notices() as notices, transaction(self.database):
+        with gathered() as left, transaction(self.database):
             for group in groups:
                 if apart:
-                    _carry_out_group(self.database, group, notices)
+                    _carry_out_group(self.database, group, left)
                 else:
                     _do(group)
-            if notices and self._outbox is not None:
-                self._outbox(notices)
+            if left.notices and self._outbox is not None:
+                self._outbox(left.notices)
+            left.write_last()
             fault_point("commit.before")
-        return notices
+        return left.notices
 
     def _tell(self, notices: list[Event | str]) -> None:
         try:
@@ -368,31 +352,18 @@ class Door:
             self.database.close()
 
 
-@contextmanager
-def _notices() -> Iterator[list[Event | str]]:
-    """What :func:`announce` is told meanwhile, on this thread."""
-    notices: list[Event | str] = []
-    _local.notices = notices
-    try:
-        yield notices
-    finally:
-        _local.notices = None
-
-
-def _carry_out_group(
-    database: pw.Database, group: list[_Job[Any]], notices: list[Event | str]
-) -> None:
-    told = len(notices)
+def _carry_out_group(database: pw.Database, group: list[_Job[Any]], left: Leavings) -> None:
+    mark = left.mark()
     try:
         with database.savepoint():
             _do(group)
     except BaseException as error:  # whatever it is, it is its caller's and not the writer's
-        del notices[told:]
+        left.back_to(mark)
         if is_outage(error):
             raise
         if len(group) > 1:  # one bad item must not spoil the others
             for job in group:
-                _carry_out_group(database, [job], notices)
+                _carry_out_group(database, [job], left)
         else:
             group[0].error = error
 

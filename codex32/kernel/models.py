@@ -10,6 +10,7 @@ import peewee as pw
 
 from codex32.kernel.account_rows import ACCOUNT_ROWS
 from codex32.kernel.row import Row, database_proxy
+from codex32.kernel.safe_rows import SAFE_ROWS
 
 __all__ = ["NO_ITEM", "ROWS", "Row", "database_proxy"]
 
@@ -379,4 +380,5 @@ ROWS: tuple[type[Row], ...] = (
     FileSeenRow,
     ProcessRow,
     *ACCOUNT_ROWS,
+    *SAFE_ROWS,
 )

@@ -160,9 +160,10 @@ class OutsideSettings(_Table):
 
 
 class SecretSettings(_Table):
-    """Secret stores."""
+    """Secret stores, and the keys of the database's own."""
 
     stores: _Several[str] | None
+    keys: SecretStr | None
 
 
 class LoadingSettings(_Table):
@@ -218,6 +219,11 @@ class Settings(_Table):
     def token_file(self) -> Path:
         """Where the admin token is kept when none is set."""
         return self.home / "token"
+
+    @property
+    def keys_file(self) -> Path:
+        """Where the keys of secrets are kept when none are set."""
+        return self.home / "keys"
 
     @property
     def payload_directory(self) -> Path:

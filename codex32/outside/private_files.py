@@ -1,4 +1,4 @@
-"""Small files that belong to the user who runs the API, and that nobody ever sees half written."""
+"""Small files that belong to the user who runs the house, and that nobody sees half written."""
 
 from __future__ import annotations
 

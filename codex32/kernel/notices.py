@@ -1,0 +1,85 @@
+"""What a write leaves for later: notices for after its commit, rows that are written last.
+
+What is written last is written behind all else of a transaction that many writes may share, so
+that a lock it takes is held for an instant, and nobody waits in a ring for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from codex32.kernel.events import Event
+
+I = TypeVar("I")  # noqa: E741 - an item
+
+_local = threading.local()
+
+
+class Stop(str):
+    """The id of a running execution that shall be cancelled, for :func:`announce`."""
+
+    __slots__ = ()
+
+
+class Leavings:
+    """What the writes of one transaction have left so far.
+
+    Attributes:
+      notices: What was announced, in order.
+    """
+
+    __slots__ = ("_last", "notices")
+
+    def __init__(self) -> None:
+        self.notices: list[Event | str] = []
+        self._last: list[tuple[Callable[[Sequence[Any]], object], Any]] = []
+
+    def mark(self) -> tuple[int, int]:
+        """How much there is, for :meth:`back_to`."""
+        return len(self.notices), len(self._last)
+
+    def back_to(self, mark: tuple[int, int]) -> None:
+        """Forget what came since, because its write failed."""
+        notices, last = mark
+        del self.notices[notices:], self._last[last:]
+
+    def write_last(self) -> None:
+        """Write what was kept for the end, items of the same work together."""
+        items: dict[Callable[[Sequence[Any]], object], list[Any]] = {}
+        for work, item in self._last:
+            items.setdefault(work, []).append(item)
+        for work, its_items in items.items():
+            work(its_items)
+
+
+def announce(notice: Event | str) -> None:
+    """Tell ``notice`` once the present write is committed; forget it if it is not.
+
+    A text is the id of an execution that may run, a :class:`Stop` of one that shall not.
+    """
+    _present("announce").notices.append(notice)
+
+
+def write_last(work: Callable[[Sequence[I]], object], item: I) -> None:
+    """Have ``work([…, item, …])`` called as the last of the present transaction."""
+    _present("write_last")._last.append((work, item))
+
+
+def _present(asking: str) -> Leavings:
+    leavings: Leavings | None = getattr(_local, "leavings", None)
+    if leavings is None:
+        raise RuntimeError(f"{asking}() is for functions called through Door.write")
+    return leavings
+
+
+@contextmanager
+def gathered() -> Iterator[Leavings]:
+    """What writes on this thread leave meanwhile."""
+    leavings = _local.leavings = Leavings()
+    try:
+        yield leavings
+    finally:
+        _local.leavings = None
