@@ -243,7 +243,7 @@ class _Plans:
         """The plan of a version, compiled on a reader thread where it is not there yet."""
         found = self._plans.get(version_id)
         if found is None:
-            found = await self._runtime.door.read(self._compile, version_id)
+            found = await self._runtime.door.read_surely(self._compile, version_id)
             if len(self._plans) >= self._keep:
                 del self._plans[next(iter(self._plans))]
             self._plans[version_id] = found

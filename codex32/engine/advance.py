@@ -109,6 +109,7 @@ class Advance:
       asked: It has asked people before: what of that is still open ends with the steps that
         end here, or with the execution.
       awaits: Where it begins to wait: the ids of the approvals it waits for.
+      stopped: Steps and items that are stopped at ``stopped_at``, with what they had started.
     """
 
     claim: Claim
@@ -123,3 +124,5 @@ class Advance:
     asked: bool = False
     awaits: Sequence[str] = ()
     subscriptions: Sequence[Subscription] = ()
+    stopped: Collection[tuple[str, int]] = ()
+    stopped_at: int = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from codex32.engine import waking
 from codex32.engine.advance import Advance
 from codex32.kernel.batches import Insert
 from codex32.kernel.clock import from_micros
@@ -105,24 +106,13 @@ def hold(execution_id: str) -> ExecutionRow | None:
     return found
 
 
-def wake(execution_id: str, now: int) -> None:
-    """Let the execution go on, if it waits."""
-    woken = (
-        ExecutionRow.update(status=Status.QUEUED, ready_at=now, message="")
-        .where((ExecutionRow.id == execution_id) & (ExecutionRow.status == Status.WAITING))
-        .execute()
-    )
-    if woken:
-        announce(execution_id)
-
-
 def _wake_if_settled(execution_id: str, awaited: Sequence[str], now: int) -> None:
     """One may have been decided while another branch of the execution was still running."""
     open_ = ApprovalRow.select(ApprovalRow.id).where(
         (ApprovalRow.execution_id == execution_id) & (ApprovalRow.status == PENDING)
     )
     if set(awaited) - {row[0] for row in fetch(open_)}:
-        wake(execution_id, now)
+        waking.wake([execution_id], now)
 
 
 def settled(execution_id: str) -> dict[str, ApprovalRow]:

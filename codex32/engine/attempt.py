@@ -7,7 +7,6 @@ import logging
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from codex32.engine import cancelling, rates
@@ -155,11 +154,12 @@ class Attempt:
         """Walk the steps, within the bot's time and until a cancellation."""
         walk = Walk(self.course, self.course.plan.steps)
         # A bare timer: asyncio.timeout() costs several times as much, for every execution.
-        left = max(self.course.seconds_left(), 0)
-        timer = asyncio.get_running_loop().call_later(left, self._expire)
+        left = self.course.seconds_left()
+        timer = asyncio.get_running_loop().call_later(max(left, 0), self._expire)
         self._in_main = True
         try:
-            if self._cancelled is not None:
+            self._expired = left <= 0
+            if self._cancelled is not None or self._expired:
                 raise asyncio.CancelledError
             halt = await walk.run()
         except asyncio.CancelledError:
@@ -187,23 +187,13 @@ class Attempt:
 
     async def _stopped(self, walk: Walk) -> Verdict:
         """Stop the walk, and tell for which of the two reasons."""
-        await self._stop(walk)
+        await walk.stop()
         if self._cancelled is not None:
-            why = await self.env.door.read(cancelling.reason, self.claim.id)
+            why = await self.env.door.read_surely(cancelling.reason, self.claim.id)
             return Verdict(Status.CANCELLED, message=why or self._cancelled)
         limit = self.course.plan.bot.timeout_seconds
         message = f"the execution ran longer than its limit of {limit:g} s"
         return Verdict(Status.FAILED, Cause.TIMEOUT, message)
-
-    async def _stop(self, walk: Walk) -> None:
-        """Stop the steps that are under way, and the executions that steps wait for."""
-        children = self.course.results.tokens()
-        await walk.stop()
-        if children:
-            # Mostly they are stopped with the request; one may have been started since.
-            now = self.env.clock.micros()
-            mine = partial(cancelling.cancel_children, self.claim.id, children, now)
-            await self.env.door.write(mine)
 
     async def _close(self, verdict: Verdict) -> None:
         """Run ``on_failure`` and ``finally``, whose faults change nothing, then end."""

@@ -14,13 +14,13 @@ from operator import or_
 
 import peewee as pw
 
+from codex32.engine import waking
 from codex32.kernel.batches import Insert
-from codex32.kernel.database import announce, fetch
+from codex32.kernel.database import fetch
 from codex32.kernel.event_names import matches
 from codex32.kernel.json_values import JSON, dumps, loads
-from codex32.kernel.models import EventRow, ExecutionRow, SubscriptionRow
+from codex32.kernel.models import EventRow, SubscriptionRow
 from codex32.kernel.outcomes import EventAwaited
-from codex32.kernel.statuses import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +98,10 @@ def wake_if_answered(execution_id: str, places: Iterable[tuple[str, int]], now: 
     waits = [
         (SubscriptionRow.step == step) & (SubscriptionRow.item == item) for step, item in places
     ]
-    answered = SubscriptionRow.select(pw.SQL("1")).where(
+    answered = (
         (SubscriptionRow.execution_id == execution_id)
         & SubscriptionRow.answer.is_null(False)
         & reduce(or_, waits)
     )
-    woken = (
-        ExecutionRow.update(status=Status.QUEUED, ready_at=now)
-        .where((ExecutionRow.id == execution_id) & pw.fn.EXISTS(answered))
-        .execute()
-    )
-    if woken:
-        announce(execution_id)
+    if SubscriptionRow.select(pw.SQL("1")).where(answered).exists():
+        waking.wake([execution_id], now)

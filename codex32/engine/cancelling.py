@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from codex32.engine import record
+from codex32.engine import waking
+from codex32.engine.children import place_of
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Stop, announce, fetch, is_sqlite
 from codex32.kernel.events import ExecutionFinished
@@ -55,14 +56,15 @@ def cancel_many(ids: Collection[str], now: int, message: str) -> Cancelled:
     return done
 
 
-def cancel_children(parent_id: str, tokens: Collection[str], now: int) -> None:
-    """Cancel those of an execution's live children that are among ``tokens``."""
-    children = ExecutionRow.select(ExecutionRow.id).where(
-        ExecutionRow.id.in_(list(tokens))
-        & (ExecutionRow.parent_id == parent_id)
+def cancel_children(parent_id: str, places: Collection[tuple[str, int]], now: int) -> None:
+    """Cancel the live children that these steps and items of an execution had started."""
+    children = ExecutionRow.select(ExecutionRow.id, ExecutionRow.idempotency_key).where(
+        (ExecutionRow.parent_id == parent_id)
+        & ExecutionRow.idempotency_key.is_null(False)
         & ExecutionRow.finished_at.is_null()
     )
-    if ids := [row[0] for row in fetch(children)]:
+    ids = [child for child, key in fetch(children) if place_of(key) in places]
+    if ids:
         cancel_many(ids, now, WITH_PARENT)
 
 
@@ -109,7 +111,7 @@ def _end(rows: Sequence[ExecutionRow], now: int, message: str) -> None:
             )
         )
     parents = {row.parent_id for row in rows if row.parent_id}
-    record.settle(parents, {row.gate for row in rows if row.gate}, now)
+    waking.settle(parents, {row.gate for row in rows if row.gate}, now)
 
 
 def _ask(rows: Sequence[ExecutionRow], now: int, message: str) -> None:
@@ -117,11 +119,10 @@ def _ask(rows: Sequence[ExecutionRow], now: int, message: str) -> None:
     ExecutionRow.update(cancel_at=now, message=message).where(ExecutionRow.id.in_(ids)).execute()
     waiting = [row.id for row in rows if row.status == Status.WAITING]
     if waiting:
-        ExecutionRow.update(status=Status.QUEUED, ready_at=now).where(
-            ExecutionRow.id.in_(waiting)
-        ).execute()
+        waking.wake(waiting, now)
     for row in rows:
-        announce(Stop(row.id) if row.status == Status.RUNNING else row.id)
+        if row.status == Status.RUNNING:
+            announce(Stop(row.id))
 
 
 def reason(execution_id: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from codex32.engine import seen
+from codex32.engine.children import child_key
 from codex32.engine.course import Course
 from codex32.engine.environment import ChildRequest
 from codex32.engine.expressions import evaluate
@@ -147,7 +148,7 @@ class EngineContext(StepContext):
             ChildRequest(
                 parent_id=claim.id,
                 depth=claim.depth + 1,
-                key=f"child:{claim.id}:{self.step.id}:{self._item}",
+                key=child_key(claim.id, self.step.id, self._item),
                 bot=bot,
                 # They stand in the other execution's row; its bot has an ``allow`` of its own.
                 inputs=self._course.book.masker.mask_value(inputs),

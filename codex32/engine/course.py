@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from codex32.engine import approvals, rates
 from codex32.engine.advance import Claim
@@ -63,7 +64,7 @@ class Course:
         self.paced = self.plan.paced
         await self._set_scope()
         if self.claim.attempt > 1 or self.claim.lineage is not None:
-            await self.env.door.read(self._restore)
+            await self.env.door.read_surely(self._restore)
 
     def _restore(self) -> None:
         rows = StepRow.select().where(StepRow.execution_id == self.claim.id)
@@ -94,7 +95,7 @@ class Course:
         """
         claim, now = self.claim, self.env.clock.micros()
         if self._settled is None:
-            self._settled = await self.env.door.read(approvals.settled, claim.id)
+            self._settled = await self.env.door.read_surely(approvals.settled, claim.id)
         found = self._settled.get(approval_id)
         if found is None and until is not None and until <= now:
             found = await self.env.door.write(
@@ -136,6 +137,14 @@ class Course:
         claim = self.claim
         used = claim.active_micros + self.env.clock.steady() - self._began
         return self.plan.bot.timeout_seconds - used / 1e6
+
+    def keep(self, state: Mapping[str, JSON] | None) -> None:
+        """Let later steps see what a step, or an item, wrote into the bot's state."""
+        for key, value in (state or {}).items():
+            if value is None:
+                self.claim.state.pop(key, None)
+            else:
+                self.claim.state[key] = value
 
     def await_slot(self, key: str, slot: int) -> None:
         """Note that a step, or the execution, waits for a slot of a rate limit."""

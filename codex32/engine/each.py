@@ -123,14 +123,15 @@ class Each:
             self.parked.append(None)
 
     async def _item(self, index: int, value: JSON) -> bool:
-        """Do an item; whether those after it wait behind it, for one rate limit."""
+        """Do an item; whether it waits and those after it wait behind it."""
         result = await Trying(self.course, self.planned, index, value).run()
         if isinstance(result, Parked):
             self.parked.append(result.until)
-            return result.paced
+            return result.counts
         await self.course.book.record_done([result.record], result.state, result.events)
         fault_point("foreach.after_item")
         self.course.results.put(self.planned.id, index, result.known)
+        self.course.keep(result.state)
         if result.failed is not None:
             self._failed(result.failed, index)
         return False

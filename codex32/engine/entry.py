@@ -36,11 +36,12 @@ class Parked:
     """The step waits; that is recorded already. ``until`` in microseconds, or None.
 
     Attributes:
-      paced: It waits for its slot of a rate limit, and what comes after it waits behind it.
+      counts: As an item it is one of ``parallel`` while it waits. What waits for a person is not:
+        the others are asked meanwhile.
     """
 
     until: int | None
-    paced: bool = False
+    counts: bool = True
 
 
 StepResult: TypeAlias = Done | Parked
@@ -102,7 +103,7 @@ class Entry:
         await self._course.book.record(self._record(StepStatus.UNKNOWN, error=packed))
         self._know(StepStatus.UNKNOWN, error=error)
         self._course.in_doubt = self.step
-        return Parked(None)
+        return Parked(None, counts=False)
 
     async def ask(self, asking: Asking, note: Mapping[str, JSON]) -> Parked:
         """The step waits for people; that it waits and what it asks is one record."""
@@ -118,7 +119,7 @@ class Entry:
         """Nobody has decided so far."""
         self._course.asked = True
         self._course.awaits[self.step, self.item] = approval_id
-        return Parked(until)
+        return Parked(until, counts=False)
 
     async def park(
         self,
@@ -148,7 +149,7 @@ class Entry:
         """The event that came for the waiting step, or None."""
         course = self._course
         course.awaiting.discard((self.step, self.item))
-        return await course.env.door.read(answer_of, course.claim.id, self.step, self.item)
+        return await course.env.door.read_surely(answer_of, course.claim.id, self.step, self.item)
 
     def still_awaiting(self, until: int | None) -> Parked:
         """No event has come yet: the step goes on waiting as it was recorded."""

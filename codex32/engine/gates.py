@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import peewee as pw
 
+from codex32.engine.turns import take_turns
+from codex32.kernel.batches import Update
 from codex32.kernel.database import announce, fetch, is_sqlite
 from codex32.kernel.models import ExecutionRow, database_proxy
 
 #: How many that wait before a gate are looked at together.
 _PAGE = 16
+_ADMIT = Update(ExecutionRow, keys=("id",), columns=("admitted", "ready_at", "turn"))
 _LIVE = "e.gate IS NOT NULL AND e.finished_at IS NULL"
 # One look-up finds the next gate that holds any: the many before one gate are never walked.
 WITH_ROOM = f"""
@@ -72,23 +75,28 @@ def admit(gate: str, now: int) -> None:
 
 def _admit_some(gate: str, now: int) -> int:
     """Let in those of the next few that have room; how many."""
-    held = _held(gate).select(ExecutionRow.id, ExecutionRow.gate_limit)
+    held = _held(gate).select(
+        ExecutionRow.id, ExecutionRow.gate_limit, ExecutionRow.bot_id, ExecutionRow.priority
+    )
     held = held.order_by(ExecutionRow.priority.desc(), ExecutionRow.id)
     first = fetch(held.limit(_PAGE))
     if not first:
         return 0
-    taken = _count(_inside(gate), max(limit or 1 for _, limit in first))
+    taken = _count(_inside(gate), max(row[1] or 1 for row in first))
     entering = []
     # Each has a limit of its own: one that waits its turn asks for an empty gate.
-    for execution_id, limit in first:
+    for execution_id, limit, bot_id, priority in first:
         if taken >= (limit or 1):
             break
-        entering.append(execution_id)
+        entering.append((execution_id, (bot_id, priority)))
         taken += 1
-    if entering:
-        chosen = ExecutionRow.id.in_(entering)
-        ExecutionRow.update(admitted=True, ready_at=now).where(chosen).execute()
-    for execution_id in entering:
+    # Only now do they join the queue; the turns they were given when they came have passed.
+    turns = take_turns([joining for _, joining in entering], now) if entering else []
+    _ADMIT.write(
+        (True, now, turn, execution_id)
+        for (execution_id, _), turn in zip(entering, turns, strict=True)
+    )
+    for execution_id, _ in entering:
         announce(execution_id)
     return len(entering)
 

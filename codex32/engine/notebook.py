@@ -103,12 +103,23 @@ class Notebook:
         await self.write(Advance(self.claim, steps=records, subscriptions=subscriptions))
 
     async def record_stopped(self, records: Sequence[StepRecord], *, asked: bool) -> None:
-        """Make steps durable that were stopped; what they asked people is over.
+        """Make steps durable that were stopped; what they asked people, or started, is over.
 
         Raises:
           ClaimLost: The execution is another worker's by now.
         """
-        await self.write(Advance(self.claim, steps=records, asked=asked))
+        places = {(each.step, each.item) for each in records}
+        # What is on its way comes first: a step may just have been starting another bot.
+        await self.env.door.write(_nothing, patience_seconds=None)
+        await self.write(
+            Advance(
+                self.claim,
+                steps=records,
+                asked=asked,
+                stopped=places,
+                stopped_at=self.env.clock.micros(),
+            )
+        )
 
     async def record_asking(self, record: StepRecord, asked: Asked, event: Event) -> None:
         """Make a step durable that waits for people, together with what it asks them.
@@ -249,6 +260,10 @@ class Notebook:
             outcome=outcome,
         )
         return (finished,)
+
+
+def _nothing() -> None:
+    """A write that only waits for those before it."""
 
 
 def _packed(state: Mapping[str, JSON]) -> dict[str, str | None]:

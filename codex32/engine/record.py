@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from codex32.engine import approvals, awaiting, gates, waking
+from codex32.engine import approvals, awaiting, cancelling, waking
 from codex32.engine.advance import Advance, LogLine, StepRecord
+from codex32.engine.turns import turns_back
 from codex32.kernel.batches import Insert, Update, any_of, listed, write_all
-from codex32.kernel.database import announce, fetch, is_sqlite
+from codex32.kernel.database import announce, is_sqlite
 from codex32.kernel.models import (
     AttemptRow,
     ExecutionRow,
@@ -46,10 +47,12 @@ _ENDS = Update(
     ),
     guard="execution.status = 'running'",
 )
+_TURNS = Update(ExecutionRow, keys=("id",), columns=("turn",))
 
 
 def advance(items: Sequence[Advance]) -> list[bool]:
     """Record what many executions have to say; False for one whose claim is no longer held."""
+    turns = _turns_back(items)
     held = _held(items)
     ours = [item for item in items if item.claim.id in held]
     ended = [item for item in ours if item.end is not None]
@@ -74,6 +77,9 @@ def advance(items: Sequence[Advance]) -> list[bool]:
             ).execute()
         if item.subscriptions:
             awaiting.subscribe(item.subscriptions)
+        if item.stopped:
+            cancelling.cancel_children(item.claim.id, item.stopped, item.stopped_at)
+    _TURNS.write((turn, each) for each, turn in turns.items() if each in held)
     _after_ends(ended)
     if concerned := [item for item in ours if item.asks or item.asked or item.awaits]:
         approvals.follow(concerned)
@@ -81,6 +87,16 @@ def advance(items: Sequence[Advance]) -> list[bool]:
         for event in item.events:
             announce(event)
     return [item.claim.id in held for item in items]
+
+
+def _turns_back(items: Sequence[Advance]) -> dict[str, int]:
+    """The turns of the executions that are given back, by id."""
+    back = [item.claim for item in items if item.end and item.end.status == Status.QUEUED]
+    if not back:
+        return {}
+    now = max(item.end.at for item in items if item.end)
+    turns = turns_back([(claim.bot_id, claim.priority, 0) for claim in back], now)
+    return dict(zip([claim.id for claim in back], turns, strict=True))
 
 
 def _held(items: Sequence[Advance]) -> set[str]:
@@ -156,28 +172,4 @@ def _after_ends(items: Sequence[Advance]) -> None:
                 awaiting.wake_if_answered(claim.id, end.awaiting, end.at)
     if waiting:
         waking.wake_cancelled(waiting, now)
-    settle(parents, gate_names, now)
-
-
-def settle(parents: set[str], gate_names: set[str], now: int) -> None:
-    """Do for others what follows from the end of executions: wake parents, open gates."""
-    if parents:
-        wake_parents(parents, now)
-    for gate in sorted(gate_names):
-        gates.admit(gate, now)
-
-
-def wake_parents(ids: set[str], now: int) -> None:
-    """Queue waiting executions one of whose children has ended."""
-    rows = ExecutionRow.select(ExecutionRow.id, ExecutionRow.status).where(
-        ExecutionRow.id.in_(list(ids))
-    )
-    if not is_sqlite():
-        # A parent that is just going to wait is waited for: else both would look too early.
-        rows = rows.order_by(ExecutionRow.id).for_update()
-    for row_id, row_status in fetch(rows):
-        if row_status == Status.WAITING:
-            ExecutionRow.update(status=Status.QUEUED, ready_at=now).where(
-                ExecutionRow.id == row_id
-            ).execute()
-            announce(row_id)
+    waking.settle(parents, gate_names, now)

@@ -55,7 +55,7 @@ class Trying:
             return await self.entry.unknown(fault)
         if prior.status is StepStatus.UNKNOWN:
             self.course.in_doubt = self.planned.id
-            return Parked(None)
+            return Parked(None, counts=False)
         return await self._go_on(prior)
 
     async def _go_on(self, prior: Known) -> StepResult:
@@ -72,7 +72,7 @@ class Trying:
         if waits and not over and not answerable:
             if slot is not None:
                 self.course.await_slot(slot["key"], slot["at"])
-            return Parked(until, paced=slot is not None)
+            return Parked(until)
         if wait is None:
             return await self._try(None)
         await self.entry.waited(prior.note)
@@ -127,7 +127,7 @@ class Trying:
         until = slot - rates.NEAR_MICROS
         note = {"rate": {"key": key, "at": slot}, "until": until}
         await self.entry.park(until, note)
-        return Parked(until, paced=True)
+        return Parked(until)
 
     async def _outcome(self, waited: Waited | None) -> Outcome:
         await self._prepare()

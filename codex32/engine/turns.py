@@ -39,16 +39,42 @@ def take_turns(joining: Sequence[tuple[str, int]], now: int) -> list[int]:
       joining: The bot's id and the priority of each.
       now: The present, in microseconds.
     """
-    asked = sorted(set(joining))
-    parameters: tuple[Any, ...] = (dumps(asked),)
-    if not is_sqlite():
-        parameters = ([bot for bot, _ in asked], [priority for _, priority in asked])
-    rows = database_proxy.execute_sql(_SQLITE if is_sqlite() else _POSTGRESQL, parameters)
-    latest = {}
-    for bot, priority, own, served in rows.fetchall():
-        latest[bot, priority] = max(own or 0, now if served is None else served - 1)
+    latest = {key: max(own, served) for key, (own, served) in _ask(joining, now).items()}
     turns = []
     for key in joining:
         latest[key] += 1
         turns.append(latest[key])
     return turns
+
+
+def turns_back(returning: Sequence[tuple[str, int, int]], now: int) -> list[int]:
+    """The turns of executions that come back to the queue, in their order.
+
+    Each has the turn that it had, so that what has begun goes on before its bot begins more; but
+    none that was passed while it was away: else time went back, and whoever joins now would come
+    before all who wait already.
+
+    Args:
+      returning: The bot's id, the priority and the former turn of each.
+      now: The present, in microseconds.
+    """
+    asked = _ask([(bot, priority) for bot, priority, _ in returning], now)
+    latest = {key: served for key, (_, served) in asked.items()}
+    turns = []
+    for bot, priority, former in returning:
+        latest[bot, priority] = max(latest[bot, priority] + 1, former)
+        turns.append(latest[bot, priority])
+    return turns
+
+
+def _ask(keys: Sequence[tuple[str, int]], now: int) -> dict[tuple[str, int], tuple[int, int]]:
+    """By bot and priority: the last turn the bot has, and the one before that which is served."""
+    asked = sorted(set(keys))
+    parameters: tuple[Any, ...] = (dumps(asked),)
+    if not is_sqlite():
+        parameters = ([bot for bot, _ in asked], [priority for _, priority in asked])
+    rows = database_proxy.execute_sql(_SQLITE if is_sqlite() else _POSTGRESQL, parameters)
+    return {
+        (bot, priority): (own or 0, now if served is None else served - 1)
+        for bot, priority, own, served in rows.fetchall()
+    }

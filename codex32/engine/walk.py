@@ -142,11 +142,7 @@ class Walk:
             return []
         course = self.course
         course.results.put(planned.id, NO_ITEM, result.known)
-        for key, value in (result.state or {}).items():
-            if value is None:
-                course.claim.state.pop(key, None)
-            else:
-                course.claim.state[key] = value
+        course.keep(result.state)
         course.book.hold(result.record, result.state, result.events)
         del self._pending[planned.id]
         if self._running:

@@ -53,6 +53,7 @@ MAX_GROUP = 512
 GATHER_SECONDS = 0.001
 
 _FIRST_PAUSE_SECONDS = 0.05
+_READ_AGAIN_SECONDS = 0.5
 
 
 class _Job(Generic[T]):
@@ -148,6 +149,17 @@ class Door:
         """What ``work(*args)`` returns, called on a reader thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self.read_now, work, *args)
+
+    async def read_surely(self, work: Callable[..., T], *args: Any) -> T:
+        """Like :meth:`read`, but an unreachable database is waited for, however long it takes."""
+        while True:
+            try:
+                return await self.read(work, *args)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.warning("the database cannot be read, trying again: %s", error)
+            await asyncio.sleep(_READ_AGAIN_SECONDS)
 
     async def write(self, work: Callable[[], T], *, patience_seconds: float | None = 30.0) -> T:
         """What ``work()`` returned, after the commit that holds it.

@@ -12,6 +12,7 @@ from operator import or_
 from typing import Literal
 
 from codex32.engine import approvals as rows
+from codex32.engine import waking
 from codex32.engine.approvals import EXPIRED, PENDING
 from codex32.engine.document import dotted
 from codex32.engine.validation import Validator
@@ -171,7 +172,7 @@ def decide(approval_id: str, decision: Decision, now: int, payloads: PayloadStor
     ApprovalRow.update(
         status=decision.verdict, decided_at=now, decided_by=decision.by, answer=answer
     ).where((ApprovalRow.id == row.id) & (ApprovalRow.status == PENDING)).execute()
-    rows.wake(row.execution_id, now)
+    waking.wake([row.execution_id], now)
     rows.tell(row, decision.verdict, decision.by, now)
     return get(approval_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from codex32.engine.children import place_of
 from codex32.kernel.database import fetch
 from codex32.kernel.models import ExecutionRow, StepRow
 from codex32.kernel.outcomes import Effect
@@ -17,9 +18,8 @@ def children(ids: Sequence[str]) -> list[tuple[str, str, int]]:
             ExecutionRow.parent_id.in_(list(ids)) & ExecutionRow.idempotency_key.is_null(False)
         )
     )
-    # The key tells which step asked for it: BOT:child:EXECUTION:STEP:ITEM.
-    parts = [(child, key.split(":")) for child, key in rows]
-    return [(child, key[-2], int(key[-1])) for child, key in parts if key[1] == "child"]
+    places = [(child, place_of(key)) for child, key in rows]
+    return [(child, *place) for child, place in places if place is not None]
 
 
 def descendants(ids: Sequence[str]) -> list[str]:

@@ -127,6 +127,9 @@ def _submit_one(item: NewExecution, turn: int) -> Submitted:
     if item.gate is not None:
         gates.lock(item.gate)
         admitted = gates.has_room(item.gate, item.gate_limit or 1)
+        if admitted and item.when_full == "queue":
+            # One that waits its turn needs the gate empty; nobody may pass it for ever.
+            admitted = not gates.holds(item.gate, 1, item.priority)
         if not admitted:
             if item.when_full == "skip":
                 return Submitted(None)

@@ -13,7 +13,8 @@ from typing import Any
 
 import peewee as pw
 
-from codex32.engine import approvals, claims, gates, record
+from codex32.engine import approvals, cancelling, claims, gates, record, waking
+from codex32.engine.turns import turns_back
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Door, announce, fetch, is_sqlite
 from codex32.kernel.events import AttemptFinished, ExecutionFinished, WorkerLost
@@ -114,8 +115,7 @@ def mend(found: Found, now: int, max_deaths: int) -> Mended:
     if found.parents:
         still = _parents_of_ended().where(ExecutionRow.id.in_(list(found.parents)))
         parents = set(_ids(still))
-        record.wake_parents(parents, now)
-        done.woken += len(parents)
+        done.woken += waking.wake(parents, now)
     for execution_id in found.unheard:
         announce(execution_id)
     done.rung = len(found.unheard)
@@ -214,8 +214,9 @@ def _mend_lapsed(ids: Sequence[str], now: int, max_deaths: int, done: Mended) ->
         lost = tuple(row.id for row in rows if row.worker == worker)
         announce(WorkerLost(at=from_micros(now), worker=worker, executions=lost))
     deaths = _deaths([row.id for row in rows])
-    failed = []
-    for row in rows:
+    turns = turns_back([(row.bot_id, row.priority, row.turn) for row in rows], now)
+    failed, given_up = [], []
+    for row, turn in zip(rows, turns, strict=True):
         announce(
             AttemptFinished(
                 at=from_micros(now),
@@ -226,19 +227,23 @@ def _mend_lapsed(ids: Sequence[str], now: int, max_deaths: int, done: Mended) ->
             )
         )
         if deaths[row.id] < max_deaths:
-            _requeue(row, now)
+            _requeue(row, now, turn=turn)
             done.requeued += 1
-        elif row.closing is None and _has_last_words(row.version_id):
-            _requeue(row, now, closing=dumps(_verdict(row, max_deaths)))
+            continue
+        given_up.append(row.id)
+        if row.closing is None and _has_last_words(row.version_id):
+            _requeue(row, now, turn=turn, closing=dumps(_verdict(row, max_deaths)))
             done.requeued += 1
         else:
             _fail(row, now, max_deaths)
             failed.append(row)
     done.failed += len(failed)
+    if orphans := cancelling.waited_for(given_up):
+        cancelling.cancel_many(orphans, now, cancelling.WITH_PARENT)
     if rows:
         fault_point("mend.before_commit")
     parents = {row.parent_id for row in failed if row.parent_id}
-    record.settle(parents, {row.gate for row in failed if row.gate}, now)
+    waking.settle(parents, {row.gate for row in failed if row.gate}, now)
 
 
 def _deaths(ids: Sequence[str]) -> Mapping[str, int]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from codex32.kernel.database import announce
-from codex32.kernel.errors import InvalidTransition
+from codex32.engine import approvals, waking
+from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
 from codex32.kernel.json_values import dumps
-from codex32.kernel.models import ExecutionRow, StepRow
+from codex32.kernel.models import StepRow
 from codex32.kernel.outcomes import Effect
 from codex32.kernel.statuses import Status, StepStatus
-from codex32.services import executions
 
 Decision = Literal["sent", "not-sent", "fail"]
 
@@ -42,7 +41,9 @@ def resolve(
       ExecutionNotFound: There is no such execution.
       InvalidTransition: No step of it is unknown, or it is under way.
     """
-    row = executions.get(execution_id)
+    row = approvals.hold(execution_id)
+    if row is None:
+        raise ExecutionNotFound(execution_id)
     doubtful = StepRow.status == StepStatus.UNKNOWN
     if row.finished_at is not None:  # nobody is at work on it any more
         under_way = (StepRow.status == StepStatus.RUNNING) & (StepRow.effect == Effect.ONCE)
@@ -57,10 +58,7 @@ def resolve(
         _decide(each, decision, now)
     if row.finished_at is not None:
         return chosen
-    ExecutionRow.update(status=Status.QUEUED, ready_at=now, message="").where(
-        (ExecutionRow.id == execution_id) & (ExecutionRow.status == Status.WAITING)
-    ).execute()
-    announce(execution_id)
+    waking.wake([execution_id], now)
     return chosen
 
 

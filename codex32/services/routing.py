@@ -15,7 +15,7 @@ from typing import Any
 
 import peewee as pw
 
-from codex32.engine import record
+from codex32.engine import waking
 from codex32.engine.expressions import evaluate
 from codex32.kernel.database import Door, fetch, is_outage, is_sqlite
 from codex32.kernel.errors import Codex32Error
@@ -237,7 +237,7 @@ class _Waits:
                 & (SubscriptionRow.item == item)
                 & SubscriptionRow.answer.is_null()
             ).execute()
-        record.wake_parents(ids, now)
+        waking.wake(ids, now)
         return len(ids)
 
 

@@ -212,7 +212,9 @@ class Starter:
             depth=request.depth,
             idempotency_key=request.key,
         )
-        submitted = await self.start(start)
+        submitted = _told(
+            await self._door.write_many(self.start_many, start, patience_seconds=None)
+        )
         fault_point("child.after_start")
         if submitted.id is None:
             raise StepFault(
@@ -222,7 +224,7 @@ class Starter:
             )
         if not submitted.repeated:
             return ExecutionRef(submitted.id, request.bot, Status.QUEUED)
-        return await self._door.read(self._look, submitted.id)
+        return await self._door.read_surely(self._look, submitted.id)
 
     def start_many(self, starts: Sequence[Start]) -> list[Submitted | Codex32Error]:
         """Start all of them, each by itself: a batch for ``Door.write_many``."""

@@ -293,6 +293,24 @@ async def test_a_connection_cut_while_idle_is_not_noticed_by_callers(
     assert await door.write(keys) == ["a", "b"]
 
 
+@only_postgresql
+async def test_a_sure_read_outlasts_an_outage_that_fails_others(
+    door: Door, postgres_server, database_url
+) -> None:
+    name = database_url.split("?")[0].rpartition("/")[2]
+    await door.write(lambda: put("a"))
+    postgres_server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    try:
+        postgres_server.execute(_KILL, name)
+        sure = asyncio.ensure_future(door.read_surely(keys))
+        with pytest.raises(pw.OperationalError, match="not currently accepting"):
+            await door.read(keys)
+        assert not sure.done()
+    finally:
+        postgres_server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert await sure == ["a"]
+
+
 def _lock(url: str) -> sqlite3.Connection:
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

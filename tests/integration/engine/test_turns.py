@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from codex32.engine import claims
+from codex32.engine import claims, gates, waking
 from codex32.kernel.batches import Insert
 from codex32.kernel.models import ExecutionRow
 from codex32.services import executions
@@ -108,6 +108,56 @@ def test_thousands_that_wake_at_once_take_turns_too(waiting: Queue) -> None:
     woken = [door.write_now(lambda: claims.wake(60)) for _ in range(4)]
     assert woken == [500, 500, 200, 0]
     assert "b" in waiting.take(4)
+
+
+def test_what_comes_back_after_a_while_does_not_put_time_back(waiting: Queue) -> None:
+    door = waiting._door
+    waiting.submit("old", 1)
+    door.write_now(lambda: ExecutionRow.update(status="waiting").execute())
+    waiting.submit("b", 100, at=5_000_000)
+    assert door.write_now(lambda: waking.wake(["exe_old000000"], 6_000_000)) == 1
+    waiting.submit("c", 100, at=6_000_000)
+    taken = Counter(waiting.take(41))
+    assert taken["old"] == 1
+    assert abs(taken["b"] - taken["c"]) <= 1
+
+
+def test_what_a_gate_lets_in_late_does_not_put_time_back(waiting: Queue) -> None:
+    waiting.submit("old", 2, gate="g", gate_limit=1)
+    assert waiting.take(5) == ["old"]
+    waiting.submit("b", 100, at=5_000_000)
+
+    def end() -> None:
+        first = ExecutionRow.id == "exe_old000000"
+        ExecutionRow.update(status="succeeded", finished_at=9).where(first).execute()
+        gates.admit("g", 6_000_000)
+
+    waiting._door.write_now(end)
+    waiting.submit("c", 100, at=6_000_000)
+    taken = Counter(waiting.take(41))
+    assert taken["old"] == 1
+    assert abs(taken["b"] - taken["c"]) <= 1
+
+
+def test_thousands_woken_by_one_event_leave_others_their_turns(waiting: Queue) -> None:
+    door = waiting._door
+    waiting.submit("a", 1000)
+    door.write_now(lambda: ExecutionRow.update(status="waiting").execute())
+    waiting.submit("b", 1, at=40)
+    ids = [f"exe_a{n:06}" for n in range(1000)]
+    assert door.write_now(lambda: waking.wake(ids, 60)) == 1000
+    assert "b" in waiting.take(4)
+
+
+def test_what_goes_on_comes_to_the_head_of_its_bots(waiting: Queue) -> None:
+    door = waiting._door
+    waiting.submit("a", 500)
+    (claim,) = door.write_now(lambda: claims.take("w", 1, 100, 1000))
+    this = ExecutionRow.id == claim.id
+    door.write_now(lambda: ExecutionRow.update(status="waiting").where(this).execute())
+    door.write_now(lambda: waking.wake([claim.id], 200))
+    again = door.write_now(lambda: claims.take("w", 2, 300, 1000))
+    assert claim.id in [each.id for each in again]
 
 
 def test_a_bot_that_has_its_share_is_passed_over(waiting: Queue) -> None:

@@ -72,6 +72,22 @@ def end(ids: list[str], now: int) -> None:
     gates.admit("busy", now)
 
 
+def test_one_that_waits_its_turn_is_not_passed_for_ever(
+    door: Door, behind: Callable[..., NewExecution]
+) -> None:
+    def start(limit: int, **values: Any) -> str:
+        new = behind(gate_limit=limit, **values)
+        door.write_now(lambda: executions.submit([new]))
+        return new.id
+
+    first = start(3)
+    in_turn = start(1)
+    later, urgent = start(3), start(3, priority=1)
+    assert door.read_now(inside) == [first, urgent]
+    door.write_now(lambda: end([first, urgent], 1))
+    assert door.read_now(inside) == [in_turn, later]
+
+
 def spoken(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> list[tuple[str, Any]]:
     """The statements that ``work`` said, with their parameters."""
     said: list[tuple[str, Any]] = []
@@ -116,8 +132,9 @@ def test_ten_thousand_behind_a_gate_of_one_go_in_one_by_one(
     goes = [crowd[0][1], *(execution_id for _, execution_id in wanted)]
     assert order == goes[:GONE]
     assert door.read_now(inside) == [goes[GONE]]
-    # A look and an end of the test's own, then the lock, the next few, those inside, the entry.
-    assert said <= 6 * GONE
+    # A look and an end of the test's own, then the lock, the next few, those inside, the turn
+    # and the entry.
+    assert said <= 7 * GONE
 
 
 def test_neither_an_end_nor_a_start_nor_a_look_reads_the_crowd(
