@@ -24,7 +24,12 @@ class BotRow(Row):
     id = pw.TextField(primary_key=True)
     workspace = pw.TextField()
     name = pw.TextField()
-    #: ``file``, ``api`` or ``run`` (made by ``codex32 run FILE``).
+    #: Of the live version, so that lists need not read definitions; labels are canonical JSON.
+    description = pw.TextField(default="")
+    labels = pw.TextField(default="{}")
+    #: Whose it is: who made it through the API, or whom a former installation named.
+    owner = pw.TextField(default="")
+    #: ``file``, ``api``, ``builder`` or ``run`` (made by ``codex32 run FILE``).
     origin = pw.TextField()
     #: The file a file-owned bot is read from.
     source = pw.TextField(null=True)
@@ -32,6 +37,8 @@ class BotRow(Row):
     enabled = pw.BooleanField(default=True)
     paused = pw.BooleanField(default=False)
     active_version_id = pw.TextField(null=True)
+    #: The version that waits for approval; the live one stays until it is approved.
+    pending_version_id = pw.TextField(null=True)
     #: A rollback holds until the file's digest is no longer this one.
     pinned_digest = pw.TextField(null=True)
     #: Faults of the file as JSON, while it is broken.
@@ -42,7 +49,11 @@ class BotRow(Row):
 
     class Meta:
         table_name = "bot"
-        indexes = ((("workspace", "name"), True),)
+        indexes = (
+            (("workspace", "name"), True),
+            (("workspace", "updated_at", "name"), False),
+            (("workspace", "created_at", "name"), False),
+        )
 
 
 class VersionRow(Row):
@@ -58,11 +69,34 @@ class VersionRow(Row):
     text = pw.TextField()
     origin = pw.TextField()
     source = pw.TextField(null=True)
+    #: Who wrote it, and what they said about it; empty for files.
+    author = pw.TextField(default="")
+    message = pw.TextField(default="")
+    #: What it may beyond the version before, as a JSON list; None where nobody had to approve.
+    widens = pw.TextField(null=True)
+    approved_by = pw.TextField(null=True)
+    approved_at = pw.BigIntegerField(null=True)
     created_at = pw.BigIntegerField()
 
     class Meta:
         table_name = "bot_version"
         indexes = ((("bot_id", "number"), True),)
+
+
+class ProvenanceRow(Row):
+    """Where a definition, or a piece of code in one, was first seen; its digest tells it."""
+
+    workspace = pw.TextField()
+    #: SHA-256 of a definition's canonical JSON, or of a piece of code.
+    digest = pw.TextField()
+    origin = pw.TextField()
+    source = pw.TextField(null=True)
+    version_id = pw.TextField()
+    created_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "provenance"
+        primary_key = pw.CompositeKey("workspace", "digest")
 
 
 class TriggerRow(Row):
@@ -365,6 +399,7 @@ class ProcessRow(Row):
 ROWS: tuple[type[Row], ...] = (
     BotRow,
     VersionRow,
+    ProvenanceRow,
     TriggerRow,
     OccurrenceRow,
     ExecutionRow,
