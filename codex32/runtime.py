@@ -34,10 +34,10 @@ from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
 from codex32.services import audit, keyring, timekeeping
 from codex32.services.backfill import Backfiller
-from codex32.services.bots import Registry
 from codex32.services.definitions import Definitions
 from codex32.services.keyring import KeyRing
 from codex32.services.outbox import Outbox
+from codex32.services.registry import Policy, Registry
 from codex32.services.retrying import Retrier
 from codex32.services.starting import Starter
 from codex32.services.triggers import Ticker
@@ -94,7 +94,8 @@ class Runtime:
     @cached_property
     def registry(self) -> Registry:
         """Writes bots and versions."""
-        return Registry(self.components.trigger_types, self.definitions)
+        policy = Policy(approve_capabilities=self.settings.approvals.capabilities)
+        return Registry(self.components.trigger_types, self.definitions, policy)
 
     def folder_sync(self) -> FolderSync:
         """Keeps the registry at what the folders of the settings hold."""
@@ -106,6 +107,7 @@ class Runtime:
             self.reader,
             self.registry,
             self.door,
+            workspace=self.settings.bots.workspace,
             clock=self.clock,
             known=KnownFiles(self.settings.home / "bots.known.json", self._readers()),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -61,12 +62,12 @@ def show(obj: Context, name: str) -> None:
 
     with obj.runtime() as runtime:
         found = runtime.door.read_now(bot_views.view, name)
-    data = bot_views.as_dict(found)
-    data["definition"] = dict(found.document)
-    obj.output.result(data, lambda: _show(obj, found))
+        definition = runtime.door.read_now(bot_views.document, found)
+    data = {**bot_views.as_dict(found), "definition": definition}
+    obj.output.result(data, lambda: _show(obj, found, definition))
 
 
-def _show(obj: Context, view: BotView) -> None:
+def _show(obj: Context, view: BotView, definition: Mapping[str, Any]) -> None:
     import yaml
 
     from codex32.cli.follow import clock_text
@@ -81,16 +82,18 @@ def _show(obj: Context, view: BotView) -> None:
             ("status", view.standing),
             ("paused", "triggers do not start it" if row.paused else None),
             ("version", f"{view.number or 'none'}{pinned}"),
+            ("waits", f"version {view.pending} for approval" if view.pending else None),
             ("from", f"{row.origin} {row.source or ''}".strip()),
+            ("owner", row.owner),
             ("next", clock_text(view.next_at)),
             ("last", f"{view.last.status} {view.last.id}" if view.last else None),
         ]
     )
     for each in loads(row.problems) if row.problems else ():
         out.line(str(Problem(**each)), "red")
-    if view.document:
+    if definition:
         out.line()
-        out.line(yaml.safe_dump(dict(view.document), sort_keys=False, allow_unicode=True).rstrip())
+        out.line(yaml.safe_dump(definition, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @bots.command()
@@ -135,20 +138,27 @@ def history(obj: Context, name: str) -> None:
 
     with obj.runtime() as runtime:
         versions = runtime.door.read_now(registry.history, name)
-        live = runtime.door.read_now(registry.get, name).active_version_id
-    data = [{**bot_views.version_as_dict(v), "live": v.id == live} for v in versions]
+        bot = runtime.door.read_now(registry.get, name)
+    data = [bot_views.version_as_dict(each, bot) for each in versions]
     obj.output.result(
         {"versions": data},
         lambda: obj.output.table(
-            ("version", "standing", "made", "from", "digest"),
+            ("version", "standing", "made", "from", "by", "digest", "message"),
             [
-                (v.number, "live" if v.id == live else "", clock_text(v.created_at),
-                 v.source or v.origin, v.digest[:12])
-                for v in versions
+                (
+                    row.number,
+                    told["standing"],
+                    clock_text(row.created_at),
+                    row.source or row.origin,
+                    row.author,
+                    row.digest[:12],
+                    row.message,
+                )
+                for row, told in zip(versions, data, strict=True)
             ],
             f"{name} has no version without faults yet",
         ),
-    )  # fmt: skip
+    )
 
 
 @bots.command()
@@ -199,4 +209,24 @@ def rollback(obj: Context, name: str, version: int) -> None:
     obj.output.result(
         {"name": name, "version": stored.number},
         lambda: obj.output.line(f"version {stored.number} of {name} is live"),
+    )
+
+
+@bots.command()
+@json_option
+@_NAME
+@click.argument("version", type=click.IntRange(1), metavar="VERSION")
+@pass_context
+def approve(obj: Context, name: str, version: int) -> None:
+    """Make the version live that waits for approval, for it may more than the one before."""
+    from codex32.kernel.caller import local
+
+    with obj.runtime() as runtime:
+        now = runtime.clock.micros()
+        stored = runtime.door.write_now(
+            partial(runtime.registry.approve, name, version, now, by=local())
+        )
+    obj.output.result(
+        {"name": name, "version": stored.number},
+        lambda: obj.output.line(f"version {stored.number} of {name} is approved and live"),
     )

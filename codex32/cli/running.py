@@ -23,8 +23,8 @@ from codex32.kernel.models import ExecutionRow, ProcessRow
 from codex32.kernel.statuses import Status
 from codex32.runtime import Runtime
 from codex32.services import bots, executions, processes
-from codex32.services.bots import RUN, Written
 from codex32.services.starting import Start
+from codex32.services.written import RUN, Written
 
 #: Seconds between looks at the rows of an execution that is watched.
 LOOK_EVERY_SECONDS = 0.05
@@ -87,7 +87,7 @@ class Running:
         text, source = await asyncio.to_thread(_text_and_place, path)
         written = Written.of(found[0], text, RUN, source)
         now = self.runtime.clock.micros()
-        stored = await self.runtime.door.write(lambda: self.runtime.registry.keep(written, now))
+        stored = await self.runtime.door.write(lambda: bots.keep(written, now))
         return found[0], stored.version_id
 
     async def _from_registry(self, name: str) -> tuple[Bot, str | None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codex32.kernel.batches import one_of
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, ExecutionRow, TriggerRow, VersionRow
 from codex32.services import bots
@@ -17,23 +18,31 @@ class BotView:
     """A bot with what stands around it.
 
     Attributes:
-      document: The live version's definition; empty where there has never been one.
+      live: The live version; None where there has never been one.
+      pending: Number of the version that waits for approval.
       last: The newest execution.
     """
 
     row: BotRow
-    number: int | None
-    document: Mapping[str, JSON]
+    live: VersionRow | None
+    pending: int | None
     triggers: Sequence[TriggerRow]
     last: ExecutionRow | None
 
     @property
+    def number(self) -> int | None:
+        """Number of the live version."""
+        return self.live.number if self.live else None
+
+    @property
     def standing(self) -> str:
-        """One word: ``active broken disabled paused removed``."""
+        """One word: ``active broken disabled paused removed waiting``."""
         if self.row.removed_at is not None:
             return "removed"
         if self.row.problems is not None:
             return "broken"
+        if self.live is None and self.pending is not None:
+            return "waiting"
         if not self.row.enabled:
             return "disabled"
         return "paused" if self.row.paused else "active"
@@ -50,7 +59,15 @@ def view(name: str, *, workspace: str = "default") -> BotView:
     Raises:
       BotNotFound: There is none of this name.
     """
-    return _views([bots.get(name, workspace=workspace)])[0]
+    return views([bots.get(name, workspace=workspace)])[0]
+
+
+def document(view: BotView) -> dict[str, JSON]:
+    """The live definition; empty where there has never been one."""
+    if view.live is None:
+        return {}
+    text = VersionRow.select(VersionRow.document).where(VersionRow.id == view.live.id).scalar()
+    return dict(loads(text))
 
 
 def listing(*, removed: bool = False, workspace: str = "default") -> list[BotView]:
@@ -58,7 +75,7 @@ def listing(*, removed: bool = False, workspace: str = "default") -> list[BotVie
     rows = BotRow.select().where(BotRow.workspace == workspace).order_by(BotRow.name)
     if not removed:
         rows = rows.where(BotRow.removed_at.is_null())
-    return _views(list(rows))
+    return views(list(rows))
 
 
 def as_dict(view: BotView) -> dict[str, JSON]:
@@ -66,18 +83,21 @@ def as_dict(view: BotView) -> dict[str, JSON]:
     row, last = view.row, view.last
     return {
         "name": row.name,
-        "description": view.document.get("description", ""),
-        "labels": view.document.get("labels", {}),
+        "description": row.description,
+        "labels": loads(row.labels),
         "status": view.standing,
         "enabled": row.enabled,
         "paused": row.paused,
         "origin": row.origin,
         "source": row.source,
+        "owner": row.owner,
         "version": view.number,
+        "digest": view.live.digest if view.live else None,
+        "waiting_version": view.pending,
         "pinned": row.pinned_digest is not None,
         "problems": loads(row.problems) if row.problems else [],
         "next_at": iso(view.next_at),
-        "triggers": [_trigger(each) for each in view.triggers],
+        "triggers": [trigger_as_dict(each) for each in view.triggers],
         "last_execution": last
         and {"id": last.id, "status": last.status, "finished_at": iso(last.finished_at)},
         "created_at": iso(row.created_at),
@@ -85,19 +105,34 @@ def as_dict(view: BotView) -> dict[str, JSON]:
     }
 
 
-def version_as_dict(row: VersionRow) -> dict[str, JSON]:
+def version_as_dict(row: VersionRow, bot: BotRow) -> dict[str, JSON]:
     """A version as plain data for JSON, without its definition."""
+    widens = loads(row.widens) if row.widens else []
     return {
         "id": row.id,
         "number": row.number,
+        "standing": _standing(row, bot),
         "digest": row.digest,
         "origin": row.origin,
         "source": row.source,
+        "author": row.author,
+        "message": row.message,
+        "widens": widens,
+        "approved_by": row.approved_by,
+        "approved_at": iso(row.approved_at),
         "created_at": iso(row.created_at),
     }
 
 
-def _trigger(row: TriggerRow) -> dict[str, JSON]:
+def _standing(row: VersionRow, bot: BotRow) -> str:
+    """One word: ``live waiting past``; a version that was not approved is past, too."""
+    if row.id == bot.active_version_id:
+        return "live"
+    return "waiting" if row.id == bot.pending_version_id else "past"
+
+
+def trigger_as_dict(row: TriggerRow) -> dict[str, JSON]:
+    """A trigger as plain data for JSON."""
     trigger = restored(row.definition)
     return {
         "id": row.id,
@@ -111,32 +146,35 @@ def _trigger(row: TriggerRow) -> dict[str, JSON]:
     }
 
 
-def _views(rows: Sequence[BotRow]) -> list[BotView]:
+def views(rows: Sequence[BotRow]) -> list[BotView]:
     """Views with one query for each kind of row, however many bots there are."""
     ids = [row.id for row in rows]
+    wanted = (i for row in rows for i in (row.active_version_id, row.pending_version_id) if i)
     versions = {
         version.id: version
-        for version in VersionRow.select(VersionRow.id, VersionRow.number, VersionRow.document)
-        .join(BotRow, on=(BotRow.active_version_id == VersionRow.id))
-        .where(BotRow.id.in_(ids))
+        for version in VersionRow.select(VersionRow.id, VersionRow.number, VersionRow.digest)
+        .where(one_of(VersionRow.id, list(wanted)))
+        .execute()
     }
     triggers: dict[str, list[TriggerRow]] = {}
-    for trigger in TriggerRow.select().where(TriggerRow.bot_id.in_(ids)).order_by(TriggerRow.id):
+    mine = TriggerRow.select().where(one_of(TriggerRow.bot_id, ids))
+    for trigger in mine.order_by(TriggerRow.id):
         triggers.setdefault(trigger.bot_id, []).append(trigger)
     last = _last_executions(ids)
-    views = []
+    found = []
     for row in rows:
-        version = versions.get(row.active_version_id or "")
-        views.append(
+        live = versions.get(row.active_version_id or "")
+        pending = versions.get(row.pending_version_id or "")
+        found.append(
             BotView(
                 row,
-                version.number if version else None,
-                loads(version.document) if version else {},
+                live,
+                pending.number if pending else None,
                 triggers.get(row.id, []),
                 last.get(row.id),
             )
         )
-    return views
+    return found
 
 
 def _last_executions(ids: Sequence[str]) -> dict[str, ExecutionRow]:
@@ -150,5 +188,5 @@ def _last_executions(ids: Sequence[str]) -> dict[str, ExecutionRow]:
     )
     rows = ExecutionRow.select(
         ExecutionRow.id, ExecutionRow.bot_id, ExecutionRow.status, ExecutionRow.finished_at
-    ).where(ExecutionRow.id.in_(BotRow.select(last_id).where(BotRow.id.in_(ids))))
+    ).where(ExecutionRow.id.in_(BotRow.select(last_id).where(one_of(BotRow.id, ids))))
     return {row.bot_id: row for row in rows}

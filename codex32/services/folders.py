@@ -23,10 +23,11 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.kernel.problems import Problem
-from codex32.services import files
-from codex32.services.bots import API, FILE, Registry, Written
+from codex32.services import bots, files
 from codex32.services.files import Found, Stamp
 from codex32.services.known_files import KnownFile, KnownFiles
+from codex32.services.registry import Registry
+from codex32.services.written import API, BUILDER, FILE, Written
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What the rows say of a bot; ``digest`` is that of its live version."""
+    """What the rows say of a bot; digests are those of its versions."""
 
     name: str
     origin: str
@@ -92,6 +93,7 @@ class _Row:
     problems: str | None
     pinned: str | None
     digest: str | None
+    pending: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class FolderSync:
 
     Args:
       folders: Watched, with all folders below them; a bot's source is its absolute path.
+      workspace: Whose bots they hold.
       known: What files said to earlier processes.
       settle_seconds: How long a faulty file that was just written, or one that just vanished,
         is left alone before it counts.
@@ -126,6 +129,7 @@ class FolderSync:
         registry: Registry,
         door: Door,
         *,
+        workspace: str = "default",
         clock: Clock = SystemClock.shared,
         known: KnownFiles | None = None,
         settle_seconds: float = SETTLE_SECONDS,
@@ -133,7 +137,7 @@ class FolderSync:
         self.folders = tuple(Path(folder).absolute() for folder in folders)
         self.settle_seconds = settle_seconds
         self._reader, self._registry, self._door = reader, registry, door
-        self._clock, self._known = clock, known
+        self._workspace, self._clock, self._known = workspace, clock, known
         self._files: dict[str, _File] = {}
         self._devices: dict[Path, int] = {}
         self._told: dict[str, list[Problem]] = {}
@@ -142,7 +146,7 @@ class FolderSync:
         """Look at the folders once and apply what is there."""
         changes = Changes()
         found = await asyncio.to_thread(self._take_in, changes)
-        rows = await self._door.read(_rows)
+        rows = await self._door.read(_rows, self._workspace)
         plan = await asyncio.to_thread(self._plan, found, rows, changes)
         for start in range(0, len(plan), GROUP):
             group = plan[start : start + GROUP]
@@ -260,7 +264,7 @@ class FolderSync:
         """Who may define a bot: whoever has it keeps it while it is there."""
         present = [path for path in paths if self._files[path].gone_at is None] or paths
         if row is not None and row.removed_at is None:
-            if row.origin == API:
+            if row.origin in (API, BUILDER):
                 return "the API"
             source = row.source or ""
             elsewhere = row.origin == FILE and not self._is_ours(source)
@@ -300,10 +304,11 @@ class FolderSync:
 
     def _apply(self, group: Sequence[_Action]) -> list[tuple[_Action, str]]:
         """Carry out actions in one write; those that changed something, and what."""
-        now = self._clock.micros()
+        now, place = self._clock.micros(), self._workspace
         done: list[tuple[_Action, str | None]] = []
         written = [action for action in group if isinstance(action, Written)]
-        for item, stored in zip(written, self._registry.store_many(written, now), strict=True):
+        answers = self._registry.store_many(written, now, workspace=place)
+        for item, stored in zip(written, answers, strict=True):
             if isinstance(stored, Codex32Error):  # another process was quicker
                 log.warning("%s: %s", item.source, stored.message)
             else:
@@ -311,10 +316,10 @@ class FolderSync:
         for action in group:
             match action:
                 case _Fail(name, source, problems):
-                    news = self._registry.fail(name, source, problems, now)
+                    news = bots.fail(name, source, problems, now, workspace=place)
                     done.append((action, "failed" if news else None))
                 case _Remove(name):
-                    gone = self._registry.remove(name, now, origin=FILE)
+                    gone = bots.remove(name, now, origin=FILE, workspace=place)
                     done.append((action, "removed" if gone else None))
         return [(action, change) for action, change in done if change is not None]
 
@@ -336,8 +341,9 @@ def _note(changes: Changes, action: _Action, change: str) -> None:
             changes.removed.append(name)
 
 
-def _rows() -> dict[str, _Row]:
+def _rows(workspace: str) -> dict[str, _Row]:
     """All bots of the workspace that folders serve."""
+    pending = VersionRow.alias()
     rows = fetch(
         BotRow.select(
             BotRow.name,
@@ -347,9 +353,12 @@ def _rows() -> dict[str, _Row]:
             BotRow.problems,
             BotRow.pinned_digest,
             VersionRow.digest,
+            pending.digest,
         )
         .join(VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id))
-        .where(BotRow.workspace == "default")
+        .switch(BotRow)
+        .join(pending, pw.JOIN.LEFT_OUTER, on=(pending.id == BotRow.pending_version_id))
+        .where(BotRow.workspace == workspace)
     )
     return {row[0]: _Row(*row) for row in rows}
 
@@ -357,9 +366,10 @@ def _rows() -> dict[str, _Row]:
 def _is_live(row: _Row, source: str, digest: str) -> bool:
     if (row.origin, row.source) != (FILE, source):
         return False
-    if row.removed_at is not None or row.problems is not None or row.digest is None:
+    if row.removed_at is not None or row.problems is not None:
         return False
-    return digest == (row.pinned or row.digest)
+    # What waits for approval is what the file said last; no more can be done about it here.
+    return digest == (row.pending or row.pinned or row.digest)
 
 
 def _recall(known: KnownFiles | None, path: str, stamp: Stamp) -> _File | None:

@@ -69,20 +69,26 @@ class Why:
 
 
 def why(
-    name: str, *, limit: int = 20, at: int | None = None, types: TriggerTypes | None = None
+    name: str,
+    *,
+    limit: int = 20,
+    at: int | None = None,
+    types: TriggerTypes | None = None,
+    workspace: str = "default",
 ) -> Why:
     """The last answers of a bot's triggers, and what stands in its way now.
 
     Args:
       name: The bot.
-      types: The installed trigger types, which know what triggers wait for.
       limit: Most answers.
       at: Only times until the end of this minute, in microseconds.
+      types: The installed trigger types, which know what triggers wait for.
+      workspace: Whose bot it is.
 
     Raises:
       BotNotFound: There is no such bot.
     """
-    view = bot_views.view(name)
+    view = bot_views.view(name, workspace=workspace)
     rows = (
         OccurrenceRow.select(OccurrenceRow, ExecutionRow.status.alias("status"))
         .join(ExecutionRow, pw.JOIN.LEFT_OUTER, on=(ExecutionRow.id == OccurrenceRow.execution_id))
@@ -104,6 +110,8 @@ def _reasons(view: BotView, types: TriggerTypes) -> list[str]:
     if row.problems is not None:
         still = f"version {view.number} stays live" if view.number else "it never had a version"
         reasons.append(f"its file {row.source} has faults; {still}")
+    if view.pending is not None:
+        reasons.append(f"version {view.pending} waits for approval; see codex32 bots history")
     if row.pinned_digest is not None:
         reasons.append(f"it was rolled back to version {view.number} until its file changes")
     if not row.enabled and row.removed_at is None:

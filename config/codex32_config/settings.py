@@ -91,6 +91,13 @@ class BotSettings(_Table):
 
     folders: _Several[_Folder]
     poll_seconds: PositiveFloat
+    workspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+class ApprovalSettings(_Table):
+    """What people have to approve."""
+
+    capabilities: bool
 
 
 class ApiSettings(_Table):
@@ -194,6 +201,7 @@ class Settings(_Table):
     redis_url: Annotated[str, AfterValidator(_redis)] | None = Field(repr=False)
     dispatcher: str
     bots: BotSettings
+    approvals: ApprovalSettings
     api: ApiSettings
     worker: WorkerSettings
     recovery: RecoverySettings

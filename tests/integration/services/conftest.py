@@ -24,8 +24,9 @@ from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.payloads import PayloadStore
-from codex32.services.bots import Registry, Stored, Written
 from codex32.services.definitions import Definitions
+from codex32.services.registry import Registry
+from codex32.services.written import Stored, Written
 
 SECOND = 1_000_000
 

@@ -18,10 +18,10 @@ from codex32.kernel.models import BotRow, ExecutionRow, OccurrenceRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import bots
 from codex32.services.backfill import PRIORITY, Backfill, Backfiller, Filled, Gap
-from codex32.services.bots import Stored
 from codex32.services.definitions import Definitions
 from codex32.services.starting import Start, Starter
 from codex32.services.triggers import Ticker
+from codex32.services.written import Stored
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND

@@ -8,7 +8,8 @@ from codex32.kernel.database import Door
 from codex32.kernel.errors import BotReadOnly, VersionNotFound
 from codex32.kernel.models import BotRow, ExecutionRow, TriggerRow, VersionRow
 from codex32.services import bot_views, bots, schedules
-from codex32.services.bots import Registry, Stored, Written
+from codex32.services.registry import Registry
+from codex32.services.written import Stored, Written
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -166,14 +167,14 @@ def test_a_file_and_the_api_do_not_take_bots_from_each_other(
     with pytest.raises(BotReadOnly, match=r"/bots/filed\.yaml"):
         store("name: filed\npriority: 1", origin="api")
     with pytest.raises(BotReadOnly):
-        door.write_now(lambda: registry.remove("filed", now, origin="api"))
+        door.write_now(lambda: bots.remove("filed", now, origin="api"))
 
 
 def test_a_removed_bot_keeps_its_history_and_comes_back(
     door: Door, store: Callable[..., Stored], registry: Registry, now: int
 ) -> None:
     store("triggers: [{every: 1h}]")
-    door.write_now(lambda: registry.remove("ping", now, origin="api"))
+    door.write_now(lambda: bots.remove("ping", now, origin="api"))
 
     assert [t.enabled for t in triggers(door)] == [False]
     assert door.read_now(bot_views.listing) == []
@@ -193,7 +194,7 @@ def test_a_broken_file_keeps_the_version_that_worked_and_is_told_once(
     worked = store("priority: 1", origin="file", source=source)
     problems = [Problem("unknown key", "stepz", source, 3, 1)]
 
-    news = [door.write_now(lambda: registry.fail("ping", source, problems, now)) for _ in range(2)]
+    news = [door.write_now(lambda: bots.fail("ping", source, problems, now)) for _ in range(2)]
     (view,) = door.read_now(bot_views.listing)
 
     assert news == [True, False]
@@ -231,7 +232,7 @@ def test_a_kept_version_is_not_live_and_is_kept_once(
     live = store("priority: 1", origin="file", source="/bots/ping.yaml")
     other = write("priority: 9", origin="run", source="/tmp/ping.yaml")
 
-    kept = [door.write_now(lambda: registry.keep(other, now)) for _ in range(2)]
+    kept = [door.write_now(lambda: bots.keep(other, now)) for _ in range(2)]
 
     assert [each.number for each in kept] == [2, 2]
     assert get(door).active_version_id == live.version_id

@@ -11,10 +11,10 @@ from codex32.kernel.database import Door
 from codex32.kernel.json_values import loads
 from codex32.kernel.models import ExecutionRow, FileSeenRow, OccurrenceRow
 from codex32.kernel.payloads import PayloadStore
-from codex32.services.bots import Stored
 from codex32.services.definitions import Definitions
 from codex32.services.file_scan import pattern, scan
 from codex32.services.file_triggers import FileWatcher
+from codex32.services.written import Stored
 
 BOT = "allow: {{files: [{0}]}}\ntriggers: [{{file: {{path: {0}, changes: [{1}]}}}}]"
 

@@ -12,9 +12,10 @@ from codex32.engine.definition import Reader
 from codex32.kernel.database import Door
 from codex32.kernel.models import BotRow, TriggerRow, VersionRow
 from codex32.services import bots
-from codex32.services.bots import Registry, Stored
 from codex32.services.folders import Changes, FolderSync
+from codex32.services.registry import Registry
 from codex32.services.watching import watch
+from codex32.services.written import Stored
 
 STEP = "type: set\nwith: {values: {}}\n"
 

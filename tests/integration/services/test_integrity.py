@@ -10,8 +10,8 @@ from codex32.kernel.models import (
     TriggerRow,
     VersionRow,
 )
-from codex32.services.bots import Stored
 from codex32.services.integrity import check
+from codex32.services.written import Stored
 
 SECOND = 1_000_000
 

@@ -11,9 +11,9 @@ import pytest
 from codex32.engine.definition import Reader
 from codex32.kernel.database import Door
 from codex32.kernel.models import BotRow, VersionRow
-from codex32.services.bots import Registry
 from codex32.services.folders import Changes, FolderSync
 from codex32.services.known_files import KnownFiles
+from codex32.services.registry import Registry
 
 STEP = "type: set\nwith: {values: {}}\n"
 CODE = "type: python\nwith: {file: main.py}\n"

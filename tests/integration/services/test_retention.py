@@ -17,8 +17,8 @@ from codex32.kernel.models import (
 )
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import dead_letters, retention
-from codex32.services.bots import Stored
 from codex32.services.retention import Limits, Pruned
+from codex32.services.written import Stored
 
 DAY = 86400 * 1_000_000
 LIMITS = Limits(days={"succeeded": 30, "failed": 90, "skipped": None}, keep_last=0)

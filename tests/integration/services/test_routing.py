@@ -21,10 +21,10 @@ from codex32.kernel.models import (
 )
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import bots, events
-from codex32.services.bots import Stored
 from codex32.services.definitions import Definitions
 from codex32.services.outbox import Outbox
 from codex32.services.routing import Routed, Router, tidy
+from codex32.services.written import Stored
 
 SECOND = 1_000_000
 
@@ -202,7 +202,7 @@ def test_a_file_that_is_well_again_is_told_of(
 ) -> None:
     store("name: listens\ntriggers: [{event: bot.*}]")
     mended = write("name: ill", origin="file", source="ill.yaml")
-    door.write_now(lambda: registry.fail("ill", "ill.yaml", [], now))
+    door.write_now(lambda: bots.fail("ill", "ill.yaml", [], now))
     door.write_now(lambda: registry.store(mended, now))
     assert sorted(names(door)) == ["bot.changed", "bot.changed", "bot.failed", "bot.recovered"]
 

@@ -11,10 +11,11 @@ from codex32.kernel.json_values import loads
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import bots
-from codex32.services.bots import Registry, Stored, Written
 from codex32.services.definitions import Definitions
 from codex32.services.executions import Submitted
+from codex32.services.registry import Registry
 from codex32.services.starting import MAX_DEPTH, Start, Starter
+from codex32.services.written import Stored, Written
 
 
 @pytest.fixture
@@ -77,8 +78,8 @@ def test_a_paused_bot_starts_by_hand_and_a_disabled_or_removed_one_does_not(
     door.write_now(lambda: bots.pause("paused", now))
     off = store("name: off\nenabled: false")
     store("name: gone", origin="file", source="/bots/gone.yaml")
-    door.write_now(lambda: registry.remove("gone", now, origin="file"))
-    door.write_now(lambda: registry.fail("bad", "/bots/bad.yaml", [Problem("no steps")], now))
+    door.write_now(lambda: bots.remove("gone", now, origin="file"))
+    door.write_now(lambda: bots.fail("bad", "/bots/bad.yaml", [Problem("no steps")], now))
 
     assert starter.start_now(Start("paused")).id
     with pytest.raises(BotDisabled, match="enabled: false"):
@@ -95,7 +96,7 @@ def test_a_version_that_is_not_live_can_be_asked_for(
     write: Callable[..., Written], now: int,
 ) -> None:  # fmt: skip
     store("priority: 1")
-    kept = door.write_now(lambda: registry.keep(write("priority: 2", origin="run"), now))
+    kept = door.write_now(lambda: bots.keep(write("priority: 2", origin="run"), now))
 
     row = get(door, starter.start_now(Start("ping", version_id=kept.version_id)))
 

@@ -15,9 +15,10 @@ from codex32.kernel.json_values import loads
 from codex32.kernel.models import ExecutionRow, OccurrenceRow, TriggerRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import bots
-from codex32.services.bots import Registry, Stored
 from codex32.services.definitions import Definitions
+from codex32.services.registry import Registry
 from codex32.services.triggers import Ticked, Ticker
+from codex32.services.written import Stored
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

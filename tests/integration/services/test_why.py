@@ -8,10 +8,11 @@ from codex32.kernel.components import Components
 from codex32.kernel.database import Door
 from codex32.kernel.payloads import PayloadStore
 from codex32.services import bots
-from codex32.services.bots import Registry, Stored
 from codex32.services.definitions import Definitions
+from codex32.services.registry import Registry
 from codex32.services.triggers import Ticker
 from codex32.services.why import why
+from codex32.services.written import Stored
 
 HOUR = 3600 * 1_000_000
 
@@ -45,14 +46,14 @@ def test_what_stands_in_the_way_is_said(
     file = {"origin": "file", "source": "/bots/ping.yaml"}
     store("enabled: false", **file)
     door.write_now(lambda: bots.pause("ping", now))
-    door.write_now(lambda: registry.fail("ping", file["source"], [Problem("bad")], now))
+    door.write_now(lambda: bots.fail("ping", file["source"], [Problem("bad")], now))
 
     reasons = "; ".join(door.read_now(why, "ping").reasons)
 
     for part in ("has faults; version 1 stays", "enabled: false", "paused", "no triggers"):
         assert part in reasons
 
-    door.write_now(lambda: registry.remove("ping", now, origin="file"))
+    door.write_now(lambda: bots.remove("ping", now, origin="file"))
     assert "was removed" in "; ".join(door.read_now(why, "ping").reasons)
 
 

@@ -1,0 +1,282 @@
+"""The registry of bots: versions, which one is live, and who may change it.
+
+Every change of a definition is a new immutable version. What writes takes the registry's lock,
+compares digests inside the transaction, and so does nothing when another process was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from codex32.engine import gates
+from codex32.engine.building import build_bot
+from codex32.kernel.bot import Allow, Bot
+from codex32.kernel.caller import Caller
+from codex32.kernel.errors import (
+    Codex32Error,
+    InvalidTransition,
+)
+from codex32.kernel.json_values import loads
+from codex32.kernel.models import BotRow, VersionRow
+from codex32.services import bots, schedules
+from codex32.services.bots import Precondition
+from codex32.services.definitions import Definitions
+from codex32.services.schedules import TriggerTypes
+from codex32.services.widening import widening
+from codex32.services.written import (
+    FILE,
+    RUN,
+    Stored,
+    Written,
+    check_owner,
+    insert_bot,
+    new_bot,
+    new_version,
+    shown,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the installation wants of versions.
+
+    Attributes:
+      approve_capabilities: A version that may more than the live one waits for a person.
+    """
+
+    approve_capabilities: bool = False
+
+
+class Registry:
+    """Writes bots and versions; its methods are called through ``Door.write``.
+
+    Args:
+      types: The installed trigger types, which know the next times.
+      definitions: Stored versions as bots.
+    """
+
+    def __init__(
+        self, types: TriggerTypes, definitions: Definitions, policy: Policy | None = None
+    ) -> None:
+        self._types, self._definitions = types, definitions
+        self._policy = policy or Policy()
+
+    def store(
+        self,
+        written: Written,
+        now: int,
+        *,
+        workspace: str = "default",
+        given: Precondition | None = None,
+    ) -> Stored:
+        """Make ``written`` the live version of its bot, unless it is that already.
+
+        Where the policy wants that somebody approves it first, it waits, and what is live stays.
+
+        Raises:
+          BotReadOnly: The bot belongs to a file, and the API would change it.
+          BotInvalid: The bot belongs to the API, and a file would change it.
+          Codex32Error: What ``given`` raises.
+        """
+        gates.lock("registry")
+        row = bots.find(written.bot.name, workspace)
+        if given is not None:
+            given(bots.tag(row))
+        if row is None:
+            return self._create(written, workspace, now)
+        return self._change(row, written, now)
+
+    def store_many(
+        self, items: Sequence[Written], now: int, *, workspace: str = "default"
+    ) -> list[Stored | Codex32Error]:
+        """Store several, of different names, each as :meth:`store` would; faults are returned."""
+        gates.lock("registry")
+        names = [item.bot.name for item in items]
+        known = BotRow.select().where((BotRow.workspace == workspace) & BotRow.name.in_(names))
+        rows = {row.name: row for row in known}
+        answers: list[Stored | Codex32Error] = []
+        for item in items:
+            row = rows.get(item.bot.name)
+            try:
+                if row is None:
+                    answers.append(self._create(item, workspace, now))
+                else:
+                    answers.append(self._change(row, item, now))
+            except Codex32Error as error:
+                answers.append(error)
+        return answers
+
+    def _create(self, written: Written, workspace: str, now: int) -> Stored:
+        row = new_bot(written, workspace, now)
+        more = self._more(written, None)
+        version = new_version(row, written, now, widens=more or None, number=1)
+        if more:
+            row.pending_version_id = version.id
+        else:
+            row.active_version_id = version.id
+        insert_bot(row)
+        if written.origin != RUN and not more:
+            live = written.bot.enabled
+            schedules.reconcile(row.id, written.bot, self._types, now, live=live, known=())
+        change = "waiting" if more else "created"
+        bots.tell(row.name, change, 1, now)
+        return Stored(row.id, version.id, 1, change)
+
+    def _change(self, row: BotRow, written: Written, now: int) -> Stored:
+        check_owner(row, written)
+        active = bots.version_of(row.active_version_id)
+        pending = bots.version_of(row.pending_version_id)
+        if pending is not None and pending.digest == written.digest:
+            news = _place_changed(row, written)
+            if news is not None:
+                self._put(row, _placed(written), now)
+                bots.tell_recovery(row, now)
+            return Stored(row.id, pending.id, pending.number, news)
+        if active is None or written.digest not in (active.digest, row.pinned_digest):
+            return self._add(row, written, active, now)
+        refreshed = self._refresh(row, written, active, now)
+        return Stored(row.id, active.id, active.number, refreshed)
+
+    def _add(self, row: BotRow, written: Written, active: VersionRow | None, now: int) -> Stored:
+        """Write the next version; it becomes live, or waits."""
+        more = self._more(written, active)
+        version = new_version(row, written, now, widens=more or None)
+        if not more:
+            change = "changed" if active else "created"
+            return self._activate(row, version, written, change, now)
+        back = None if row.removed_at is None else active
+        bot = None if back is None else self._definitions.bot(back.id)
+        self._put(row, {"pending_version_id": version.id, **_placed(written)}, now, bot)
+        bots.tell_recovery(row, now)
+        bots.tell(row.name, "waiting", version.number, now)
+        return Stored(row.id, version.id, version.number, "waiting")
+
+    def _more(self, written: Written, active: VersionRow | None) -> list[str]:
+        """What somebody has to approve."""
+        if not self._policy.approve_capabilities or written.origin == RUN:
+            return []
+        # Also where what the live version needs is no longer installed.
+        before = Allow() if active is None else build_bot(loads(active.document)).allow
+        return widening(before, written.bot.allow)
+
+    def rollback(
+        self,
+        name: str,
+        number: int,
+        now: int,
+        *,
+        workspace: str = "default",
+        given: Precondition | None = None,
+    ) -> Stored:
+        """Make an older version live; it holds until the file changes again.
+
+        Raises:
+          BotNotFound: There is no such bot.
+          VersionNotFound: It has no version of this number.
+          InvalidTransition: The version waits, or has waited in vain, for approval.
+          Codex32Error: What ``given`` raises.
+        """
+        gates.lock("registry")
+        row = bots.get(name, workspace=workspace)
+        if given is not None:
+            given(bots.tag(row))
+        version = bots.find_version(row, number)
+        if version.widens is not None and version.approved_at is None:
+            raise InvalidTransition(f"version {number} of {name}", "not approved", "live")
+        active = bots.version_of(row.active_version_id)
+        pinned = row.pinned_digest
+        if row.origin == FILE and pinned is None and active is not None:
+            pinned = active.digest if row.pending_version_id is None else None
+        columns = {
+            "active_version_id": version.id,
+            "pinned_digest": None if pinned == version.digest else pinned,
+        }
+        self._put(row, columns, now, self._definitions.bot(version.id))
+        bots.tell(row.name, "rolled back", version.number, now)
+        return Stored(row.id, version.id, version.number, "rolled back")
+
+    def approve(
+        self, name: str, number: int, now: int, *, by: Caller, workspace: str = "default"
+    ) -> Stored:
+        """Make the version live that waits for approval.
+
+        Raises:
+          BotNotFound: There is no such bot.
+          VersionNotFound: It has no version of this number.
+          InvalidTransition: This version does not wait.
+        """
+        gates.lock("registry")
+        row = bots.get(name, workspace=workspace)
+        version = bots.find_version(row, number)
+        if row.pending_version_id != version.id:
+            raise InvalidTransition(f"version {number} of {name}", "not waiting", "approved")
+        VersionRow.update(approved_by=by.name, approved_at=now).where(
+            VersionRow.id == version.id
+        ).execute()
+        columns = {
+            "active_version_id": version.id,
+            "pending_version_id": None,
+            "pinned_digest": None,
+        }
+        self._put(row, columns, now, self._definitions.bot(version.id))
+        bots.tell(name, "approved", version.number, now)
+        return Stored(row.id, version.id, version.number, "approved")
+
+    def _activate(
+        self, row: BotRow, version: VersionRow, written: Written, change: str, now: int
+    ) -> Stored:
+        columns = {"active_version_id": version.id, "pending_version_id": None}
+        self._put(row, {**columns, **_placed(written)}, now, written.bot)
+        bots.tell_recovery(row, now)
+        bots.tell(row.name, change, version.number, now)
+        return Stored(row.id, version.id, version.number, change)
+
+    def _refresh(self, row: BotRow, written: Written, active: VersionRow, now: int) -> str | None:
+        """The definition is the one that is live (or pinned over); its place may be new."""
+        change = _place_changed(row, written)
+        if row.pending_version_id is not None:
+            change = change or "withdrawn"
+        same = active.digest == written.digest
+        if change is None and same and row.pinned_digest is not None:
+            BotRow.update(pinned_digest=None).where(BotRow.id == row.id).execute()
+        if change is not None:
+            bot = written.bot if same else self._definitions.bot(active.id)
+            pinned = None if same else row.pinned_digest
+            columns = {"pinned_digest": pinned, "pending_version_id": None}
+            self._put(row, {**_placed(written), **columns}, now, bot)
+            bots.tell_recovery(row, now)
+            bots.tell(row.name, change, active.number, now)
+        return change
+
+    def _put(
+        self, row: BotRow, columns: Mapping[str, object], now: int, bot: Bot | None = None
+    ) -> None:
+        """Change a bot's row, and where ``bot`` is live now, what follows from that."""
+        there = columns.get("removed_at", row.removed_at) is None
+        told: Mapping[str, object] = {}
+        if bot is not None:
+            told = {"enabled": bot.enabled and there, **shown(bot)}
+        change = BotRow.update({**columns, **told, "updated_at": now})
+        change.where(BotRow.id == row.id).execute()
+        if bot is not None:
+            live = bot.enabled and there and columns.get("origin", row.origin) != RUN
+            schedules.reconcile(row.id, bot, self._types, now, live=live)
+
+
+def _placed(written: Written) -> dict[str, object]:
+    """The columns that a definition without faults sets, wherever it comes from."""
+    return {
+        "origin": written.origin,
+        "source": written.source,
+        "pinned_digest": None,
+        "problems": None,
+        "removed_at": None,
+    }
+
+
+def _place_changed(row: BotRow, written: Written) -> str | None:
+    if row.removed_at is not None or row.problems is not None:
+        return "restored"
+    moved = (row.origin, row.source) != (written.origin, written.source)
+    return "moved" if moved else None
