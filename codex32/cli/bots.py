@@ -119,7 +119,7 @@ def _pause(obj: Context, name: str, *, paused: bool) -> None:
 
     with obj.runtime() as runtime:
         now = runtime.clock.micros()
-        runtime.door.write_now(partial(registry.pause, name, now, paused=paused))
+        runtime.door.write_now(partial(registry.pause, name, now, paused=paused, by=obj.caller()))
     obj.output.result(
         {"name": name, "paused": paused},
         lambda: obj.output.line(f"{name} is {'paused' if paused else 'resumed'}"),
@@ -205,7 +205,9 @@ def rollback(obj: Context, name: str, version: int) -> None:
     """Make an older version live; it holds until the bot's file changes again."""
     with obj.runtime() as runtime:
         now = runtime.clock.micros()
-        stored = runtime.door.write_now(partial(runtime.registry.rollback, name, version, now))
+        stored = runtime.door.write_now(
+            partial(runtime.registry.rollback, name, version, now, by=obj.caller())
+        )
     obj.output.result(
         {"name": name, "version": stored.number},
         lambda: obj.output.line(f"version {stored.number} of {name} is live"),
@@ -219,12 +221,10 @@ def rollback(obj: Context, name: str, version: int) -> None:
 @pass_context
 def approve(obj: Context, name: str, version: int) -> None:
     """Make the version live that waits for approval, for it may more than the one before."""
-    from codex32.kernel.caller import local
-
     with obj.runtime() as runtime:
         now = runtime.clock.micros()
         stored = runtime.door.write_now(
-            partial(runtime.registry.approve, name, version, now, by=local())
+            partial(runtime.registry.approve, name, version, now, by=obj.caller())
         )
     obj.output.result(
         {"name": name, "version": stored.number},

@@ -13,6 +13,7 @@ import click
 from codex32.cli.output import Output
 
 if TYPE_CHECKING:
+    from codex32.kernel.caller import Caller
     from codex32.kernel.plugins import Plugins
     from codex32.runtime import Runtime
     from codex32_config.settings import Settings
@@ -76,6 +77,18 @@ class Context:
         from codex32.installed import load_plugins
 
         return load_plugins(self.settings)
+
+    def caller(self, workspace: str = "default") -> Caller:
+        """Whoever sits here: the machine lets them in, so they may do everything."""
+        import getpass
+
+        from codex32.kernel.caller import Caller
+
+        try:
+            name = getpass.getuser()
+        except (OSError, KeyError):  # a container without an entry for its user
+            name = "local"
+        return Caller("local", "local", name, admin=True, workspace=workspace, permissions=None)
 
     @contextlib.contextmanager
     def runtime(self, *, upgrade: bool = False, ring: bool = False) -> Iterator[Runtime]:

@@ -6,19 +6,23 @@ lock, so that a bot is changed by one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from codex32.engine import gates
+from codex32.kernel.caller import Caller
 from codex32.kernel.clock import from_micros
-from codex32.kernel.database import announce
 from codex32.kernel.errors import BotNotFound, BotReadOnly, VersionNotFound
 from codex32.kernel.events import BotChanged, BotFailed, BotRecovered
 from codex32.kernel.ids import new_id
-from codex32.kernel.json_values import dumps
+from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.models import BotRow, VersionRow
+from codex32.kernel.notices import announce
 from codex32.kernel.problems import Problem
-from codex32.services import schedules
+from codex32.services import audit, schedules
 from codex32.services.written import FILE, RUN, Stored, Written, insert_bot, new_bot, new_version
+
+#: What brings bots to what folders hold, as the audit log names it.
+FOLDERS = Caller("local", "folders", "the watched folders")
 
 #: Raises where a bot is not as somebody took it to be; is given its tag, None where it is gone.
 Precondition = Callable[[str | None], None]
@@ -46,7 +50,14 @@ def get(name: str, *, workspace: str = "default") -> BotRow:
     return row
 
 
-def pause(name: str, now: int, *, paused: bool = True, workspace: str = "default") -> BotRow:
+def pause(
+    name: str,
+    now: int,
+    *,
+    paused: bool = True,
+    by: Caller = FOLDERS,
+    workspace: str = "default",
+) -> BotRow:
     """Let no trigger start the bot until it is resumed (``paused=False``); people still may.
 
     Raises:
@@ -55,7 +66,7 @@ def pause(name: str, now: int, *, paused: bool = True, workspace: str = "default
     row = get(name, workspace=workspace)
     if row.paused != paused:
         BotRow.update(paused=paused, updated_at=now).where(BotRow.id == row.id).execute()
-        tell(name, "paused" if paused else "resumed", None, now)
+        tell(row, "paused" if paused else "resumed", None, now, by)
     return get(name, workspace=workspace)
 
 
@@ -142,6 +153,7 @@ def remove(
     now: int,
     *,
     origin: str,
+    by: Caller = FOLDERS,
     workspace: str = "default",
     given: Precondition | None = None,
 ) -> bool:
@@ -168,7 +180,7 @@ def remove(
         updated_at=now,
     ).where(BotRow.id == row.id).execute()
     schedules.switch_off(row.id)
-    tell(name, "removed", None, now)
+    tell(row, "removed", None, now, by)
     return True
 
 
@@ -188,6 +200,26 @@ def tell_recovery(row: BotRow, now: int) -> None:
         announce(BotRecovered(at=from_micros(now), bot=row.name))
 
 
-def tell(name: str, change: str, version: int | None, now: int) -> None:
-    """Announce that a bot has changed."""
-    announce(BotChanged(at=from_micros(now), bot=name, change=change, version=version))
+def tell(
+    row: BotRow,
+    change: str,
+    number: int | None,
+    now: int,
+    by: Caller,
+    about: Mapping[str, JSON] | None = None,
+) -> None:
+    """Announce that a bot has changed, and put down who did it.
+
+    Args:
+      row: The bot.
+      change: ``created changed waiting approved restored moved withdrawn removed paused resumed``
+        or ``rolled back``.
+      number: The version it is about.
+      now: Microseconds.
+      by: Who did it.
+      about: What more the audit log keeps of it.
+    """
+    announce(BotChanged(at=from_micros(now), bot=row.name, change=change, version=number))
+    action = f"bot.{change.replace(' ', '-')}"
+    told = {**({} if number is None else {"version": number}), **(about or {})}
+    audit.record(by, action, row.name, now, change=told or None, workspace=row.workspace)

@@ -17,11 +17,12 @@ from codex32.kernel.errors import (
     Codex32Error,
     InvalidTransition,
 )
-from codex32.kernel.json_values import loads
+from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.services import bots, schedules
-from codex32.services.bots import Precondition
+from codex32.services.bots import FOLDERS, Precondition
 from codex32.services.definitions import Definitions
+from codex32.services.diff import diff
 from codex32.services.schedules import TriggerTypes
 from codex32.services.widening import widening
 from codex32.services.written import (
@@ -67,6 +68,7 @@ class Registry:
         written: Written,
         now: int,
         *,
+        by: Caller = FOLDERS,
         workspace: str = "default",
         given: Precondition | None = None,
     ) -> Stored:
@@ -84,11 +86,16 @@ class Registry:
         if given is not None:
             given(bots.tag(row))
         if row is None:
-            return self._create(written, workspace, now)
-        return self._change(row, written, now)
+            return self._create(written, workspace, now, by)
+        return self._change(row, written, now, by)
 
     def store_many(
-        self, items: Sequence[Written], now: int, *, workspace: str = "default"
+        self,
+        items: Sequence[Written],
+        now: int,
+        *,
+        by: Caller = FOLDERS,
+        workspace: str = "default",
     ) -> list[Stored | Codex32Error]:
         """Store several, of different names, each as :meth:`store` would; faults are returned."""
         gates.lock("registry")
@@ -100,14 +107,14 @@ class Registry:
             row = rows.get(item.bot.name)
             try:
                 if row is None:
-                    answers.append(self._create(item, workspace, now))
+                    answers.append(self._create(item, workspace, now, by))
                 else:
-                    answers.append(self._change(row, item, now))
+                    answers.append(self._change(row, item, now, by))
             except Codex32Error as error:
                 answers.append(error)
         return answers
 
-    def _create(self, written: Written, workspace: str, now: int) -> Stored:
+    def _create(self, written: Written, workspace: str, now: int, by: Caller) -> Stored:
         row = new_bot(written, workspace, now)
         more = self._more(written, None)
         version = new_version(row, written, now, widens=more or None, number=1)
@@ -120,10 +127,10 @@ class Registry:
             live = written.bot.enabled
             schedules.reconcile(row.id, written.bot, self._types, now, live=live, known=())
         change = "waiting" if more else "created"
-        bots.tell(row.name, change, 1, now)
+        bots.tell(row, change, 1, now, by, _widens(more))
         return Stored(row.id, version.id, 1, change)
 
-    def _change(self, row: BotRow, written: Written, now: int) -> Stored:
+    def _change(self, row: BotRow, written: Written, now: int, by: Caller) -> Stored:
         check_owner(row, written)
         active = bots.version_of(row.active_version_id)
         pending = bots.version_of(row.pending_version_id)
@@ -132,24 +139,34 @@ class Registry:
             if news is not None:
                 self._put(row, _placed(written), now)
                 bots.tell_recovery(row, now)
+                bots.tell(row, news, pending.number, now, by)
             return Stored(row.id, pending.id, pending.number, news)
         if active is None or written.digest not in (active.digest, row.pinned_digest):
-            return self._add(row, written, active, now)
-        refreshed = self._refresh(row, written, active, now)
+            return self._add(row, written, active, now, by)
+        refreshed = self._refresh(row, written, active, now, by)
         return Stored(row.id, active.id, active.number, refreshed)
 
-    def _add(self, row: BotRow, written: Written, active: VersionRow | None, now: int) -> Stored:
+    def _add(
+        self, row: BotRow, written: Written, active: VersionRow | None, now: int, by: Caller
+    ) -> Stored:
         """Write the next version; it becomes live, or waits."""
         more = self._more(written, active)
         version = new_version(row, written, now, widens=more or None)
+        about = _widens(more)
+        if active is not None:
+            about["changes"] = _paths(loads(active.document), written.bot.document)
         if not more:
+            columns = {"active_version_id": version.id, "pending_version_id": None}
+            self._put(row, {**columns, **_placed(written)}, now, written.bot)
             change = "changed" if active else "created"
-            return self._activate(row, version, written, change, now)
+            bots.tell_recovery(row, now)
+            bots.tell(row, change, version.number, now, by, about)
+            return Stored(row.id, version.id, version.number, change)
         back = None if row.removed_at is None else active
         bot = None if back is None else self._definitions.bot(back.id)
         self._put(row, {"pending_version_id": version.id, **_placed(written)}, now, bot)
         bots.tell_recovery(row, now)
-        bots.tell(row.name, "waiting", version.number, now)
+        bots.tell(row, "waiting", version.number, now, by, about)
         return Stored(row.id, version.id, version.number, "waiting")
 
     def _more(self, written: Written, active: VersionRow | None) -> list[str]:
@@ -166,6 +183,7 @@ class Registry:
         number: int,
         now: int,
         *,
+        by: Caller = FOLDERS,
         workspace: str = "default",
         given: Precondition | None = None,
     ) -> Stored:
@@ -193,7 +211,8 @@ class Registry:
             "pinned_digest": None if pinned == version.digest else pinned,
         }
         self._put(row, columns, now, self._definitions.bot(version.id))
-        bots.tell(row.name, "rolled back", version.number, now)
+        was = {"was": active.number if active else None}
+        bots.tell(row, "rolled back", version.number, now, by, was)
         return Stored(row.id, version.id, version.number, "rolled back")
 
     def approve(
@@ -220,19 +239,12 @@ class Registry:
             "pinned_digest": None,
         }
         self._put(row, columns, now, self._definitions.bot(version.id))
-        bots.tell(name, "approved", version.number, now)
+        bots.tell(row, "approved", version.number, now, by, _widens(loads(version.widens or "[]")))
         return Stored(row.id, version.id, version.number, "approved")
 
-    def _activate(
-        self, row: BotRow, version: VersionRow, written: Written, change: str, now: int
-    ) -> Stored:
-        columns = {"active_version_id": version.id, "pending_version_id": None}
-        self._put(row, {**columns, **_placed(written)}, now, written.bot)
-        bots.tell_recovery(row, now)
-        bots.tell(row.name, change, version.number, now)
-        return Stored(row.id, version.id, version.number, change)
-
-    def _refresh(self, row: BotRow, written: Written, active: VersionRow, now: int) -> str | None:
+    def _refresh(
+        self, row: BotRow, written: Written, active: VersionRow, now: int, by: Caller
+    ) -> str | None:
         """The definition is the one that is live (or pinned over); its place may be new."""
         change = _place_changed(row, written)
         if row.pending_version_id is not None:
@@ -246,7 +258,7 @@ class Registry:
             columns = {"pinned_digest": pinned, "pending_version_id": None}
             self._put(row, {**_placed(written), **columns}, now, bot)
             bots.tell_recovery(row, now)
-            bots.tell(row.name, change, active.number, now)
+            bots.tell(row, change, active.number, now, by)
         return change
 
     def _put(
@@ -280,3 +292,12 @@ def _place_changed(row: BotRow, written: Written) -> str | None:
         return "restored"
     moved = (row.origin, row.source) != (written.origin, written.source)
     return "moved" if moved else None
+
+
+def _widens(more: Sequence[str]) -> dict[str, JSON]:
+    return {"widens": list(more)} if more else {}
+
+
+def _paths(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> list[JSON]:
+    """Where two definitions differ: their values stand in the versions, and nowhere twice."""
+    return [f"{each.path}: {each.kind}" for each in diff(before, after)]

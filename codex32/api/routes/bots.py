@@ -12,12 +12,11 @@ from codex32.api.models import BackfilledOut, BotOut, Page, StartedOut
 from codex32.api.reading import KEY, Strict, one_key
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
-from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON, loads
-from codex32.kernel.models import BotRow, VersionRow
+from codex32.kernel.models import BotRow
 from codex32.runtime import Runtime
 from codex32.services.backfill import Backfill, Filled, as_dict
-from codex32.services.bot_views import BotView
+from codex32.services.bot_views import BotView, views
 from codex32.services.presentation import iso
 from codex32.services.starting import Start
 
@@ -147,23 +146,18 @@ def _page(query: BotsQuery) -> dict[str, JSON]:
         rows = rows.where(BotRow.name > query.cursor)
     found = list(rows.limit(query.limit + 1))
     shown = found[: query.limit]
-    numbers = _numbers([row.active_version_id for row in shown if row.active_version_id])
     return {
-        "items": [_as_dict(row, numbers.get(row.active_version_id)) for row in shown],
+        "items": [_as_dict(view) for view in views(shown)],
         "next": shown[-1].name if len(found) > len(shown) else None,
     }
 
 
-def _numbers(version_ids: list[str]) -> dict[str | None, int]:
-    versions = VersionRow.select(VersionRow.id, VersionRow.number)
-    return dict(fetch(versions.where(VersionRow.id.in_(version_ids)))) if version_ids else {}
-
-
-def _as_dict(row: BotRow, number: int | None) -> dict[str, JSON]:
+def _as_dict(view: BotView) -> dict[str, JSON]:
+    row = view.row
     return {
         "name": row.name,
-        "status": BotView(row, number, {}, (), None).standing,
-        "version": number,
+        "status": view.standing,
+        "version": view.number,
         "origin": row.origin,
         "source": row.source,
         "enabled": row.enabled,

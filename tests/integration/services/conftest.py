@@ -18,7 +18,7 @@ from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
 from codex32.builtin.triggers.file import FileTrigger
 from codex32.engine.definition import Reader
-from codex32.kernel import database
+from codex32.kernel import database, notices
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
@@ -73,10 +73,11 @@ def at_once(door: Door) -> Callable[..., list[Any]]:
             ready.wait()
             try:
                 while True:
-                    database._local.notices = []
                     try:
-                        with database.transaction(door.database):
-                            return work()
+                        with notices.gathered() as left, database.transaction(door.database):
+                            done = work()
+                            left.write_last()
+                            return done
                     except Exception as error:  # what the door repeats, is repeated here
                         if not database.is_outage(error):
                             raise

@@ -41,7 +41,7 @@ def test_a_paused_bot_says_so_until_it_is_resumed(codex32, ran) -> None:
 @pytest.mark.usefixtures("changed")
 def test_versions_are_compared_and_older_ones_come_back(codex32) -> None:
     versions = codex32("bots", "history", "hello", "--json").json["versions"]
-    assert [(each["number"], each["live"]) for each in versions] == [(2, True), (1, False)]
+    assert [(v["number"], v["standing"]) for v in versions] == [(2, "live"), (1, "past")]
     told = codex32("bots", "diff", "hello").out
     assert "steps.greet.with.values.text: hello" in told
     assert codex32("bots", "rollback", "hello", "1").code == 0
