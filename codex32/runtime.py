@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.database import Door, Stop, connect
+from codex32.kernel.errors import Codex32Error
 from codex32.kernel.events import Event, PluginFailed, SchemaUpgraded
 from codex32.kernel.fault_points import arm_from_environment
 from codex32.kernel.hookspecs import ProcessInfo
@@ -32,15 +33,16 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
-from codex32.services import audit, keyring, timekeeping
+from codex32.services import audit, secrets, timekeeping
 from codex32.services.backfill import Backfiller
 from codex32.services.definitions import Definitions
-from codex32.services.keyring import KeyRing
+from codex32.services.keyring import KeySource
 from codex32.services.outbox import Outbox
 from codex32.services.registry import Policy, Registry
 from codex32.services.retrying import Retrier
 from codex32.services.starting import Starter
 from codex32.services.triggers import Ticker
+from codex32.services.vault import Vault
 from codex32_config.settings import Settings
 
 if TYPE_CHECKING:
@@ -190,28 +192,29 @@ class Runtime:
         return self.plugins.listening or bool(self.listeners) or self.outbox.listening()
 
     @cached_property
-    def keyring(self) -> KeyRing:
-        """The installation's keys: set, or made once and kept in the file of the settings.
+    def vault(self) -> Vault:
+        """Seals and opens what must not be read from the database."""
+        keys = self.settings.secrets.keys
+        source = KeySource(
+            None if keys is None else keys.get_secret_value(), self.settings.keys_file
+        )
+        return Vault(source)
 
-        Raises:
-          KeyRingInvalid: They cannot be read.
+    async def secret(self, workspace: str, name: str) -> str | None:
+        """A secret of the workspace, else from the first store of the installation that knows it.
+
+        The stores are asked in the order of the settings, and only for workspaces that the
+        settings let read them.
         """
-        from codex32.outside.private_files import create_private
-
-        if (keys := self.settings.secrets.keys) is not None:
-            return keyring.parse(keys.get_secret_value(), "the setting secrets.keys")
-        path = self.settings.keys_file
-        if not path.exists():
-            create_private(path, f"{keyring.fresh('k1')}\n")
-        return keyring.parse(path.read_text(encoding="utf-8"), f"the file {path}")
-
-    async def secret(self, name: str) -> str | None:
-        """A secret from the first store that knows it, in the order of the settings."""
-        for store in self._secret_stores:
-            value = await store.read(name)
-            if value is not None:
-                return value
-        return None
+        read = partial(secrets.read, self.vault, name, workspace=workspace)
+        value = await self.door.read(read)
+        shared = self.settings.secrets.workspaces
+        if value is None and (workspace in shared or "*" in shared):
+            for store in self._secret_stores:
+                value = await store.read(name)
+                if value is not None:
+                    break
+        return value
 
     @cached_property
     def _secret_stores(self) -> Sequence[SecretStore]:
@@ -341,6 +344,7 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
 
     Raises:
       SchemaOutOfDate: The database lacks migrations.
+      KeyMissing: The key ring lacks a key that the database needs.
       PluginError: A plugin failed and ``loading.strict`` is set.
     """
     arm_from_environment(os.environ.get("CODEX32_FAULT_POINTS", ""))
@@ -357,12 +361,22 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
         outbox=lambda notices: runtime.outbox.keep(notices),
     )
     door.read_now(timekeeping.follow, SystemClock.shared)
-    database.close()  # this thread may never ask again
     runtime = Runtime(settings=settings, plugins=plugins, door=door, process=process)
-    audit.use(lambda: audit.DerivedKeys(runtime.keyring))
+    audit.use(lambda: audit.VaultKeys(runtime.vault))
+    if kind != "cli":  # somebody at the command line may have come to mend it
+        _require_keys(runtime)
+    database.close()  # this thread may never ask again
     plugins.process_started(process)
     for record in plugins.records:
         if record.state == "failed":
             now = runtime.clock.now()
             runtime.told([PluginFailed(at=now, plugin=record.name, reason=record.reason)])
     return runtime
+
+
+def _require_keys(runtime: Runtime) -> None:
+    try:
+        runtime.door.read_now(runtime.vault.check)
+    except Codex32Error:
+        runtime.door.close()
+        raise

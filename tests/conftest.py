@@ -30,6 +30,7 @@ house blocks its event loop.
 
 from __future__ import annotations
 
+import base64
 import inspect
 import os
 import shutil
@@ -48,7 +49,9 @@ from codex32 import ManualClock, MigrationSource
 from codex32.kernel import schema
 from codex32.kernel.database import Door, connect
 from codex32.outside.redis_server import BundledRedis
-from codex32.services import audit, keyring
+from codex32.services import audit
+from codex32.services.keyring import KeySource
+from codex32.services.vault import Vault
 
 _POSTGRES_URL = os.environ.get("CODEX32_TEST_POSTGRES_URL")
 _REDIS_URL = os.environ.get("CODEX32_TEST_REDIS_URL")
@@ -160,8 +163,8 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 def open_door(database_url: str) -> Iterator[Callable[..., Door]]:
     doors: list[Door] = []
 
-    keys = audit.DerivedKeys(keyring.parse(keyring.fresh("k1"), "a test"))
-    audit.use(lambda: keys)
+    keys = KeySource(f"test:{base64.b64encode(b'k' * 32).decode()}", Path("nowhere"))
+    audit.use(lambda: audit.VaultKeys(Vault(keys)))
 
     def open_one(**arguments: Any) -> Door:
         doors.append(Door(connect(database_url), **arguments))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from codex32.api.errors import Unauthorized
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import Codex32Error
-from codex32.outside.private_files import create_private
+from codex32.kernel.private_files import create_private
 from codex32_config.settings import Settings
 
 #: Whoever holds the token of the installation.

@@ -19,7 +19,7 @@ from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper, admin_token
 from codex32.engine import validation
 from codex32.kernel.errors import Codex32Error
-from codex32.outside.private_files import write_private
+from codex32.kernel.private_files import write_private
 from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
 from codex32.services import processes, timekeeping

@@ -131,3 +131,14 @@ def json_option(command: F) -> F:
 def _choose_json(ctx: click.Context, _: click.Parameter, chosen: bool) -> None:
     if chosen:
         ctx.find_object(Context).json = True  # type: ignore[union-attr]
+
+
+def workspace_option(command: F) -> F:
+    """Let ``--workspace`` say where the command works."""
+    return click.option(
+        "--workspace",
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="In which workspace.",
+    )(command)

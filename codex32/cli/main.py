@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "schedules": "schedules",
     "approvals": "approvals",
     "events": "events",
+    "secrets": "secrets",
     "why": "why",
     "limits": "limits",
     "plugins": "plugins",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codex32.engine.awaiting import Subscription
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.events import Event
 from codex32.kernel.json_values import JSON
 
@@ -35,6 +36,7 @@ class Claim:
     worker: str
     rate_at: int | None = None
     lineage: str | None = None
+    workspace: str = DEFAULT_WORKSPACE
     state: dict[str, JSON] = field(default_factory=dict)
 
 

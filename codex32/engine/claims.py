@@ -39,6 +39,7 @@ _CLAIM_COLUMNS = (
     "worker",
     "rate_at",
     "lineage",
+    "workspace",
 )
 
 

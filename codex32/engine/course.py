@@ -169,7 +169,7 @@ class Course:
         if name not in self.plan.bot.allow.secrets:
             raise CapabilityRefused("secrets", name)
         if name not in self._secrets:
-            value = await self.env.secret(name)
+            value = await self.env.secret(self.claim.workspace, name)
             if value is None:
                 raise SecretNotFound(name)
             self._secrets[name] = value

@@ -37,7 +37,8 @@ class Environment:
       plan: The compiled definition of a version id; quick when it was asked before.
       call: How a try of a step is made; plugins stand around it.
       http: The guarded client for a bot's ``allow.hosts``.
-      secret: The value of a secret, or None where no store knows it.
+      secret: The value of a workspace's secret, by both names, or None where no store that the
+        workspace may read knows it.
       start_child: Starts or finds the execution that a step asked for.
       decide_retry: What plugins say of a failed try, or None.
       close: Lets go of connections, once no attempt runs any more.
@@ -51,7 +52,7 @@ class Environment:
     call: StepCall
     http: Callable[[Sequence[str]], HttpClient]
     programs: ProgramRunner
-    secret: Callable[[str], Awaitable[str | None]]
+    secret: Callable[[str, str], Awaitable[str | None]]
     start_child: Callable[[ChildRequest], Awaitable[ExecutionRef]]
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
     listening: Callable[[], bool] = lambda: False

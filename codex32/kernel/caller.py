@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+#: The workspace of whoever names none: of the folders, the command line and the operator.
+DEFAULT_WORKSPACE: Final = "default"
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

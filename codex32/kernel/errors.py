@@ -355,8 +355,8 @@ class SecretNotFound(Codex32Error):
 
     def __init__(self, reference: str) -> None:
         super().__init__(
-            f"no secret is called {reference!r}; set CODEX32_SECRET_{reference} "
-            "or add it to a configured secret store"
+            f"no secret is called {reference!r}; set it with: codex32 secrets set {reference}; "
+            f"or, for the whole installation, in CODEX32_SECRET_{reference}"
         )
         self.reference = reference
 

@@ -1,10 +1,69 @@
-"""The rows of what is kept safe: the audit log."""
+"""The rows of what is kept safe: secrets, what refers to them, and the audit log."""
 
 from __future__ import annotations
 
 import peewee as pw
 
 from codex32.kernel.row import Row
+
+
+class DataKeyRow(Row):
+    """A key that seals things of one scope, itself sealed with a key of the ring."""
+
+    #: ``workspace:NAME``, or ``audit``.
+    scope = pw.TextField()
+    #: From 1, in its scope; the last is the present one.
+    number = pw.IntegerField()
+    #: Of the ring's key.
+    key_id = pw.TextField()
+    #: Nonce and ciphertext, in base64.
+    wrapped = pw.TextField()
+    created_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "data_key"
+        primary_key = pw.CompositeKey("scope", "number")
+
+
+class SecretRow(Row):
+    """A secret of a workspace."""
+
+    workspace = pw.TextField()
+    name = pw.TextField()
+    #: Counts on with every value.
+    version = pw.IntegerField()
+    #: Number of the data key of the workspace.
+    data_key = pw.IntegerField()
+    #: Nonce and ciphertext, in base64; bound to workspace, name and version.
+    sealed = pw.TextField()
+    created_at = pw.BigIntegerField()
+    updated_at = pw.BigIntegerField()
+    #: Who gave it this value, by name.
+    updated_by = pw.TextField()
+
+    class Meta:
+        table_name = "secret"
+        primary_key = pw.CompositeKey("workspace", "name")
+
+
+class ConnectionRow(Row):
+    """A destination that steps reach by name, without its secrets."""
+
+    workspace = pw.TextField()
+    name = pw.TextField()
+    #: ``http``, ``postgresql``, ``smtp``, …
+    kind = pw.TextField()
+    #: Host, port and the like, as JSON.
+    config = pw.TextField()
+    #: What is a secret's value (``password``) to the secret's name, as JSON.
+    secrets = pw.TextField()
+    created_at = pw.BigIntegerField()
+    updated_at = pw.BigIntegerField()
+    updated_by = pw.TextField()
+
+    class Meta:
+        table_name = "connection"
+        primary_key = pw.CompositeKey("workspace", "name")
 
 
 class AuditRow(Row):
@@ -58,6 +117,9 @@ class AuditSealRow(Row):
 
 
 SAFE_ROWS: tuple[type[Row], ...] = (
+    DataKeyRow,
+    SecretRow,
+    ConnectionRow,
     AuditRow,
     AuditSealRow,
 )

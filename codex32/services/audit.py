@@ -17,13 +17,14 @@ from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch, write_last
 from codex32.kernel.json_values import JSON, canonical, dumps
 from codex32.kernel.safe_rows import AuditRow, AuditSealRow
-from codex32.services.keyring import KeyRing
+from codex32.services.vault import Vault
 
 #: The hash before the first entry.
 START: Final = "0" * 64
 #: Characters of JSON that a change may have; of longer ones the size alone is kept.
 MAX_CHANGE: Final = 16_384
-_GATE: Final = "audit"
+#: Of the keys.
+SCOPE: Final = "audit"
 
 #: What an entry says, in the order of the columns.
 COLUMNS: Final = (
@@ -46,29 +47,32 @@ COLUMNS: Final = (
 class Keys(Protocol):
     """Where the keys of the chain are; called inside a write."""
 
-    def current(self) -> tuple[str, bytes]:
+    def current(self, now: int) -> tuple[str, bytes]:
         """The key for new entries, behind its id."""
 
-    def named(self, key_id: str) -> bytes | None:
-        """A key that entries were made with, or None where it is not there."""
+    def named(self, key_id: str) -> bytes:
+        """A key that entries were made with."""
 
 
-class DerivedKeys:
-    """Keys derived from the installation's ring, under the ids of those they hang on."""
+class VaultKeys:
+    """Data keys of the vault: they stay when the installation's keys are rotated."""
 
-    def __init__(self, ring: KeyRing) -> None:
-        self._ring = ring
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
 
-    def current(self) -> tuple[str, bytes]:
-        """The one that hangs on the ring's present key."""
-        key_id = self._ring.current
-        key = self.named(key_id)
-        assert key is not None
-        return key_id, key
+    def current(self, now: int) -> tuple[str, bytes]:
+        """The present one."""
+        number, key = self._vault.present(SCOPE, now)
+        return str(number), key
 
-    def named(self, key_id: str) -> bytes | None:
-        """The one that hangs on this key of the ring."""
-        return self._ring.derived(key_id, "codex32 audit")
+    def named(self, key_id: str) -> bytes:
+        """The one of this number.
+
+        Raises:
+          KeyMissing: The installation's key ring cannot open it.
+          SealBroken: It is gone, or was changed.
+        """
+        return self._vault.data_key(SCOPE, int(key_id))
 
 
 _keys: Callable[[], Keys] | None = None
@@ -148,8 +152,8 @@ def chained(key: bytes, before: str, told: Sequence[JSON]) -> str:
 
 
 def _append(entries: Sequence[tuple[JSON, ...]]) -> None:
-    gates.lock(_GATE)  # until the commit; on SQLite the transaction holds everything
-    key_id, key = keys_in_use().current()
+    gates.lock(SCOPE)  # until the commit; on SQLite the transaction holds everything
+    key_id, key = keys_in_use().current(int(entries[0][0]))
     seq, last = head()
     rows = []
     for entry in entries:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON, canonical
 from codex32.kernel.safe_rows import AuditRow, AuditSealRow
 from codex32.services import audit
+from codex32.services.vault import SealBroken
 
 _PAGE = 1000
 _SEALED = ("last_seq", "first_seq", "hash", "digest", "at", "key_id")
@@ -52,8 +54,11 @@ def verify(anchors: Sequence[Anchor] = ()) -> Verdict:
 
     Args:
       anchors: Heads that were noted outside of the database.
+
+    Raises:
+      KeyMissing: The key ring cannot open the log's keys.
     """
-    keys = audit.keys_in_use()
+    keys = _Known(audit.keys_in_use())
     noted = {each.seq: each.hash for each in anchors}
     entries, (seq, last, fault) = 0, _seals(keys)
     if fault:
@@ -71,13 +76,18 @@ def verify(anchors: Sequence[Anchor] = ()) -> Verdict:
     return Verdict(entries, seq, last)
 
 
-def _wrong(
-    keys: audit.Keys, before: str, told: Sequence[JSON], found: str, noted: str | None
-) -> str:
-    key_id = told[-1]
-    key = keys.named(key_id)
-    if key is None:
-        return f"its key {key_id} is not in the key ring, so it cannot be verified"
+class _Known:
+    """Keys, each opened once."""
+
+    def __init__(self, keys: audit.Keys) -> None:
+        self.named = cache(keys.named)
+
+
+def _wrong(keys: _Known, before: str, told: Sequence[JSON], found: str, noted: str | None) -> str:
+    try:
+        key = keys.named(told[-1])
+    except (SealBroken, ValueError):
+        return "the key it names is not there, or was changed"
     if not hmac.compare_digest(audit.chained(key, before, told), found):
         return "it is not as it was written, or one before it was taken out"
     if noted is not None and noted != found:
@@ -85,13 +95,13 @@ def _wrong(
     return ""
 
 
-def _seals(keys: audit.Keys) -> tuple[int, str, str]:
+def _seals(keys: _Known) -> tuple[int, str, str]:
     """Where the chain goes on behind what was exported, and what is wrong with that."""
     seq, last = 0, audit.START
     query = AuditSealRow.select(*(AuditSealRow._meta.fields[name] for name in _SEALED))
     for *told, mac in fetch(query.select_extend(AuditSealRow.mac).order_by(AuditSealRow.last_seq)):
         key = keys.named(told[-1])
-        if key is None or not hmac.compare_digest(sealed(key, told), mac):
+        if not hmac.compare_digest(sealed(key, told), mac):
             return seq + 1, last, "the seal of the exported part that holds it is not genuine"
         if told[1] != seq + 1:
             return seq + 1, last, "it is missing between two exported parts"

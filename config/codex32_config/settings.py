@@ -170,6 +170,7 @@ class SecretSettings(_Table):
     """Secret stores, and the keys of the database's own."""
 
     stores: _Several[str] | None
+    workspaces: _Several[str]
     keys: SecretStr | None
 
 

@@ -230,7 +230,7 @@ def engine(open_door, manual_clock, tmp_path: Path):
     async def call(bot_type, context, params):
         return await bot_type.run(context, params)
 
-    async def secret(name: str) -> str | None:
+    async def secret(workspace: str, name: str) -> str | None:
         return secrets.get(name)
 
     env = Environment(

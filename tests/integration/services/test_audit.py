@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import peewee as pw
 import pytest
@@ -13,21 +14,26 @@ import pytest
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import Door, is_sqlite
 from codex32.kernel.models import database_proxy
-from codex32.kernel.safe_rows import AuditRow
+from codex32.kernel.safe_rows import AuditRow, DataKeyRow
 from codex32.services import audit
 from codex32.services.audit_chain import Anchor, verify
+from codex32.services.keyring import KeyMissing, KeySource
+from codex32.services.vault import Vault
 
 ADA = Caller("user", "usr_1", "ada", workspace="default", address="192.0.2.1", request_id="req_1")
 
 WRITER = """
 import sys
 from functools import partial
+from pathlib import Path
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import Door, connect
-from codex32.services import audit, keyring
+from codex32.services import audit
+from codex32.services.keyring import KeySource
+from codex32.services.vault import Vault
 
-url, ring, name = sys.argv[1:]
-audit.use(lambda: audit.DerivedKeys(keyring.parse(ring, "a test")))
+url, keys, name = sys.argv[1:]
+audit.use(lambda: audit.VaultKeys(Vault(KeySource(None, Path(keys)))))
 door = Door(connect(url))
 caller = Caller("user", name, name, workspace="default")
 work = [partial(audit.record, caller, "thing.changed", f"{name} {n}", n) for n in range(200)]
@@ -83,22 +89,17 @@ def test_a_write_that_fails_leaves_no_entry_and_spoils_none_beside_it(door: Door
     assert (sorted(subjects), door.read_now(verify).broken) == (["a", "b", "last"], None)
 
 
-def test_eight_processes_that_write_at_once_make_one_whole_chain(database_url: str) -> None:
-    ring = "k1:" + "A" * 43 + "="
+def test_eight_processes_that_write_at_once_make_one_whole_chain(
+    door: Door, database_url: str, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, database_url, ring, f"w{number}"])
+        subprocess.Popen([sys.executable, "-c", WRITER, database_url, str(keys), f"w{number}"])
         for number in range(8)
     ]
     assert [each.wait(timeout=120) for each in writers] == [0] * 8
-    from codex32.kernel.database import connect
-    from codex32.services import keyring
-
-    audit.use(lambda: audit.DerivedKeys(keyring.parse(ring, "a test")))
-    door = Door(connect(database_url))
-    try:
-        verdict = door.read_now(verify)
-    finally:
-        door.close()
+    audit.use(lambda: audit.VaultKeys(Vault(KeySource(None, keys))))
+    verdict = door.read_now(verify)
     assert (verdict.broken, verdict.entries, verdict.seq) == (None, 1600, 1600)
 
 
@@ -152,12 +153,15 @@ def test_a_chain_that_was_made_anew_from_some_entry_on_does_not_fit_its_anchor(
     assert door.read_now(verify, [Anchor(seq, last)]).broken == 2
 
 
-def test_entries_of_a_key_that_is_gone_cannot_be_verified(door: Door) -> None:
-    from codex32.services import keyring
-
+def test_entries_whose_key_was_changed_cannot_be_verified(door: Door) -> None:
     note(door, "a")
-    other = keyring.parse(keyring.fresh("k2"), "a test")
-    audit.use(lambda: audit.DerivedKeys(other))
+    door.write_now(DataKeyRow.update(wrapped="AAAA").execute)
     verdict = door.read_now(verify)
-    assert verdict.broken == 1
-    assert "k1 is not in the key ring" in verdict.reason
+    assert (verdict.broken, verdict.reason) == (1, "the key it names is not there, or was changed")
+
+
+def test_without_the_key_ring_nothing_is_verified(door: Door, tmp_path: Path) -> None:
+    note(door, "a")
+    audit.use(lambda: audit.VaultKeys(Vault(KeySource(None, tmp_path / "gone"))))
+    with pytest.raises(KeyMissing):
+        door.read_now(verify)

@@ -2,7 +2,7 @@ import stat
 
 import pytest
 
-from codex32.outside.private_files import create_private, write_private
+from codex32.kernel.private_files import create_private, write_private
 
 
 def test_a_file_is_replaced_and_its_owners_alone(tmp_path):
