@@ -76,7 +76,7 @@ def _account(house: NaiveHouse, reached: dict) -> Books:  # type: ignore[type-ar
     statuses = dict(house.rows.execute("SELECT id, status FROM execution"))
     wanted = set(house.acknowledged)
     statuses = {each: status for each, status in statuses.items() if each in wanted}
-    endings(books, wanted, statuses, list(house.rows.execute("SELECT * FROM audit")))
+    endings(books, wanted, statuses, list(house.rows.execute("SELECT * FROM ending")))
     recorded = {f"{e}/send": s for e, s in house.rows.execute("SELECT * FROM step")}
     effects(books, reached, lambda key: "once", recorded)
     return books

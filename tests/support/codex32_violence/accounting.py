@@ -19,32 +19,32 @@ from codex32_violence.world import Effect
 
 _FINALS = "('succeeded', 'failed', 'cancelled', 'skipped')"
 _SQLITE = f"""
-CREATE TABLE audit (execution_id TEXT, was TEXT, became TEXT);
+CREATE TABLE ending (execution_id TEXT, was TEXT, became TEXT);
 CREATE TRIGGER audit_ended AFTER UPDATE ON execution
 WHEN OLD.status NOT IN {_FINALS} AND NEW.status IN {_FINALS}
-BEGIN INSERT INTO audit VALUES (NEW.id, OLD.status, NEW.status); END;
+BEGIN INSERT INTO ending VALUES (NEW.id, OLD.status, NEW.status); END;
 CREATE TRIGGER audit_changed AFTER UPDATE ON execution
 WHEN OLD.status IN {_FINALS} AND (NEW.status IS NOT OLD.status OR NEW.output IS NOT OLD.output
   OR NEW.finished_at IS NOT OLD.finished_at OR NEW.cause IS NOT OLD.cause)
-BEGIN INSERT INTO audit VALUES (NEW.id, OLD.status, NEW.status); END;
+BEGIN INSERT INTO ending VALUES (NEW.id, OLD.status, NEW.status); END;
 CREATE TRIGGER audit_born AFTER INSERT ON execution WHEN NEW.status IN {_FINALS}
-BEGIN INSERT INTO audit VALUES (NEW.id, '', NEW.status); END;
+BEGIN INSERT INTO ending VALUES (NEW.id, '', NEW.status); END;
 """
 _POSTGRESQL = f"""
-CREATE TABLE audit (execution_id TEXT, was TEXT, became TEXT);
-CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  INSERT INTO audit VALUES (NEW.id, CASE TG_OP WHEN 'INSERT' THEN '' ELSE OLD.status END,
+CREATE TABLE ending (execution_id TEXT, was TEXT, became TEXT);
+CREATE FUNCTION note_ending() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  INSERT INTO ending VALUES (NEW.id, CASE TG_OP WHEN 'INSERT' THEN '' ELSE OLD.status END,
                             NEW.status);
   RETURN NULL;
 END $$;
 CREATE TRIGGER audit_ended AFTER UPDATE ON execution FOR EACH ROW
-WHEN (OLD.status NOT IN {_FINALS} AND NEW.status IN {_FINALS}) EXECUTE FUNCTION audit();
+WHEN (OLD.status NOT IN {_FINALS} AND NEW.status IN {_FINALS}) EXECUTE FUNCTION note_ending();
 CREATE TRIGGER audit_changed AFTER UPDATE ON execution FOR EACH ROW
 WHEN (OLD.status IN {_FINALS} AND (NEW.status, NEW.output, NEW.finished_at, NEW.cause)
   IS DISTINCT FROM (OLD.status, OLD.output, OLD.finished_at, OLD.cause))
-EXECUTE FUNCTION audit();
+EXECUTE FUNCTION note_ending();
 CREATE TRIGGER audit_born AFTER INSERT ON execution FOR EACH ROW
-WHEN (NEW.status IN {_FINALS}) EXECUTE FUNCTION audit();
+WHEN (NEW.status IN {_FINALS}) EXECUTE FUNCTION note_ending();
 """
 
 
@@ -174,7 +174,7 @@ def account(
     found = rows.ask(
         "SELECT id, bot_name, status, cause, message, attempt, parent_id FROM execution"
     )
-    endings(books, acknowledged, {r[0]: r[2] for r in found}, rows.ask("SELECT * FROM audit"))
+    endings(books, acknowledged, {r[0]: r[2] for r in found}, rows.ask("SELECT * FROM ending"))
     steps = rows.ask("SELECT execution_id, step, item, status, effect FROM step")
     _statuses(books, found, steps, kinds)
     _attempts(books, rows, {r[0]: r[5] for r in found})
