@@ -34,6 +34,7 @@ from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
 from codex32.services import audit, secrets, timekeeping
+from codex32.services.audit_anchors import Anchors
 from codex32.services.backfill import Backfiller
 from codex32.services.definitions import Definitions
 from codex32.services.keyring import KeySource
@@ -199,6 +200,11 @@ class Runtime:
             None if keys is None else keys.get_secret_value(), self.settings.keys_file
         )
         return Vault(source)
+
+    @cached_property
+    def anchors(self) -> Anchors:
+        """Where the head of the audit log is noted, outside the database."""
+        return Anchors(self.settings.home / "audit-heads")
 
     async def secret(self, workspace: str, name: str) -> str | None:
         """A secret of the workspace, else from the first store of the installation that knows it.

@@ -38,6 +38,7 @@ _BY_CODE: Mapping[str, int] = {
     "secret-invalid": USAGE,
     "key-ring-invalid": NOT_READY,
     "key-missing": NOT_READY,
+    "audit-broken": FAILED,
     "plugin": NOT_READY,
     "plugin-load": NOT_READY,
     "plugin-contract": NOT_READY,

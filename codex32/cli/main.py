@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "approvals": "approvals",
     "events": "events",
     "secrets": "secrets",
+    "audit": "audit",
     "why": "why",
     "limits": "limits",
     "plugins": "plugins",

@@ -16,7 +16,7 @@ from codex32.engine import gates
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch, write_last
 from codex32.kernel.json_values import JSON, canonical, dumps
-from codex32.kernel.safe_rows import AuditRow, AuditSealRow
+from codex32.kernel.safe_rows import AuditRow
 from codex32.services.vault import Vault
 
 #: The hash before the first entry.
@@ -137,10 +137,9 @@ def _change(change: JSON) -> str | None:
 
 
 def head() -> tuple[int, str]:
-    """Number and hash of the last entry; where all were exported, of the last of those."""
+    """Number and hash of the last entry."""
     rows = AuditRow.select(AuditRow.seq, AuditRow.hash).order_by(AuditRow.seq.desc()).limit(1)
-    seals = AuditSealRow.select(AuditSealRow.last_seq, AuditSealRow.hash)
-    for seq, last in fetch(rows) or fetch(seals.order_by(AuditSealRow.last_seq.desc()).limit(1)):
+    for seq, last in fetch(rows):  # sealing adds an entry, so one is always left
         return seq, last
     return 0, START
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import peewee as pw
+
 from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON, canonical
 from codex32.kernel.safe_rows import AuditRow, AuditSealRow
@@ -19,7 +21,8 @@ from codex32.services import audit
 from codex32.services.vault import SealBroken
 
 _PAGE = 1000
-_SEALED = ("last_seq", "first_seq", "hash", "digest", "at", "key_id")
+#: What a seal says, in order.
+SEALED = ("last_seq", "first_seq", "hash", "digest", "at", "key_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def _wrong(keys: _Known, before: str, told: Sequence[JSON], found: str, noted: s
 def _seals(keys: _Known) -> tuple[int, str, str]:
     """Where the chain goes on behind what was exported, and what is wrong with that."""
     seq, last = 0, audit.START
-    query = AuditSealRow.select(*(AuditSealRow._meta.fields[name] for name in _SEALED))
+    query = AuditSealRow.select(*(AuditSealRow._meta.fields[name] for name in SEALED))
     for *told, mac in fetch(query.select_extend(AuditSealRow.mac).order_by(AuditSealRow.last_seq)):
         key = keys.named(told[-1])
         if not hmac.compare_digest(sealed(key, told), mac):
@@ -109,9 +112,15 @@ def _seals(keys: _Known) -> tuple[int, str, str]:
     return seq, last, ""
 
 
+def sealed_until() -> int:
+    """The last entry that was exported and sealed; 0 where none was."""
+    last: int | None = AuditSealRow.select(pw.fn.MAX(AuditSealRow.last_seq)).scalar()
+    return last or 0
+
+
 def sealed(key: bytes, told: Sequence[JSON]) -> str:
     """The code that makes a seal genuine; ``told`` is all that it says, in order."""
-    text = canonical(dict(zip(_SEALED, told, strict=True)))
+    text = canonical(dict(zip(SEALED, told, strict=True)))
     return hmac.new(key, f"seal{text}".encode(), "sha256").hexdigest()
 
 

@@ -23,6 +23,9 @@ from codex32_workers.housekeeping import keep_house
 
 log = logging.getLogger(__name__)
 
+#: How often the head of the audit log is noted outside the database.
+ANCHOR_SECONDS = 60.0
+
 
 def run_scheduler(runtime: Runtime) -> None:
     """Schedule until SIGTERM or SIGINT."""
@@ -44,6 +47,7 @@ async def _schedule(runtime: Runtime) -> None:
         asyncio.create_task(_every(settings.scheduler.events_interval_seconds, _route(runtime))),
         asyncio.create_task(_look_at_files(runtime)),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
+        asyncio.create_task(_every(ANCHOR_SECONDS, _anchor(runtime))),
         asyncio.create_task(keep_house(runtime)),
     ]
     log.info("scheduler %s is ready", runtime.process.id)
@@ -103,6 +107,13 @@ async def _set_right(runtime: Runtime) -> None:
             return
         last = astray.last
         await asyncio.sleep((time.monotonic() - began) * 9)
+
+
+def _anchor(runtime: Runtime) -> Callable[[], Awaitable[object]]:
+    def note() -> None:
+        runtime.anchors.note(runtime.clock.micros())
+
+    return lambda: runtime.door.read(note)
 
 
 def _route(runtime: Runtime) -> Callable[[], Awaitable[object]]:
