@@ -34,6 +34,11 @@ from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
 from codex32.services import audit, secrets, timekeeping
+from codex32.services.access.mailing import Mailer
+from codex32.services.access.passwords import Passwords
+from codex32.services.access.recogniser import Recogniser
+from codex32.services.access.signing import Signer
+from codex32.services.access.signing_in import Rules, SignIn
 from codex32.services.audit_anchors import Anchors
 from codex32.services.backfill import Backfiller
 from codex32.services.definitions import Definitions
@@ -47,6 +52,7 @@ from codex32.services.vault import Vault
 from codex32_config.settings import Settings
 
 if TYPE_CHECKING:
+    from codex32.outside.http_on_demand import HttpOnDemand
     from codex32.outside.redis_server import BundledRedis
     from codex32.services.folders import FolderSync
 
@@ -221,6 +227,58 @@ class Runtime:
                 if value is not None:
                     break
         return value
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """Makes and verifies hashes of passwords."""
+        return Passwords()
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Makes and reads access tokens."""
+        return Signer(lambda: self.vault.source.ring(make=True))
+
+    @cached_property
+    def recogniser(self) -> Recogniser:
+        """Finds who is behind a token."""
+        return Recogniser(self.door, self.signer, self.clock)
+
+    @cached_property
+    def sign_in(self) -> SignIn:
+        """Lets people in.
+
+        Raises:
+          ComponentNotFound: The notifier of the settings is not installed.
+        """
+        auth = self.settings.auth
+        rules = Rules(
+            password_grant=auth.password_grant,
+            registration=auth.registration,
+            access_seconds=int(auth.access_minutes * 60),
+            session_seconds=int(auth.session_days * 86400),
+        )
+        mail = self._mailer().send if auth.mail is not None else None
+        return SignIn(
+            self.door, self.recogniser, self.clock, self.passwords, self.signer, rules, mail
+        )
+
+    def _mailer(self) -> Mailer:
+        notifier = self.components.notifier(str(self.settings.auth.mail))
+        return Mailer(notifier, self.outward)
+
+    @cached_property
+    def outward(self) -> HttpOnDemand:
+        """The API's own way to other machines; belongs to the running event loop."""
+        from codex32.outside.http_on_demand import HttpOnDemand
+
+        return HttpOnDemand(self.settings.outside.private_hosts)
+
+    async def leave(self) -> None:
+        """Finish what goes out, before the event loop ends."""
+        if "sign_in" in self.__dict__:
+            await self.sign_in.close()
+        if "outward" in self.__dict__:
+            await self.outward.close()
 
     @cached_property
     def _secret_stores(self) -> Sequence[SecretStore]:

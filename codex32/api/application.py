@@ -5,26 +5,31 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_urldispatcher import AbstractRoute
 
 from codex32.api import errors
-from codex32.api.callers import Gatekeeper
+from codex32.api.callers import Gatekeeper, require
 from codex32.api.openapi import openapi_route
 from codex32.api.operations import VARIABLE, Operation, check_operations
+from codex32.api.routes.account import AccountRoutes
 from codex32.api.routes.approvals import ApprovalRoutes
+from codex32.api.routes.auth import AuthRoutes
 from codex32.api.routes.bots import BotRoutes
 from codex32.api.routes.events import EventRoutes
 from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
+from codex32.api.routes.keys import KeyRoutes
 from codex32.api.routes.plugins import PluginRoutes
 from codex32.api.routes.retries import RetryRoutes
+from codex32.api.routes.users import UserRoutes
+from codex32.api.routes.workspaces import WorkspaceRoutes
 from codex32.api.streaming import Stopping
 from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.contracts.route import PUBLIC
-from codex32.kernel.errors import AccessDenied
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import dumps
 from codex32.runtime import Runtime
@@ -61,6 +66,11 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
     for route in HealthRoutes(runtime).routes():
         yield Operation(route, "", "api")
     families = (
+        AuthRoutes,
+        AccountRoutes,
+        KeyRoutes,
+        UserRoutes,
+        WorkspaceRoutes,
         BotRoutes,
         ExecutionRoutes,
         RetryRoutes,
@@ -98,12 +108,12 @@ def _guard(
 ) -> Middleware:
     """Who may pass is decided by the route that was found, never by the text of its address."""
 
-    async def admit(request: web.Request, policy: str | None) -> Caller | None:
+    async def admit(request: web.Request, policy: str | None) -> Caller:
         if policy == PUBLIC:
-            return None
+            return replace(STRANGER, address=request.remote or "")
         caller = await gatekeeper.recognise(request.headers, request.remote or "")
-        if policy is not None and not caller.may(policy):
-            raise AccessDenied(policy)
+        if policy is not None:
+            require(caller, policy)
         return caller
 
     @web.middleware
@@ -115,10 +125,11 @@ def _guard(
             operation = operations.get(request.match_info.route)
             # A stranger is not even told which addresses exist.
             caller = await admit(request, operation.route.policy if operation else None)
+            caller = replace(caller, request_id=request_id)
             if operation is None:
                 response = await handler(request)
             else:
-                response = await operation.answer(request, caller or STRANGER, headers, stopping)
+                response = await operation.answer(request, caller, headers, stopping)
         except Exception as error:
             response = problem(error, request_id)
         if not response.prepared:

@@ -8,10 +8,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
-from codex32.api.errors import Unauthorized
+from codex32.api.errors import InvalidToken, Unauthorized
 from codex32.kernel.caller import Caller
-from codex32.kernel.errors import Codex32Error
+from codex32.kernel.errors import AccessDenied, Codex32Error
+from codex32.kernel.permissions import PERMISSIONS, Level
 from codex32.kernel.private_files import create_private
+from codex32.services.access.faults import CredentialsInvalid, WorkspaceMissing
+from codex32.services.access.recogniser import Recogniser
 from codex32_config.settings import Settings
 
 #: Whoever holds the token of the installation.
@@ -24,11 +27,13 @@ class Gatekeeper:
     """Recognises callers by the header ``Authorization``; no other place is looked at.
 
     Args:
-      token: What the administrator's programs send.
+      token: The installation's own, which the operator's programs send.
+      recogniser: Finds users and API keys; without it there is the operator alone.
     """
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, recogniser: Recogniser | None = None) -> None:
         self._digest = _digest(token)
+        self._recogniser = recogniser
 
     async def recognise(self, headers: Mapping[str, str], address: str) -> Caller:
         """The caller who sent these headers.
@@ -39,15 +44,46 @@ class Gatekeeper:
 
         Raises:
           Unauthorized: There is no token, or it is nobody's.
+          WorkspaceNotFound: They asked for a workspace that they cannot see.
         """
         authorization = headers.get("Authorization")
         if authorization is None:
             raise Unauthorized("send the header `Authorization: Bearer TOKEN`")
         scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise InvalidToken("the header Authorization holds no bearer token")
+        workspace = headers.get("X-Workspace")
+        return replace(await self._find(token, workspace), address=address)
+
+    async def _find(self, token: str, workspace: str | None) -> Caller:
         # Digests are of one length, so the comparison tells nothing of the token's.
-        if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(token), self._digest):
-            raise Unauthorized("the header Authorization holds no valid bearer token")
-        return replace(OPERATOR, address=address)
+        if hmac.compare_digest(_digest(token), self._digest):
+            if workspace is None:
+                return OPERATOR
+            if self._recogniser is not None:
+                await self._recogniser.operator(OPERATOR, workspace)
+            return replace(OPERATOR, workspace=workspace)
+        if self._recogniser is None:
+            raise InvalidToken("the header Authorization holds no valid bearer token")
+        try:
+            return await self._recogniser.caller(token, workspace)
+        except CredentialsInvalid as error:
+            raise InvalidToken(error.message) from None
+
+
+def require(caller: Caller, permission: str) -> None:
+    """Refuse a caller who may not do this.
+
+    Raises:
+      WorkspaceMissing: It would depend on the workspace, and they named none.
+      AccessDenied: They may not.
+    """
+    if caller.may(permission):
+        return
+    known = PERMISSIONS.get(permission)
+    if caller.undecided and (known is None or known.level is Level.WORKSPACE):
+        raise WorkspaceMissing
+    raise AccessDenied(permission)
 
 
 def admin_token(settings: Settings) -> str:

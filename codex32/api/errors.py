@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,10 @@ from aiohttp import web
 
 from codex32.kernel import errors as kernel
 from codex32.kernel.database import is_outage
-from codex32.kernel.errors import Codex32Error
+from codex32.kernel.errors import AccessDenied, Codex32Error
 from codex32.kernel.payloads import PayloadMissing
 from codex32.kernel.problems import Problem
+from codex32.services.access import faults
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,12 @@ class Unauthorized(Codex32Error):
     """The caller is not known."""
 
     code = "unauthorized"
+
+
+class InvalidToken(Unauthorized):
+    """A token was sent, and it is nobody's, or no longer good."""
+
+    code = "invalid-token"
 
 
 class NothingHere(Codex32Error):
@@ -85,7 +93,13 @@ class Internal(Codex32Error):
 #: The nearest class above an error decides; what is not named here is a fault of ours.
 STATUSES: Mapping[type[Codex32Error], int] = {
     BodyMalformed: 400,
+    faults.WorkspaceMissing: 400,
+    faults.CodeInvalid: 400,
     Unauthorized: 401,
+    faults.CredentialsInvalid: 401,
+    faults.GrantNotOffered: 403,
+    faults.ScopesRefused: 403,
+    faults.PasswordWrong: 403,
     kernel.AccessDenied: 403,
     NothingHere: 404,
     kernel.BotNotFound: 404,
@@ -96,6 +110,11 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.ComponentNotFound: 404,
     kernel.CollectionNotFound: 404,
     kernel.SecretNotFound: 404,
+    faults.AccountNotFound: 404,
+    faults.WorkspaceNotFound: 404,
+    faults.MemberNotFound: 404,
+    faults.SessionNotFound: 404,
+    faults.KeyNotFound: 404,
     MethodNotAllowed: 405,
     ConcurrencyFull: 409,
     kernel.BotDisabled: 409,
@@ -106,6 +125,10 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.BackfillRefused: 409,
     kernel.EffectsRepeated: 409,
     kernel.ApprovalSettled: 409,
+    faults.AccountTaken: 409,
+    faults.LastAdministrator: 409,
+    faults.WorkspaceTaken: 409,
+    faults.WorkspaceInUse: 409,
     PayloadMissing: 410,
     BodyTooLarge: 413,
     MediaTypeUnsupported: 415,
@@ -116,14 +139,13 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.TriggerInvalid: 422,
     kernel.StepFault: 422,
     kernel.DimensionMismatch: 422,
+    faults.PasswordRefused: 422,
+    faults.TooManyTries: 429,
     DatabaseUnavailable: 503,
     kernel.SchemaOutOfDate: 503,
 }
 
-_HEADERS: Mapping[int, Mapping[str, str]] = {
-    401: {"WWW-Authenticate": 'Bearer realm="codex32"'},
-    503: {"Retry-After": "5"},
-}
+_CHALLENGE = 'Bearer realm="codex32"'
 
 
 def status_of(error: Codex32Error) -> int:
@@ -143,7 +165,25 @@ def told(error: Exception) -> tuple[Codex32Error, Mapping[str, str]]:
     if not isinstance(error, Codex32Error) or status_of(error) == 500:
         log.error("a request failed", exc_info=error)
         error = Internal("something went wrong inside; the log holds it under the request id")
-    return error, _HEADERS.get(status_of(error), {})
+    return error, headers_of(error)
+
+
+def headers_of(error: Codex32Error) -> Mapping[str, str]:
+    """The headers that go with an error: what RFC 6750 wants of tokens, and when to come again."""
+    if isinstance(error, AccessDenied):
+        told = f'{_CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'
+        return {"WWW-Authenticate": told}
+    match status_of(error):
+        case 401 if type(error) is Unauthorized:  # who sent none is told no fault of it
+            return {"WWW-Authenticate": _CHALLENGE}
+        case 401:
+            return {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'}
+        case 429:
+            seconds: float = getattr(error, "retry_after_seconds", 1.0)
+            return {"Retry-After": str(math.ceil(seconds))}
+        case 503:
+            return {"Retry-After": "5"}
+    return {}
 
 
 def _of_aiohttp(error: web.HTTPException) -> Codex32Error:

@@ -69,7 +69,8 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
       AddressTaken: The address cannot be listened on.
     """
     token = await asyncio.to_thread(admin_token, runtime.settings)
-    app = build_application(all_operations(runtime), Gatekeeper(token))
+    await asyncio.to_thread(runtime.signer.load)
+    app = build_application(all_operations(runtime), Gatekeeper(token, runtime.recogniser))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
@@ -81,6 +82,7 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
             yield url
     finally:
         await runner.cleanup()
+        await runtime.leave()
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> None:

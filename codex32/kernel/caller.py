@@ -21,6 +21,7 @@ class Caller:
       user_id: The account behind it, also behind a key.
       admin: Whether they administer the whole installation.
       workspace: In which the request works; empty where it works in none.
+      undecided: Whether they belong to several workspaces and named none.
       role: Theirs in this workspace, if they are a member.
       permissions: What they may do here; None stands for everything.
       session_id: The sign-in that the request belongs to.
@@ -34,6 +35,7 @@ class Caller:
     user_id: str | None = None
     admin: bool = False
     workspace: str = ""
+    undecided: bool = False
     role: str | None = None
     permissions: frozenset[str] | None = frozenset()
     session_id: str | None = None

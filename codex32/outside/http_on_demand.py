@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from codex32.outside.http import GuardedHttpClient
 
 
-class HttpOnDemand:
+class HttpOnDemand(HttpClient):
     """Makes the process's one :class:`GuardedHttpClient` when somebody sends something.
+
+    Itself it speaks to any public host, and to the private ones that operators permit.
 
     Args:
       private_hosts: What operators permit beside public addresses.
@@ -38,6 +40,10 @@ class HttpOnDemand:
         """A client that speaks only to the hosts that ``allow.hosts`` names."""
         parse_patterns(hosts)
         return _ForHosts(self, hosts)
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send to any public host."""
+        return await (await self.client()).send(request)
 
     async def client(self) -> GuardedHttpClient:
         """The client; reading its modules holds up no event loop."""

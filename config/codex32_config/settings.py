@@ -66,6 +66,12 @@ def _database(url: str, info: ValidationInfo) -> str:
     return f"sqlite:///{_in_folder(Path(url.removeprefix('sqlite:///')), info)}"
 
 
+def _issuer(url: str) -> str:
+    if not re.fullmatch(r"https://\S+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/\S*)?", url):
+        raise ValueError("write https://HOST/…; http is for this machine alone")
+    return url
+
+
 def _redis(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("write redis://HOST:PORT/0, rediss://… or unix:///PATH")
@@ -106,6 +112,28 @@ class ApiSettings(_Table):
     host: str
     port: Annotated[int, Field(ge=0, le=65535)]
     token: SecretStr | None
+
+
+class OidcSettings(_Table):
+    """Signing in at an OpenID provider."""
+
+    issuer: Annotated[str, AfterValidator(_issuer)] | None
+    client_id: str | None
+    client_secret: SecretStr | None
+    redirect_url: str | None
+    domains: _Several[str] | None
+    create: bool
+
+
+class AuthSettings(_Table):
+    """How people sign in."""
+
+    password_grant: bool
+    registration: bool
+    access_minutes: Annotated[float, Field(ge=1, le=15)]
+    session_days: PositiveFloat
+    mail: str | None
+    oidc: OidcSettings
 
 
 class WorkerSettings(_Table):
@@ -204,6 +232,7 @@ class Settings(_Table):
     bots: BotSettings
     approvals: ApprovalSettings
     api: ApiSettings
+    auth: AuthSettings
     worker: WorkerSettings
     recovery: RecoverySettings
     scheduler: SchedulerSettings

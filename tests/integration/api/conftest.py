@@ -19,11 +19,17 @@ from codex32 import PUBLIC, ApiRequest, Route, hookimpl
 from codex32.api.application import all_operations
 from codex32.api.openapi import openapi
 from codex32.api.server import serving
+from codex32.kernel.account_rows import WorkspaceRow
+from codex32.kernel.caller import STRANGER
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import canonical
 from codex32.kernel.models import BotRow, VersionRow
+from codex32.kernel.permissions import Role
 from codex32.kernel.plugins import Plugins
 from codex32.runtime import Runtime, open_runtime
+from codex32.services.access import accounts, workspaces
+from codex32.services.access.accounts import NewAccount
+from codex32.services.access.passwords import Passwords
 from codex32_config.settings import Settings, load_settings
 
 TOKEN = "a token of the test"
@@ -140,6 +146,10 @@ class Client:
             assert answer.json["status"] == answer.status
             assert answer.json["request_id"] == answer.headers["X-Request-Id"]
             return
+        if answer.status >= 400:  # as RFC 6749 has it
+            assert path.endswith(("/auth/token", "/auth/revoke"))
+            assert set(answer.json) == {"error", "error_description"}
+            return
         for template, entry in self.document["paths"].items():
             parts, given = template.split("/"), path.split("/")
             if len(parts) == len(given) and all(
@@ -191,3 +201,64 @@ async def api_with(
             return await stack.enter_async_context(_client_of(runtime))
 
         yield start
+
+
+@dataclass
+class People:
+    """Accounts of the test; all have the same password."""
+
+    runtime: Runtime
+    api: Client
+    password: str = "correct horse 7"
+
+    async def add(self, name: str, role: str | None = None, **more: Any) -> str:
+        """Make an account, a member of ``default`` where a role is told; its id."""
+        hashed = more.pop("password_hash", _HASH)
+        new = NewAccount(f"{name}@example.com", name, name.title(), password_hash=hashed, **more)
+        now, door = self.runtime.clock.micros(), self.runtime.door
+        await door.write(lambda: accounts.create(new, STRANGER, now))
+        if role is not None:
+            await self.join(name, role)
+        return new.id
+
+    async def join(self, name: str, role: str, workspace: str = "default") -> None:
+        """Make somebody a member."""
+        now = self.runtime.clock.micros()
+
+        def write() -> None:
+            if not WorkspaceRow.select().where(WorkspaceRow.name == workspace).exists():
+                workspaces.create(workspace, "", STRANGER, now)
+            workspaces.put_member(workspace, name, Role(role), STRANGER, now)
+
+        await self.runtime.recogniser.change(write)
+
+    async def token(self, name: str, password: str | None = None, **form: str) -> Answer:
+        """What the token endpoint answers."""
+        form = {
+            "grant_type": "password",
+            "username": name,
+            "password": self.password if password is None else password,
+            **form,
+        }
+        return await self.api("POST", "/api/v1/auth/token", token=None, data=form)
+
+    async def refresh(self, token: str, **headers: str) -> Answer:
+        """What the token endpoint answers to a refresh token."""
+        form = {"grant_type": "refresh_token", "refresh_token": token}
+        url = "/api/v1/auth/token"
+        return await self.api("POST", url, token=None, data=form, headers=headers)
+
+    async def sign_in(self, name: str) -> Any:
+        """Tokens of somebody."""
+        answer = await self.token(name)
+        assert answer.status == 200, answer.text
+        return answer.json
+
+
+@pytest.fixture
+def people(runtime: Runtime, api: Client) -> People:
+    return People(runtime, api)
+
+
+#: Of the password above; made once, since it is meant to take its time.
+_HASH = Passwords().hash_now("correct horse 7")

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 #: Every route that strangers may call. A new one is argued for here.
 OPEN = {"health.alive", "health.ready", "openapi", "shelf.open"}
+#: How strangers become somebody; each of them checks by itself.
+OPEN |= {"auth.token", "auth.revoke", "auth.refresh", "auth.register", "auth.forgot", "auth.reset"}
 SUFFIXES = ["/configs", "/health", "/healthz", "/ready", "/metrics", ".svg", ".js", ";a", "%2e"]
 SUFFIXES += ["%2f", "/", "//", "?x=/health", "/..%2fhealthz", "/%2e%2e/healthz", "/../../healthz"]
 NAMES = ["health", "ready", "configs", "metrics", "healthz", "openapi-json"]

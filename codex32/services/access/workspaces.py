@@ -1,0 +1,187 @@
+"""Workspaces, and who belongs to them as what.
+
+Functions here read and write rows: they are called through ``Door.read`` and ``Door.write``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from codex32.kernel.account_rows import AccountRow, MemberRow, WorkspaceRow
+from codex32.kernel.caller import Caller
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import BotRow, ExecutionRow
+from codex32.kernel.permissions import Role
+from codex32.services import audit
+from codex32.services.access import accounts, keys
+from codex32.services.access.faults import (
+    MemberNotFound,
+    WorkspaceInUse,
+    WorkspaceNotFound,
+    WorkspaceTaken,
+)
+from codex32.services.presentation import iso
+
+#: Where everything is unless something else is said; it cannot be deleted.
+DEFAULT = "default"
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+
+def create(name: str, title: str, caller: Caller, now: int) -> WorkspaceRow:
+    """Make a workspace without members.
+
+    Raises:
+      WorkspaceTaken: There is one of this name.
+    """
+    made = (
+        WorkspaceRow.insert(name=name, title=title, created_at=now)
+        .on_conflict_ignore()
+        .as_rowcount()
+        .execute()
+    )
+    if not made and get(name).created_at != now:
+        raise WorkspaceTaken(name)
+    if made:
+        audit.record(
+            caller, "workspace.created", name, now, change={"title": title}, workspace=name
+        )
+    return get(name)
+
+
+def get(name: str) -> WorkspaceRow:
+    """The workspace of this name.
+
+    Raises:
+      WorkspaceNotFound: There is none.
+    """
+    row = WorkspaceRow.get_or_none(WorkspaceRow.name == name)
+    if row is None:
+        raise WorkspaceNotFound(name)
+    return row
+
+
+def listing(account_id: str | None) -> list[dict[str, JSON]]:
+    """The workspaces of an account with its roles there, by name; None: all, without roles."""
+    found = WorkspaceRow.select().order_by(WorkspaceRow.name)
+    if account_id is None:
+        return [as_dict(row) for row in found]
+    mine = MemberRow.select().where(MemberRow.account_id == account_id)
+    roles = {row.workspace: row.role for row in mine}
+    return [as_dict(row, roles[row.name]) for row in found if row.name in roles]
+
+
+def as_dict(row: WorkspaceRow, role: str | None = None) -> dict[str, JSON]:
+    """A workspace as plain data for JSON."""
+    told: dict[str, JSON] = {
+        "name": row.name,
+        "title": row.title,
+        "created_at": iso(row.created_at),
+    }
+    return {**told, "role": role}
+
+
+def change_title(name: str, title: str, caller: Caller, now: int) -> WorkspaceRow:
+    """Give a workspace another title; its name stays, for everything hangs on it.
+
+    Raises:
+      WorkspaceNotFound: There is none.
+    """
+    if get(name).title != title:
+        WorkspaceRow.update(title=title).where(WorkspaceRow.name == name).execute()
+        audit.record(
+            caller, "workspace.changed", name, now, change={"title": title}, workspace=name
+        )
+    return get(name)
+
+
+def delete(name: str, caller: Caller, now: int) -> None:
+    """Delete a workspace in which nothing is left; its members leave, its keys are revoked.
+
+    Raises:
+      WorkspaceNotFound: There is none.
+      WorkspaceInUse: It holds bots or their history, or is the one that is always there.
+    """
+    get(name)
+    if name == DEFAULT:
+        raise WorkspaceInUse(f"{name} is always there")
+    for kind, what in ((BotRow, "bots"), (ExecutionRow, "executions")):
+        if kind.select().where(kind.workspace == name).exists():
+            raise WorkspaceInUse(f"{name} still holds {what}; delete them first")
+    keys.revoke_in(name, now)
+    MemberRow.delete().where(MemberRow.workspace == name).execute()
+    WorkspaceRow.delete().where(WorkspaceRow.name == name).execute()
+    audit.record(caller, "workspace.deleted", name, now, workspace=name)
+
+
+def members(workspace: str) -> list[dict[str, JSON]]:
+    """Who belongs to a workspace, by username."""
+    rows = list(MemberRow.select().where(MemberRow.workspace == workspace))
+    asked = AccountRow.id.in_([row.account_id for row in rows])
+    who = {row.id: row for row in AccountRow.select().where(asked)}
+    found = [member_as_dict(row, who[row.account_id]) for row in rows if row.account_id in who]
+    return sorted(found, key=lambda each: str(each["username"]))
+
+
+def member_as_dict(row: MemberRow, account: AccountRow) -> dict[str, JSON]:
+    """A member as plain data for JSON."""
+    return {
+        "id": account.id,
+        "username": account.username,
+        "full_name": account.full_name,
+        "active": bool(account.active),
+        "role": row.role,
+        "since": iso(row.created_at),
+    }
+
+
+def put_member(workspace: str, who: str, role: Role, caller: Caller, now: int) -> dict[str, JSON]:
+    """Take somebody in, or give them another role.
+
+    Raises:
+      WorkspaceNotFound: There is no such workspace.
+      AccountNotFound: No account is called ``who``.
+    """
+    get(workspace)
+    account = accounts.find(who)
+    row = _member(workspace, account.id)
+    if row is None:
+        MemberRow.insert(
+            workspace=workspace, account_id=account.id, role=role.value, created_at=now
+        ).on_conflict_ignore().execute()
+    elif row.role != role.value:
+        MemberRow.update(role=role.value).where(_is(workspace, account.id)).execute()
+    if row is None or row.role != role.value:
+        told = {"role": role.value, "before": row and row.role}
+        audit.record(caller, "member.changed", account.id, now, change=told, workspace=workspace)
+    row = _member(workspace, account.id)
+    assert row is not None
+    return member_as_dict(row, account)
+
+
+def remove_member(workspace: str, who: str, caller: Caller, now: int) -> None:
+    """Have somebody leave; their API keys for this workspace are revoked.
+
+    Raises:
+      AccountNotFound: No account is called ``who``.
+      MemberNotFound: They are no member.
+    """
+    account = accounts.find(who)
+    if not MemberRow.delete().where(_is(workspace, account.id)).execute():
+        raise MemberNotFound(who, workspace)
+    keys.revoke_of(account.id, now, workspace=workspace)
+    audit.record(caller, "member.removed", account.id, now, workspace=workspace)
+
+
+def role_of(account_id: str, workspace: str) -> Role | None:
+    """What an account is in a workspace, or None where it is no member."""
+    row = _member(workspace, account_id)
+    return None if row is None else Role(row.role)
+
+
+def _member(workspace: str, account_id: str) -> MemberRow | None:
+    return MemberRow.get_or_none(_is(workspace, account_id))
+
+
+def _is(workspace: str, account_id: str) -> Any:
+    return (MemberRow.workspace == workspace) & (MemberRow.account_id == account_id)
