@@ -17,6 +17,7 @@ from codex32.api.openapi import openapi_route
 from codex32.api.operations import VARIABLE, Operation, check_operations
 from codex32.api.routes.account import AccountRoutes
 from codex32.api.routes.approvals import ApprovalRoutes
+from codex32.api.routes.audit import AuditRoutes
 from codex32.api.routes.auth import AuthRoutes
 from codex32.api.routes.bots import BotRoutes
 from codex32.api.routes.events import EventRoutes
@@ -25,6 +26,7 @@ from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.keys import KeyRoutes
 from codex32.api.routes.plugins import PluginRoutes
 from codex32.api.routes.retries import RetryRoutes
+from codex32.api.routes.secrets import SecretRoutes
 from codex32.api.routes.users import UserRoutes
 from codex32.api.routes.workspaces import WorkspaceRoutes
 from codex32.api.streaming import Stopping
@@ -76,6 +78,8 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         RetryRoutes,
         ApprovalRoutes,
         EventRoutes,
+        SecretRoutes,
+        AuditRoutes,
         PluginRoutes,
     )
     for family in families:

@@ -16,6 +16,8 @@ from codex32.kernel.errors import AccessDenied, Codex32Error
 from codex32.kernel.payloads import PayloadMissing
 from codex32.kernel.problems import Problem
 from codex32.services.access import faults
+from codex32.services.keyring import KeyMissing, KeyRingInvalid
+from codex32.services.secrets import SecretInvalid
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +143,10 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.DimensionMismatch: 422,
     faults.PasswordRefused: 422,
     faults.TooManyTries: 429,
+    SecretInvalid: 422,
     DatabaseUnavailable: 503,
+    KeyMissing: 503,
+    KeyRingInvalid: 503,
     kernel.SchemaOutOfDate: 503,
 }
 
