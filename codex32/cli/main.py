@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "up": "up",
     "run": "run",
     "validate": "files",
+    "test": "testing",
     "fmt": "files",
     "schema": "files",
     "bots": "bots",

@@ -8,6 +8,7 @@ from typing import Any
 from codex32.engine import expressions
 from codex32.engine.asking import form_faults
 from codex32.engine.building import MAIN, Raw, output_of
+from codex32.engine.case_checks import CaseChecks
 from codex32.engine.document import Document, Path
 from codex32.engine.expressions import OPEN, Scope, literal_params
 from codex32.engine.order import find_circle, upstream
@@ -65,6 +66,7 @@ class Check:
         for section in SECTIONS:
             self._order(section)
         self._bot_expressions()
+        self._cases(inputs)
         return self._tell.problems
 
     def _section(self, section: str) -> Iterator[tuple[Path, Raw]]:
@@ -217,6 +219,15 @@ class Check:
             case dict(), _:
                 for key, each in value.items():
                     self._own((*path, key), each, schema.get("properties", {}).get(key))
+
+    # tests
+
+    def _cases(self, inputs: Mapping[str, JSON]) -> None:
+        ids = [raw["id"] for steps in self._steps.values() for _, raw in steps if "id" in raw]
+        cases = CaseChecks(self._tell, ids, inputs, self._components.bot_types)
+        for index, raw in enumerate(self._value.get("tests", ())):
+            if isinstance(raw, Mapping):
+                cases.check(("tests", index), raw)
 
     # expressions
 

@@ -9,76 +9,45 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from codex32.engine.case_schema import CASE
+from codex32.engine.schema_parts import (
+    CONDITION,
+    DURATION,
+    EXPRESSION,
+    ID,
+    NAME,
+    SIZE,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Schema,
+    closed,
+    told,
+)
 from codex32.kernel.components import Components
-
-Schema = dict[str, Any]
-
-_DURATION: Final[Schema] = {
-    "type": "string",
-    "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$",
-    "errorMessage": "is no duration; write for example 500ms, 30s, 10m, 2h or 7d",
-}
-_SIZE: Final[Schema] = {
-    "type": "string",
-    "pattern": r"^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|KB|MB)$",
-    "errorMessage": "is no size; write for example 64KiB, 1MiB or 2GiB",
-}
-_NAME: Final[Schema] = {
-    "type": "string",
-    "pattern": "^[a-z][a-z0-9-]{0,62}$",
-    "errorMessage": "a bot's name is a small letter, then at most 62 small letters, digits and -",
-}
-_ID: Final[Schema] = {
-    "type": "string",
-    "pattern": "^[a-z][a-z0-9_]{0,62}$",
-    "not": {"enum": ["in", "true", "false", "null"]},
-    "errorMessage": "an id is a small letter, then at most 62 small letters, digits and _, "
-    "and none of in, true, false, null",
-}
-_TEXT: Final[Schema] = {"type": "string"}
-_WHOLE: Final[Schema] = {"type": "integer", "minimum": 1}
-_TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
-_CONDITION: Final[Schema] = {"type": ["string", "boolean"]}
-EXPRESSION: Final[Schema] = {"type": "string", "pattern": r"\$\{\{"}
-
-
-def told(schema: Mapping[str, Any], description: str) -> Schema:
-    """``schema`` with a description, which editors show."""
-    return {**schema, "description": description}
-
-
-def closed(properties: Mapping[str, Any], *required: str) -> Schema:
-    """An object that has these properties and no others."""
-    schema: Schema = {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": dict(properties),
-    }
-    return {**schema, "required": list(required)} if required else schema
-
 
 _RETRY: Final = closed(
     {
-        "attempts": told({**_WHOLE, "maximum": 100}, "Tries in all, the first included."),
-        "first": told(_DURATION, "Wait after the first try; default 1s."),
+        "attempts": told({**WHOLE, "maximum": 100}, "Tries in all, the first included."),
+        "first": told(DURATION, "Wait after the first try; default 1s."),
         "factor": told({"type": "number", "minimum": 1}, "Each wait is this much longer."),
-        "max": told(_DURATION, "The longest wait; default 5m."),
+        "max": told(DURATION, "The longest wait; default 5m."),
     },
     "attempts",
 )
 _RATE: Final = closed(
     {
-        "limit": told({**_WHOLE, "maximum": 1_000_000}, "Starts in the time given by per."),
-        "per": told(_DURATION, "The time in which limit holds."),
-        "key": told(_TEXT, "Text with expressions: the resource; all who name it share it."),
+        "limit": told({**WHOLE, "maximum": 1_000_000}, "Starts in the time given by per."),
+        "per": told(DURATION, "The time in which limit holds."),
+        "key": told(TEXT, "Text with expressions: the resource; all who name it share it."),
     },
     "limit",
     "per",
 )
 _CONCURRENCY: Final = closed(
     {
-        "limit": told(_WHOLE, "Executions that may run at once."),
-        "key": told(_TEXT, "Text with expressions; each value has a limit of its own."),
+        "limit": told(WHOLE, "Executions that may run at once."),
+        "key": told(TEXT, "Text with expressions; each value has a limit of its own."),
         "when_full": told(
             {"enum": ["queue", "skip", "cancel_oldest"]}, "What happens to the rest."
         ),
@@ -89,30 +58,30 @@ _CONCURRENCY: Final = closed(
 _MONEY: Final[Schema] = {"type": "number", "minimum": 0}
 _ALLOW: Final = closed(
     {
-        "hosts": told(_TEXTS, "Hosts that may be spoken to."),
-        "secrets": told(_TEXTS, "Names of secrets that may be used."),
-        "models": told(_TEXTS, "Models that may be asked, as provider:model."),
-        "tools": told(_TEXTS, "Tools an agent may call."),
-        "bots": told(_TEXTS, "Bots that may be executed."),
+        "hosts": told(TEXTS, "Hosts that may be spoken to."),
+        "secrets": told(TEXTS, "Names of secrets that may be used."),
+        "models": told(TEXTS, "Models that may be asked, as provider:model."),
+        "tools": told(TEXTS, "Tools an agent may call."),
+        "bots": told(TEXTS, "Bots that may be executed."),
         "files": told(
             {"type": "array", "items": {"type": ["string", "object"]}},
             "Files that may be read or written.",
         ),
-        "packages": told(_TEXTS, "Python packages, pinned, that code may import."),
-        "connections": told(_TEXTS, "Database connections that may be used."),
+        "packages": told(TEXTS, "Python packages, pinned, that code may import."),
+        "connections": told(TEXTS, "Database connections that may be used."),
         "spend_usd": told(
             closed({each: told(_MONEY, f"US dollars a {each}.") for each in ("execution", "day")}),
             "What models may cost, in US dollars.",
         ),
-        "memory": told(_SIZE, "Memory of a program."),
-        "cpu": told(_DURATION, "Processor time of a program."),
-        "processes": told(_WHOLE, "Processes of a program."),
-        "disk": told(_SIZE, "Disk of a program."),
+        "memory": told(SIZE, "Memory of a program."),
+        "cpu": told(DURATION, "Processor time of a program."),
+        "processes": told(WHOLE, "Processes of a program."),
+        "disk": told(SIZE, "Disk of a program."),
     }
 )
 #: Beside the one key that names a trigger's kind.
 TRIGGER_KEYS: Final[Mapping[str, Schema]] = {
-    "timezone": told(_TEXT, "IANA name in which times of day are meant; default UTC."),
+    "timezone": told(TEXT, "IANA name in which times of day are meant; default UTC."),
     "on_missed": told(
         {"enum": ["skip", "last", "all"]}, "What to make up for after a standstill; default skip."
     ),
@@ -121,59 +90,50 @@ TRIGGER_KEYS: Final[Mapping[str, Schema]] = {
         "When an execution of this trigger is not done yet; default skip, for events and files "
         "allow.",
     ),
-    "dedupe": told(_TEXT, "Text with expressions; the same text is answered once."),
-    "if": told(_CONDITION, "CEL over trigger; where it is false nothing is started."),
+    "dedupe": told(TEXT, "Text with expressions; the same text is answered once."),
+    "if": told(CONDITION, "CEL over trigger; where it is false nothing is started."),
     "inputs": told({"type": "object"}, "Inputs of the execution, with expressions over trigger."),
     "enabled": told({"type": "boolean"}, "Default true."),
 }
 _WITH: Final = told({"type": "object"}, "Parameters of the bot type.")
 _WORK: Final[Mapping[str, Schema]] = {
-    "type": told(_TEXT, "The bot type that does the step."),
+    "type": told(TEXT, "The bot type that does the step."),
     "with": _WITH,
     "foreach": told(
         {"anyOf": [{"type": "array"}, EXPRESSION], "errorMessage": "must be a list or ${{ … }}"},
         "A list; the step is done once an item, and its output is the list of outputs.",
     ),
-    "parallel": told({**_WHOLE, "maximum": 1000}, "Items at once; default 1."),
+    "parallel": told({**WHOLE, "maximum": 1000}, "Items at once; default 1."),
     "on_item_error": told({"enum": ["fail", "collect"]}, "What a failed item does; default fail."),
     "repeat": told({"enum": ["safe"]}, "Doing the step twice does no harm."),
-    "idempotency_key": told(_TEXT, "Sent along, so that the other side ignores a repetition."),
+    "idempotency_key": told(TEXT, "Sent along, so that the other side ignores a repetition."),
 }
 _STEP_KEYS: Final[Mapping[str, Schema]] = {
-    "id": told(_ID, "Name of the step in this bot; steps.<id> in expressions."),
+    "id": told(ID, "Name of the step in this bot; steps.<id> in expressions."),
     **_WORK,
     "needs": told(
-        {"type": "array", "items": _TEXT},
+        {"type": "array", "items": TEXT},
         "Steps that must be done before; default: the one above.",
     ),
-    "if": told(_CONDITION, "CEL; the step is skipped where it is false."),
+    "if": told(CONDITION, "CEL; the step is skipped where it is false."),
     "retry": told(_RETRY, "Further tries of this step."),
-    "timeout": told(_DURATION, "Limit of one try."),
+    "timeout": told(DURATION, "Limit of one try."),
     "on_error": told({"enum": ["fail", "continue"]}, "What a failure does; default fail."),
     "rate": told(_RATE, "How often this step may start, over all workers."),
 }
 STEP: Final = closed(_STEP_KEYS, "id", "type")
 _STEPS: Final[Schema] = {"type": "array", "items": STEP}
-_TEST: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "name": told(_TEXT, "What is being shown."),
-        "inputs": told({"type": "object"}, "Inputs of the execution."),
-        "mocks": told({"type": "object"}, "Answers instead of the outside, by step id."),
-        "expect": told({"type": "object"}, "How it must end."),
-    },
-}
 _RETENTION: Final[Schema] = {
     "anyOf": [
-        _DURATION,
-        closed({status: _DURATION for status in ("succeeded", "failed", "cancelled", "skipped")}),
+        DURATION,
+        closed({status: DURATION for status in ("succeeded", "failed", "cancelled", "skipped")}),
     ],
 }
 BOT_KEYS: Final[Mapping[str, Schema]] = {
-    "name": told(_NAME, "Default: the file's name without its ending."),
-    "description": told(_TEXT, "One sentence for people."),
+    "name": told(NAME, "Default: the file's name without its ending."),
+    "description": told(TEXT, "One sentence for people."),
     "labels": told(
-        {"type": "object", "additionalProperties": _TEXT}, "Texts to find and group bots by."
+        {"type": "object", "additionalProperties": TEXT}, "Texts to find and group bots by."
     ),
     "enabled": told({"type": "boolean"}, "Whether anything may start it; default true."),
     "triggers": told(
@@ -197,14 +157,14 @@ BOT_KEYS: Final[Mapping[str, Schema]] = {
     "priority": told(
         {"type": "integer", "minimum": -1000, "maximum": 1000}, "Higher starts first; default 0."
     ),
-    "timeout": told(_DURATION, "Limit of the time an execution is running; default 1h."),
+    "timeout": told(DURATION, "Limit of the time an execution is running; default 1h."),
     "retry": told(_RETRY, "Further tries of steps that say nothing themselves."),
     "steps": told({**_STEPS, "minItems": 1}, "The work, from top to bottom."),
     **_WORK,
     "on_failure": told(_STEPS, "Steps done once when the execution fails."),
     "finally": told(_STEPS, "Steps done always, at the end."),
     "output": {"description": "The execution's output, with expressions."},
-    "tests": told({"type": "array", "items": _TEST}, "Executions to try without the outside."),
+    "tests": told({"type": "array", "items": CASE}, "Executions to try without the outside."),
     "evals": told({"type": "array", "items": {"type": "object"}}, "Measured qualities."),
     "alerts": told({"type": "array", "items": {"type": "object"}}, "Who is told of what."),
     "retention": told(_RETENTION, "How long executions are kept, in all or by status."),

@@ -7,7 +7,7 @@ from typing import Any
 
 from codex32.engine.building import Raw
 from codex32.engine.cel.checks import Schema, Scope
-from codex32.engine.schema import closed
+from codex32.engine.schema_parts import closed
 from codex32.kernel.components import Components
 
 _TEXT: Schema = {"type": "string"}

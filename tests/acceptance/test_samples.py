@@ -85,12 +85,21 @@ def test_they_are_without_faults_and_in_their_usual_shape() -> None:
         assert done.returncode == 0, command
 
 
+def test_their_own_tests_pass_and_reach_everything() -> None:
+    command = [*CODEX32, "test", "--coverage", "bots"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "no test runs" not in done.stdout
+    assert "no test sees" not in done.stdout
+    assert "without tests" not in done.stderr
+
+
 @pytest.mark.parametrize("path", BOTS, ids=lambda path: path.stem)
 def test_each_says_what_it_is_for_and_begins_with_a_comment(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert re.search(r"^description: \S", text, re.MULTILINE)
-    assert len(text.splitlines()) <= 60
+    assert len(text.partition("\ntests:")[0].splitlines()) <= 60
 
 
 def test_hello_counts_its_greetings(run) -> None:

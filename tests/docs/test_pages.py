@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from codex32.cli.main import cli
+from codex32.cli.main import cli, run
 from codex32.engine.definition import Reader
 from codex32.engine.promises import unkept
 from codex32.kernel.plugins import Plugins
@@ -128,3 +128,11 @@ def test_every_fragment_is_named_by_issue_and_kind():
     names = [p.name for p in (ROOT / "changes").iterdir() if p.name != "README.md"]
     kinds = "added|changed|fixed|removed|security"
     assert [name for name in names if not re.fullmatch(rf"[a-z0-9-]+\.({kinds})\.md", name)] == []
+
+
+def test_the_tests_of_bots_on_pages_pass(tmp_path, capfd):
+    tested = [param.values[0] for param in BOTS if "\ntests:\n" in param.values[0]]
+    assert tested
+    for number, text in enumerate(tested):
+        (tmp_path / f"bot{number}.yaml").write_text(text, encoding="utf-8")
+    assert run(["test", str(tmp_path)]) == 0, capfd.readouterr().out

@@ -1,0 +1,74 @@
+"""A test made from an execution that was recorded: what the outside said then stands in for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import NO_ITEM, StepRow
+from codex32.kernel.payloads import PayloadStore
+from codex32.services import executions
+from codex32.services.definitions import Definitions
+from codex32.services.presentation import iso
+
+#: Types that a test does anew: they keep inside, and depend on nothing but what they are given.
+_INSIDE: Final = frozenset({"set", "python", "end", "event", "wait"})
+
+
+def recorded_case(
+    execution_id: str, payloads: PayloadStore, definitions: Definitions
+) -> dict[str, JSON]:
+    """The test, as it stands in a bot file; secrets in it are masked as they were recorded.
+
+    What the bot remembered when the execution began is not recorded, so ``state`` has to be added
+    where the bot uses it.
+
+    Raises:
+      ExecutionNotFound: There is none.
+    """
+    row = executions.get(execution_id)
+    bot = definitions.bot(row.version_id)
+    types = {each.id: each.type for each in (*bot.steps, *bot.on_failure, *bot.finally_)}
+    rows: dict[str, list[StepRow]] = {}
+    for step in StepRow.select().where(StepRow.execution_id == row.id).order_by(StepRow.item):
+        rows.setdefault(step.step, []).append(step)
+    mocks: dict[str, JSON] = {}
+    statuses: dict[str, JSON] = {}
+    for name, kind in types.items():
+        for step in rows.get(name, ()):
+            if step.item == NO_ITEM:
+                statuses[name] = step.status
+        if kind not in _INSIDE and (mock := _mock(rows.get(name, []), payloads)) is not None:
+            mocks[name] = mock
+    trigger = payloads.unpack(row.id, row.trigger)
+    case: dict[str, JSON] = {"name": f"as in {row.id}", "at": iso(row.created_at)}
+    if inputs := payloads.unpack(row.id, row.inputs):
+        case["inputs"] = inputs
+    if row.trigger_kind != "manual":
+        case["trigger"] = trigger
+    if mocks:
+        case["mocks"] = mocks
+    expect: dict[str, JSON] = {"status": row.status}
+    if row.cause is not None:
+        expect["cause"] = row.cause
+    expect["steps"] = statuses
+    if (output := payloads.unpack(row.id, row.output)) is not None:
+        expect["output"] = output
+    return {**case, "expect": expect}
+
+
+def _mock(rows: list[StepRow], payloads: PayloadStore) -> JSON:
+    whole = [each for each in rows if each.item == NO_ITEM]
+    items = [each for each in rows if each.item != NO_ITEM]
+    if any(each.status == "failed" for each in items):
+        return {"items": [_answer(each, payloads) for each in items]}
+    if whole and whole[0].status in ("succeeded", "failed"):
+        return _answer(whole[0], payloads)
+    return None
+
+
+def _answer(row: StepRow, payloads: PayloadStore) -> dict[str, JSON]:
+    error = payloads.unpack(row.execution_id, row.error)
+    if row.status != "failed" or error is None:
+        return {"output": payloads.unpack(row.execution_id, row.output)}
+    return {"error": error["message"], "code": error["code"]}
