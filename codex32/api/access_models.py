@@ -66,6 +66,12 @@ class ResetBody(Strict):
     password: Password
 
 
+class ResetOut(Out):
+    """Whose password was set."""
+
+    username: str
+
+
 class AccountOut(Out):
     """Somebody who can sign in."""
 

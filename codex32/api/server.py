@@ -18,11 +18,13 @@ from aiohttp import web
 from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper, admin_token
 from codex32.engine import validation
+from codex32.kernel.caller import Caller
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.private_files import write_private
 from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
 from codex32.services import processes, timekeeping
+from codex32.services.access.one_time import Code, first_way_in
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +55,26 @@ async def _until_stopped(runtime: Runtime, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with serving(runtime, host, port):
+        await _offer_the_way_in(runtime)
         # Else the first inputs that need it would hold up everybody's writes.
         await asyncio.to_thread(validation.load)
         if runtime.dispatcher is not None:
             # It reads its modules when it is first used, which no caller should wait for.
             await asyncio.to_thread(runtime.dispatcher.depth)
         await stop.wait()
+
+
+async def _offer_the_way_in(runtime: Runtime) -> None:
+    """Say once how the first administrator gets in; there is no account with a known password."""
+    code, now = Code("hand"), runtime.clock.micros()
+    start = Caller("local", "start", "the first start", workspace="")
+    if await runtime.door.write(partial(first_way_in, code, start, now)):
+        # Not into the log, which is kept and passed on.
+        print(
+            "there is no account yet; set the password of admin, once, within a day, with:\n"
+            f"    codex32 login --code {code.text}",
+            flush=True,
+        )
 
 
 @contextlib.asynccontextmanager

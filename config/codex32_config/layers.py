@@ -19,7 +19,9 @@ Key: TypeAlias = tuple[str, ...]
 
 PREFIX = "CODEX32_"
 #: Names of ours in the environment that are no settings.
-NO_SETTINGS = frozenset({"CLOCK_SHIFT", "CONFIG", "ENV", "FAULT_POINTS", "TRACE_PLUGINS"})
+NO_SETTINGS = frozenset(
+    {"CLOCK_SHIFT", "CONFIG", "ENV", "FAULT_POINTS", "SERVER", "TOKEN", "TRACE_PLUGINS"}
+)
 NO_SETTINGS_PREFIXES = ("SECRET_", "TEST_")
 
 

@@ -18,6 +18,7 @@ from codex32.api.access_models import (
     RefreshBody,
     RegisterBody,
     ResetBody,
+    ResetOut,
     TokenOut,
 )
 from codex32.api.errors import (
@@ -166,7 +167,7 @@ class AuthRoutes:
                 handler=self._reset,
                 summary="Set a password with a one-time code",
                 body=ResetBody,
-                status=204,
+                response=ResetOut,
                 rate="sign-in",
             ),
         ]
@@ -220,10 +221,12 @@ class AuthRoutes:
         await self._sign_in.forgot(body.email, client_of(request), request.caller)
         return ApiResponse({}, 202)
 
-    async def _reset(self, request: ApiRequest) -> ApiResponse:
+    async def _reset(self, request: ApiRequest) -> JSON:
         body: ResetBody = request.body
-        await self._sign_in.reset(body.code, body.password, client_of(request), request.caller)
-        return ApiResponse(status=204)
+        row = await self._sign_in.reset(
+            body.code, body.password, client_of(request), request.caller
+        )
+        return {"username": row.username}
 
 
 def client_of(request: ApiRequest) -> Client:

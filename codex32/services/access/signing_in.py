@@ -275,7 +275,7 @@ class SignIn:
         """Wait for the mails that are under way."""
         await asyncio.gather(*self._mails)
 
-    async def reset(self, code: str, password: str, client: Client, caller: Caller) -> None:
+    async def reset(self, code: str, password: str, client: Client, caller: Caller) -> AccountRow:
         """Set the password that a one-time code is good for.
 
         Raises:
@@ -293,7 +293,7 @@ class SignIn:
         hashed = await self._passwords.hash(password, accounts.words(account))
         now = self._clock.micros()
         known = as_user(caller, account)
-        await self._change(partial(one_time.redeem, code, hashed, known, now))
+        return await self._change(partial(one_time.redeem, code, hashed, known, now))
 
 
 def as_user(caller: Caller, account: AccountRow) -> Caller:
