@@ -126,6 +126,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.RetryRefused: 409,
     kernel.BackfillRefused: 409,
     kernel.EffectsRepeated: 409,
+    kernel.IdempotencyConflict: 409,
     kernel.ApprovalSettled: 409,
     faults.AccountTaken: 409,
     faults.LastAdministrator: 409,

@@ -60,7 +60,7 @@ def follow(items: Sequence[Advance]) -> None:
         [
             (
                 each.id,
-                "default",
+                item.claim.workspace,
                 item.claim.id,
                 item.claim.bot_name,
                 each.step,
@@ -161,6 +161,7 @@ def tell(row: ApprovalRow, decision: str, by: str | None, now: int) -> None:
     announce(
         ApprovalDecided(
             at=from_micros(now),
+            workspace=row.workspace,
             execution_id=row.execution_id,
             bot=row.bot_name,
             approval_id=row.id,

@@ -35,6 +35,7 @@ class Asking:
         asked = self.asked
         return ApprovalRequested(
             at=from_micros(asked.created_at),
+            workspace=claim.workspace,
             execution_id=claim.id,
             bot=claim.bot_name,
             approval_id=asked.id,

@@ -144,7 +144,7 @@ class Attempt:
             return None
         if claim.attempt > 1 and self.course.results.begun_since(claim.started_at):
             return None
-        key = limit.name(self.course.scope)
+        key = limit.name(claim.workspace, self.course.scope)
         slot = await rates.turn(self.env.door, self.env.clock, key, limit.rule, claim.rate_at)
         if slot is not None:
             self.course.await_slot(key, slot)
@@ -267,7 +267,7 @@ class Attempt:
         slots = self.course.results.slots()
         limit = self.course.plan.rate
         if limit is not None and self.claim.rate_at is not None:
-            slots.append((limit.name(self.course.scope), self.claim.rate_at))
+            slots.append((limit.name(self.claim.workspace, self.course.scope), self.claim.rate_at))
         for key, slot in slots:
             if slot > now:
                 self.env.door.post(rates.give_back, rates.GivenBack(key, slot, now))

@@ -27,6 +27,7 @@ from codex32.kernel.outcomes import EventAwaited
 class Subscription:
     """That a step, or an item of it, waits for an event from now on."""
 
+    workspace: str
     execution_id: str
     step: str
     item: int
@@ -56,18 +57,24 @@ def subscribe(subscriptions: Sequence[Subscription]) -> None:
     """Write that steps wait; in the transaction that records them as waiting."""
     # What is there already happened before the wait, also where nobody has delivered it yet.
     pending = fetch(
-        EventRow.select(EventRow.id, EventRow.name).where(EventRow.delivered_at.is_null())
+        EventRow.select(EventRow.workspace, EventRow.id, EventRow.name).where(
+            EventRow.delivered_at.is_null()
+        )
     )
     rows = []
     for each in subscriptions:
         pattern = each.awaited.pattern
-        earlier = [event_id for event_id, name in pending if matches(name, pattern)]
+        earlier = [
+            event_id
+            for workspace, event_id, name in pending
+            if workspace == each.workspace and matches(name, pattern)
+        ]
         rows.append(
             (
                 each.execution_id,
                 each.step,
                 each.item,
-                "default",
+                each.workspace,
                 pattern,
                 each.awaited.condition,
                 dumps(dict(each.awaited.values)),

@@ -71,6 +71,7 @@ def cancel_children(parent_id: str, places: Collection[tuple[str, int]], now: in
 def _cancel(ids: Collection[str], now: int, message: str, done: Cancelled) -> None:
     query = ExecutionRow.select(
         ExecutionRow.id,
+        ExecutionRow.workspace,
         ExecutionRow.bot_name,
         ExecutionRow.status,
         ExecutionRow.started_at,
@@ -102,6 +103,7 @@ def _end(rows: Sequence[ExecutionRow], now: int, message: str) -> None:
         announce(
             ExecutionFinished(
                 at=from_micros(now),
+                workspace=row.workspace,
                 execution_id=row.id,
                 bot=row.bot_name,
                 status=Status.CANCELLED,

@@ -52,6 +52,7 @@ class EngineContext(StepContext):
             inputs=self._course.scope["inputs"],
             trigger=self._course.scope["trigger"],
             started_at=from_micros(claim.started_at),
+            workspace=claim.workspace,
         )
 
     @property
@@ -146,6 +147,7 @@ class EngineContext(StepContext):
         claim = self._course.claim
         return await self._env.start_child(
             ChildRequest(
+                workspace=claim.workspace,
                 parent_id=claim.id,
                 depth=claim.depth + 1,
                 key=child_key(claim.id, self.step.id, self._item),

@@ -134,7 +134,9 @@ class Entry:
             now, claim = self._course.env.clock.micros(), self._course.claim
             values = book.masker.mask_value(awaited.values)
             awaited = replace(awaited, values=values)
-            subscriptions = [Subscription(claim.id, self.step, self.item, awaited, now)]
+            subscriptions = [
+                Subscription(claim.workspace, claim.id, self.step, self.item, awaited, now)
+            ]
             self._course.awaiting.add((self.step, self.item))
         record = self._record(
             StepStatus.WAITING,

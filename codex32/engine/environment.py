@@ -20,8 +20,9 @@ from codex32.kernel.views import ExecutionRef, StepInfo
 
 @dataclass(frozen=True, slots=True)
 class ChildRequest:
-    """An execution that a step asks for, once for this key."""
+    """An execution that a step asks for, once for this key; both are of one workspace."""
 
+    workspace: str
     parent_id: str
     depth: int
     key: str

@@ -252,6 +252,7 @@ def _announce(taken: Sequence[Claim]) -> None:
         announce(
             AttemptStarted(
                 at=from_micros(claim.attempt_at),
+                workspace=claim.workspace,
                 execution_id=claim.id,
                 bot=claim.bot_name,
                 attempt=claim.attempt,

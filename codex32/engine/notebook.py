@@ -201,6 +201,7 @@ class Notebook:
                 id=each.id,
                 name=self.masker.mask(each.name),
                 data=self.masker.mask_value(each.data),
+                workspace=self.claim.workspace,
                 execution_id=self.claim.id,
             )
             for each in publications
@@ -212,6 +213,7 @@ class Notebook:
         return tuple(
             StepFinished(
                 at=from_micros(record.finished_at or 0),
+                workspace=self.claim.workspace,
                 execution_id=self.claim.id,
                 bot=self.claim.bot_name,
                 step=record.step,
@@ -227,7 +229,10 @@ class Notebook:
         """Tell that a notifier took a notification, if anybody listens."""
         if self.env.listening():
             event = NotificationSent(
-                at=self.env.clock.now(), notifier=notifier, receipt={"id": receipt.id}
+                at=self.env.clock.now(),
+                workspace=self.claim.workspace,
+                notifier=notifier,
+                receipt={"id": receipt.id},
             )
             self.post(Advance(self.claim, events=(event,)))
 
@@ -239,6 +244,7 @@ class Notebook:
             return ()
         finished = ExecutionFinished(
             at=from_micros(now),
+            workspace=self.claim.workspace,
             execution_id=self.claim.id,
             bot=self.claim.bot_name,
             status=status,
@@ -254,6 +260,7 @@ class Notebook:
             return ()
         finished = AttemptFinished(
             at=from_micros(now),
+            workspace=self.claim.workspace,
             execution_id=self.claim.id,
             bot=self.claim.bot_name,
             attempt=self.claim.attempt,

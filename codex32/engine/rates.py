@@ -70,19 +70,19 @@ class Limit:
         """The limit that ``rate`` describes."""
         return cls(Rule(rate.limit, round(rate.per_seconds * 1e6)), own, key)
 
-    def name(self, scope: Mapping[str, JSON]) -> str:
-        """Which resource it is.
+    def name(self, workspace: str, scope: Mapping[str, JSON]) -> str:
+        """Which resource it is; workspaces share none.
 
         Raises:
           ExpressionFault: The key cannot be told from ``scope``.
         """
         if self.key is None:
-            return self.own
+            return f"{workspace}:{self.own}"
         value = self.key.evaluate(scope)
         text = value if isinstance(value, str) else canonical(value)
         if len(text) > _LONGEST_KEY or not text.isprintable():
             text = hashlib.sha256(canonical(text).encode()).hexdigest()
-        return f"key:{text}"
+        return f"{workspace}:key:{text}"
 
 
 async def turn(door: Door, clock: Clock, key: str, rule: Rule, slot: int | None) -> int | None:
@@ -115,7 +115,7 @@ async def turn(door: Door, clock: Clock, key: str, rule: Rule, slot: int | None)
 
 def waiting_text(key: str, slot: int) -> str:
     """What people read of a start that waits for its slot."""
-    return f"{RATE_WAIT} {key} until {from_micros(slot):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{RATE_WAIT} {key.partition(':')[2]} until {from_micros(slot):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def reserve(asks: Sequence[Ask]) -> list[int]:

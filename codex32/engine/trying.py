@@ -118,7 +118,9 @@ class Trying:
         """Wait for this try's slot of its rate limit; a wait that is not short holds no worker."""
         prior = self.entry.prior
         taken = None if prior is None or prior.final else prior.note.get("rate")
-        key = limit.name(self.scope) if taken is None else taken["key"]
+        key = (
+            limit.name(self.course.claim.workspace, self.scope) if taken is None else taken["key"]
+        )
         slot = None if taken is None else taken["at"]
         slot = await rates.turn(self.env.door, self.env.clock, key, limit.rule, slot)
         if slot is None:

@@ -208,6 +208,12 @@ class RetryRefused(Codex32Error):
     code = "retry-refused"
 
 
+class IdempotencyConflict(Codex32Error):
+    """Under this idempotency key something else was asked for before."""
+
+    code = "idempotency-conflict"
+
+
 class EffectsRepeated(_WithProblems):
     """A retry would send effects once more; somebody has to say that this is meant."""
 

@@ -10,9 +10,13 @@ from codex32.kernel.json_values import JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened, and when (aware UTC)."""
+    """Something that happened, when (aware UTC), and in which workspace.
+
+    What concerns the whole installation happens in none: ``workspace`` is empty.
+    """
 
     at: datetime
+    workspace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,6 +160,8 @@ class ExecutionRow(Row):
     parent_id = pw.TextField(null=True)
     depth = pw.IntegerField(default=0)
     idempotency_key = pw.TextField(null=True)
+    #: SHA-256 of what was asked for under the key, where it is a caller's.
+    request_digest = pw.TextField(null=True)
     priority = pw.IntegerField(default=0)
     #: Of those that are queued with the same priority, the lowest runs next (``engine.turns``).
     turn = pw.BigIntegerField(default=0)
@@ -313,7 +315,7 @@ class SeenRow(Row):
 class RateRow(Row):
     """What is left of a rate limit that bots share, or that one has for itself."""
 
-    #: ``key:TEXT``, ``bot:NAME`` or ``step:NAME.ID``.
+    #: The workspace, and then ``:key:TEXT``, ``:bot:NAME`` or ``:step:NAME.ID``.
     key = pw.TextField(primary_key=True)
     #: The rule of whoever asked last: starts, in microseconds.
     rule_limit = pw.IntegerField()

@@ -16,6 +16,7 @@ from codex32.engine import waking
 from codex32.engine.approvals import EXPIRED, PENDING
 from codex32.engine.document import dotted
 from codex32.engine.validation import Validator
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.errors import (
     ApprovalNotFound,
     ApprovalSettled,
@@ -46,12 +47,13 @@ class Query:
     execution: str | None = None
     before: str | None = None
     limit: int = 20
-    workspace: str = "default"
+    workspace: str = DEFAULT_WORKSPACE
 
 
 def listing(query: Query, now: int) -> list[ApprovalRow]:
     """The approvals that ``query`` asks for, as they stand at ``now`` (microseconds)."""
-    found = ApprovalRow.select().order_by(ApprovalRow.id.desc()).limit(query.limit)
+    found = ApprovalRow.select().where(ApprovalRow.workspace == query.workspace)
+    found = found.order_by(ApprovalRow.id.desc()).limit(query.limit)
     over = ApprovalRow.expires_at.is_null(False) & (ApprovalRow.expires_at <= now)
     kinds = []
     for status in query.status:
@@ -72,19 +74,20 @@ def listing(query: Query, now: int) -> list[ApprovalRow]:
     return list(found)
 
 
-def get(approval_id: str) -> ApprovalRow:
-    """The row of an approval.
+def get(approval_id: str, *, workspace: str = DEFAULT_WORKSPACE) -> ApprovalRow:
+    """The row of an approval of the workspace.
 
     Raises:
       ApprovalNotFound: There is none.
     """
-    row = ApprovalRow.get_or_none(ApprovalRow.id == approval_id)
+    mine = (ApprovalRow.id == approval_id) & (ApprovalRow.workspace == workspace)
+    row = ApprovalRow.get_or_none(mine)
     if row is None:
         raise ApprovalNotFound(approval_id)
     return row
 
 
-def find(prefix: str) -> ApprovalRow:
+def find(prefix: str, *, workspace: str = DEFAULT_WORKSPACE) -> ApprovalRow:
     """The one approval whose id begins with ``prefix``, for people who type.
 
     The id of an execution, cut short or not, stands for its one open approval.
@@ -92,9 +95,10 @@ def find(prefix: str) -> ApprovalRow:
     Raises:
       ApprovalNotFound: None is meant, or several may be.
     """
-    found = _beginning(ApprovalRow.id.startswith(prefix))
+    mine = ApprovalRow.workspace == workspace
+    found = _beginning(mine & ApprovalRow.id.startswith(prefix))
     if not found:
-        of_execution = ApprovalRow.execution_id.startswith(prefix)
+        of_execution = mine & ApprovalRow.execution_id.startswith(prefix)
         found = _beginning(of_execution & (ApprovalRow.status == PENDING))
     if not prefix or len(found) != 1:
         raise ApprovalNotFound(prefix, [row.id for row in found[:_CANDIDATES]])
@@ -152,7 +156,14 @@ class Decision:
     note: str | None = None
 
 
-def decide(approval_id: str, decision: Decision, now: int, payloads: PayloadStore) -> ApprovalRow:
+def decide(
+    approval_id: str,
+    decision: Decision,
+    now: int,
+    payloads: PayloadStore,
+    *,
+    workspace: str = DEFAULT_WORKSPACE,
+) -> ApprovalRow:
     """Settle an approval and let its execution go on; the first decision counts.
 
     Raises:
@@ -160,9 +171,9 @@ def decide(approval_id: str, decision: Decision, now: int, payloads: PayloadStor
       ApprovalSettled: It was decided before, its time is over, or its execution ends.
       FormInvalid: What was filled in does not fit; all faults are told.
     """
-    row = get(approval_id)
+    row = get(approval_id, workspace=workspace)
     execution = rows.hold(row.execution_id)
-    row = get(approval_id)  # as it is now that nobody else can settle it
+    row = get(approval_id, workspace=workspace)  # as it is now that nobody else can settle it
     if (row.status, row.decided_by, row.decided_at) == (decision.verdict, decision.by, now):
         return row  # a commit whose answer was lost: this is our own
     _refuse_settled(row, execution, now)
@@ -174,7 +185,7 @@ def decide(approval_id: str, decision: Decision, now: int, payloads: PayloadStor
     ).where((ApprovalRow.id == row.id) & (ApprovalRow.status == PENDING)).execute()
     waking.wake([row.execution_id], now)
     rows.tell(row, decision.verdict, decision.by, now)
-    return get(approval_id)
+    return get(approval_id, workspace=workspace)
 
 
 def _refuse_settled(row: ApprovalRow, execution: ExecutionRow | None, now: int) -> None:

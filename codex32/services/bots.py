@@ -144,7 +144,9 @@ def fail(
     else:
         BotRow.update(problems=text, updated_at=now).where(BotRow.id == row.id).execute()
     told = tuple(str(problem) for problem in problems)
-    announce(BotFailed(at=from_micros(now), bot=name, source=source, problems=told))
+    announce(
+        BotFailed(at=from_micros(now), workspace=workspace, bot=name, source=source, problems=told)
+    )
     return True
 
 
@@ -197,7 +199,7 @@ def version_of(version_id: str | None) -> VersionRow | None:
 def tell_recovery(row: BotRow, now: int) -> None:
     """Tell that a file is without faults again; ``row`` is from before."""
     if row.problems is not None:
-        announce(BotRecovered(at=from_micros(now), bot=row.name))
+        announce(BotRecovered(at=from_micros(now), workspace=row.workspace, bot=row.name))
 
 
 def tell(
@@ -219,7 +221,15 @@ def tell(
       by: Who did it.
       about: What more the audit log keeps of it.
     """
-    announce(BotChanged(at=from_micros(now), bot=row.name, change=change, version=number))
+    announce(
+        BotChanged(
+            at=from_micros(now),
+            workspace=row.workspace,
+            bot=row.name,
+            change=change,
+            version=number,
+        )
+    )
     action = f"bot.{change.replace(' ', '-')}"
     told = {**({} if number is None else {"version": number}), **(about or {})}
     audit.record(by, action, row.name, now, change=told or None, workspace=row.workspace)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import peewee as pw
 
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import ExecutionRow
@@ -34,6 +35,7 @@ class Query:
     since: int | None = None
     before: str | None = None
     limit: int = 20
+    workspace: str = DEFAULT_WORKSPACE
 
 
 def listing(query: Query) -> list[ExecutionRow]:
@@ -50,7 +52,7 @@ def count(query: Query) -> int:
 
 
 def _narrowed(rows: pw.ModelSelect[ExecutionRow], query: Query) -> pw.ModelSelect[ExecutionRow]:
-    rows = rows.where(OPEN)
+    rows = rows.where(OPEN & (ExecutionRow.workspace == query.workspace))
     if query.bot is not None:
         rows = rows.where(ExecutionRow.bot_name == query.bot)
     if query.cause is not None:
@@ -60,7 +62,9 @@ def _narrowed(rows: pw.ModelSelect[ExecutionRow], query: Query) -> pw.ModelSelec
     return rows
 
 
-def dismiss(execution_id: str, by: str, note: str, now: int) -> ExecutionRow:
+def dismiss(
+    execution_id: str, by: str, note: str, now: int, *, workspace: str = DEFAULT_WORKSPACE
+) -> ExecutionRow:
     """Take a failed execution off the list, with the failed ones it had started.
 
     Where somebody looked after it before, what they did stays.
@@ -69,11 +73,11 @@ def dismiss(execution_id: str, by: str, note: str, now: int) -> ExecutionRow:
       ExecutionNotFound: There is no such execution.
       InvalidTransition: It did not fail.
     """
-    row = executions.get(execution_id)
+    row = executions.get(execution_id, workspace=workspace)
     if row.status != Status.FAILED:
         raise InvalidTransition(row.id, row.status, DISMISSED)
     _settle([row.id, *descendants([row.id])], DISMISSED, by, note, now)
-    return executions.get(execution_id)
+    return executions.get(execution_id, workspace=workspace)
 
 
 def settle_retried(

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce, fetch
-from codex32.kernel.errors import EventInvalid
+from codex32.kernel.errors import EventInvalid, IdempotencyConflict
 from codex32.kernel.event_names import LONGEST_DATA, matches, name_fault
 from codex32.kernel.events import EventPublished
 from codex32.kernel.json_values import JSON, dumps, loads
@@ -53,7 +54,7 @@ def publish(
     *,
     event_id: str,
     key: str | None = None,
-    workspace: str = "default",
+    workspace: str = DEFAULT_WORKSPACE,
 ) -> Published:
     """Write an event, for whoever listens by the time it is delivered; called in a write.
 
@@ -67,23 +68,40 @@ def publish(
 
     Raises:
       EventInvalid: The name is not ``custom.*``, or the data are too long.
+      IdempotencyConflict: Under this key another event was published.
     """
     check(name, data)
     scoped = None if key is None else f"published:{key}"
     EVENTS.write([(event_id, workspace, name, now, dumps(data), "[]", scoped)])
     if scoped is not None:
         mine = (EventRow.workspace == workspace) & (EventRow.key == scoped)
-        there = EventRow.select(EventRow.id).where(mine).scalar()
+        columns = (EventRow.id, EventRow.name, EventRow.data)
+        ((there, *published),) = fetch(EventRow.select(*columns).where(mine))
+        if published != [name, dumps(data)]:
+            raise IdempotencyConflict(
+                "another event was published under this idempotency key; take a new key"
+            )
         if there != event_id:
             return Published(str(there), repeated=True)
     announce(
-        EventPublished(at=from_micros(now), id=event_id, name=name, data=data, execution_id=None)
+        EventPublished(
+            at=from_micros(now),
+            workspace=workspace,
+            id=event_id,
+            name=name,
+            data=data,
+            execution_id=None,
+        )
     )
     return Published(event_id)
 
 
 def listing(
-    *, pattern: str | None = None, before: str | None = None, limit: int = 20
+    *,
+    pattern: str | None = None,
+    before: str | None = None,
+    limit: int = 20,
+    workspace: str = DEFAULT_WORKSPACE,
 ) -> list[EventRow]:
     """Events, newest first; those that nobody listened to were never written.
 
@@ -91,10 +109,12 @@ def listing(
       limit: Most events.
       pattern: Only events of such names.
       before: Only events with a smaller id: the last one of the page before.
+      workspace: Only events of this workspace.
     """
+    mine = EventRow.select().where(EventRow.workspace == workspace)
     found: list[EventRow] = []
     while len(found) < limit:
-        query = EventRow.select().order_by(EventRow.id.desc()).limit(max(limit, 100))
+        query = mine.order_by(EventRow.id.desc()).limit(max(limit, 100))
         if before is not None:
             query = query.where(EventRow.id < before)
         page = list(query)
@@ -125,15 +145,16 @@ class Audience:
     executions: Sequence[str]
 
 
-def audience(name: str, types: TriggerTypes) -> Audience:
+def audience(name: str, types: TriggerTypes, *, workspace: str = DEFAULT_WORKSPACE) -> Audience:
     """Who listens to events of this name; conditions are not asked."""
     bots = {
         each.due.bot_name
         for each in listeners.event_listeners(types)
-        if matches(name, each.pattern)
+        if each.due.workspace == workspace and matches(name, each.pattern)
     }
     waits = SubscriptionRow.select(SubscriptionRow.execution_id, SubscriptionRow.pattern)
-    waiting = fetch(waits.where(SubscriptionRow.answer.is_null()))
+    open_ = SubscriptionRow.answer.is_null() & (SubscriptionRow.workspace == workspace)
+    waiting = fetch(waits.where(open_))
     return Audience(
         sorted(bots), sorted({each for each, pattern in waiting if matches(name, pattern)})
     )

@@ -14,6 +14,7 @@ from codex32.engine import gates
 from codex32.engine.cancelling import cancel_many
 from codex32.engine.turns import take_turns
 from codex32.kernel.batches import Insert
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.database import announce, fetch
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
 from codex32.kernel.ids import first_id
@@ -32,6 +33,7 @@ class NewExecution:
       id: Made with ``new_id("exe")`` by the caller, so that asking twice is asking once.
       created_at: Microseconds.
       idempotency_key: Where an execution of this key is there already, it is the answer.
+      request_digest: What was asked for under the key; under one key one thing is asked for.
       gate: What limits it (see ``codex32.engine.gates``), with ``gate_limit``.
       when_full: ``queue``, ``skip`` or ``cancel_oldest``: what a full gate means.
       max_queued: How many may wait before the gate; more are skipped.
@@ -46,7 +48,7 @@ class NewExecution:
     trigger: str
     trigger_kind: str
     created_at: int
-    workspace: str = "default"
+    workspace: str = DEFAULT_WORKSPACE
     trigger_id: str | None = None
     parent_id: str | None = None
     depth: int = 0
@@ -54,6 +56,7 @@ class NewExecution:
     idempotency_key: str | None = None
     gate: str | None = None
     gate_limit: int | None = None
+    request_digest: str | None = None
     when_full: str = "queue"
     max_queued: int | None = None
 
@@ -66,11 +69,13 @@ class Submitted:
       id: The execution; None where the gate was full and it was not made.
       repeated: It was there before, under the same idempotency key.
       held: It waits before its gate.
+      conflict: Something else was asked for under the same key.
     """
 
     id: str | None
     repeated: bool = False
     held: bool = False
+    conflict: bool = False
 
 
 _COLUMNS = (
@@ -88,6 +93,7 @@ _COLUMNS = (
     "depth",
     "priority",
     "idempotency_key",
+    "request_digest",
     "gate",
     "gate_limit",
     "created_at",
@@ -120,9 +126,9 @@ def submit(items: Sequence[NewExecution]) -> list[Submitted]:
 def _submit_one(item: NewExecution, turn: int) -> Submitted:
     if item.idempotency_key is not None:
         gates.lock(f"key:{item.idempotency_key}")
-        found = ExecutionRow.get_or_none(ExecutionRow.idempotency_key == item.idempotency_key)
+        found = earlier(item.idempotency_key, item.request_digest)
         if found is not None:
-            return Submitted(found.id, repeated=True)
+            return found
     admitted = True
     if item.gate is not None:
         gates.lock(item.gate)
@@ -134,7 +140,7 @@ def _submit_one(item: NewExecution, turn: int) -> Submitted:
             if item.when_full == "skip":
                 return Submitted(None)
             if item.when_full == "cancel_oldest":
-                _cancel_oldest(item.gate, item.created_at)
+                _cancel_oldest(item)
                 admitted = gates.has_room(item.gate, item.gate_limit or 1)
             elif item.max_queued is not None and gates.holds(
                 item.gate, item.max_queued, item.priority
@@ -157,31 +163,45 @@ def _values(item: NewExecution, turn: int, *, admitted: bool) -> tuple[Any, ...]
     )
 
 
-def _cancel_oldest(gate: str, now: int) -> None:
-    oldest = gates.oldest(gate)
+def _cancel_oldest(item: NewExecution) -> None:
+    assert item.gate is not None
+    oldest = gates.oldest(item.gate)
     if oldest is not None:
-        cancel(oldest, now, message="a newer execution took its place")
+        cancel_many([oldest], item.created_at, "a newer execution took its place")
 
 
-def get(execution_id: str) -> ExecutionRow:
-    """The row of an execution.
+def earlier(key: str, request_digest: str | None) -> Submitted | None:
+    """The execution that was made under a key before; a conflict, if for another request."""
+    mine = ExecutionRow.idempotency_key == key
+    found = fetch(ExecutionRow.select(ExecutionRow.id, ExecutionRow.request_digest).where(mine))
+    if not found:
+        return None
+    execution_id, digest = found[0]
+    conflict = None not in (digest, request_digest) and digest != request_digest
+    return Submitted(execution_id, repeated=True, conflict=conflict)
+
+
+def get(execution_id: str, *, workspace: str = DEFAULT_WORKSPACE) -> ExecutionRow:
+    """The row of an execution of the workspace.
 
     Raises:
       ExecutionNotFound: There is none.
     """
-    row = ExecutionRow.get_or_none(ExecutionRow.id == execution_id)
+    mine = (ExecutionRow.id == execution_id) & (ExecutionRow.workspace == workspace)
+    row = ExecutionRow.get_or_none(mine)
     if row is None:
         raise ExecutionNotFound(execution_id)
     return row
 
 
-def get_many(ids: Sequence[str]) -> list[ExecutionRow]:
+def get_many(ids: Sequence[str], *, workspace: str = DEFAULT_WORKSPACE) -> list[ExecutionRow]:
     """The rows of those of ``ids`` that are there, in their order."""
-    rows = {row.id: row for row in ExecutionRow.select().where(ExecutionRow.id.in_(list(ids)))}
+    mine = ExecutionRow.id.in_(list(ids)) & (ExecutionRow.workspace == workspace)
+    rows = {row.id: row for row in ExecutionRow.select().where(mine)}
     return [rows[each] for each in dict.fromkeys(ids) if each in rows]
 
 
-def find(prefix: str) -> ExecutionRow:
+def find(prefix: str, *, workspace: str = DEFAULT_WORKSPACE) -> ExecutionRow:
     """The row of the one execution whose id begins with ``prefix``, for people who type.
 
     Raises:
@@ -189,13 +209,20 @@ def find(prefix: str) -> ExecutionRow:
     """
     # A range, for LIKE uses no index. No character of an id is greater than z.
     among = (ExecutionRow.id >= prefix) & (ExecutionRow.id <= prefix.ljust(_ID_LENGTH, "z"))
-    rows = list(ExecutionRow.select().where(among).limit(2))
+    mine = among & (ExecutionRow.workspace == workspace)
+    rows = list(ExecutionRow.select().where(mine).limit(2))
     if len(rows) != 1:
         raise ExecutionNotFound(prefix)
     return rows[0]
 
 
-def cancel(execution_id: str, now: int, *, message: str = "cancelled by request") -> ExecutionRow:
+def cancel(
+    execution_id: str,
+    now: int,
+    *,
+    message: str = "cancelled by request",
+    workspace: str = DEFAULT_WORKSPACE,
+) -> ExecutionRow:
     """Cancel an execution and the children it waits for.
 
     At once where it has not begun, else as soon as its worker hears of it.
@@ -204,10 +231,12 @@ def cancel(execution_id: str, now: int, *, message: str = "cancelled by request"
       ExecutionNotFound: There is none.
       InvalidTransition: It has ended already.
     """
-    row = get(execution_id)
-    if cancel_many([row.id], now, message).over:
-        raise InvalidTransition(execution_id, get(execution_id).status, Status.CANCELLED)
-    return get(execution_id)
+    row = get(execution_id, workspace=workspace)
+    over = cancel_many([row.id], now, message).over
+    row = get(execution_id, workspace=workspace)
+    if over:
+        raise InvalidTransition(execution_id, row.status, Status.CANCELLED)
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +257,7 @@ class Query:
     until: int | None = None
     before: str | None = None
     limit: int = 20
-    workspace: str = "default"
+    workspace: str = DEFAULT_WORKSPACE
 
 
 _ID_LENGTH = len("exe_") + 26
@@ -238,7 +267,8 @@ _SLACK = 60 * 60 * 1_000_000
 
 def listing(query: Query) -> list[ExecutionRow]:
     """The executions that ``query`` asks for; an index by id answers, whatever is asked."""
-    rows = ExecutionRow.select().order_by(ExecutionRow.id.desc()).limit(query.limit)
+    rows = ExecutionRow.select().where(ExecutionRow.workspace == query.workspace)
+    rows = rows.order_by(ExecutionRow.id.desc()).limit(query.limit)
     if query.bot is not None:
         mine = (BotRow.workspace == query.workspace) & (BotRow.name == query.bot)
         bot_id = BotRow.select(BotRow.id).where(mine).scalar()
@@ -271,13 +301,13 @@ class Inspection:
     attempts: Sequence[AttemptRow]
 
 
-def inspect(execution_id: str) -> Inspection:
+def inspect(execution_id: str, *, workspace: str = DEFAULT_WORKSPACE) -> Inspection:
     """Everything recorded of an execution but its log lines.
 
     Raises:
       ExecutionNotFound: There is none.
     """
-    row = get(execution_id)
+    row = get(execution_id, workspace=workspace)
     steps = StepRow.select().where(StepRow.execution_id == row.id)
     attempts = AttemptRow.select().where(AttemptRow.execution_id == row.id)
     return Inspection(
@@ -288,7 +318,7 @@ def inspect(execution_id: str) -> Inspection:
 
 
 def log_lines(execution_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLineRow]:
-    """Log lines with an id above ``after``, in order."""
+    """Log lines with an id above ``after``, in order; whose execution it is was looked at."""
     return list(
         LogLineRow.select()
         .where((LogLineRow.execution_id == execution_id) & (LogLineRow.id > after))

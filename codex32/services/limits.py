@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from codex32.engine.rates import slots_of
 from codex32.engine.slots import Rule
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import RateRow
 from codex32.services.presentation import iso
@@ -38,10 +39,14 @@ class LimitView:
         }
 
 
-def listing(now: int) -> list[LimitView]:
-    """Every rate limit that was asked lately, by key."""
+def listing(now: int, *, workspace: str = DEFAULT_WORKSPACE) -> list[LimitView]:
+    """Every rate limit of the workspace that was asked lately, by key."""
     views = []
     for row in RateRow.select().order_by(RateRow.key):
         slots, rule = slots_of(row), Rule(row.rule_limit, row.rule_micros)
-        views.append(LimitView(row.key, rule, row.asked_at, slots.next_free(rule, now)))
+        whose, _, key = row.key.partition(":")
+        if whose != workspace:
+            continue
+        free_at = slots.next_free(rule, now)
+        views.append(LimitView(key, rule, row.asked_at, free_at))
     return views

@@ -163,6 +163,7 @@ def carry_out(answers: Sequence[Answer], payloads: PayloadStore, now: int) -> No
         announce(
             TriggerFired(
                 at=from_micros(now),
+                workspace=answer.due.workspace,
                 bot=answer.due.bot_name,
                 trigger=answer.due.id,
                 decision=answer.decision,

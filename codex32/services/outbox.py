@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from codex32.kernel.batches import Insert
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.clock import to_micros
 from codex32.kernel.database import fetch
 from codex32.kernel.event_names import matches
@@ -119,7 +120,7 @@ class Outbox:
             [
                 (
                     event.id if isinstance(event, EventPublished) else new_id("evt"),
-                    "default",
+                    event.workspace or DEFAULT_WORKSPACE,
                     told.name,
                     to_micros(event.at),
                     dumps(told.data),
@@ -131,9 +132,15 @@ class Outbox:
         )
 
 
+#: Fields of events that listeners see elsewhere, or need not see.
+_NOT_TOLD = ("at", "workspace")
+
+
 def tell(event: Event) -> Told | None:
     """An event as listeners see it; None where they are not told of it."""
-    data = {name: getattr(event, name) for name in event.__dataclass_fields__ if name != "at"}
+    data = {
+        name: getattr(event, name) for name in event.__dataclass_fields__ if name not in _NOT_TOLD
+    }
     if isinstance(event, ExecutionEvent):
         execution_id = data.pop("execution_id")
         name = _execution_name(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from codex32.engine import approvals, waking
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import StepRow
@@ -21,6 +22,7 @@ def resolve(
     *,
     step: str | None = None,
     item: int | None = None,
+    workspace: str = DEFAULT_WORKSPACE,
 ) -> list[StepRow]:
     """Decide about the steps of an execution whose effects are unknown, and let it go on.
 
@@ -33,6 +35,7 @@ def resolve(
       now: The present, in microseconds.
       step: Only this step; None for all that are unknown.
       item: Only this item of a ``foreach``; None for all that are unknown.
+      workspace: Whose execution it is.
 
     Returns:
       The rows that were decided about, as they were.
@@ -42,7 +45,7 @@ def resolve(
       InvalidTransition: No step of it is unknown, or it is under way.
     """
     row = approvals.hold(execution_id)
-    if row is None:
+    if row is None or row.workspace != workspace:
         raise ExecutionNotFound(execution_id)
     doubtful = StepRow.status == StepStatus.UNKNOWN
     if row.finished_at is not None:  # nobody is at work on it any more

@@ -13,6 +13,7 @@ from typing import Literal
 from codex32.engine.keeping import FAILED, START, Lineage, kept, redone
 from codex32.engine.record import STEPS
 from codex32.kernel.bot import Step
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.database import Door, announce, fetch
 from codex32.kernel.errors import (
@@ -58,6 +59,7 @@ class Retry:
       again: Make another retry where there is one already.
       repeat_effects: Effects that were sent may be sent once more, under new keys.
       by: Who wishes it.
+      workspace: Whose execution it is.
       id: Of the execution to be; asking twice with the same id is asking once.
     """
 
@@ -67,6 +69,7 @@ class Retry:
     again: bool = False
     repeat_effects: bool = False
     by: str = ""
+    workspace: str = DEFAULT_WORKSPACE
     id: str = field(default_factory=lambda: new_id("exe"))
 
 
@@ -193,11 +196,11 @@ class Retrier:
         Raises:
           Codex32Error: As :meth:`retry` does, but for effects that would be repeated.
         """
-        row = executions.get(wish.execution_id)
+        row = executions.get(wish.execution_id, workspace=wish.workspace)
         return self._earlier(wish, row) or self._plan(wish, row).told(None)
 
     def _retry(self, wish: Retry) -> Retried:
-        row = executions.get(wish.execution_id)
+        row = executions.get(wish.execution_id, workspace=wish.workspace)
         earlier = self._earlier(wish, row)
         if earlier is not None:
             return earlier

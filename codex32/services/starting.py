@@ -15,6 +15,7 @@ from codex32.engine.expressions import compile_template
 from codex32.engine.inputs import check_inputs
 from codex32.kernel.batches import any_of, listed
 from codex32.kernel.bot import Bot
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.clock import Clock, SystemClock, from_micros
 from codex32.kernel.database import Door, announce, fetch
 from codex32.kernel.errors import (
@@ -22,6 +23,7 @@ from codex32.kernel.errors import (
     BotInvalid,
     BotNotFound,
     Codex32Error,
+    IdempotencyConflict,
     StepFault,
     VersionNotFound,
 )
@@ -29,7 +31,7 @@ from codex32.kernel.events import ExecutionQueued
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, canonical, loads
-from codex32.kernel.models import BotRow, ExecutionRow, VersionRow, database_proxy
+from codex32.kernel.models import BotRow, VersionRow, database_proxy
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Status
@@ -55,6 +57,8 @@ class Start:
       trigger: What expressions see as ``trigger``; ``at`` is added where it is missing.
       version_id: A version other than the live one.
       idempotency_key: Within the bot; where it was used before, that execution is the answer.
+      request_key: In its place the key of somebody who asks from outside: within the workspace,
+        and for one and the same wish.
       priority: None for the bot's own.
       in_turn: Wait until earlier executions of the same trigger have ended.
       id: Of the execution to be; asking twice with the same id is asking once.
@@ -68,10 +72,24 @@ class Start:
     parent_id: str | None = None
     depth: int = 0
     idempotency_key: str | None = None
+    request_key: str | None = None
     priority: int | None = None
     in_turn: bool = False
-    workspace: str = "default"
+    workspace: str = DEFAULT_WORKSPACE
     id: str = field(default_factory=lambda: new_id("exe"))
+
+    def request_digest(self) -> str | None:
+        """What is asked for under ``request_key``, so that nothing else is asked for under it."""
+        if self.request_key is None:
+            return None
+        wish = {"bot": self.bot, "inputs": dict(self.inputs), "priority": self.priority}
+        return hashlib.sha256(canonical(wish).encode()).hexdigest()
+
+    def key(self, bot_id: str) -> str | None:
+        """The key as the row holds it."""
+        if self.request_key is not None:
+            return f"request:{self.workspace}:{self.request_key}"
+        return scoped_key(bot_id, self.idempotency_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +128,8 @@ def prepare(start: Start, subject: Subject, payloads: PayloadStore, now: int) ->
         parent_id=start.parent_id,
         depth=start.depth,
         priority=bot.priority if start.priority is None else start.priority,
-        idempotency_key=scoped_key(subject.bot_id, start.idempotency_key),
+        idempotency_key=start.key(subject.bot_id),
+        request_digest=start.request_digest(),
         created_at=now,
         gate=gate,
         gate_limit=gate_limit,
@@ -157,6 +176,7 @@ def queued_event(new: NewExecution) -> ExecutionQueued:
     """The event that tells of a new execution."""
     return ExecutionQueued(
         at=from_micros(new.created_at),
+        workspace=new.workspace,
         execution_id=new.id,
         bot=new.bot_name,
         trigger=new.trigger_kind,
@@ -191,6 +211,7 @@ class Starter:
           BotInvalid: It has never had a version without faults.
           InputsInvalid: The inputs do not fit what it declares.
           VersionNotFound: It has no version of the id asked for.
+          IdempotencyConflict: Under its ``request_key`` something else was asked for.
         """
         return _told(await self._door.write_many(self.start_many, start))
 
@@ -211,6 +232,7 @@ class Starter:
             parent_id=request.parent_id,
             depth=request.depth,
             idempotency_key=request.key,
+            workspace=request.workspace,
         )
         submitted = _told(
             await self._door.write_many(self.start_many, start, patience_seconds=None)
@@ -224,7 +246,7 @@ class Starter:
             )
         if not submitted.repeated:
             return ExecutionRef(submitted.id, request.bot, Status.QUEUED)
-        return await self._door.read_surely(self._look, submitted.id)
+        return await self._door.read_surely(self._look, submitted.id, request.workspace)
 
     def start_many(self, starts: Sequence[Start]) -> list[Submitted | Codex32Error]:
         """Start all of them, each by itself: a batch for ``Door.write_many``."""
@@ -244,7 +266,7 @@ class Starter:
                     made[place] = ready
         submitted = executions.submit(list(made.values()))
         for (place, new), answer in zip(made.items(), submitted, strict=True):
-            answers[place] = answer
+            answers[place] = _conflict() if answer.conflict else answer
             if answer.id == new.id:
                 announce(queued_event(new))
             elif new.inputs.startswith("@") or new.trigger.startswith("@"):
@@ -253,10 +275,14 @@ class Starter:
 
     def _prepare(self, start: Start, row: _Found | None, now: int) -> NewExecution | Submitted:
         if row is None:
-            known = fetch(BotRow.select(BotRow.name).where(BotRow.removed_at.is_null()))
+            mine = BotRow.removed_at.is_null() & (BotRow.workspace == start.workspace)
+            known = fetch(BotRow.select(BotRow.name).where(mine))
             raise BotNotFound(start.bot, [name for (name,) in known])
-        earlier = _earlier(scoped_key(row.bot_id, start.idempotency_key))
+        key = start.key(row.bot_id)
+        earlier = None if key is None else executions.earlier(key, start.request_digest())
         if earlier is not None:
+            if earlier.conflict:
+                raise _conflict()
             return earlier
         if start.depth > MAX_DEPTH:
             raise StepFault(
@@ -269,8 +295,8 @@ class Starter:
         )
         return prepare(start, subject, self._payloads, now)
 
-    def _look(self, execution_id: str) -> ExecutionRef:
-        row = executions.get(execution_id)
+    def _look(self, execution_id: str, workspace: str) -> ExecutionRef:
+        row = executions.get(execution_id, workspace=workspace)
         failed = row.status == Status.FAILED or row.status == Status.CANCELLED
         return ExecutionRef(
             id=row.id,
@@ -325,14 +351,10 @@ def _find(starts: Sequence[Start]) -> dict[tuple[str, str], _Found]:
     return {(row[0], row[2]): _Found(*row[1:]) for row in rows.fetchall()}
 
 
-def _earlier(key: str | None) -> Submitted | None:
-    """The execution that was started under this key before."""
-    if key is None:
-        return None
-    found = (
-        ExecutionRow.select(ExecutionRow.id).where(ExecutionRow.idempotency_key == key).scalar()
+def _conflict() -> IdempotencyConflict:
+    return IdempotencyConflict(
+        "another execution was asked for under this idempotency key; take a new key"
     )
-    return None if found is None else Submitted(found, repeated=True)
 
 
 def _told(answer: Submitted | Codex32Error) -> Submitted:

@@ -19,6 +19,7 @@ EVENTS = {
     for name, kind in vars(events).items()
     if inspect.isclass(kind) and issubclass(kind, events.Event) and not kind.__subclasses__()
 }
+COMMON = ("at", "workspace")
 
 
 def source():
@@ -29,7 +30,7 @@ def source():
 
 def test_every_event_has_its_row_with_its_fields_in_order():
     fields = {
-        name: [field.name for field in dataclasses.fields(kind) if field.name != "at"]
+        name: [field.name for field in dataclasses.fields(kind) if field.name not in COMMON]
         for name, kind in EVENTS.items()
     }
     assert {name: row[0] for name, row in ROWS.items()} == fields

@@ -92,9 +92,9 @@ class ApprovalRoutes:
         ]
 
     async def _list(self, request: ApiRequest) -> JSON:
-        return await self._door.read(self._page, request.query)
+        return await self._door.read(self._page, request.query, request.caller.workspace)
 
-    def _page(self, query: ApprovalsQuery) -> JSON:
+    def _page(self, query: ApprovalsQuery, workspace: str) -> JSON:
         now = self._clock.micros()
         asked = approvals.Query(
             status=tuple(query.status),
@@ -102,6 +102,7 @@ class ApprovalRoutes:
             execution=query.execution,
             before=query.cursor,
             limit=query.limit + 1,
+            workspace=workspace,
         )
         found = approvals.listing(asked, now)
         shown = found[: query.limit]
@@ -111,10 +112,10 @@ class ApprovalRoutes:
         }
 
     async def _read(self, request: ApiRequest) -> JSON:
-        return await self._door.read(self._one, request.path["id"])
+        return await self._door.read(self._one, request.path["id"], request.caller.workspace)
 
-    def _one(self, approval_id: str) -> JSON:
-        return self._told(approvals.get(approval_id))
+    def _one(self, approval_id: str, workspace: str) -> JSON:
+        return self._told(approvals.get(approval_id, workspace=workspace))
 
     def _told(self, row: ApprovalRow) -> JSON:
         return approvals.as_dict(row, self._payloads, self._clock.micros())
@@ -130,7 +131,10 @@ class ApprovalRoutes:
         by = request.caller.name if body.by is None else body.by
         decision = approvals.Decision(verdict, by, body.form, body.note)
         approval_id, now = request.path["id"], self._clock.micros()
-        await self._door.write(
-            lambda: approvals.decide(approval_id, decision, now, self._payloads)
-        )
-        return await self._door.read(self._one, approval_id)
+        workspace = request.caller.workspace
+
+        def decide() -> None:
+            approvals.decide(approval_id, decision, now, self._payloads, workspace=workspace)
+
+        await self._door.write(decide)
+        return await self._door.read(self._one, approval_id, workspace)

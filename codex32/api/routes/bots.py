@@ -109,8 +109,9 @@ class BotRoutes:
                 bot=bot,
                 inputs=body.inputs,
                 trigger=trigger,
-                idempotency_key=one_key(request.headers, body.idempotency_key),
+                request_key=one_key(request.headers, body.idempotency_key),
                 priority=body.priority,
+                workspace=request.caller.workspace,
             )
         )
         if submitted.id is None:
@@ -133,6 +134,7 @@ class BotRoutes:
             body.trigger,
             body.limit,
             body.forgotten,
+            request.caller.workspace,
         )
         gap, filled = await door.read(filler.look, wish), Filled()
         for places in () if body.dry_run else gap.batches():

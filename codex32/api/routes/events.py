@@ -72,7 +72,7 @@ class EventRoutes:
         ]
 
     async def _list(self, request: ApiRequest) -> JSON:
-        return await self._door.read(_page, request.query)
+        return await self._door.read(_page, request.query, request.caller.workspace)
 
     async def _publish(self, request: ApiRequest) -> ApiResponse:
         body = request.body
@@ -83,13 +83,16 @@ class EventRoutes:
             self._clock.micros(),
             event_id=new_id("evt"),
             key=one_key(request.headers, body.idempotency_key),
+            workspace=request.caller.workspace,
         )
         published = await self._door.write(work)
         return ApiResponse({"id": published.id, "repeated": published.repeated}, 202)
 
 
-def _page(query: EventsQuery) -> dict[str, JSON]:
-    found = events.listing(pattern=query.name, before=query.cursor, limit=query.limit + 1)
+def _page(query: EventsQuery, workspace: str) -> dict[str, JSON]:
+    found = events.listing(
+        pattern=query.name, before=query.cursor, limit=query.limit + 1, workspace=workspace
+    )
     shown = found[: query.limit]
     return {
         "items": [events.as_dict(row) for row in shown],

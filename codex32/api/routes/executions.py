@@ -110,19 +110,21 @@ class ExecutionRoutes:
         ]
 
     async def _list(self, request: ApiRequest) -> JSON:
-        return await self._door.read(_list, request.query)
+        return await self._door.read(_list, request.query, request.caller.workspace)
 
     async def _read(self, request: ApiRequest) -> JSON:
-        return await self._door.read(self._whole, request.path["id"])
+        return await self._door.read(self._whole, request.path["id"], request.caller.workspace)
 
-    def _whole(self, execution_id: str) -> JSON:
-        return executions.detail(executions.get(execution_id), self._payloads)
+    def _whole(self, execution_id: str, workspace: str) -> JSON:
+        row = executions.get(execution_id, workspace=workspace)
+        return executions.detail(row, self._payloads)
 
     async def _steps(self, request: ApiRequest) -> JSON:
-        return await self._door.read(self._step_page, request.path["id"], request.query)
+        asked = request.path["id"], request.query, request.caller.workspace
+        return await self._door.read(self._step_page, *asked)
 
-    def _step_page(self, execution_id: str, query: StepsQuery) -> JSON:
-        executions.get(execution_id)
+    def _step_page(self, execution_id: str, query: StepsQuery, workspace: str) -> JSON:
+        executions.get(execution_id, workspace=workspace)
         rows = StepRow.select().where(StepRow.execution_id == execution_id)
         if query.cursor is not None:
             step, _, item = query.cursor.partition(":")
@@ -148,16 +150,18 @@ class ExecutionRoutes:
         }
 
     async def _logs(self, request: ApiRequest) -> JSON:
-        return await self._door.read(_log_page, request.path["id"], request.query)
+        asked = request.path["id"], request.query, request.caller.workspace
+        return await self._door.read(_log_page, *asked)
 
     async def _cancel(self, request: ApiRequest) -> JSON:
         def cancel() -> ExecutionRow:
-            return executions.cancel(request.path["id"], self._clock.micros())
+            now, workspace = self._clock.micros(), request.caller.workspace
+            return executions.cancel(request.path["id"], now, workspace=workspace)
 
         return executions.as_dict(await self._door.write(cancel))
 
 
-def _list(query: ExecutionsQuery) -> dict[str, JSON]:
+def _list(query: ExecutionsQuery, workspace: str) -> dict[str, JSON]:
     asked = executions.Query(
         bot=query.bot,
         status=query.status,
@@ -167,6 +171,7 @@ def _list(query: ExecutionsQuery) -> dict[str, JSON]:
         until=None if query.until is None else to_micros(query.until),
         before=query.cursor,
         limit=query.limit + 1,
+        workspace=workspace,
     )
     found = executions.listing(asked)
     shown = found[: query.limit]
@@ -176,8 +181,8 @@ def _list(query: ExecutionsQuery) -> dict[str, JSON]:
     }
 
 
-def _log_page(execution_id: str, query: LogsQuery) -> dict[str, JSON]:
-    executions.get(execution_id)
+def _log_page(execution_id: str, query: LogsQuery, workspace: str) -> dict[str, JSON]:
+    executions.get(execution_id, workspace=workspace)
     cursor = query.cursor or "0"
     rows = executions.log_lines(execution_id, after=int(cursor), limit=query.limit)
     return {

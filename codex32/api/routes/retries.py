@@ -102,26 +102,29 @@ class RetryRoutes:
             again=body.again,
             repeat_effects=body.repeat_effects,
             by=request.caller.name,
+            workspace=request.caller.workspace,
         )
         retried = await self._runtime.retrier.retry(wish)
         url = f"/api/v1/executions/{retried.id}"
         return ApiResponse({**retried.as_dict(), "status_url": url}, 202, {"Location": url})
 
     async def _list(self, request: ApiRequest) -> JSON:
-        return await self._door.read(_page, request.query)
+        return await self._door.read(_page, request.query, request.caller.workspace)
 
     async def _dismiss(self, request: ApiRequest) -> JSON:
-        execution_id, note = request.path["id"], request.body.note
+        execution_id, note, caller = request.path["id"], request.body.note, request.caller
         now = self._runtime.clock.micros()
 
         def dismiss() -> JSON:
-            row = dead_letters.dismiss(execution_id, request.caller.name, note, now)
+            row = dead_letters.dismiss(
+                execution_id, caller.name, note, now, workspace=caller.workspace
+            )
             return executions.detail(row, self._runtime.payloads)
 
         return await self._door.write(dismiss)
 
 
-def _page(query: DeadLettersQuery) -> dict[str, JSON]:
+def _page(query: DeadLettersQuery, workspace: str) -> dict[str, JSON]:
     found = dead_letters.listing(
         dead_letters.Query(
             bot=query.bot,
@@ -129,6 +132,7 @@ def _page(query: DeadLettersQuery) -> dict[str, JSON]:
             since=_micros(query.since),
             before=query.cursor,
             limit=query.limit + 1,
+            workspace=workspace,
         )
     )
     shown = found[: query.limit]

@@ -454,7 +454,7 @@ def wait(door: Door, execution: Callable[..., str], now: int) -> Callable[..., s
                 execution_id=execution_id, step="w", status="waiting", tries=1, effect="none"
             )
             awaited = EventAwaited(pattern, condition, values)
-            subscribe([Subscription(execution_id, "w", -1, awaited, now)])
+            subscribe([Subscription("default", execution_id, "w", -1, awaited, now)])
             return execution_id
 
         return door.write_now(work)

@@ -153,7 +153,9 @@ def test_a_child_is_started_once_and_then_looked_at(
     door: Door, store: Callable[..., Stored], starter: Starter, now: int
 ) -> None:
     store("priority: 1")
-    request = ChildRequest(parent_id="exe_p", depth=1, key="child:a", bot="ping", inputs={})
+    request = ChildRequest(
+        workspace="default", parent_id="exe_p", depth=1, key="child:a", bot="ping", inputs={}
+    )
 
     async def ask() -> object:
         return await starter.start_child(request)
