@@ -103,7 +103,7 @@ async def test_two_bots_that_name_the_same_key_share_it(engine, manual_clock, st
     await work(engine, manual_clock)
     assert starts == [0] * 3
     keys = await engine.door.read(lambda: sorted(row.key for row in RateRow.select()))
-    assert keys == ["key:api somebody else", "key:api x"]
+    assert keys == ["default:key:api somebody else", "default:key:api x"]
 
 
 async def test_every_try_and_every_item_takes_a_slot(engine, manual_clock, starts):

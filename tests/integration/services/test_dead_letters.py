@@ -82,7 +82,7 @@ def test_the_list_is_answered_by_its_index_alone(door: Door, failed: Callable[..
             database_proxy.execute_sql("ANALYZE execution")
         sql, params = (
             ExecutionRow.select()
-            .where(dead_letters.OPEN)
+            .where(dead_letters.OPEN & (ExecutionRow.workspace == "default"))
             .order_by(ExecutionRow.id.desc())
             .limit(20)
             .sql()
