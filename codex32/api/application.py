@@ -20,6 +20,7 @@ from codex32.api.routes.approvals import ApprovalRoutes
 from codex32.api.routes.audit import AuditRoutes
 from codex32.api.routes.auth import AuthRoutes
 from codex32.api.routes.bots import BotRoutes
+from codex32.api.routes.definitions import DefinitionRoutes
 from codex32.api.routes.events import EventRoutes
 from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
@@ -29,6 +30,10 @@ from codex32.api.routes.retries import RetryRoutes
 from codex32.api.routes.secrets import SecretRoutes
 from codex32.api.routes.users import UserRoutes
 from codex32.api.routes.workspaces import WorkspaceRoutes
+from codex32.api.routes.schedules import ScheduleRoutes
+from codex32.api.routes.state import StateRoutes
+from codex32.api.routes.usage import UsageRoutes
+from codex32.api.routes.versions import VersionRoutes
 from codex32.api.streaming import Stopping
 from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.contracts.route import PUBLIC
@@ -74,6 +79,11 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         UserRoutes,
         WorkspaceRoutes,
         BotRoutes,
+        DefinitionRoutes,
+        VersionRoutes,
+        ScheduleRoutes,
+        StateRoutes,
+        UsageRoutes,
         ExecutionRoutes,
         RetryRoutes,
         ApprovalRoutes,

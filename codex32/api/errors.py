@@ -74,6 +74,12 @@ class RequestInvalid(Codex32Error):
         self.problems = tuple(problems)
 
 
+class PreconditionFailed(Codex32Error):
+    """What is there is not what the request says that it must be."""
+
+    code = "precondition-failed"
+
+
 class ConcurrencyFull(Codex32Error):
     """The bot runs as often as it may, and says that more is not to wait."""
 
@@ -108,6 +114,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.VersionNotFound: 404,
     kernel.ExecutionNotFound: 404,
     kernel.StepNotFound: 404,
+    kernel.StateNotFound: 404,
     kernel.ApprovalNotFound: 404,
     kernel.ComponentNotFound: 404,
     kernel.CollectionNotFound: 404,
@@ -119,6 +126,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     faults.KeyNotFound: 404,
     MethodNotAllowed: 405,
     ConcurrencyFull: 409,
+    kernel.BotExists: 409,
     kernel.BotDisabled: 409,
     kernel.BotInvalid: 409,
     kernel.BotReadOnly: 409,
@@ -133,6 +141,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     faults.WorkspaceTaken: 409,
     faults.WorkspaceInUse: 409,
     PayloadMissing: 410,
+    PreconditionFailed: 412,
     BodyTooLarge: 413,
     MediaTypeUnsupported: 415,
     RequestInvalid: 422,

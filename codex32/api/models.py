@@ -48,21 +48,6 @@ class Page(Out, Generic[_Item]):
     next: str | None = Field(description="The `cursor` of the next page; null at the end.")
 
 
-class BotOut(Out):
-    """A bot."""
-
-    name: str
-    status: Literal["active", "broken", "disabled", "paused"]
-    version: int | None = Field(description="Number of the live version.")
-    origin: str
-    source: str | None = Field(description="The file it is read from.")
-    enabled: bool
-    paused: bool
-    problems: list[Fault] = Field(description="Faults of its file, while it is broken.")
-    created_at: datetime
-    updated_at: datetime
-
-
 class StartedOut(Out):
     """An execution that was asked for."""
 

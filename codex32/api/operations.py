@@ -92,7 +92,7 @@ class Operation:
 
     def _written(self, result: ApiResponse) -> web.Response:
         response = web.Response(status=result.status, headers=result.headers)
-        if result.status != 204:
+        if result.status not in (204, 304):
             response.body = _encoded(result.body)
             response.headers["Content-Type"] = result.content_type or self.route.content_type
         return response

@@ -220,7 +220,7 @@ class _Composer:
         if event.style:
             return text
         try:
-            value = _core(text)
+            value = plain_value(text)
         except ValueError as error:
             self._fault(path, event, str(error))
             return None
@@ -262,7 +262,7 @@ def _kind(value: JSON) -> str:
     return {dict: "a mapping", list: "a list", type(None): "null"}.get(type(value), repr(value))
 
 
-def _core(text: str) -> JSON:
+def plain_value(text: str) -> JSON:
     """The value of a plain scalar by the core schema of YAML 1.2.
 
     Raises:

@@ -8,31 +8,19 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from codex32.engine.building import WORK_KEYS
 from codex32.engine.document import Document, Place, read_documents
-from codex32.engine.schema import TRIGGER_KEYS
+from codex32.engine.key_order import SECTIONS, Rank, rank_of
 from codex32.kernel.errors import BotInvalid
 from codex32.kernel.problems import Problem
 
 _WIDTH: Final = 4096
-_BOT: Final = (
-    *("name", "description", "labels", "enabled", "triggers", "inputs", "allow", "concurrency"),
-    *("rate", "priority", "timeout", "retry", "steps", *WORK_KEYS, "on_failure", "finally"),
-    *("output", "tests", "evals", "alerts", "retention"),
-)
-_STEP: Final = (
-    *("id", "type", "needs", "if", "foreach", "parallel", "on_item_error", "with", "retry"),
-    *("timeout", "on_error", "rate", "repeat", "idempotency_key"),
-)
-_SECTIONS: Final = ("triggers", "steps", "on_failure", "finally")
 _END = re.compile(r"(---|\.\.\.)(\s|$)")
-Rank = Callable[[str], int]
 
 
 def format_text(text: str) -> str:
@@ -59,15 +47,6 @@ def _documents(text: str) -> list[Document]:
     return documents
 
 
-def _rank(section: str | None) -> Rank:
-    """The place of a key in a bot (None), or in an item of one of its sections."""
-    if section == "triggers":
-        after = {key: index for index, key in enumerate(TRIGGER_KEYS)}
-        return lambda key: after.get(key, -1)
-    known = {key: index for index, key in enumerate(_STEP if section else _BOT)}
-    return lambda key: known.get(key, len(known))
-
-
 # blocks of lines
 
 
@@ -84,10 +63,10 @@ def _in_order(text: str, documents: Sequence[Document]) -> str:
             end -= 1
         bounds = _bounds(lines, bot, end)
         # What moves inside an item keeps to the item's lines, so the bot's own come last.
-        for section in _SECTIONS:
+        for section in SECTIONS:
             if section in bounds:
-                _order_items(lines, bot.parts[section], bounds[section][1], _rank(section))
-        _order_blocks(lines, bot, bounds, _rank(None))
+                _order_items(lines, bot.parts[section], bounds[section][1], rank_of(section))
+        _order_blocks(lines, bot, bounds, rank_of(None))
     return "\n".join(lines)
 
 
@@ -168,11 +147,11 @@ def _round_trip(text: str) -> str:
     documents = [each for each in yaml.load_all(text) if each is not None]
     for bot in documents:
         if isinstance(bot, CommentedMap):
-            _order_flow(bot, _rank(None))
-            for section in _SECTIONS:
+            _order_flow(bot, rank_of(None))
+            for section in SECTIONS:
                 items = bot.get(section)
                 for item in items if isinstance(items, CommentedSeq) else ():
-                    _order_flow(item, _rank(section))
+                    _order_flow(item, rank_of(section))
     out = io.StringIO()
     yaml.dump_all(documents, out)
     formatted = out.getvalue().strip("\n")

@@ -6,7 +6,7 @@
     ├── PluginError (plugin)          PluginLoadError · PluginContractError
     ├── ComponentNotFound (kind, name, known)
     ├── BotNotFound · VersionNotFound (version) · BotInvalid (problems)
-    ├── BotReadOnly (source) · BotDisabled (reason)
+    ├── BotReadOnly (source) · BotDisabled (reason) · BotExists · StateNotFound (key)
     ├── TriggerInvalid (problems)
     ├── InputsInvalid (problems)
     ├── EventInvalid
@@ -157,6 +157,26 @@ class BotReadOnly(Codex32Error):
     def __init__(self, name: str, source: str) -> None:
         super().__init__(f"{name} belongs to the file {source}; change it there")
         self.name, self.source = name, source
+
+
+class BotExists(Codex32Error):
+    """A bot of this name is there already."""
+
+    code = "bot-exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a bot {name!r} is there already; replace it, or choose another name")
+        self.name = name
+
+
+class StateNotFound(Codex32Error):
+    """A bot remembers nothing under this key."""
+
+    code = "state-not-found"
+
+    def __init__(self, bot: str, key: str) -> None:
+        super().__init__(f"{bot} remembers nothing under the key {key!r}")
+        self.bot, self.key = bot, key
 
 
 class BotDisabled(Codex32Error):

@@ -186,6 +186,16 @@ def remove(
     return True
 
 
+def gone(row: BotRow) -> BotNotFound:
+    """What to tell of a bot that was removed."""
+    return BotNotFound(row.name)
+
+
+def never_live(row: BotRow) -> VersionNotFound:
+    """What to tell of a bot whose file had faults, or whose version waits, from the beginning."""
+    return VersionNotFound(f"of {row.name} that was ever live")
+
+
 def find(name: str, workspace: str) -> BotRow | None:
     """The row of a bot, removed or not; None where there is none."""
     return BotRow.get_or_none((BotRow.workspace == workspace) & (BotRow.name == name))

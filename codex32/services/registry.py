@@ -128,7 +128,7 @@ class Registry:
             schedules.reconcile(row.id, written.bot, self._types, now, live=live, known=())
         change = "waiting" if more else "created"
         bots.tell(row, change, 1, now, by, _widens(more))
-        return Stored(row.id, version.id, 1, change)
+        return Stored(row.id, version.id, 1, change, more)
 
     def _change(self, row: BotRow, written: Written, now: int, by: Caller) -> Stored:
         check_owner(row, written)
@@ -140,7 +140,8 @@ class Registry:
                 self._put(row, _placed(written), now)
                 bots.tell_recovery(row, now)
                 bots.tell(row, news, pending.number, now, by)
-            return Stored(row.id, pending.id, pending.number, news)
+            more = loads(pending.widens or "[]")
+            return Stored(row.id, pending.id, pending.number, news, more)
         if active is None or written.digest not in (active.digest, row.pinned_digest):
             return self._add(row, written, active, now, by)
         refreshed = self._refresh(row, written, active, now, by)
@@ -167,15 +168,19 @@ class Registry:
         self._put(row, {"pending_version_id": version.id, **_placed(written)}, now, bot)
         bots.tell_recovery(row, now)
         bots.tell(row, "waiting", version.number, now, by, about)
-        return Stored(row.id, version.id, version.number, "waiting")
+        return Stored(row.id, version.id, version.number, "waiting", more)
+
+    def beyond(self, bot: Bot, workspace: str) -> list[str]:
+        """What a definition may beyond the live version of its name; reads alone."""
+        row = bots.find(bot.name, workspace)
+        active = None if row is None else bots.version_of(row.active_version_id)
+        return widening(_allowed(active), bot.allow)
 
     def _more(self, written: Written, active: VersionRow | None) -> list[str]:
         """What somebody has to approve."""
         if not self._policy.approve_capabilities or written.origin == RUN:
             return []
-        # Also where what the live version needs is no longer installed.
-        before = Allow() if active is None else build_bot(loads(active.document)).allow
-        return widening(before, written.bot.allow)
+        return widening(_allowed(active), written.bot.allow)
 
     def rollback(
         self,
@@ -292,6 +297,11 @@ def _place_changed(row: BotRow, written: Written) -> str | None:
         return "restored"
     moved = (row.origin, row.source) != (written.origin, written.source)
     return "moved" if moved else None
+
+
+def _allowed(version: VersionRow | None) -> Allow:
+    """What a version may, also where what it needs is no longer installed."""
+    return Allow() if version is None else build_bot(loads(version.document)).allow
 
 
 def _widens(more: Sequence[str]) -> dict[str, JSON]:

@@ -72,12 +72,14 @@ class Stored:
       number: The version that is live now; the stored one where that waits for approval.
       change: ``created changed restored moved waiting withdrawn …``, or None where nothing was
         to do.
+      widens: What somebody has to approve, where it waits.
     """
 
     bot_id: str
     version_id: str
     number: int
     change: str | None
+    widens: Sequence[str] = ()
 
 
 def new_bot(written: Written, workspace: str, now: int) -> BotRow:

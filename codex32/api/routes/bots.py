@@ -1,23 +1,25 @@
-"""Bots: which there are, and starting them."""
+"""Bots: which there are, pausing and starting them."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from codex32.api.errors import ConcurrencyFull
-from codex32.api.models import BackfilledOut, BotOut, Page, StartedOut
+from codex32.api.bot_models import BotDetail, BotOut
+from codex32.api.conditions import etag
+from codex32.api.errors import ConcurrencyFull, RequestInvalid
+from codex32.api.models import BackfilledOut, Page, StartedOut
 from codex32.api.reading import KEY, Strict, one_key
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
-from codex32.kernel.json_values import JSON, loads
-from codex32.kernel.models import BotRow
+from codex32.kernel.json_values import JSON
+from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
+from codex32.services import bot_views, bots, provenance, usage
 from codex32.services.backfill import Backfill, Filled, as_dict
-from codex32.services.bot_views import BotView, views
-from codex32.services.presentation import iso
+from codex32.services.bot_search import Order, Search, Standing, search
 from codex32.services.starting import Start
 
 _PRIORITIES = Field(ge=-1000, le=1000, description="Higher runs first; default: the bot's own.")
@@ -49,9 +51,21 @@ class BackfillIn(Strict):
 
 
 class BotsQuery(Strict):
-    """Which part of the list."""
+    """Which bots, in which order, and which part of the list."""
 
-    cursor: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,63}$")] | None = None
+    status: list[Standing] = Field([], description="Any of them; default: all but `removed`.")
+    origin: list[Literal["file", "api", "builder", "run"]] = Field([], description="Any of them.")
+    owner: Annotated[str, StringConstraints(max_length=200)] | None = None
+    label: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
+        [], description="`name=value`, or `name` whatever the value; all of them."
+    )
+    text: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = Field(
+        None, description="In the name or the description."
+    )
+    sort: Order = Field("name", description="With `-` the other way round.")
+    cursor: (
+        Annotated[str, StringConstraints(pattern=r"^(\d{1,18}\.)?[a-z][a-z0-9-]{0,62}$")] | None
+    ) = None
     limit: Annotated[int, Field(ge=1, le=100)] = 50
 
 
@@ -70,10 +84,20 @@ class BotRoutes:
                 operation="bots.list",
                 policy="bots.read",
                 handler=self._list,
-                summary="Bots by name",
+                summary="Bots, filtered and sorted",
                 query=BotsQuery,
                 response=Page[BotOut],
             ),
+            Route(
+                method="GET",
+                path="/bots/{name}",
+                operation="bots.read",
+                policy="bots.read",
+                handler=self._read,
+                summary="A bot with its live definition and its newest executions in numbers",
+                response=BotDetail,
+            ),
+            *(self._pausing(paused) for paused in (True, False)),
             Route(
                 method="POST",
                 path="/bots/{name}/execute",
@@ -98,8 +122,55 @@ class BotRoutes:
             ),
         ]
 
+    def _pausing(self, paused: bool) -> Route:
+        verb = "pause" if paused else "resume"
+
+        async def pause(request: ApiRequest) -> JSON:
+            caller, now = request.caller, self._runtime.clock.micros()
+            name = request.path["name"]
+
+            def change() -> JSON:
+                bots.pause(name, now, paused=paused, by=caller, workspace=caller.workspace)
+                return bot_views.as_dict(bot_views.view(name, workspace=caller.workspace))
+
+            return await self._runtime.door.write(change)
+
+        return Route(
+            method="POST",
+            path=f"/bots/{{name}}/{verb}",
+            operation=f"bots.{verb}",
+            policy="bots.write",
+            handler=pause,
+            summary="Let no trigger start it" if paused else "Let triggers start it again",
+            response=BotOut,
+        )
+
     async def _list(self, request: ApiRequest) -> JSON:
-        return await self._runtime.door.read(_page, request.query)
+        query = request.query
+        labels = dict(_label(each) for each in query.label)
+        wish = Search(
+            request.caller.workspace,
+            status=query.status,
+            origin=query.origin,
+            owner=query.owner,
+            labels=labels,
+            text=query.text,
+            order=query.sort,
+            after=query.cursor,
+            limit=query.limit,
+        )
+        try:
+            found = await self._runtime.door.read(search, wish)
+        except ValueError as error:
+            raise RequestInvalid([Problem(str(error), "cursor")]) from None
+        return {"items": [bot_views.as_dict(each) for each in found.items], "next": found.next}
+
+    async def _read(self, request: ApiRequest) -> ApiResponse:
+        whole, tag = await self._runtime.door.read(
+            _whole, request.path["name"], request.caller.workspace
+        )
+        headers = {"ETag": etag(tag)} if tag else {}
+        return ApiResponse(whole, headers=headers)
 
     async def _execute(self, request: ApiRequest) -> ApiResponse:
         body, bot = request.body, request.path["name"]
@@ -142,29 +213,19 @@ class BotRoutes:
         return as_dict(gap, filled, dry_run=body.dry_run)
 
 
-def _page(query: BotsQuery) -> dict[str, JSON]:
-    rows = BotRow.select().where(BotRow.removed_at.is_null()).order_by(BotRow.name)
-    if query.cursor is not None:
-        rows = rows.where(BotRow.name > query.cursor)
-    found = list(rows.limit(query.limit + 1))
-    shown = found[: query.limit]
-    return {
-        "items": [_as_dict(view) for view in views(shown)],
-        "next": shown[-1].name if len(found) > len(shown) else None,
+def _whole(name: str, workspace: str) -> tuple[JSON, str | None]:
+    view = bot_views.view(name, workspace=workspace)
+    document = bot_views.document(view)
+    digest = view.live.digest if view.live else ""
+    whole = {
+        **bot_views.as_dict(view),
+        "definition": document,
+        "origins": provenance.told(workspace, document, digest) if document else [],
+        "recent": usage.of_bot(view.row.id).as_dict(),
     }
+    return whole, bots.tag(view.row)
 
 
-def _as_dict(view: BotView) -> dict[str, JSON]:
-    row = view.row
-    return {
-        "name": row.name,
-        "status": view.standing,
-        "version": view.number,
-        "origin": row.origin,
-        "source": row.source,
-        "enabled": row.enabled,
-        "paused": row.paused,
-        "problems": loads(row.problems or "[]"),
-        "created_at": iso(row.created_at),
-        "updated_at": iso(row.updated_at),
-    }
+def _label(text: str) -> tuple[str, str | None]:
+    name, given, value = text.partition("=")
+    return name, value if given else None

@@ -1,0 +1,95 @@
+"""Definitions as bodies: YAML as people write it, or JSON; read and checked, never executed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from codex32.api.errors import MediaTypeUnsupported, RequestInvalid
+from codex32.api.reading import parse_json
+from codex32.engine.definition import Reader, Reading
+from codex32.engine.writing import to_yaml
+from codex32.kernel.bot import Bot
+from codex32.kernel.contracts.route import ApiRequest
+from codex32.kernel.json_values import JSON
+from codex32.kernel.problems import Problem
+
+YAML: str = "application/yaml"
+_YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A definition without faults, and its text as it was sent."""
+
+    bot: Bot
+    text: str
+
+
+async def read_bot(request: ApiRequest, reader: Reader, name: str | None = None) -> Sent:
+    """The one bot of a body.
+
+    Args:
+      request: Its body is raw.
+      reader: Knows what is installed.
+      name: The bot's, by the address; a definition may leave it out, and must not say otherwise.
+
+    Raises:
+      MediaTypeUnsupported: The body is neither YAML nor JSON.
+      BodyMalformed: It is no JSON, and says that it is.
+      RequestInvalid: It has faults; all of them are told.
+    """
+    text, reading = await read_bots(request, reader, name=name)
+    return Sent(_only(reading, name), text)
+
+
+async def read_bots(
+    request: ApiRequest, reader: Reader, *, name: str | None = None, file: str | None = None
+) -> tuple[str, Reading]:
+    """The text of a body and what it holds; faults stand in the reading.
+
+    Args:
+      request: Its body is raw.
+      reader: Knows what is installed.
+      name: Of a bot that has none.
+      file: What problems call it.
+
+    Raises:
+      MediaTypeUnsupported: The body is neither YAML nor JSON.
+      BodyMalformed: It is no JSON, and says that it is.
+    """
+    if request.content_type == "application/json":
+        value = parse_json(request.body)
+        return request.body.decode(), await asyncio.to_thread(_check, value, reader, name)
+    if request.content_type not in _YAML_TYPES:
+        raise MediaTypeUnsupported(f"send `Content-Type: {YAML}`, or application/json")
+    reading = await asyncio.to_thread(reader.read_text, request.body, file=file, default_name=name)
+    return request.body.decode(errors="replace"), reading
+
+
+async def check_bot(document: JSON, reader: Reader, name: str) -> Sent:
+    """A definition that was made here, of others that were checked.
+
+    Raises:
+      RequestInvalid: It has faults; all of them are told.
+    """
+    reading = await asyncio.to_thread(_check, document, reader, name)
+    return Sent(_only(reading, name), to_yaml(document))
+
+
+def _check(value: JSON, reader: Reader, name: str | None) -> Reading:
+    if isinstance(value, dict) and name is not None:
+        value = {"name": name, **value}
+    return reader.check_document(value, name=name)
+
+
+def _only(reading: Reading, name: str | None) -> Bot:
+    if reading.problems:
+        raise RequestInvalid(reading.problems)
+    if len(reading.bots) != 1:
+        raise RequestInvalid([Problem(f"send one bot, not {len(reading.bots)}")])
+    (bot,) = reading.bots
+    if name is not None and bot.name != name:
+        message = f"the definition is called {bot.name!r}, and the address {name!r}"
+        raise RequestInvalid([Problem(message, "name", code="name")])
+    return bot
