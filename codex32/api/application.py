@@ -25,15 +25,16 @@ from codex32.api.routes.events import EventRoutes
 from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.keys import KeyRoutes
+from codex32.api.routes.patches import PatchRoutes
 from codex32.api.routes.plugins import PluginRoutes
 from codex32.api.routes.retries import RetryRoutes
-from codex32.api.routes.secrets import SecretRoutes
-from codex32.api.routes.users import UserRoutes
-from codex32.api.routes.workspaces import WorkspaceRoutes
 from codex32.api.routes.schedules import ScheduleRoutes
+from codex32.api.routes.secrets import SecretRoutes
 from codex32.api.routes.state import StateRoutes
 from codex32.api.routes.usage import UsageRoutes
+from codex32.api.routes.users import UserRoutes
 from codex32.api.routes.versions import VersionRoutes
+from codex32.api.routes.workspaces import WorkspaceRoutes
 from codex32.api.streaming import Stopping
 from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.contracts.route import PUBLIC
@@ -80,6 +81,7 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         WorkspaceRoutes,
         BotRoutes,
         DefinitionRoutes,
+        PatchRoutes,
         VersionRoutes,
         ScheduleRoutes,
         StateRoutes,

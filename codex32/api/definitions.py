@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field, StringConstraints
+
+from codex32.api.conditions import etag
 from codex32.api.errors import MediaTypeUnsupported, RequestInvalid
-from codex32.api.reading import parse_json
+from codex32.api.reading import Strict, parse_json
 from codex32.engine.definition import Reader, Reading
 from codex32.engine.writing import to_yaml
 from codex32.kernel.bot import Bot
-from codex32.kernel.contracts.route import ApiRequest
+from codex32.kernel.contracts.route import ApiRequest, ApiResponse
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
+from codex32.runtime import Runtime
+from codex32.services import bots
+from codex32.services.bots import Precondition
+from codex32.services.written import API, Stored, Written
 
 YAML: str = "application/yaml"
 _YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})
+
+
+class MessageQuery(Strict):
+    """What is said about a change."""
+
+    message: Annotated[str, StringConstraints(max_length=500)] = Field(
+        "", description="Kept with the version."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,53 @@ async def check_bot(document: JSON, reader: Reader, name: str) -> Sent:
     """
     reading = await asyncio.to_thread(_check, document, reader, name)
     return Sent(_only(reading, name), to_yaml(document))
+
+
+async def store_bot(
+    runtime: Runtime,
+    request: ApiRequest,
+    sent: Sent,
+    given: Precondition | None,
+    *,
+    message: str | None = None,
+    status: int = 200,
+) -> ApiResponse:
+    """Store a definition for whoever asked, and say what came of it.
+
+    Args:
+      runtime: The parts.
+      request: Its query may hold a message, and its caller becomes the author.
+      sent: The definition.
+      given: What must hold of the bot, asked inside the write.
+      message: Instead of that of the query.
+      status: Of the answer.
+    """
+    caller, now = request.caller, runtime.clock.micros()
+    written = Written.of(
+        sent.bot,
+        sent.text,
+        API,
+        author=caller.name,
+        message=request.query.message if message is None else message,
+    )
+
+    def store() -> tuple[Stored, str | None]:
+        stored = runtime.registry.store(
+            written, now, by=caller, workspace=caller.workspace, given=given
+        )
+        row = bots.get(sent.bot.name, workspace=caller.workspace)
+        return stored, bots.tag(row)
+
+    stored, tag = await runtime.door.write(store)
+    name = sent.bot.name
+    headers = {"ETag": etag(tag or ""), "Location": f"/api/v1/bots/{name}"}
+    answer = {
+        "name": name,
+        "version": stored.number,
+        "change": stored.change,
+        "widens": list(stored.widens),
+    }
+    return ApiResponse(answer, status, headers)
 
 
 def _check(value: JSON, reader: Reader, name: str | None) -> Reading:

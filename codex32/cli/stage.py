@@ -39,7 +39,7 @@ async def stage(obj: Context) -> AsyncIterator[Trials]:
         runtime.clock = clock
         env = runtime.environment()
         try:
-            yield Trials(env, clock, runtime.registry, runtime.starter, _allowed)
+            yield Trials(env, clock, runtime.starter, _allowed)
         finally:
             if env.close is not None:
                 await env.close()

@@ -33,7 +33,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 
 def _is_itself(value: str) -> bool:
     try:
-        return plain_value(value) == value
+        return isinstance(plain_value(value), str)
     except ValueError:
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import peewee as pw
@@ -71,7 +72,12 @@ def due(workspace: str, *, after: str | None, limit: int) -> tuple[list[JSON], s
     found = list(rows.limit(limit + 1).objects())
     shown = found[:limit]
     more = f"{shown[-1].next_at}.{shown[-1].id}" if len(found) > limit else None
-    return [{"bot": r.bot, "paused": r.paused, **trigger_as_dict(r)} for r in shown], more
+    return [_due(each) for each in shown], more
+
+
+def _due(row: Any) -> dict[str, JSON]:
+    """A trigger's row, with two columns of its bot's."""
+    return {"bot": row.bot, "paused": row.paused, **trigger_as_dict(row)}
 
 
 def _times(row: TriggerRow, types: TriggerTypes, after: int, count: int) -> Iterator[int]:

@@ -59,7 +59,7 @@ def search(wish: Search) -> Found:
     Raises:
       ValueError: ``after`` belongs to another order.
     """
-    column, down = _column(wish.order), wish.order.startswith("-")
+    column, down = _COLUMNS[wish.order.lstrip("-")], wish.order.startswith("-")
     rows = BotRow.select().where(BotRow.workspace == wish.workspace, *_filters(wish))
     keys = (BotRow.name,) if column is BotRow.name else (column, BotRow.name)
     rows = rows.order_by(*(key.desc() if down else key for key in keys)).limit(wish.limit + 1)
@@ -75,9 +75,11 @@ def search(wish: Search) -> Found:
     return Found(views(shown), more)
 
 
-def _column(order: str) -> pw.Field:
-    columns = {"name": BotRow.name, "updated": BotRow.updated_at, "created": BotRow.created_at}
-    return columns[order.removeprefix("-").removesuffix("_at")]
+_COLUMNS: Mapping[str, pw.Field] = {
+    "name": BotRow.name,
+    "updated_at": BotRow.updated_at,
+    "created_at": BotRow.created_at,
+}
 
 
 def _place(after: str, keys: int) -> tuple[object, ...]:
@@ -104,7 +106,7 @@ def _stands(status: str) -> pw.Expression:
     sound = there & BotRow.problems.is_null()
     unborn = BotRow.active_version_id.is_null() & BotRow.pending_version_id.is_null(False)
     on = sound & ~unborn & BotRow.enabled
-    return {
+    standings: Mapping[str, pw.Expression] = {
         "": there,
         "removed": ~there,
         "broken": there & BotRow.problems.is_null(False),
@@ -112,7 +114,8 @@ def _stands(status: str) -> pw.Expression:
         "disabled": sound & ~unborn & ~BotRow.enabled,
         "paused": on & BotRow.paused,
         "active": on & ~BotRow.paused,
-    }[status]
+    }
+    return standings[status]
 
 
 def _labelled(key: str, value: str | None) -> pw.Expression:
@@ -121,10 +124,9 @@ def _labelled(key: str, value: str | None) -> pw.Expression:
     A brace or a comma stands before it, and never a backslash: so it is no part of another text.
     """
     wanted = f"{canonical(key)}:" + ("" if value is None else canonical(value))
-    return reduce(or_, (_holds(f"{before}{wanted}") for before in "{,"))
-
-
-def _holds(text: str) -> pw.Expression:
-    # Neither LIKE, which takes no case seriously on SQLite, nor a pattern that would need escapes.
+    # Not LIKE, which takes no case seriously on SQLite and needs escapes.
     found = pw.fn.instr if is_sqlite() else pw.fn.strpos
-    return found(BotRow.labels, text) > 0
+    return reduce(
+        or_,
+        [pw.Expression(found(BotRow.labels, f"{each}{wanted}"), ">", 0) for each in "{,"],
+    )

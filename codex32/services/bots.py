@@ -186,9 +186,16 @@ def remove(
     return True
 
 
-def gone(row: BotRow) -> BotNotFound:
-    """What to tell of a bot that was removed."""
-    return BotNotFound(row.name)
+def there(name: str, *, workspace: str) -> BotRow:
+    """The row of a bot that was not removed.
+
+    Raises:
+      BotNotFound: There is none.
+    """
+    row = get(name, workspace=workspace)
+    if row.removed_at is not None:
+        raise BotNotFound(name)
+    return row
 
 
 def never_live(row: BotRow) -> VersionNotFound:

@@ -18,12 +18,12 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import dumps, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StateRow, StepRow
-from codex32.services import executions
-from codex32.services.bots import RUN, Registry, Written
+from codex32.services import bots, executions
 from codex32.services.cases.case import Case, Ending, Verdict
 from codex32.services.cases.doubles import Doubles
 from codex32.services.cases.judging import faults_of
 from codex32.services.starting import Start, Starter
+from codex32.services.written import RUN, Written
 
 #: Seconds that one test may take; its pauses do not count, they pass at once.
 LIMIT_SECONDS = 60.0
@@ -36,7 +36,6 @@ class Trials:
     Args:
       env: What attempts work with; what is outside is replaced for each case.
       clock: The clock of ``env``, which the cases move.
-      registry: Keeps the bots.
       starter: Starts them.
       allowed: Whether ``allow.hosts`` (first) names the host of a URL (second).
     """
@@ -45,12 +44,11 @@ class Trials:
         self,
         env: Environment,
         clock: ManualClock,
-        registry: Registry,
         starter: Starter,
         allowed: Callable[[Sequence[str], str], bool],
     ) -> None:
         self._env, self._clock = env, clock
-        self._registry, self._starter, self._allowed = registry, starter, allowed
+        self._starter, self._allowed = starter, allowed
 
     async def run(self, case: Case) -> Verdict:
         """Run one case to its end, or to where only a person or an event would bring it on."""
@@ -76,7 +74,7 @@ class Trials:
         now = self._clock.micros()
 
         def store() -> str:
-            stored = self._registry.keep(written, now, workspace=workspace)
+            stored = bots.keep(written, now, workspace=workspace)
             state = [(stored.bot_id, key, dumps(each), now) for key, each in case.state.items()]
             if state:
                 StateRow.insert_many(state).execute()

@@ -152,12 +152,14 @@ class Client:
             return
         for template, entry in self.document["paths"].items():
             parts, given = template.split("/"), path.split("/")
-            if len(parts) == len(given) and all(
-                a == b or a.startswith("{") for a, b in zip(parts, given, strict=True)
+            if (
+                len(parts) == len(given)
+                and method.lower() in entry
+                and all(a == b or a.startswith("{") for a, b in zip(parts, given, strict=True))
             ):
                 told = entry[method.lower()]["responses"]
                 schema = told.get(str(answer.status), next(iter(told.values())))
-                if "content" in schema:
+                if "application/json" in schema.get("content", {}):
                     self._fits(schema["content"]["application/json"]["schema"], answer.json)
                 return
 

@@ -1,0 +1,289 @@
+"""Making, changing, finding and switching bots through the API."""
+
+import asyncio
+import json
+
+import pytest
+
+from codex32.kernel.models import BotRow, ExecutionRow
+from codex32.kernel.safe_rows import AuditRow
+from codex32.services.written import FILE, Written
+
+PING = """\
+# what a person wrote
+name: ping
+labels: {team: platform}
+type: set
+with: {values: {a: 1}}
+"""
+YAML = {"Content-Type": "application/yaml"}
+
+
+def put(api, text=PING, name="ping", **headers):
+    return api("PUT", f"/api/v1/bots/{name}", data=text.encode(), headers={**YAML, **headers})
+
+
+def post(api, text=PING):
+    return api("POST", "/api/v1/bots", data=text.encode(), headers=YAML)
+
+
+@pytest.fixture
+def add_file(runtime):
+    """Stores a bot as a folder would."""
+
+    def add(text, name="filed"):
+        bot = runtime.reader.read_text(text, default_name=name).only_bot()
+        written = Written.of(bot, text, FILE, f"/bots/{name}.yaml")
+        now = runtime.clock.micros()
+        return runtime.door.write_now(lambda: runtime.registry.store(written, now))
+
+    return add
+
+
+async def test_a_bot_is_made_read_and_given_back_as_it_was_written(api):
+    made = await post(api)
+    assert (made.status, made.json["version"], made.json["change"]) == (201, 1, "created")
+    assert made.headers["Location"] == "/api/v1/bots/ping"
+    read = await api("GET", "/api/v1/bots/ping")
+    assert read.headers["ETag"] == made.headers["ETag"]
+    assert (read.json["status"], read.json["owner"]) == ("active", "operator")
+    assert read.json["definition"]["with"] == {"values": {"a": 1}}
+    assert read.json["recent"]["executions"] == 0
+    given = await api("GET", "/api/v1/bots/ping/definition")
+    assert given.headers["Content-Type"].startswith("application/yaml")
+    assert given.text == PING
+    again = await put(api, given.text)
+    assert (again.json["version"], again.json["change"]) == (1, None)
+    assert (await post(api)).json["code"] == "bot-exists"
+
+
+async def test_the_definition_comes_as_json_too_and_once_only(api):
+    await post(api)
+    path = "/api/v1/bots/ping/definition"
+    by_header = await api("GET", path, headers={"Accept": "application/json"})
+    assert by_header.json == (await api("GET", f"{path}?format=json")).json
+    assert by_header.json["labels"] == {"team": "platform"}
+    tag = by_header.headers["ETag"]
+    same = await api("GET", path, headers={"Accept": "application/json", "If-None-Match": tag})
+    assert (same.status, same.text) == (304, "")
+    assert (await api("GET", path, headers={"If-None-Match": tag})).status == 200  # it is YAML
+
+
+async def test_json_sent_is_json_kept_and_a_patch_is_merged(api):
+    document = {"name": "ping", "type": "set", "with": {"values": {"n": "1e3"}}}
+    made = await api("POST", "/api/v1/bots", json=document)
+    assert made.status == 201
+    patched = await api(
+        "PATCH",
+        "/api/v1/bots/ping?message=less",
+        data=json.dumps({"description": "new", "with": {"values": {"n": "010"}}}).encode(),
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+    assert (patched.status, patched.json["version"]) == (200, 2)
+    text = (await api("GET", "/api/v1/bots/ping/definition")).text
+    assert text.splitlines()[:2] == ["name: ping", "description: new"]
+    assert (await put(api, text)).json["change"] is None  # 010 is a text and stays one
+    listed = (await api("GET", "/api/v1/bots/ping/versions")).json["items"]
+    assert [(v["number"], v["author"], v["message"]) for v in listed] == [
+        (2, "operator", "less"),
+        (1, "operator", ""),
+    ]
+    assert listed[0]["changes"] == ["description: added new", "with.values.n: 1e3 -> 010"]
+
+
+async def test_of_two_people_who_change_the_same_bot_the_second_is_told(api):
+    seen = (await post(api)).headers["ETag"]
+    ada = await put(api, PING.replace("a: 1", "a: 2"), **{"If-Match": seen})
+    bob = await put(api, PING.replace("a: 1", "a: 3"), **{"If-Match": seen})
+    assert (ada.status, bob.status, bob.json["code"]) == (200, 412, "precondition-failed")
+    late = await api("DELETE", "/api/v1/bots/ping", headers={"If-Match": seen})
+    assert late.status == 412
+    new = await put(api, PING, **{"If-None-Match": "*"})
+    assert new.status == 412
+    assert (await put(api, PING, **{"If-Match": "no tag"})).status == 422
+    path = "/api/v1/bots/ping/definition?format=json"
+    mine = (await api("GET", path)).headers["ETag"]
+    assert (await put(api, PING, **{"If-Match": mine})).status == 200
+
+
+async def test_many_who_patch_at_once_lose_nothing(api):
+    await post(api)
+
+    async def patch(number):
+        answer = await api("PATCH", "/api/v1/bots/ping", json={"labels": {f"l{number}": "x"}})
+        return answer.status
+
+    assert set(await asyncio.gather(*(patch(n) for n in range(5)))) == {200}
+    labels = (await api("GET", "/api/v1/bots/ping")).json["labels"]
+    assert labels == {"team": "platform", **{f"l{n}": "x" for n in range(5)}}
+
+
+async def test_all_faults_come_at_once_with_their_places(api):
+    wrong = "name: ping\nstepz: []\ntriggers: [{cron: '99 * * * *'}]\ntype: sett\n"
+    refused = await put(api, wrong)
+    assert (refused.status, refused.json["code"]) == (422, "request-invalid")
+    assert {(e["line"], e["path"]) for e in refused.json["errors"]} >= {(2, "stepz"), (4, "type")}
+    told = await api(
+        "POST", "/api/v1/bots/validate?file=bots/a.yaml", data=wrong.encode(), headers=YAML
+    )
+    assert (told.status, told.json["valid"]) == (200, False)
+    assert {each["file"] for each in told.json["problems"]} == {"bots/a.yaml"}
+    other = await put(api, PING, name="pong")
+    assert (other.status, other.json["errors"][0]["path"]) == (422, "name")
+    assert (await api("PUT", "/api/v1/bots/ping", data=b"x", headers={})).status == 415
+    assert (await put(api, f"{PING}---\n{PING}")).status == 422
+    assert (await api("GET", "/api/v1/bots/ping")).status == 404
+
+
+async def test_what_is_checked_is_never_executed(api, tmp_path):
+    canary = tmp_path / "canary"
+    touch = f"open({str(canary)!r}, 'w').close()"
+    code = f"""
+        import os
+        {touch}
+        @(lambda f: {touch} or f)
+        def main(a={touch}):
+            return 1
+        class A:
+            {touch}
+            def __init_subclass__(cls): {touch}
+        class B(A): pass
+        x = f"{{{touch}}}"
+    """
+    python = f"name: evil\ntype: python\nwith:\n  code: |{code}\n"
+    for text in (
+        python,
+        "name: evil\ntype: set\nwith: {values: {a: !!python/object/apply:os.system "
+        f"['touch {canary}']}}}}\n",
+        "name: evil\ntype: set\nwith: {values: {a: \"${{ __import__('os') }}\"}}\n",
+    ):
+        answer = await api("POST", "/api/v1/bots/validate", data=text.encode(), headers=YAML)
+        assert answer.status == 200
+        await put(api, text, name="evil")
+        await api("PATCH", "/api/v1/bots/evil", json={"description": "x"})
+        await api("GET", "/api/v1/bots/evil/versions")
+        await api("GET", "/api/v1/bots/evil/definition")
+        await api("GET", "/api/v1/bots/evil/diff")
+    assert (await api("GET", "/api/v1/bots/evil")).json["origins"][1]["path"] == "with.code"
+    assert not canary.exists()
+
+
+async def test_a_bot_of_a_file_is_changed_in_its_file(api, add_file):
+    await asyncio.to_thread(add_file, "type: set\nwith: {values: {}}\n")
+    await asyncio.to_thread(add_file, "type: set\nwith: {values: {b: 1}}\n")
+    path = "/api/v1/bots/filed"
+    for method, tail, body in (
+        ("PUT", "", {"type": "set", "with": {"values": {"c": 1}}}),
+        ("PATCH", "", {"description": "mine"}),
+        ("DELETE", "", None),
+        ("POST", "/disable", None),
+    ):
+        refused = await api(method, path + tail, **({} if body is None else {"json": body}))
+        assert (method, refused.status, refused.json["code"]) == (method, 409, "bot-read-only")
+        assert "/bots/filed.yaml" in refused.json["detail"]
+    assert (await api("POST", f"{path}/pause")).json["status"] == "paused"
+    assert (await api("POST", f"{path}/resume")).json["status"] == "active"
+    back = await api("POST", f"{path}/rollback")
+    assert (back.status, back.json) == (200, {"name": "filed", "version": 1})
+    assert (await api("GET", path)).json["pinned"] is True
+
+
+async def test_enabling_and_deleting_are_versions_and_history(api):
+    await post(api)
+    off = await api("POST", "/api/v1/bots/ping/disable")
+    assert (off.json["version"], off.json["change"]) == (2, "changed")
+    assert (await api("POST", "/api/v1/bots/ping/execute")).json["code"] == "bot-disabled"
+    on = await api("POST", "/api/v1/bots/ping/enable")
+    assert on.json["version"] == 3
+    assert (await api("DELETE", "/api/v1/bots/ping")).status == 204
+    assert (await api("DELETE", "/api/v1/bots/ping")).status == 404
+    assert (await api("GET", "/api/v1/bots")).json["items"] == []
+    gone = (await api("GET", "/api/v1/bots?status=removed")).json["items"]
+    assert [each["name"] for each in gone] == ["ping"]
+    assert len((await api("GET", "/api/v1/bots/ping/versions")).json["items"]) == 3
+    assert (await post(api)).json["change"] in ("restored", "changed")
+
+
+async def test_what_was_changed_stands_in_the_audit_log(api, runtime):
+    await post(api)
+    await put(api, PING.replace("a: 1", "a: 2"))
+    await api("POST", "/api/v1/bots/ping/pause")
+    await api("DELETE", "/api/v1/bots/ping")
+    rows = await runtime.door.read(lambda: list(AuditRow.select().order_by(AuditRow.seq)))
+    assert [(row.action, row.subject, row.actor_kind) for row in rows] == [
+        (f"bot.{done}", "ping", "operator") for done in ("created", "changed", "paused", "removed")
+    ]
+    assert json.loads(rows[1].change) == {"version": 2, "changes": ["with.values.a: changed"]}
+
+
+async def test_bots_are_found_by_what_is_known_of_them(api, add_file):
+    await post(api)
+    await post(api, 'name: pong\nlabels: {"a\\"b": "c,\\"team\\":\\"x\\"", team: "100%"}\n'
+               "description: Answers PING\ntype: set\nwith: {values: {}}\n")  # fmt: skip
+    await post(api, "name: off\nenabled: false\ntype: set\nwith: {values: {}}\n")
+    await asyncio.to_thread(add_file, "type: set\nwith: {values: {}}\n")
+
+    async def found(query):
+        answer = await api("GET", f"/api/v1/bots?{query}")
+        assert answer.status == 200, answer.text
+        return [each["name"] for each in answer.json["items"]]
+
+    assert await found("label=team%3Dplatform") == ["ping"]
+    assert await found("label=team") == ["ping", "pong"]
+    assert await found("label=team%3Dx") == []
+    assert await found("label=team%3D100%25") == ["pong"]
+    assert await found("text=ping") == ["ping", "pong"]
+    assert await found("text=%25") == []
+    assert await found("status=disabled&status=paused") == ["off"]
+    assert await found("origin=file") == ["filed"]
+    assert await found("owner=operator&status=active") == ["ping", "pong"]
+    assert (await api("GET", "/api/v1/bots?sort=id")).status == 422
+
+
+@pytest.mark.parametrize("sort", ["name", "-name", "created_at", "-updated_at"])
+async def test_each_bot_stands_on_one_page_whatever_the_order(api, runtime, add_bot, sort):
+    for number in range(7):
+        await asyncio.to_thread(add_bot, f"b{number}")
+
+    def same_time():
+        BotRow.update(updated_at=5, created_at=5).where(BotRow.name > "b2").execute()
+
+    await runtime.door.write(same_time)
+    names, cursor = [], ""
+    while True:
+        page = (await api("GET", f"/api/v1/bots?sort={sort}&limit=2{cursor}")).json
+        names += [each["name"] for each in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert sorted(names) == [f"b{n}" for n in range(7)]
+    if "name" in sort:
+        assert names == sorted(names, reverse=sort == "-name")
+    other = "sort=name&cursor=5.b1" if "_at" in sort else "sort=created_at&cursor=b1"
+    assert (await api("GET", f"/api/v1/bots?{other}")).status == 422
+
+
+async def test_the_newest_executions_are_told_in_numbers(api, runtime):
+    await post(api)
+    ids = [(await api("POST", "/api/v1/bots/ping/execute")).json["id"] for _ in range(4)]
+    ends = zip(ids, ("succeeded", "succeeded", "failed"), (1, 3, 5), strict=False)
+
+    def end():
+        for execution, status, seconds in ends:
+            ExecutionRow.update(
+                status=status, started_at=10**6, finished_at=(1 + seconds) * 10**6
+            ).where(ExecutionRow.id == execution).execute()
+
+    await runtime.door.write(end)
+    recent = (await api("GET", "/api/v1/bots/ping")).json["recent"]
+    assert recent == {
+        "executions": 4,
+        "by_status": {"failed": 1, "queued": 1, "succeeded": 2},
+        "success_rate": 0.6667,
+        "mean_seconds": 3.0,
+    }
+    (day,) = (await api("GET", "/api/v1/usage")).json["items"]
+    assert {**recent, "bot": "ping", "day": day["day"]} == day
+    assert (await api("GET", "/api/v1/usage?bot=ping&limit=1")).json["items"] == [day]
+    assert (await api("GET", "/api/v1/usage?from=2020-01-01")).status == 422
+    assert (await api("GET", "/api/v1/usage?cursor=2026-02-31.bot_1")).status == 422
