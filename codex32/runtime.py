@@ -49,11 +49,13 @@ from codex32.services.retrying import Retrier
 from codex32.services.starting import Starter
 from codex32.services.triggers import Ticker
 from codex32.services.vault import Vault
+from codex32_config import SettingsError
 from codex32_config.settings import Settings
 
 if TYPE_CHECKING:
     from codex32.outside.http_on_demand import HttpOnDemand
     from codex32.outside.redis_server import BundledRedis
+    from codex32.services.access.foreign_sign_in import ForeignSignIn
     from codex32.services.folders import FolderSync
 
 log = logging.getLogger(__name__)
@@ -273,12 +275,43 @@ class Runtime:
 
         return HttpOnDemand(self.settings.outside.private_hosts)
 
+    @cached_property
+    def foreign_sign_in(self) -> ForeignSignIn | None:
+        """Lets people in whom an OpenID provider knows; None where the settings name none.
+
+        Raises:
+          SettingsError: They name one, and not all that it takes.
+        """
+        from codex32.services.access.foreign_sign_in import ForeignRules, ForeignSignIn
+        from codex32.services.access.provider import Client, Provider
+
+        oidc = self.settings.auth.oidc
+        if oidc.issuer is None:
+            return None
+        if oidc.client_id is None or oidc.redirect_url is None:
+            raise SettingsError("auth.oidc.issuer needs client_id and redirect_url, too")
+        secret = None if oidc.client_secret is None else oidc.client_secret.get_secret_value()
+        client = Client(oidc.issuer, oidc.client_id, oidc.redirect_url, secret)
+        rules = ForeignRules(oidc.domains, oidc.create)
+        provider = Provider(client, self.to_provider)
+        return ForeignSignIn(self.door, self.clock, provider, rules, self.sign_in)
+
+    @cached_property
+    def to_provider(self) -> HttpOnDemand:
+        """The way to the OpenID provider, which may stand in a private network."""
+        from codex32.outside.http_on_demand import HttpOnDemand
+        from codex32.services.access.provider import private_host
+
+        own = private_host(str(self.settings.auth.oidc.issuer))
+        return HttpOnDemand([*self.settings.outside.private_hosts, own])
+
     async def leave(self) -> None:
         """Finish what goes out, before the event loop ends."""
         if "sign_in" in self.__dict__:
             await self.sign_in.close()
-        if "outward" in self.__dict__:
-            await self.outward.close()
+        for name in ("outward", "to_provider"):
+            if name in self.__dict__:
+                await getattr(self, name).close()
 
     @cached_property
     def _secret_stores(self) -> Sequence[SecretStore]:

@@ -25,6 +25,7 @@ from codex32.api.routes.events import EventRoutes
 from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.keys import KeyRoutes
+from codex32.api.routes.oidc import OidcRoutes
 from codex32.api.routes.patches import PatchRoutes
 from codex32.api.routes.plugins import PluginRoutes
 from codex32.api.routes.retries import RetryRoutes
@@ -75,6 +76,7 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         yield Operation(route, "", "api")
     families = (
         AuthRoutes,
+        OidcRoutes,
         AccountRoutes,
         KeyRoutes,
         UserRoutes,

@@ -128,7 +128,7 @@ def passwd(obj: Context, who: str, password_stdin: bool) -> None:
 @click.option("--name", "full_name", metavar="TEXT", help="The full name.")
 @click.option("--admin/--no-admin", default=None, help="Administers the whole installation.")
 @pass_context
-def change(obj: Context, who: str, **given: Any) -> None:
+def change(obj: Context, /, who: str, **given: Any) -> None:
     """Change an account."""
     from codex32.services.access import accounts
 

@@ -33,6 +33,18 @@ class GrantNotOffered(Codex32Error):
     code = "grant-not-offered"
 
 
+class ProviderFailed(Codex32Error):
+    """The OpenID provider is not reached, or does not do what it must."""
+
+    code = "oidc-failed"
+
+
+class ProviderRefused(Codex32Error):
+    """The OpenID provider does not vouch for somebody, or they may not sign in here."""
+
+    code = "oidc-refused"
+
+
 class CodeInvalid(Codex32Error):
     """The one-time code is unknown, used or too old; which of them is not told."""
 

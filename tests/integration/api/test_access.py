@@ -16,6 +16,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 OPEN = {"health.alive", "health.ready", "openapi", "shelf.open"}
 #: How strangers become somebody; each of them checks by itself.
 OPEN |= {"auth.token", "auth.revoke", "auth.refresh", "auth.register", "auth.forgot", "auth.reset"}
+OPEN |= {"auth.oidc.start", "auth.oidc.callback"}
 SUFFIXES = ["/configs", "/health", "/healthz", "/ready", "/metrics", ".svg", ".js", ";a", "%2e"]
 SUFFIXES += ["%2f", "/", "//", "?x=/health", "/..%2fhealthz", "/%2e%2e/healthz", "/../../healthz"]
 NAMES = ["health", "ready", "configs", "metrics", "healthz", "openapi-json"]
