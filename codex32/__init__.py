@@ -57,6 +57,7 @@ from codex32.kernel.errors import (
     CapabilityRefused,
     Codex32Error,
     CollectionNotFound,
+    ConnectionNotFound,
     DimensionMismatch,
     EffectUnknown,
     EventInvalid,
@@ -112,7 +113,14 @@ from codex32.kernel.outcomes import (
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.kernel.text import did_you_mean, format_duration, parse_duration, parse_size
-from codex32.kernel.views import ExecutionInfo, ExecutionRef, Occurrence, StepInfo, Waited
+from codex32.kernel.views import (
+    Connection,
+    ExecutionInfo,
+    ExecutionRef,
+    Occurrence,
+    StepInfo,
+    Waited,
+)
 
 __all__ = [
     "JSON",
@@ -142,6 +150,8 @@ __all__ = [
     "CompletionEvent",
     "CompletionRequest",
     "Concurrency",
+    "Connection",
+    "ConnectionNotFound",
     "DimensionMismatch",
     "Dispatcher",
     "Effect",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codex32.engine.definition import Reader
-from codex32.engine.environment import Environment
+from codex32.engine.environment import Destination, Environment
 from codex32.engine.plan import Plan
 from codex32.engine.promises import unkept
 from codex32.installed import load_plugins
@@ -33,7 +33,7 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
-from codex32.services import audit, secrets, timekeeping
+from codex32.services import audit, connections, secrets, timekeeping
 from codex32.services.access.mailing import Mailer
 from codex32.services.access.passwords import Passwords
 from codex32.services.access.recogniser import Recogniser
@@ -189,6 +189,7 @@ class Runtime:
             http=client.for_hosts,
             programs=PlainProcessRunner(max_parallel=self.settings.worker.programs),
             secret=self.secret,
+            connection=self.connection,
             start_child=self.starter.start_child,
             decide_retry=self.plugins.decide_retry,
             listening=self._listening,
@@ -312,6 +313,10 @@ class Runtime:
         for name in ("outward", "to_provider"):
             if name in self.__dict__:
                 await getattr(self, name).close()
+
+    async def connection(self, workspace: str, name: str) -> Destination | None:
+        """A connection of the workspace, or None."""
+        return await self.door.read(partial(connections.find, name, workspace=workspace))
 
     @cached_property
     def _secret_stores(self) -> Sequence[SecretStore]:

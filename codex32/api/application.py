@@ -20,6 +20,7 @@ from codex32.api.routes.approvals import ApprovalRoutes
 from codex32.api.routes.audit import AuditRoutes
 from codex32.api.routes.auth import AuthRoutes
 from codex32.api.routes.bots import BotRoutes
+from codex32.api.routes.connections import ConnectionRoutes
 from codex32.api.routes.definitions import DefinitionRoutes
 from codex32.api.routes.events import EventRoutes
 from codex32.api.routes.executions import ExecutionRoutes
@@ -93,6 +94,7 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         ApprovalRoutes,
         EventRoutes,
         SecretRoutes,
+        ConnectionRoutes,
         AuditRoutes,
         PluginRoutes,
     )

@@ -16,6 +16,7 @@ from codex32.kernel.errors import AccessDenied, Codex32Error
 from codex32.kernel.payloads import PayloadMissing
 from codex32.kernel.problems import Problem
 from codex32.services.access import faults
+from codex32.services.connections import ConnectionInvalid
 from codex32.services.keyring import KeyMissing, KeyRingInvalid
 from codex32.services.secrets import SecretInvalid
 
@@ -120,6 +121,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.ComponentNotFound: 404,
     kernel.CollectionNotFound: 404,
     kernel.SecretNotFound: 404,
+    kernel.ConnectionNotFound: 404,
     faults.AccountNotFound: 404,
     faults.WorkspaceNotFound: 404,
     faults.MemberNotFound: 404,
@@ -156,6 +158,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     faults.TooManyTries: 429,
     faults.ProviderFailed: 502,
     SecretInvalid: 422,
+    ConnectionInvalid: 422,
     DatabaseUnavailable: 503,
     KeyMissing: 503,
     KeyRingInvalid: 503,

@@ -21,6 +21,20 @@ class SecretOut(Out):
     bots: list[str] = Field(description="Live bots whose `allow` names it.")
 
 
+class ConnectionOut(Out):
+    """A destination that steps reach by name; of its secrets the names alone."""
+
+    name: str
+    type: str
+    host: str
+    port: int | None = Field(description="Null for the usual one of the type.")
+    options: dict[str, Any]
+    secrets: dict[str, str] = Field(description="What is secret to the name of the secret.")
+    created_at: datetime
+    updated_at: datetime
+    updated_by: str = Field(description="Who wrote it last, by name.")
+
+
 class ActorOut(Out):
     """Who did something."""
 

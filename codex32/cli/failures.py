@@ -36,6 +36,7 @@ _BY_CODE: Mapping[str, int] = {
     "form-invalid": USAGE,
     "event-invalid": USAGE,
     "secret-invalid": USAGE,
+    "connection-invalid": USAGE,
     "key-ring-invalid": NOT_READY,
     "key-missing": NOT_READY,
     "audit-broken": FAILED,

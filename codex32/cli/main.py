@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "approvals": "approvals",
     "events": "events",
     "secrets": "secrets",
+    "connections": "connections",
     "audit": "audit",
     "why": "why",
     "limits": "limits",

@@ -22,7 +22,7 @@ from codex32.kernel.contracts.program import Program, ProgramResult
 from codex32.kernel.errors import CapabilityRefused
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
-from codex32.kernel.views import ExecutionInfo, ExecutionRef, StepInfo, Waited
+from codex32.kernel.views import Connection, ExecutionInfo, ExecutionRef, StepInfo, Waited
 
 _STREAM_LEVELS = {"stdout": "info", "stderr": "warning"}
 
@@ -160,6 +160,10 @@ class EngineContext(StepContext):
     async def secret(self, name: str) -> str:
         """A secret that the bot may use."""
         return await self._course.secret(name)
+
+    async def connection(self, name: str) -> Connection:
+        """A connection that the bot may use."""
+        return await self._course.connection(name)
 
     def evaluate(self, expression: str, **variables: JSON) -> JSON:
         """A bare expression over ``variables`` alone."""

@@ -13,9 +13,10 @@ from codex32.engine.notebook import Notebook
 from codex32.engine.plan import Plan
 from codex32.engine.results import Results
 from codex32.kernel.clock import from_micros
-from codex32.kernel.errors import CapabilityRefused, SecretNotFound
+from codex32.kernel.errors import CapabilityRefused, ConnectionNotFound, SecretNotFound
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import ApprovalRow, StepRow
+from codex32.kernel.views import Connection
 
 
 class Course:
@@ -168,6 +169,25 @@ class Course:
         """
         if name not in self.plan.bot.allow.secrets:
             raise CapabilityRefused("secrets", name)
+        return await self._secret(name)
+
+    async def connection(self, name: str) -> Connection:
+        """A connection that the bot's ``allow`` names; its secrets are masked from now on.
+
+        Raises:
+          CapabilityRefused: ``allow.connections`` does not name it.
+          ConnectionNotFound: The workspace has none of this name.
+          SecretNotFound: No store knows a secret that it refers to.
+        """
+        if name not in self.plan.bot.allow.connections:
+            raise CapabilityRefused("connections", name)
+        found = await self.env.connection(self.claim.workspace, name)
+        if found is None:
+            raise ConnectionNotFound(name)
+        secrets = {key: await self._secret(each) for key, each in found.secrets.items()}
+        return Connection(name, found.type, found.host, found.port, found.options, secrets)
+
+    async def _secret(self, name: str) -> str:
         if name not in self._secrets:
             value = await self.env.secret(self.claim.workspace, name)
             if value is None:

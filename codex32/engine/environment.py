@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from codex32.engine.plan import Plan
@@ -31,6 +31,21 @@ class ChildRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """A connection as it is kept: ``secrets`` are names, by what they are."""
+
+    type: str
+    host: str
+    port: int | None
+    options: Mapping[str, JSON]
+    secrets: Mapping[str, str]
+
+
+async def _no_connection(workspace: str, name: str) -> Destination | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """The parts an attempt works with.
 
@@ -40,6 +55,7 @@ class Environment:
       http: The guarded client for a bot's ``allow.hosts``.
       secret: The value of a workspace's secret, by both names, or None where no store that the
         workspace may read knows it.
+      connection: A workspace's connection, by both names, or None.
       start_child: Starts or finds the execution that a step asked for.
       decide_retry: What plugins say of a failed try, or None.
       close: Lets go of connections, once no attempt runs any more.
@@ -55,6 +71,7 @@ class Environment:
     programs: ProgramRunner
     secret: Callable[[str, str], Awaitable[str | None]]
     start_child: Callable[[ChildRequest], Awaitable[ExecutionRef]]
+    connection: Callable[[str, str], Awaitable[Destination | None]] = _no_connection
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
     listening: Callable[[], bool] = lambda: False
     close: Callable[[], Awaitable[None]] | None = None

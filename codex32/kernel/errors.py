@@ -20,7 +20,7 @@
     │       ├── ProviderUnavailable · ProviderRateLimited
     │       └── ProviderRejected · ProviderUnauthorized
     ├── CollectionNotFound · DimensionMismatch (expected, given)
-    ├── SecretNotFound (reference)
+    ├── SecretNotFound (reference) · ConnectionNotFound (name)
     ├── SchemaOutOfDate (pending)
     ├── FolderHeld (holder)
     └── AccessDenied (scope)
@@ -385,6 +385,16 @@ class SecretNotFound(Codex32Error):
             f"or, for the whole installation, in CODEX32_SECRET_{reference}"
         )
         self.reference = reference
+
+
+class ConnectionNotFound(Codex32Error):
+    """The workspace has no connection of this name."""
+
+    code = "connection-not-found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no connection is called {name!r}; see: codex32 connections list")
+        self.name = name
 
 
 class SchemaOutOfDate(Codex32Error):

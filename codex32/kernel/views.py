@@ -74,6 +74,26 @@ class ExecutionRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """A destination that a step may reach, with its secrets.
+
+    Attributes:
+      type: What kind of service is there: ``http``, ``postgresql``, ``smtp`` …
+      host: A name or an address.
+      port: None for the usual one of the type.
+      options: What else the type needs, such as ``database`` and ``user``.
+      secrets: Values by what they are (``password``); they are masked wherever they are written.
+    """
+
+    name: str
+    type: str
+    host: str
+    port: int | None = None
+    options: Mapping[str, JSON] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Occurrence:
     """One happening that a trigger answered.
 

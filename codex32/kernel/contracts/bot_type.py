@@ -13,7 +13,7 @@ from codex32.kernel.contracts.program import Program, ProgramResult
 from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Effect, Outcome
 from codex32.kernel.problems import Problem
-from codex32.kernel.views import ExecutionInfo, ExecutionRef, StepInfo, Waited
+from codex32.kernel.views import Connection, ExecutionInfo, ExecutionRef, StepInfo, Waited
 
 
 class StepContext(ABC):
@@ -70,6 +70,16 @@ class StepContext(ABC):
         Raises:
           CapabilityRefused: ``allow.secrets`` does not name it.
           SecretNotFound: No store knows it.
+        """
+
+    @abstractmethod
+    async def connection(self, name: str) -> Connection:
+        """A connection named in ``allow.connections``, with the values of its secrets.
+
+        Raises:
+          CapabilityRefused: ``allow.connections`` does not name it.
+          ConnectionNotFound: The workspace has none of this name.
+          SecretNotFound: No store knows a secret that it refers to.
         """
 
     @abstractmethod

@@ -10,6 +10,7 @@ from codex32 import (
     JSON,
     BotNotFound,
     CapabilityRefused,
+    Connection,
     ExecutionInfo,
     ExecutionRef,
     Notification,
@@ -33,6 +34,7 @@ class FakeStepContext(StepContext):
 
     Attributes:
       secrets: What :meth:`secret` knows; another name is refused as not allowed.
+      connections: What :meth:`connection` knows; another name is refused as not allowed.
       bots: Name to how an execution of that bot stands when it is asked for.
       run_code: What answers :meth:`run_program`.
       expressions: What answers :meth:`evaluate`, as ``(expression, variables) -> value``.
@@ -48,6 +50,7 @@ class FakeStepContext(StepContext):
     execution: ExecutionInfo = _EXECUTION
     step: StepInfo = _STEP
     secrets: Mapping[str, str] = field(default_factory=dict)
+    connections: Mapping[str, Connection] = field(default_factory=dict)
     bots: Mapping[str, ExecutionRef] = field(default_factory=dict)
     run_code: Callable[[Program], ProgramResult] | None = None
     expressions: Callable[[str, Mapping[str, JSON]], JSON] | None = None
@@ -89,6 +92,12 @@ class FakeStepContext(StepContext):
         if name not in self.secrets:
             raise CapabilityRefused("secrets", name)
         return self.secrets[name]
+
+    async def connection(self, name: str) -> Connection:
+        """What ``connections`` holds."""
+        if name not in self.connections:
+            raise CapabilityRefused("connections", name)
+        return self.connections[name]
 
     def evaluate(self, expression: str, **variables: JSON) -> JSON:
         """What ``expressions`` answers."""

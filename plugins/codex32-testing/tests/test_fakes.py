@@ -5,7 +5,14 @@ import asyncio
 import aiohttp
 import pytest
 
-from codex32 import BotNotFound, CapabilityRefused, ExecutionRef, HttpRequest, Notification
+from codex32 import (
+    BotNotFound,
+    CapabilityRefused,
+    Connection,
+    ExecutionRef,
+    HttpRequest,
+    Notification,
+)
 from codex32.kernel.errors import PluginError
 from codex32_testing.context import FakeStepContext
 from codex32_testing.http import FakeHttp
@@ -55,12 +62,18 @@ async def test_what_a_step_did_is_kept(step_context):
 
 async def test_only_what_was_handed_in_is_there():
     child = ExecutionRef("exe_1", "child", "queued")
-    context = FakeStepContext(secrets={"TOKEN": "t"}, bots={"child": child})
+    crm = Connection("crm-read", "postgresql", "db.example.com", secrets={"password": "p"})
+    context = FakeStepContext(
+        secrets={"TOKEN": "t"}, bots={"child": child}, connections={"crm-read": crm}
+    )
+    assert await context.connection("crm-read") is crm
     assert await context.secret("TOKEN") == "t"
     assert await context.execute("child", {}) == await context.execute("child", {}) == child
     assert context.executed == [("child", {})]
     with pytest.raises(CapabilityRefused):
         await context.secret("OTHER")
+    with pytest.raises(CapabilityRefused, match=r"allow\.connections"):
+        await context.connection("crm")
     with pytest.raises(BotNotFound, match="did you mean 'child'"):
         await context.execute("chidl", {})
     with pytest.raises(AssertionError, match="hand in FakeStepContext"):

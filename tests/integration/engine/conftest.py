@@ -29,7 +29,7 @@ from codex32.engine import dialect  # noqa: F401 - else the first bot would load
 from codex32.engine.advance import Claim
 from codex32.engine.attempt import Attempt
 from codex32.engine.definition import Reader
-from codex32.engine.environment import Environment
+from codex32.engine.environment import Destination, Environment
 from codex32.engine.host import Host
 from codex32.engine.plan import Plan
 from codex32.kernel.components import Components
@@ -105,6 +105,7 @@ class Engine:
     scripted: Scripted
     sink: Sink
     secrets: dict[str, str]
+    connections: dict[str, Destination]
     events: list[Any] = field(default_factory=list)
 
     def do(self, name: str, function: Script) -> None:
@@ -222,6 +223,7 @@ def engine(open_door, manual_clock, tmp_path: Path):
     definitions = Definitions(reader.from_document)
     starter = Starter(door, definitions, payloads, manual_clock)
     secrets: dict[str, str] = {}
+    connections: dict[str, Destination] = {}
 
     async def plan(version_id: str) -> Plan:
         bot = await door.read(definitions.bot, version_id)
@@ -233,6 +235,9 @@ def engine(open_door, manual_clock, tmp_path: Path):
     async def secret(workspace: str, name: str) -> str | None:
         return secrets.get(name)
 
+    async def connection(workspace: str, name: str) -> Destination | None:
+        return connections.get(name)
+
     env = Environment(
         door=door,
         components=components,
@@ -242,8 +247,9 @@ def engine(open_door, manual_clock, tmp_path: Path):
         http=lambda hosts: None,  # type: ignore[arg-type,return-value]
         programs=PlainProcessRunner(),
         secret=secret,
+        connection=connection,
         start_child=starter.start_child,
         listening=lambda: True,
         clock=manual_clock,
     )
-    return Engine(door, env, reader, starter, scripted, sink, secrets, events)
+    return Engine(door, env, reader, starter, scripted, sink, secrets, connections, events)
