@@ -33,7 +33,7 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
-from codex32.services import audit, connections, secrets, timekeeping
+from codex32.services import audit, connections, timekeeping
 from codex32.services.access.mailing import Mailer
 from codex32.services.access.passwords import Passwords
 from codex32.services.access.recogniser import Recogniser
@@ -46,6 +46,7 @@ from codex32.services.keyring import KeySource
 from codex32.services.outbox import Outbox
 from codex32.services.registry import Policy, Registry
 from codex32.services.retrying import Retrier
+from codex32.services.secret_lookup import SecretLookup
 from codex32.services.starting import Starter
 from codex32.services.triggers import Ticker
 from codex32.services.vault import Vault
@@ -188,7 +189,7 @@ class Runtime:
             call=self.plugins.wrap_step(_call),
             http=client.for_hosts,
             programs=PlainProcessRunner(max_parallel=self.settings.worker.programs),
-            secret=self.secret,
+            secret=self.secrets.secret,
             connection=self.connection,
             start_child=self.starter.start_child,
             decide_retry=self.plugins.decide_retry,
@@ -215,21 +216,11 @@ class Runtime:
         """Where the head of the audit log is noted, outside the database."""
         return Anchors(self.settings.home / "audit-heads")
 
-    async def secret(self, workspace: str, name: str) -> str | None:
-        """A secret of the workspace, else from the first store of the installation that knows it.
-
-        The stores are asked in the order of the settings, and only for workspaces that the
-        settings let read them.
-        """
-        read = partial(secrets.read, self.vault, name, workspace=workspace)
-        value = await self.door.read(read)
+    @cached_property
+    def secrets(self) -> SecretLookup:
+        """Looks up what steps ask for."""
         shared = self.settings.secrets.workspaces
-        if value is None and (workspace in shared or "*" in shared):
-            for store in self._secret_stores:
-                value = await store.read(name)
-                if value is not None:
-                    break
-        return value
+        return SecretLookup(self.door, self.vault, self._secret_stores, shared)
 
     @cached_property
     def passwords(self) -> Passwords:
@@ -318,7 +309,6 @@ class Runtime:
         """A connection of the workspace, or None."""
         return await self.door.read(partial(connections.find, name, workspace=workspace))
 
-    @cached_property
     def _secret_stores(self) -> Sequence[SecretStore]:
         order = self.settings.secrets.stores
         if order is None:

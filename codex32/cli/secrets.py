@@ -194,9 +194,10 @@ async def _problems(runtime: Runtime, workspace: str) -> list[Problem]:
     broken = {each.path for each in found}
     wanted = await runtime.door.read(partial(service.wanted, workspace=workspace))
     for name, bots in sorted(wanted.items()):
-        if f"{workspace}/{name}" not in broken and await runtime.secret(workspace, name) is None:
+        path = f"{workspace}/{name}"
+        if path not in broken and await runtime.secrets.secret(workspace, name) is None:
             message = f"no store knows it, and these bots may use it: {', '.join(bots)}"
-            found.append(Problem(message, f"{workspace}/{name}", code="secret-not-found"))
+            found.append(Problem(message, path, code="secret-not-found"))
     return found
 
 

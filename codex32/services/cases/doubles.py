@@ -43,7 +43,7 @@ class Doubles:
         """The client of a bot that may reach ``hosts``."""
         return self._http.for_hosts(hosts, self._allowed)
 
-    async def secret(self, name: str) -> str | None:
+    async def secret(self, workspace: str, name: str) -> str | None:
         """Never the real one."""
         return self._case.secrets.get(name, f"secret-{name.lower()}")
 

@@ -23,8 +23,8 @@ async def test_a_secret_is_written_listed_and_deleted_and_never_answered(api, ru
     answers += [await api("GET", f"{SECRETS}/A"), await api("DELETE", f"{SECRETS}/A")]
     assert [each.status for each in answers[-2:]] == [404, 404]
     assert not any(CANARY in each.text or CANARY in str(each.headers) for each in answers)
-    assert await runtime.secret("default", "B") == CANARY
-    assert await runtime.secret("other", "B") is None
+    assert await runtime.secrets.secret("default", "B") == CANARY
+    assert await runtime.secrets.secret("other", "B") is None
 
 
 @pytest.mark.parametrize(
