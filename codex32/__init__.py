@@ -50,6 +50,13 @@ from codex32.kernel.contracts.route import (
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.contracts.trigger_type import TriggerType, WatchedFiles
 from codex32.kernel.contracts.vector_store import Filter, Match, Metric, VectorRecord, VectorStore
+from codex32.kernel.contracts.webhook import (
+    LARGEST_BODY,
+    Webhook,
+    WebhookRefused,
+    WebhookRequest,
+    WebhookScheme,
+)
 from codex32.kernel.errors import (
     AccessDenied,
     BotInvalid,
@@ -124,6 +131,7 @@ from codex32.kernel.views import (
 
 __all__ = [
     "JSON",
+    "LARGEST_BODY",
     "PUBLIC",
     "AccessDenied",
     "Allow",
@@ -235,6 +243,10 @@ __all__ = [
     "Waited",
     "Waiting",
     "WatchedFiles",
+    "Webhook",
+    "WebhookRefused",
+    "WebhookRequest",
+    "WebhookScheme",
     "WorkerLost",
     "did_you_mean",
     "event_name_fault",

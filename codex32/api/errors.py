@@ -19,6 +19,7 @@ from codex32.services.access import faults
 from codex32.services.connections import ConnectionInvalid
 from codex32.services.keyring import KeyMissing, KeyRingInvalid
 from codex32.services.secrets import SecretInvalid
+from codex32.services.webhooks import DeliveryRefused
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,24 @@ class ConcurrencyFull(Codex32Error):
     code = "concurrency-full"
 
 
+class DeliveryInvalid(Codex32Error):
+    """What was delivered to a webhook is not what its bot takes."""
+
+    code = "delivery-invalid"
+
+
+class NotNow(Codex32Error):
+    """What was delivered to a webhook cannot be taken just now; delivering it again helps."""
+
+    code = "not-now"
+
+
+class ResultFailed(Codex32Error):
+    """The execution whose result a webhook should answer did not succeed."""
+
+    code = "result-failed"
+
+
 class DatabaseUnavailable(Codex32Error):
     """The database does not answer; trying again helps."""
 
@@ -110,6 +129,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     faults.ProviderRefused: 403,
     faults.ScopesRefused: 403,
     faults.PasswordWrong: 403,
+    DeliveryRefused: 401,
     kernel.AccessDenied: 403,
     NothingHere: 404,
     kernel.BotNotFound: 404,
@@ -148,6 +168,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     BodyTooLarge: 413,
     MediaTypeUnsupported: 415,
     RequestInvalid: 422,
+    DeliveryInvalid: 422,
     kernel.EventInvalid: 422,
     kernel.InputsInvalid: 422,
     kernel.FormInvalid: 422,
@@ -159,6 +180,8 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     faults.ProviderFailed: 502,
     SecretInvalid: 422,
     ConnectionInvalid: 422,
+    ResultFailed: 502,
+    NotNow: 503,
     DatabaseUnavailable: 503,
     KeyMissing: 503,
     KeyRingInvalid: 503,

@@ -32,9 +32,9 @@ def list_(obj: Context, removed: bool) -> None:
 
     with obj.runtime() as runtime:
         found = runtime.door.read_now(partial(bot_views.listing, removed=removed))
-    obj.output.result(
-        {"bots": [bot_views.as_dict(each) for each in found]},
-        lambda: obj.output.table(
+
+    def show() -> None:
+        obj.output.table(
             ("bot", "status", "version", "next", "last", "ended"),
             [
                 (
@@ -48,8 +48,12 @@ def list_(obj: Context, removed: bool) -> None:
                 for each in found
             ],
             "there are no bots yet; `codex32 up` takes in the folders of bots",
-        ),
-    )
+        )
+        for each in found:
+            for clash in each.clashes:
+                obj.output.line(f"{each.row.name}: {clash.message}", "red")
+
+    obj.output.result({"bots": [bot_views.as_dict(each) for each in found]}, show)
 
 
 @bots.command()
@@ -71,8 +75,6 @@ def _show(obj: Context, view: BotView, definition: Mapping[str, Any]) -> None:
     import yaml
 
     from codex32.cli.follow import clock_text
-    from codex32.kernel.json_values import loads
-    from codex32.kernel.problems import Problem
 
     out, row = obj.output, view.row
     pinned = " (holds until the file changes)" if row.pinned_digest else ""
@@ -89,8 +91,8 @@ def _show(obj: Context, view: BotView, definition: Mapping[str, Any]) -> None:
             ("last", f"{view.last.status} {view.last.id}" if view.last else None),
         ]
     )
-    for each in loads(row.problems) if row.problems else ():
-        out.line(str(Problem(**each)), "red")
+    for each in view.problems:
+        out.line(str(each), "red")
     if definition:
         out.line()
         out.line(yaml.safe_dump(definition, sort_keys=False, allow_unicode=True).rstrip())

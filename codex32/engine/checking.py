@@ -48,7 +48,8 @@ class Check:
             if "id" in raw
         }
         secrets = value.get("allow", {}).get("secrets", ())
-        self._scopes = Scopes(inputs, outputs, [each for each in secrets if isinstance(each, str)])
+        self._secrets = [each for each in secrets if isinstance(each, str)]
+        self._scopes = Scopes(inputs, outputs, self._secrets)
 
     def problems(self) -> list[Problem]:
         """All of them; the order is the caller's to make."""
@@ -58,7 +59,8 @@ class Check:
             self._tell.say((), "a bot needs steps, or type and with", "missing")
         self._inputs()
         inputs = self._value.get("inputs", {})
-        triggers = TriggerChecks(self._tell, self._components.trigger_types, inputs)
+        installed = self._components.trigger_types
+        triggers = TriggerChecks(self._tell, installed, inputs, self._secrets)
         for index, raw in enumerate(self._value.get("triggers", ())):
             if isinstance(raw, Mapping):
                 triggers.check(("triggers", index), raw)

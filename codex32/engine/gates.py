@@ -8,6 +8,8 @@ no place in the queue, and are let in when one inside ends: by priority, then ol
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import peewee as pw
 
 from codex32.engine.turns import take_turns
@@ -44,6 +46,17 @@ def lock(gate: str) -> None:
     if not is_sqlite():
         database_proxy.execute_sql(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 32))", (gate,)
+        )
+
+
+def lock_all(names: Iterable[str]) -> None:
+    """Hold several at once, in an order in which no two holders wait for each other."""
+    ordered = sorted(set(names))
+    if ordered and not is_sqlite():
+        database_proxy.execute_sql(
+            "SELECT pg_advisory_xact_lock(hash) FROM (SELECT hashtextextended(name, 32) AS hash "
+            "FROM unnest(%s::text[]) AS name ORDER BY 1) AS hashes",
+            (ordered,),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -14,16 +14,29 @@ from codex32.engine.telling import Teller, validator_of
 from codex32.engine.validation import Validator, schema_findings
 from codex32.kernel.contracts.trigger_type import TriggerType
 from codex32.kernel.json_values import JSON
+from codex32.kernel.problems import Problem
 from codex32.kernel.text import did_you_mean
 
 
 class TriggerChecks:
-    """Checks triggers against the installed trigger types and the bot's ``inputs``."""
+    """Checks triggers against the installed trigger types and the bot.
+
+    Args:
+      inputs: Those that the bot declares.
+      secrets: The names in ``allow.secrets``.
+    """
 
     def __init__(
-        self, tell: Teller, installed: Mapping[str, TriggerType], inputs: Mapping[str, JSON]
+        self,
+        tell: Teller,
+        installed: Mapping[str, TriggerType],
+        inputs: Mapping[str, JSON],
+        secrets: Sequence[str],
     ) -> None:
         self._tell, self._installed, self._inputs = tell, installed, inputs
+        self._secrets = secrets
+        #: What is served, and where it stands in the file.
+        self._served: dict[tuple[str, str], Path] = {}
 
     def check(self, path: Path, raw: Raw) -> None:
         """Check one trigger as it is written."""
@@ -61,17 +74,39 @@ class TriggerChecks:
         self._tell.say((*path, kind), message, "not-installed", key=True)
 
     def _config(self, path: Path, kind: str, raw: Raw) -> None:
-        component = self._installed[kind]
-        faults = validator_of(component, "config_schema").findings(raw[kind])
+        component, config = self._installed[kind], raw[kind]
+        faults = validator_of(component, "config_schema").findings(config)
         self._tell.findings(path, faults)
         if not faults:
             zone = raw.get("timezone", "UTC")
             if _is_zone(zone):
+                before = len(self._tell.problems)
                 self._tell.plugin(path, kind, lambda: component.problems(raw[kind], zone))
+                if len(self._tell.problems) == before:
+                    self._tell.plugin(
+                        path, kind, lambda: self._webhook(path, component, raw[kind])
+                    )
             else:
                 near = did_you_mean(zone, available_timezones())
                 message = f"no time zone is called {zone!r}{near}; write one like Europe/Berlin"
                 self._tell.say((*path[:-1], "timezone"), message, "timezone")
+
+    def _webhook(self, path: Path, component: TriggerType, config: JSON) -> Iterator[Problem]:
+        """Secrets that the bot may not use, and addresses that it serves twice."""
+        webhook = component.webhook(config)
+        if webhook is None:
+            return
+        for name in webhook.secrets:
+            if name not in self._secrets:
+                near = did_you_mean(name, self._secrets)
+                message = f"{name} is not in allow.secrets{near}; add it there to permit it"
+                yield Problem(message, path="auth.secret", code="capability")
+        for method in sorted(webhook.methods):
+            other = self._served.setdefault((method, webhook.path), path)
+            if other != path:
+                where = ".".join(map(str, other))
+                message = f"{where} answers {method} {webhook.path} already; one of them is enough"
+                yield Problem(message, path="path", code="duplicate")
 
     def _given(self, path: Path, inputs: Mapping[str, JSON]) -> None:
         declared = self._inputs

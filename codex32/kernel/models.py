@@ -384,6 +384,21 @@ class FileSeenRow(Row):
         primary_key = pw.CompositeKey("trigger_id", "path")
 
 
+class WebhookPathRow(Row):
+    """An address that a live trigger wants to serve; of several that want one, the oldest does."""
+
+    trigger_id = pw.TextField(primary_key=True)
+    bot_id = pw.TextField()
+    workspace = pw.TextField()
+    path = pw.TextField()
+    #: Such as ``GET POST``.
+    methods = pw.TextField()
+    since = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "webhook_path"
+
+
 class ProcessRow(Row):
     """A live process of the house, by its heartbeat."""
 
@@ -415,6 +430,7 @@ ROWS: tuple[type[Row], ...] = (
     EventRow,
     SubscriptionRow,
     FileSeenRow,
+    WebhookPathRow,
     ProcessRow,
     *ACCOUNT_ROWS,
     *SAFE_ROWS,

@@ -1,4 +1,4 @@
-"""What a trigger does about an event or a file: an execution, or the reason why there is none."""
+"""What a trigger does about a happening: an execution, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Happening:
     Attributes:
       key: Unique in the trigger: whatever has this key is answered once.
       at: When it happened, in microseconds.
-      event: What expressions see as ``trigger.event``.
+      about: What expressions see of it in ``trigger``, beside ``kind`` and ``at``.
       chain: The bots whose doings led to it, oldest first.
     """
 
     key: str
     at: int
-    event: Mapping[str, JSON]
+    about: Mapping[str, JSON]
     chain: tuple[str, ...] = ()
 
 
@@ -71,13 +71,14 @@ class Answerer:
         live = live_triggers(careful) if careful else set()
         answers = []
         for question in questions:
-            answer = self._answer(question, question.due.id in live, now)
+            answer = self.decide(question, now, live=question.due.id in live)
             if answer.decision == "fired":
                 live.add(question.due.id)
             answers.append(answer)
         return answers
 
-    def _answer(self, question: Question, live: bool, now: int) -> Answer:
+    def decide(self, question: Question, now: int, *, live: bool = False) -> Answer:
+        """An answer to one; ``live`` says whether an execution of its trigger has not ended."""
         due, happening = question.due, question.happening
         answer = Answer(due, happening.at, key=happening.key, chain=happening.chain)
         with faults_noted(answer):
@@ -89,7 +90,7 @@ class Answerer:
         about: dict[str, JSON] = {
             "kind": trigger.kind,
             "at": iso(happening.at),
-            "event": dict(happening.event),
+            **happening.about,
         }
         scope = {"trigger": about, "bot": {"name": due.bot_name, "version": due.number}}
         refusal = _refusal(question, scope, live)

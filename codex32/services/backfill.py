@@ -238,7 +238,9 @@ class Backfiller:
         bot = self._definitions.bot(row.active_version_id or "")
         found: dict[str, Due] = {}
         told = []
-        for place, (key, trigger) in enumerate(schedules.keyed(bot.triggers).items(), 1):
+        for place, (key, trigger) in enumerate(
+            schedules.keyed(bot.triggers, self._types).items(), 1
+        ):
             told.append(f"{place} ({trigger.kind} {trigger.config})")
             kind = self._types.get(trigger.kind)
             if key not in rows or kind is None or not kind.timed:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from codex32.kernel.batches import one_of
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, ExecutionRow, TriggerRow, VersionRow
-from codex32.services import bots
+from codex32.kernel.problems import Problem
+from codex32.services import bots, webhook_paths
 from codex32.services.presentation import iso
 from codex32.services.schedules import restored
 
@@ -21,6 +22,7 @@ class BotView:
       live: The live version; None where there has never been one.
       pending: Number of the version that waits for approval.
       last: The newest execution.
+      clashes: Addresses that its triggers want and other bots serve.
     """
 
     row: BotRow
@@ -28,6 +30,7 @@ class BotView:
     pending: int | None
     triggers: Sequence[TriggerRow]
     last: ExecutionRow | None
+    clashes: Sequence[Problem] = ()
 
     @property
     def number(self) -> int | None:
@@ -46,6 +49,12 @@ class BotView:
         if not self.row.enabled:
             return "disabled"
         return "paused" if self.row.paused else "active"
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with its file, and what its triggers want in vain."""
+        told = loads(self.row.problems) if self.row.problems else ()
+        return [*(Problem(**each) for each in told), *self.clashes]
 
     @property
     def next_at(self) -> int | None:
@@ -95,7 +104,7 @@ def as_dict(view: BotView) -> dict[str, JSON]:
         "digest": view.live.digest if view.live else None,
         "waiting_version": view.pending,
         "pinned": row.pinned_digest is not None,
-        "problems": loads(row.problems) if row.problems else [],
+        "problems": [problem.as_dict() for problem in view.problems],
         "next_at": iso(view.next_at),
         "triggers": [trigger_as_dict(each) for each in view.triggers],
         "last_execution": last
@@ -160,7 +169,7 @@ def views(rows: Sequence[BotRow]) -> list[BotView]:
     mine = TriggerRow.select().where(one_of(TriggerRow.bot_id, ids))
     for trigger in mine.order_by(TriggerRow.id):
         triggers.setdefault(trigger.bot_id, []).append(trigger)
-    last = _last_executions(ids)
+    last, clashes = _last_executions(ids), webhook_paths.clashes(ids)
     found = []
     for row in rows:
         live = versions.get(row.active_version_id or "")
@@ -172,6 +181,7 @@ def views(rows: Sequence[BotRow]) -> list[BotView]:
                 pending.number if pending else None,
                 triggers.get(row.id, []),
                 last.get(row.id),
+                clashes.get(row.id, ()),
             )
         )
     return found

@@ -18,7 +18,7 @@ from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.kernel.notices import announce
 from codex32.kernel.problems import Problem
-from codex32.services import audit, schedules
+from codex32.services import audit, schedules, webhook_paths
 from codex32.services.written import FILE, RUN, Stored, Written, insert_bot, new_bot, new_version
 
 #: What brings bots to what folders hold, as the audit log names it.
@@ -182,6 +182,7 @@ def remove(
         updated_at=now,
     ).where(BotRow.id == row.id).execute()
     schedules.switch_off(row.id)
+    webhook_paths.forget(row.id)
     tell(row, "removed", None, now, by)
     return True
 

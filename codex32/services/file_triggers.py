@@ -221,7 +221,9 @@ def _happening(change: Change, now: int) -> Happening:
         "size": stamp.size,
         "modified_at": from_micros(stamp.mtime_ns // 1000).isoformat(),
     }
-    return Happening(hashlib.sha256(text.encode(errors="replace")).hexdigest(), now, event)
+    return Happening(
+        hashlib.sha256(text.encode(errors="replace")).hexdigest(), now, {"event": event}
+    )
 
 
 def forget() -> int:

@@ -54,6 +54,8 @@ class Answer:
     key: str = ""
     #: The bots whose doings led to what is answered.
     chain: tuple[str, ...] = ()
+    #: Whether it may be answered anew while nothing was made of it: until then its key is free.
+    again: bool = False
 
     def __post_init__(self) -> None:
         self.key = self.key or _key(self.at)
@@ -174,11 +176,13 @@ def carry_out(answers: Sequence[Answer], payloads: PayloadStore, now: int) -> No
 
 
 def _occurrence(answer: Answer, now: int) -> tuple[object, ...]:
+    occurrence_id = new_id("occ")
+    free = answer.again and answer.execution_id is None
     return (
-        new_id("occ"),
+        occurrence_id,
         answer.due.id,
         answer.due.bot_id,
-        answer.key,
+        occurrence_id if free else answer.key,
         answer.at,
         now,
         answer.decision,

@@ -13,13 +13,10 @@ from codex32.engine import gates
 from codex32.engine.building import build_bot
 from codex32.kernel.bot import Allow, Bot
 from codex32.kernel.caller import Caller
-from codex32.kernel.errors import (
-    Codex32Error,
-    InvalidTransition,
-)
+from codex32.kernel.errors import BotInvalid, Codex32Error, InvalidTransition
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
-from codex32.services import bots, schedules
+from codex32.services import bots, schedules, webhook_paths
 from codex32.services.bots import FOLDERS, Precondition
 from codex32.services.definitions import Definitions
 from codex32.services.diff import diff
@@ -116,6 +113,7 @@ class Registry:
 
     def _create(self, written: Written, workspace: str, now: int, by: Caller) -> Stored:
         row = new_bot(written, workspace, now)
+        self._check_addresses(row, written)
         more = self._more(written, None)
         version = new_version(row, written, now, widens=more or None, number=1)
         if more:
@@ -126,12 +124,15 @@ class Registry:
         if written.origin != RUN and not more:
             live = written.bot.enabled
             schedules.reconcile(row.id, written.bot, self._types, now, live=live, known=())
+            if webhook_paths.serves(written.bot, self._types):
+                webhook_paths.reconcile(row.id, workspace, self._types, now)
         change = "waiting" if more else "created"
         bots.tell(row, change, 1, now, by, _widens(more))
         return Stored(row.id, version.id, 1, change, more)
 
     def _change(self, row: BotRow, written: Written, now: int, by: Caller) -> Stored:
         check_owner(row, written)
+        self._check_addresses(row, written)
         active = bots.version_of(row.active_version_id)
         pending = bots.version_of(row.pending_version_id)
         if pending is not None and pending.digest == written.digest:
@@ -279,6 +280,15 @@ class Registry:
         if bot is not None:
             live = bot.enabled and there and columns.get("origin", row.origin) != RUN
             schedules.reconcile(row.id, bot, self._types, now, live=live)
+            webhook_paths.reconcile(row.id, row.workspace, self._types, now)
+
+    def _check_addresses(self, row: BotRow, written: Written) -> None:
+        """Whoever asks is told at once that an address is taken; a file's bot waits for it."""
+        if written.origin in (FILE, RUN) or not written.bot.enabled:
+            return
+        taken = webhook_paths.taken(row.id, row.workspace, written.bot, self._types)
+        if taken:
+            raise BotInvalid(f"{row.name} wants an address that is taken:", taken)
 
 
 def _placed(written: Written) -> dict[str, object]:

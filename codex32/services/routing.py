@@ -59,7 +59,7 @@ class Delivered:
     def happening(self) -> Happening:
         """As triggers see it."""
         event = {**self.as_json(), "chain": list(self.chain)}
-        return Happening(self.id, self.at, event, self.chain)
+        return Happening(self.id, self.at, {"event": event}, self.chain)
 
 
 @dataclass(slots=True)

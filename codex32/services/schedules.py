@@ -50,7 +50,7 @@ def reconcile(
 ) -> None:
     """Bring a bot's trigger rows to what its version says.
 
-    The same rule (kind, configuration, time zone) keeps its row and its next time; a rule that
+    The same rule (kind, identity, time zone) keeps its row and its next time; a rule that
     is new, or was switched off, begins with the first time after ``now``. What is no longer
     there is removed; its occurrences stay. ``live`` says whether triggers may start the bot;
     ``known`` are its rows, where these were read before.
@@ -59,7 +59,7 @@ def reconcile(
         known = TriggerRow.select().where(TriggerRow.bot_id == bot_id)
     rows = {row.key: row for row in known}
     new = []
-    for key, trigger in keyed(bot.triggers).items():
+    for key, trigger in keyed(bot.triggers, types).items():
         row = rows.pop(key, None)
         enabled = live and trigger.enabled
         text = stored(trigger)
@@ -160,11 +160,13 @@ def _fire_after(kind: TriggerType, config: str, timezone: str, after: int) -> da
     return kind.next_fire_at(config, timezone, from_micros(after))
 
 
-def keyed(triggers: Sequence[Trigger]) -> dict[str, Trigger]:
+def keyed(triggers: Sequence[Trigger], types: TriggerTypes) -> dict[str, Trigger]:
     """Triggers by what makes them the same over versions; equal ones are counted."""
     keyed: dict[str, Trigger] = {}
     for trigger in triggers:
-        rule = canonical([trigger.kind, trigger.config, trigger.timezone])
+        kind = types.get(trigger.kind)
+        what = trigger.config if kind is None else kind.identity(trigger.config)
+        rule = canonical([trigger.kind, what, trigger.timezone])
         digest = hashlib.sha256(rule.encode()).hexdigest()
         key, count = digest, 1
         while key in keyed:

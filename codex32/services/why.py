@@ -120,11 +120,12 @@ def _reasons(view: BotView, types: TriggerTypes) -> list[str]:
         reasons.append("it is paused: triggers do not start it")
     if not view.triggers:
         reasons.append("it has no triggers: only people, programs and other bots start it")
-    reasons += [reason for each in view.triggers if (reason := _about_trigger(each, types))]
+    reasons += [clash.message for clash in view.clashes]
+    reasons += [reason for each in view.triggers if (reason := _about_trigger(view, each, types))]
     return reasons + _about_executions(row.id)
 
 
-def _about_trigger(row: TriggerRow, types: TriggerTypes) -> str:
+def _about_trigger(view: BotView, row: TriggerRow, types: TriggerTypes) -> str:
     trigger = restored(row.definition)
     which = f"the trigger {trigger.kind} {trigger.config}"
     if not trigger.enabled:
@@ -136,6 +137,10 @@ def _about_trigger(row: TriggerRow, types: TriggerTypes) -> str:
     kind = types.get(trigger.kind)
     if kind is not None and (pattern := kind.event_pattern(trigger.config)):
         return f"the trigger {trigger.kind} waits for an event {pattern}"
+    if kind is not None and (webhook := kind.webhook(trigger.config)):
+        what = " or ".join(sorted(webhook.methods))
+        where = f"/hooks/{view.row.workspace}/{webhook.path}"
+        return f"the trigger {trigger.kind} waits for {what} to {where}"
     if kind is not None and (files := kind.watched_files(trigger.config)):
         changes = " or ".join(sorted(files.changes))
         where = f"a file {files.glob} in {files.path}"

@@ -6,8 +6,16 @@ from codex32.builtin.triggers.cron import CronTrigger
 from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
 from codex32.builtin.triggers.file import FileTrigger
+from codex32.builtin.triggers.webhook import WebhookTrigger
 
 
 def all_trigger_types() -> list[TriggerType]:
     """One of each."""
-    return [CronTrigger(), EveryTrigger(), AtTrigger(), EventTrigger(), FileTrigger()]
+    return [
+        CronTrigger(),
+        EveryTrigger(),
+        AtTrigger(),
+        EventTrigger(),
+        FileTrigger(),
+        WebhookTrigger(),
+    ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from codex32.kernel.contracts.webhook import Webhook
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
 
@@ -33,9 +34,10 @@ class WatchedFiles:
 class TriggerType(ABC):
     """The code behind one kind of trigger.
 
-    A trigger answers times (:meth:`next_fire_at`), events (:meth:`event_pattern`) or files
-    (:meth:`watched_files`). What it tells is looked at by the scheduler, which does the rest:
-    each happening is answered once, however many schedulers run.
+    A trigger answers times (:meth:`next_fire_at`), events (:meth:`event_pattern`), files
+    (:meth:`watched_files`) or requests (:meth:`webhook`). What it tells is looked at by the
+    scheduler, and by the API for requests, which do the rest: each happening is answered once,
+    however many of them run.
 
     Attributes:
       name: The key in the bot file: ``cron``, ``every`` …
@@ -66,3 +68,11 @@ class TriggerType(ABC):
     def watched_files(self, config: JSON) -> WatchedFiles | None:
         """The files whose changes are answered; None where none are. Pure."""
         return None
+
+    def webhook(self, config: JSON) -> Webhook | None:
+        """What is served to senders; None where nothing is. Pure."""
+        return None
+
+    def identity(self, config: JSON) -> JSON:
+        """What makes a trigger the same in another version: its past then stays with it. Pure."""
+        return config

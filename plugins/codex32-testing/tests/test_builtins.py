@@ -211,6 +211,41 @@ class TestCron(_HouseTrigger):
     )
 
 
+class TestWebhookTrigger(_HouseTrigger):
+    name = "webhook"
+    valid = (
+        {"path": "a", "auth": {"scheme": "standard", "secret": "S"}},
+        {"path": "a", "auth": {"scheme": "github", "secret": ["NEW", "OLD"]}, "reply": "none"},
+        {"path": "a", "auth": {"scheme": "stripe", "secret": "S"}, "max_bytes": "10MiB"},
+        {"path": "a", "auth": {"scheme": "slack", "secret": "S"}, "reply": "result"},
+        {"path": "A_b-1", "auth": {"scheme": "hmac-sha256", "secret": "S", "header": "X-Sig"}},
+        {"path": "a", "auth": {"scheme": "hmac-sha256", "secret": "S", "encoding": "base64"}},
+        {"path": "a", "auth": {"scheme": "bearer", "secret": "S", "id_header": "X-Id"}},
+        {"path": "a", "auth": {"scheme": "none"}, "methods": ["GET", "PUT"]},
+    )
+    wrong = (
+        {},
+        {"path": "a"},
+        {"path": "a", "auth": "none"},
+        {"path": "a", "auth": {}},
+        {"path": "a", "auth": {"secret": "S"}},
+        {"path": "a", "auth": {"scheme": "github"}},
+        {"path": "a", "auth": {"scheme": "none", "secret": "S"}},
+        {"path": "a", "auth": {"scheme": "github", "secret": "S", "header": "X-Sig"}},
+        {"path": "a", "auth": {"scheme": "bearer", "secret": "S", "prefix": "x"}},
+        {"path": "a", "auth": {"scheme": "github", "secret": []}},
+        {"path": "a/b", "auth": {"scheme": "none"}},
+        {"path": "..", "auth": {"scheme": "none"}},
+        {"path": "", "auth": {"scheme": "none"}},
+        {"path": "a", "auth": {"scheme": "none"}, "methods": ["TRACE"]},
+        {"path": "a", "auth": {"scheme": "none"}, "reply_timeout": "2m"},
+        {"path": "a", "auth": {"scheme": "none"}, "reply_timeout": "soon"},
+        {"path": "a", "auth": {"scheme": "none"}, "max_bytes": "11MiB"},
+        {"path": "a", "auth": {"scheme": "none"}, "max_bytes": "0B"},
+        {"path": "a", "auth": {"scheme": "none"}, "max_bytes": "much"},
+    )
+
+
 class TestEvery(_HouseTrigger):
     name = "every"
     valid = ("5m", "1h30m", "30s")

@@ -22,7 +22,7 @@ def test_the_house_offers_what_the_bot_file_names():
             "set",
             "wait",
         },
-        "trigger_types": {"at", "cron", "event", "every", "file"},
+        "trigger_types": {"at", "cron", "event", "every", "file", "webhook"},
         "notifiers": {"log", "webhook"},
         "llm_providers": {"echo"},
         "embedders": {"hash"},

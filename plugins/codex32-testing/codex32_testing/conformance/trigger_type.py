@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
 
-from codex32 import JSON, TriggerType, event_pattern_fault
+from codex32 import (
+    JSON,
+    LARGEST_BODY,
+    TriggerType,
+    WebhookRefused,
+    WebhookRequest,
+    event_pattern_fault,
+)
 from codex32_testing.conformance.shared import faults, fits
 
+#: Whatever a scheme makes of them: they are base 64, too.
+_SECRET, _OTHER_SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0", "whsec_YW5vdGhlci1zZWNyZXQtaGVyZQ=="
 _STARTS = [
     datetime(2026, 1, 1, tzinfo=UTC),
     datetime(2026, 3, 29, 0, 59, 59, 999999, tzinfo=UTC),  # a second before Berlin's gap
@@ -112,3 +123,31 @@ class TriggerTypeSuite:
                 assert watched.changes
                 assert watched.changes <= {"created", "modified", "deleted"}
                 assert watched.settle_seconds >= 0
+
+    def test_what_is_served_can_be_served(self, trigger_type: TriggerType) -> None:
+        """The API looks for these and for nothing else; a sender passes with what it signs."""
+        for config in self.valid:
+            webhook = trigger_type.webhook(config)
+            if webhook is None:
+                continue
+            assert re.fullmatch("[A-Za-z0-9_-]+", webhook.path)
+            assert webhook.methods <= {"GET", "POST", "PUT", "PATCH", "DELETE"}
+            assert 0 < webhook.max_bytes <= LARGEST_BODY
+            scheme, secrets = webhook.scheme, [_SECRET] if webhook.scheme.secret else []
+            assert bool(webhook.secrets) is scheme.secret
+            unsigned = WebhookRequest("POST", webhook.path, {}, {}, b"{}")
+            headers = scheme.sign(unsigned, _SECRET, 1e9, "msg_1")
+            assert all(name == name.lower() for name in headers)
+            signed = WebhookRequest("POST", webhook.path, headers, {}, b"{}")
+            scheme.verify(signed, secrets, 1e9)
+            if scheme.secret:
+                with pytest.raises(WebhookRefused):
+                    scheme.verify(unsigned, secrets, 1e9)
+                with pytest.raises(WebhookRefused):
+                    scheme.verify(signed, [_OTHER_SECRET], 1e9)
+
+    def test_a_trigger_is_the_same_for_everybody(self, trigger_type: TriggerType) -> None:
+        """Its identity is JSON, and asking again gives the same."""
+        for config in self.valid:
+            identity = trigger_type.identity(config)
+            assert json.dumps(identity) == json.dumps(trigger_type.identity(config))
