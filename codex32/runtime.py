@@ -23,7 +23,7 @@ from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.secret_store import SecretStore
-from codex32.kernel.database import Door, Stop, connect
+from codex32.kernel.database import Door, Stop, announce_all, connect
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.events import Event, PluginFailed, SchemaUpgraded
 from codex32.kernel.fault_points import arm_from_environment
@@ -474,10 +474,11 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
         _require_keys(runtime)
     database.close()  # this thread may never ask again
     plugins.process_started(process)
+    now = runtime.clock.now()
     for record in plugins.records:
         if record.state == "failed":
-            now = runtime.clock.now()
-            runtime.told([PluginFailed(at=now, plugin=record.name, reason=record.reason)])
+            failed = PluginFailed(at=now, plugin=record.name, reason=record.reason)
+            door.post(announce_all, failed)
     return runtime
 
 

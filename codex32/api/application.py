@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -34,6 +35,7 @@ from codex32.api.routes.retries import RetryRoutes
 from codex32.api.routes.schedules import ScheduleRoutes
 from codex32.api.routes.secrets import SecretRoutes
 from codex32.api.routes.state import StateRoutes
+from codex32.api.routes.streams import StreamRoutes
 from codex32.api.routes.usage import UsageRoutes
 from codex32.api.routes.users import UserRoutes
 from codex32.api.routes.versions import VersionRoutes
@@ -41,6 +43,7 @@ from codex32.api.routes.workspaces import WorkspaceRoutes
 from codex32.api.streaming import Stopping
 from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.contracts.route import PUBLIC
+from codex32.kernel.errors import AccessDenied
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import dumps
 from codex32.runtime import Runtime
@@ -99,6 +102,7 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         SecretRoutes,
         ConnectionRoutes,
         AuditRoutes,
+        StreamRoutes,
         PluginRoutes,
     )
     for family in families:
@@ -139,6 +143,12 @@ def _guard(
             require(caller, policy)
         return caller
 
+    async def readmit(request: web.Request, policy: str, caller: Caller) -> None:
+        """Whether an answer that goes on may go on: who was admitted may be somebody else now."""
+        now = await admit(request, policy)
+        if (now.id, now.workspace) != (caller.id, caller.workspace):
+            raise AccessDenied(policy)
+
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = _request_id(request)
@@ -152,7 +162,8 @@ def _guard(
             if operation is None:
                 response = await handler(request)
             else:
-                response = await operation.answer(request, caller, headers, stopping)
+                again = partial(readmit, request, operation.route.policy, caller)
+                response = await operation.answer(request, caller, headers, stopping, again)
         except Exception as error:
             response = problem(error, request_id)
         if not response.prepared:

@@ -185,6 +185,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     DatabaseUnavailable: 503,
     KeyMissing: 503,
     KeyRingInvalid: 503,
+    kernel.StreamsFull: 503,
     kernel.SchemaOutOfDate: 503,
 }
 

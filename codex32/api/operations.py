@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from codex32.api.reading import Nothing, read_body, read_bytes, read_form, read_query
-from codex32.api.streaming import Stopping, send_stream
+from codex32.api.streaming import Admit, Stopping, send_stream
 from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.route import (
     ApiRequest,
@@ -46,7 +46,12 @@ class Operation:
         return self.prefix + self.route.path
 
     async def answer(
-        self, request: web.Request, caller: Caller, headers: Mapping[str, str], stopping: Stopping
+        self,
+        request: web.Request,
+        caller: Caller,
+        headers: Mapping[str, str],
+        stopping: Stopping,
+        admit: Admit,
     ) -> web.StreamResponse:
         """Serve a request whose caller has been found to be allowed.
 
@@ -55,6 +60,7 @@ class Operation:
           caller: Who may do this.
           headers: Of every answer; one that goes on is sent with them at once.
           stopping: What ends an answer that goes on.
+          admit: Asked while it goes on whether it still may.
 
         Raises:
           Codex32Error: What the request, or the handler, has to object to.
@@ -70,7 +76,7 @@ class Operation:
             result = ApiResponse(result, self.route.status)
         if isinstance(result.body, EventStream):
             told = {**headers, **result.headers}
-            return await send_stream(request, result.body, told, stopping)
+            return await send_stream(request, result.body, told, stopping, admit)
         return self._written(result)
 
     async def _asked(self, request: web.Request, caller: Caller) -> ApiRequest:

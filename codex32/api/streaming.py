@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from aiohttp import web
 
@@ -20,8 +21,15 @@ CONTENT_TYPE = "text/event-stream"
 PING_SECONDS = 15.0
 #: A client that takes nothing for so long is let go.
 PATIENCE_SECONDS = 30.0
+#: So often it is asked again whether the client may still listen.
+RECHECK_SECONDS = 10.0
 
 _HEADERS = {"Content-Type": CONTENT_TYPE, "X-Accel-Buffering": "no"}
+
+
+#: Returns while a caller may do what it asked for, and raises once it may not.
+Admit: TypeAlias = "Callable[[], Awaitable[object]]"
+_PING = ServerSentEvent(None)
 
 
 class Stopping:
@@ -40,15 +48,27 @@ class Stopping:
 
 
 async def send_stream(
-    request: web.Request, answer: EventStream, headers: Mapping[str, str], stopping: Stopping
+    request: web.Request,
+    answer: EventStream,
+    headers: Mapping[str, str],
+    stopping: Stopping,
+    admit: Admit,
 ) -> web.StreamResponse:
-    """Send events until there are no more, the client is gone, or the process stops."""
+    """Send events until there are no more, the client is gone, or the process stops.
+
+    Args:
+      request: Whose answer it is.
+      answer: What is sent.
+      headers: Of the answer.
+      stopping: Tells when the process stops.
+      admit: Asked again and again; raises once the caller may not listen any more.
+    """
     response = web.StreamResponse(headers={**headers, **_HEADERS})
     try:
         await response.prepare(request)
         # Proxies and clients see at once that the stream has begun.
         await _write(request, response, b": hello\n\n")
-        await _pass_on(request, response, answer.events, stopping)
+        await _pass_on(request, response, answer.events, stopping, admit)
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
     except (ConnectionError, TimeoutError):
@@ -65,28 +85,39 @@ async def _pass_on(
     response: web.StreamResponse,
     events: AsyncIterator[ServerSentEvent],
     stopping: Stopping,
+    admit: Admit,
 ) -> None:
+    now = asyncio.get_running_loop().time
+    ping_at, check_at = now() + PING_SECONDS, now() + RECHECK_SECONDS
     stop = asyncio.ensure_future(stopping.wait())
     coming = asyncio.ensure_future(anext(events, None))
     try:
         while True:
-            waited = {stop, coming}
-            await asyncio.wait(waited, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {stop, coming},
+                timeout=max(min(ping_at, check_at) - now(), 0),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             if stop.done():
                 return
-            if not coming.done():
-                await _write(request, response, b": ping\n\n")
-                continue
             try:
-                event = coming.result()
+                if now() >= check_at:
+                    await admit()
+                    check_at = now() + RECHECK_SECONDS
+                event = coming.result() if coming.done() else _PING
             except Exception as error:
-                event = _last_word(error, response)
-                await _write(request, response, encoded(event))
+                await _write(request, response, encoded(_last_word(error, response)))
                 return
             if event is None:
                 return
-            await _write(request, response, encoded(event))
-            coming = asyncio.ensure_future(anext(events, None))
+            if event is not _PING:
+                await _write(request, response, encoded(event))
+                coming = asyncio.ensure_future(anext(events, None))
+            elif now() >= ping_at:
+                await _write(request, response, b": ping\n\n")
+            else:
+                continue
+            ping_at = now() + PING_SECONDS
     finally:
         stop.cancel()
         coming.cancel()

@@ -209,6 +209,13 @@ def transaction(database: pw.Database) -> AbstractContextManager[Any]:
     return database.atomic()
 
 
+def snapshot(database: pw.Database) -> AbstractContextManager[Any]:
+    """A transaction that reads alone: all its statements see the rows of one moment."""
+    if isinstance(database, pw.SqliteDatabase):
+        return database.atomic()
+    return database.atomic(isolation_level="REPEATABLE READ")
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether the database, rather than the statement, is at fault, so that waiting may help."""
     cause: object = getattr(error, "orig", error)  # peewee keeps the driver's error there

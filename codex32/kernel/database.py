@@ -20,21 +20,23 @@ from typing import Any, Generic, TypeVar
 
 import peewee as pw
 
-from codex32.kernel.connection import connect, fetch, is_outage, is_sqlite, transaction
+from codex32.kernel.connection import connect, fetch, is_outage, is_sqlite, snapshot, transaction
 from codex32.kernel.events import Event
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.models import database_proxy
-from codex32.kernel.notices import Leavings, Stop, announce, gathered, write_last
+from codex32.kernel.notices import Leavings, Stop, announce, announce_all, gathered, write_last
 
 __all__ = [
     "Batch",
     "Door",
     "Stop",
     "announce",
+    "announce_all",
     "connect",
     "fetch",
     "is_outage",
     "is_sqlite",
+    "snapshot",
     "transaction",
     "write_last",
 ]

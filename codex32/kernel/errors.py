@@ -410,6 +410,12 @@ class SchemaOutOfDate(Codex32Error):
         self.pending = tuple(pending)
 
 
+class StreamsFull(Codex32Error):
+    """This process serves as many streams as it may."""
+
+    code = "streams-full"
+
+
 class FolderHeld(Codex32Error):
     """Another process already runs this project folder."""
 

@@ -23,9 +23,11 @@ NAMES = (
     "bot.recovered",
     "trigger.skipped",
     "worker.lost",
+    "plugin.failed",
+    "webhook.disabled",
 )
 #: Names that are given, while nothing tells such an event yet.
-LATER = ("budget.warned", "budget.exhausted", "plugin.failed")
+LATER = ("budget.warned", "budget.exhausted")
 #: What begins so is published by people, programs and bots, and by nobody else.
 CUSTOM = "custom."
 

@@ -151,6 +151,15 @@ class EventPublished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDisabled(Event):
+    """An endpoint is told nothing any more: it is ``gone``, or has been ``failing`` for days."""
+
+    endpoint: str
+    url: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSent(Event):
     """A notifier took a notification."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import peewee as pw
 
 from codex32.kernel.account_rows import ACCOUNT_ROWS
+from codex32.kernel.outbound_rows import OUTBOUND_ROWS
 from codex32.kernel.row import Row, database_proxy
 from codex32.kernel.safe_rows import SAFE_ROWS
 
@@ -333,7 +334,9 @@ class RateRow(Row):
 class EventRow(Row):
     """An event that somebody may answer: written with what it tells of, delivered afterwards."""
 
-    id = pw.TextField(primary_key=True)
+    #: Counts up as events are written; in the order of commits but for those that overlap.
+    seq = pw.BigAutoField()
+    id = pw.TextField(unique=True)
     workspace = pw.TextField()
     name = pw.TextField()
     at = pw.BigIntegerField()
@@ -434,4 +437,5 @@ ROWS: tuple[type[Row], ...] = (
     ProcessRow,
     *ACCOUNT_ROWS,
     *SAFE_ROWS,
+    *OUTBOUND_ROWS,
 )

@@ -63,6 +63,13 @@ def announce(notice: Event | str) -> None:
     _present("announce").notices.append(notice)
 
 
+def announce_all(notices: Sequence[Event]) -> list[None]:
+    """Tell what changes no rows; for ``Door.post`` and ``Door.write_many``."""
+    for notice in notices:
+        announce(notice)
+    return [None] * len(notices)
+
+
 def write_last(work: Callable[[Sequence[I]], object], item: I) -> None:
     """Have ``work([…, item, …])`` called as the last of the present transaction."""
     _present("write_last")._last.append((work, item))

@@ -1,4 +1,4 @@
-"""Who listens to events: triggers of live bots, and steps that wait."""
+"""Who listens to events: triggers of live bots, steps that wait, streams, webhooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import peewee as pw
 from codex32.kernel.bot import Trigger
 from codex32.kernel.contracts.trigger_type import TriggerType
 from codex32.kernel.database import fetch
+from codex32.kernel.json_values import loads
 from codex32.kernel.models import BotRow, SubscriptionRow, TriggerRow, VersionRow
+from codex32.kernel.outbound_rows import EndpointRow, FeedRow
 from codex32.services.occurrences import Due
 from codex32.services.schedules import TriggerTypes, restored
 
@@ -34,25 +36,26 @@ def watches_files(kind: TriggerType) -> bool:
     return type(kind).watched_files is not TriggerType.watched_files
 
 
-def patterns(types: TriggerTypes) -> set[str]:
-    """Every pattern of names that somebody listens to."""
+def patterns(types: TriggerTypes, now: int) -> set[tuple[str, str]]:
+    """Every pattern of names that somebody listens to, with the workspace."""
+    waits = SubscriptionRow.select(SubscriptionRow.workspace, SubscriptionRow.pattern)
+    found = set(fetch(waits.where(SubscriptionRow.answer.is_null()).distinct()))
+    feeds = FeedRow.select(FeedRow.workspace, FeedRow.pattern).where(FeedRow.kept_until > now)
+    found.update(fetch(feeds))
+    told = EndpointRow.select(EndpointRow.workspace, EndpointRow.patterns)
+    for workspace, texts in fetch(told.where(EndpointRow.enabled)):
+        found.update((workspace, pattern) for pattern in loads(texts))
     kinds = [name for name, kind in types.items() if answers_events(kind)]
-    found = {
-        pattern
-        for (pattern,) in fetch(
-            SubscriptionRow.select(SubscriptionRow.pattern)
-            .where(SubscriptionRow.answer.is_null())
-            .distinct()
-        )
-    }
     if kinds:
-        rows = TriggerRow.select(TriggerRow.kind, TriggerRow.definition).where(
-            TriggerRow.enabled & TriggerRow.kind.in_(kinds)
+        rows = (
+            TriggerRow.select(BotRow.workspace, TriggerRow.kind, TriggerRow.definition)
+            .join(BotRow, on=(BotRow.id == TriggerRow.bot_id))
+            .where(TriggerRow.enabled & TriggerRow.kind.in_(kinds))
         )
-        for kind, definition in fetch(rows.distinct()):
+        for workspace, kind, definition in fetch(rows.distinct()):
             pattern = types[kind].event_pattern(restored(definition).config)
             if pattern is not None:
-                found.add(pattern)
+                found.add((workspace, pattern))
     return found
 
 

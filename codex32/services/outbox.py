@@ -7,10 +7,11 @@ listener that is new hears what the house tells after that second; what is publi
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from codex32.kernel.batches import Insert
 from codex32.kernel.caller import DEFAULT_WORKSPACE
@@ -28,8 +29,10 @@ from codex32.kernel.events import (
     ExecutionEvent,
     ExecutionFinished,
     ExecutionQueued,
+    PluginFailed,
     StepFinished,
     TriggerFired,
+    WebhookDisabled,
     WorkerLost,
 )
 from codex32.kernel.ids import new_id
@@ -77,8 +80,9 @@ class Outbox:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._types, self._payloads, self._monotonic = types, payloads, monotonic
-        self._patterns: frozenset[str] = frozenset()
-        self._wanted: dict[str, bool] = {}
+        #: By workspace.
+        self._patterns: dict[str, set[str]] = {}
+        self._wanted: dict[tuple[str, str], bool] = {}
         self._until = float("-inf")
 
     def listening(self) -> bool:
@@ -91,45 +95,67 @@ class Outbox:
         if not events:
             return
         if self._monotonic() >= self._until:
-            self._refresh()
-        rows: list[tuple[Event, Told]] = []
+            self._refresh(to_micros(events[-1].at))
+        rows: list[tuple[Event, str, Told]] = []
         for event in events:
             if isinstance(event, EventPublished):
-                rows.append((event, Told(event.name, event.data, event.execution_id)))
-            elif self._patterns and (told := tell(event)) is not None and self._wants(told.name):
-                rows.append((event, told))
+                told = Told(event.name, event.data, event.execution_id)
+                rows.append((event, event.workspace or DEFAULT_WORKSPACE, told))
+            elif self._patterns and (known := tell(event)) is not None:
+                rows += [
+                    (event, workspace, told)
+                    for workspace, told in _placed(event, known)
+                    if self._wants(workspace, told.name)
+                ]
         if rows:
             self._write(rows)
 
-    def _refresh(self) -> None:
-        self._patterns = frozenset(patterns(self._types))
+    def _refresh(self, now: int) -> None:
+        self._patterns = {}
+        for workspace, pattern in patterns(self._types, now):
+            self._patterns.setdefault(workspace, set()).add(pattern)
         self._wanted = {}
         self._until = self._monotonic() + MAX_AGE_SECONDS
 
-    def _wants(self, name: str) -> bool:
-        wanted = self._wanted.get(name)
+    def _wants(self, workspace: str, name: str) -> bool:
+        wanted = self._wanted.get((workspace, name))
         if wanted is None:
-            wanted = any(matches(name, pattern) for pattern in self._patterns)
-            self._wanted[name] = wanted
+            mine = self._patterns.get(workspace, ())
+            wanted = any(matches(name, pattern) for pattern in mine)
+            self._wanted[workspace, name] = wanted
         return wanted
 
-    def _write(self, rows: Sequence[tuple[Event, Told]]) -> None:
-        asked = {told.execution_id for _, told in rows if told.execution_id is not None}
+    def _write(self, rows: Sequence[tuple[Event, str, Told]]) -> None:
+        asked = {told.execution_id for _, _, told in rows if told.execution_id is not None}
         chains = _chains(asked, self._payloads) if asked else {}
         EVENTS.write(
             [
                 (
                     event.id if isinstance(event, EventPublished) else new_id("evt"),
-                    event.workspace or DEFAULT_WORKSPACE,
+                    workspace,
                     told.name,
                     to_micros(event.at),
                     dumps(told.data),
                     dumps(list(chains.get(told.execution_id or "", told.chain))),
                     told.key,
                 )
-                for event, told in rows
+                for event, workspace, told in rows
             ]
         )
+
+
+def _placed(event: Event, told: Told) -> Iterator[tuple[str, Told]]:
+    """An event behind its workspace; a lost worker is told in each that it worked for."""
+    if not isinstance(event, WorkerLost):
+        yield event.workspace or DEFAULT_WORKSPACE, told
+        return
+    query = ExecutionRow.select(ExecutionRow.id, ExecutionRow.workspace)
+    place = dict(fetch(query.where(ExecutionRow.id.in_(list(event.executions)))))
+    mine: dict[str, list[str]] = {}
+    for execution_id in event.executions:
+        mine.setdefault(place.get(execution_id, DEFAULT_WORKSPACE), []).append(execution_id)
+    for workspace, executions in mine.items():
+        yield workspace, replace(told, data={**told.data, "executions": executions})
 
 
 #: Fields of events that listeners see elsewhere, or need not see.
@@ -156,8 +182,14 @@ def tell(event: Event) -> Told | None:
             about = {key: data[key] for key in ("bot", "trigger", "decision")}
             return Told("trigger.skipped", about, chain=(*event.chain, event.bot))
         case WorkerLost():
-            about = {"worker": event.worker, "executions": list(event.executions)}
-            return Told("worker.lost", about, key=f"worker.lost:{event.worker}")
+            return Told("worker.lost", {"worker": event.worker}, key=f"worker.lost:{event.worker}")
+        case PluginFailed():
+            # Every process that starts finds it out again.
+            seen = hashlib.sha256(f"{event.plugin}\n{event.reason}".encode()).hexdigest()[:16]
+            key = f"plugin.failed:{event.at:%Y-%m-%d}:{seen}"
+            return Told("plugin.failed", data, key=key)
+        case WebhookDisabled():
+            return Told("webhook.disabled", data)
     return None
 
 

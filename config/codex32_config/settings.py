@@ -112,6 +112,7 @@ class ApiSettings(_Table):
     host: str
     port: Annotated[int, Field(ge=0, le=65535)]
     token: SecretStr | None
+    streams: PositiveInt
 
 
 class OidcSettings(_Table):
