@@ -147,7 +147,7 @@ class Runtime:
             self.components.trigger_types,
             self.definitions,
             self.payloads,
-            self.secret,
+            self.secrets.secret,
             self.clock,
         )
 
