@@ -1,0 +1,336 @@
+"""What somebody may do ends with the next request after it was taken from them."""
+
+import asyncio
+
+import pytest
+
+from codex32.kernel.account_rows import ApiKeyRow
+from codex32.kernel.caller import STRANGER
+from codex32.kernel.permissions import OWN, PERMISSIONS, ROLES, Level
+from codex32.services.access import accounts, sessions, workspaces
+from codex32.services.access.faults import CredentialsInvalid
+from codex32.services.access.recogniser import Recogniser
+
+ME, BOTS, KEYS = "/api/v1/auth/me", "/api/v1/bots", "/api/v1/auth/keys"
+one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+async def key_of(api, token, *scopes, **headers):
+    body = {"name": "a program", "scopes": list(scopes) or ["bots.read"]}
+    answer = await api("POST", KEYS, token=token, json=body, headers=headers)
+    assert answer.status == 201, answer.text
+    return answer.json
+
+
+@pytest.fixture
+def anna(api, people):
+    """Everything that lets anna in: her id, tokens and key."""
+
+    async def come():
+        account = await people.add("anna", "user")
+        tokens = await people.sign_in("anna")
+        key = await key_of(api, tokens["access_token"])
+        for token in (tokens["access_token"], key["key"]):
+            assert (await api("GET", BOTS, token=token)).status == 200
+        return account, tokens, key["key"]
+
+    return come
+
+
+ENDS = {
+    "deleted": ("DELETE", "/api/v1/users/{id}", None),
+    "disabled": ("PATCH", "/api/v1/users/{id}", {"active": False}),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_deleted_user_tokens_die(api, people, anna, end):
+    account, tokens, key = await anna()
+    method, path, body = ENDS[end]
+    arguments = {} if body is None else {"json": body}
+    assert (await api(method, path.format(id=account), **arguments)).status in (200, 204)
+    for token in (tokens["access_token"], key):
+        answer = await api("GET", BOTS, token=token)
+        assert answer.status == 401
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    assert (await people.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
+    assert (await people.token("anna")).json["error"] == "invalid_grant"
+
+
+@one_database
+async def test_who_is_enabled_again_has_to_sign_in_anew(api, people, anna):
+    account, tokens, _ = await anna()
+    for active in (False, True):
+        await api("PATCH", f"/api/v1/users/{account}", json={"active": active})
+    assert (await api("GET", ME, token=tokens["access_token"])).status == 401
+    assert (await people.refresh(tokens["refresh_token"])).status == 400
+    assert (await people.token("anna")).status == 200
+
+
+@one_database
+async def test_who_is_removed_from_a_workspace_is_out_at_once(api, anna):
+    account, tokens, key = await anna()
+    assert (await api("DELETE", f"/api/v1/members/{account}")).status == 204
+    assert (await api("GET", BOTS, token=tokens["access_token"])).status == 403
+    named = await api(
+        "GET", BOTS, token=tokens["access_token"], headers={"X-Workspace": "default"}
+    )
+    assert (named.status, named.json["code"]) == (404, "workspace-not-found")
+    assert (await api("GET", BOTS, token=key)).status == 401
+    assert (await api("GET", ME, token=tokens["access_token"])).status == 200
+
+
+@one_database
+async def test_another_role_counts_from_the_next_request_on_for_keys_too(api, people):
+    account = await people.add("anna", "user")
+    token = (await people.sign_in("anna"))["access_token"]
+    key = (await key_of(api, token, "bots.read", "bots.execute"))["key"]
+    missing = "/api/v1/bots/nothing/execute"
+    for who in (token, key):
+        assert (await api("POST", missing, token=who)).status == 404
+    await api("PUT", f"/api/v1/members/{account}", json={"role": "viewer"})
+    for who in (token, key):
+        assert (await api("POST", missing, token=who)).status == 403
+        assert (await api("GET", BOTS, token=who)).status == 200
+
+
+@one_database
+async def test_another_password_ends_all_other_sign_ins(api, people):
+    await people.add("anna", "user")
+    here, there = await people.sign_in("anna"), await people.sign_in("anna")
+    body = {"current_password": people.password, "password": "another fine phrase"}
+    token = here["access_token"]
+    assert (await api("POST", "/api/v1/auth/password", token=token, json=body)).status == 204
+    assert (await api("GET", ME, token=token)).status == 200
+    assert (await api("GET", ME, token=there["access_token"])).status == 401
+    assert (await people.refresh(there["refresh_token"])).status == 400
+    assert (await people.token("anna")).status == 400
+    assert (await people.token("anna", "another fine phrase")).status == 200
+
+
+@one_database
+async def test_sign_ins_are_listed_and_ended_by_their_owner_alone(api, people):
+    await people.add("anna", "user")
+    await people.add("bert", "user")
+    one, two = await people.sign_in("anna"), await people.sign_in("anna")
+    token, other = one["access_token"], (await people.sign_in("bert"))["access_token"]
+    listed = (await api("GET", "/api/v1/auth/sessions", token=token)).json["items"]
+    assert [each["present"] for each in listed] == [False, True]
+    assert listed[0]["address"] == "127.0.0.1"
+    path = f"/api/v1/auth/sessions/{listed[0]['id']}"
+    assert (await api("DELETE", path, token=other)).status == 404
+    assert (await api("DELETE", path, token=token)).status == 204
+    assert (await api("GET", ME, token=two["access_token"])).status == 401
+    assert (await api("DELETE", "/api/v1/auth/sessions", token=token)).status == 204
+    assert (await api("GET", ME, token=token)).status == 401
+    assert (await api("GET", ME, token=other)).status == 200
+
+
+async def test_what_another_process_changes_is_seen_within_a_moment(api, people, runtime):
+    await people.add("anna", "user")
+    token = (await people.sign_in("anna"))["access_token"]
+    other = Recogniser(runtime.door, runtime.signer, runtime.clock)  # nobody tells it of changes
+    assert (await other.caller(token, None)).name == "anna"
+    account = (await api("GET", ME, token=token)).json["account"]["id"]
+    now = runtime.clock.micros()
+    await runtime.recogniser.change(lambda: sessions.revoke_of(account, now))
+    assert (await api("GET", ME, token=token)).status == 401
+    async with asyncio.timeout(30):
+        while await _believed(other, token):
+            await asyncio.sleep(0.02)
+
+
+async def _believed(recogniser, token):
+    try:
+        return await recogniser.caller(token, None)
+    except CredentialsInvalid:
+        return None
+
+
+@one_database
+async def test_what_was_believed_is_asked_for_again_after_a_change_in_between(people, runtime):
+    await people.add("anna", "user")
+    token = (await people.sign_in("anna"))["access_token"]
+    looks = asyncio.gather(*(runtime.recogniser.caller(token, None) for _ in range(20)))
+    await asyncio.sleep(0)
+    account = await runtime.door.read(accounts.find, "anna")
+    await runtime.recogniser.change(
+        lambda: accounts.change(account.id, {"active": False}, STRANGER, 1)
+    )
+    await looks
+    with pytest.raises(CredentialsInvalid):
+        await runtime.recogniser.caller(token, None)
+
+
+# workspaces
+
+
+@one_database
+async def test_who_belongs_to_several_workspaces_has_to_name_one(api, people):
+    await people.add("anna", "user")
+    await people.join("anna", "viewer", "other")
+    token = (await people.sign_in("anna"))["access_token"]
+    undecided = await api("GET", BOTS, token=token)
+    assert (undecided.status, undecided.json["code"]) == (400, "workspace-missing")
+    assert (await api("GET", ME, token=token)).json["workspace"] == ""
+    for name, role in (("default", "user"), ("other", "viewer")):
+        answer = await api("GET", ME, token=token, headers={"X-Workspace": name})
+        assert (answer.json["workspace"], answer.json["role"]) == (name, role)
+    for name in ("elsewhere", "Default", "a/b", "é"):
+        answer = await api("GET", BOTS, token=token, headers={"X-Workspace": name})
+        assert (name, answer.status) == (name, 404)
+
+
+@one_database
+async def test_the_operator_and_administrators_work_anywhere_that_is_there(api, people):
+    await people.add("root", admin=True)
+    await people.add("anna", None)
+    await people.join("anna", "user", "other")
+    token = (await people.sign_in("root"))["access_token"]
+    for who in (None, token):
+        arguments = {} if who is None else {"token": who}
+        for name, status in (("other", 200), ("default", 200), ("nowhere", 404)):
+            answer = await api("GET", BOTS, headers={"X-Workspace": name}, **arguments)
+            assert (name, answer.status) == (name, status)
+        listed = (await api("GET", "/api/v1/workspaces", **arguments)).json["items"]
+        assert [each["name"] for each in listed] == ["default", "other"]
+
+
+@one_database
+async def test_people_see_their_own_workspaces_and_nobody_elses(api, people):
+    await people.add("anna", "user")
+    await people.add("bert", None)
+    await people.join("bert", "admin", "other")
+    token = (await people.sign_in("anna"))["access_token"]
+    listed = (await api("GET", "/api/v1/workspaces", token=token)).json["items"]
+    assert [(each["name"], each["role"]) for each in listed] == [("default", "user")]
+    assert (await api("GET", "/api/v1/workspaces/other", token=token)).status == 404
+    assert (await api("GET", "/api/v1/workspaces/default", token=token)).status == 200
+
+
+@one_database
+async def test_members_are_those_of_the_workspace_of_the_request(api, people):
+    await people.add("anna", "admin")
+    bert = await people.add("bert", None)
+    await people.join("bert", "viewer", "other")
+    token = (await people.sign_in("anna"))["access_token"]
+    names = [
+        e["username"] for e in (await api("GET", "/api/v1/members", token=token)).json["items"]
+    ]
+    assert names == ["anna"]
+    assert (await api("DELETE", f"/api/v1/members/{bert}", token=token)).status == 404
+    assert (await people.runtime.door.read(workspaces.role_of, bert, "other")) == "viewer"
+    body = {"user": "bert@example.com", "role": "user"}
+    added = await api("POST", "/api/v1/members", token=token, json=body)
+    assert (added.status, added.json["role"]) == (200, "user")
+    unknown = {"user": "nobody", "role": "user"}
+    assert (await api("POST", "/api/v1/members", token=token, json=unknown)).status == 404
+    odd = {"user": "bert", "role": "operator"}
+    assert (await api("POST", "/api/v1/members", token=token, json=odd)).status == 422
+
+
+@one_database
+async def test_a_workspace_is_made_renamed_for_people_and_deleted_once_it_is_empty(
+    api, people, add_bot
+):
+    body = {"name": "lab", "title": "The lab"}
+    assert (await api("POST", "/api/v1/workspaces", json=body)).status == 201
+    assert (await api("POST", "/api/v1/workspaces", json=body)).status == 409
+    for name in ("", "Lab", "1lab", "a b", "x" * 64, "../etc"):
+        assert (await api("POST", "/api/v1/workspaces", json={"name": name})).status == 422
+    told = await api("PATCH", "/api/v1/workspaces/lab", json={"title": "Another"})
+    assert told.json["title"] == "Another"
+    await people.add("anna", None)
+    await people.join("anna", "admin", "lab")
+    token = (await people.sign_in("anna"))["access_token"]
+    key = (await key_of(api, token))["key"]
+    await asyncio.to_thread(add_bot)
+    assert (await api("DELETE", "/api/v1/workspaces/default")).json["code"] == "workspace-in-use"
+    assert (await api("DELETE", "/api/v1/workspaces/lab")).status == 204
+    assert (await api("GET", BOTS, token=token)).status == 403
+    assert (await api("GET", BOTS, token=key)).status == 401
+
+
+# keys
+
+
+async def test_a_key_does_what_it_was_given_in_its_workspace_alone(api, people):
+    await people.add("anna", "admin")
+    await people.join("anna", "admin", "other")
+    token = (await people.sign_in("anna"))["access_token"]
+    made = await key_of(api, token, "bots.read", **{"X-Workspace": "other"})
+    assert made["key"].startswith(made["prefix"] + "_")
+    key = made["key"]
+    assert (await api("GET", BOTS, token=key)).status == 200
+    assert (await api("GET", BOTS, token=key, headers={"X-Workspace": "other"})).status == 200
+    elsewhere = await api("GET", BOTS, token=key, headers={"X-Workspace": "default"})
+    assert elsewhere.status == 404
+    refused = await api("GET", "/api/v1/executions", token=key)
+    assert refused.status == 403
+    assert 'scope="executions.read"' in refused.headers["WWW-Authenticate"]
+    listed = (await api("GET", KEYS, token=token)).json["items"]
+    assert [each["id"] for each in listed] == [made["id"]]
+    assert key not in str(listed)
+    used = await people.runtime.door.read(lambda: ApiKeyRow.get_by_id(made["id"]))
+    assert used.last_used_at is not None
+
+
+@one_database
+async def test_no_key_makes_keys_or_reads_accounts_whatever_its_owner_is(api, people):
+    await people.add("root", admin=True)
+    token = (await people.sign_in("root"))["access_token"]
+    all_scopes = sorted(
+        name
+        for name, each in PERMISSIONS.items()
+        if each.level is Level.WORKSPACE and name not in ("members.write", "keys.manage")
+    )
+    key = (await key_of(api, token, *all_scopes))["key"]
+    body = {"name": "more", "scopes": ["bots.read"]}
+    assert (await api("POST", KEYS, token=key, json=body)).status == 403
+    for path in (KEYS, "/api/v1/users", "/api/v1/keys", ME, "/api/v1/auth/sessions"):
+        assert (path, (await api("GET", path, token=key)).status) == (path, 403)
+    for scope in ("members.write", "keys.manage", "users.write", "account.write", "nonsense"):
+        refused = await api("POST", KEYS, token=token, json={"name": "x", "scopes": [scope]})
+        assert (scope, refused.status) == (scope, 403)
+
+
+@one_database
+async def test_nobody_gives_a_key_what_they_may_not_do_themselves(api, people):
+    await people.add("anna", "viewer")
+    token = (await people.sign_in("anna"))["access_token"]
+    for scope in sorted(set(PERMISSIONS) - ROLES["viewer"] - OWN):
+        refused = await api("POST", KEYS, token=token, json={"name": "x", "scopes": [scope]})
+        assert (scope, refused.status) == (scope, 403)
+    operator = await api("POST", KEYS, json={"name": "x", "scopes": ["bots.read"]})
+    assert operator.status == 403  # who has no account owns nothing
+
+
+@one_database
+async def test_a_key_that_was_revoked_or_is_over_lets_nobody_in(api, people, runtime):
+    await people.add("anna", "admin")
+    await people.add("bert", "user")
+    token = (await people.sign_in("anna"))["access_token"]
+    other = (await people.sign_in("bert"))["access_token"]
+    mine, theirs, old = [await key_of(api, who) for who in (token, other, token)]
+    path = f"/api/v1/auth/keys/{mine['id']}"
+    assert (await api("DELETE", path, token=other)).status == 404
+    assert (await api("DELETE", path, token=token)).status == 204
+    assert (await api("DELETE", f"/api/v1/keys/{theirs['id']}", token=token)).status == 204
+    over = ApiKeyRow.update(expires_at=runtime.clock.micros()).where(ApiKeyRow.id == old["id"])
+    await runtime.recogniser.change(over.execute)
+    for made in (mine, theirs, old):
+        assert (await api("GET", BOTS, token=made["key"])).status == 401
+    days = {"name": "x", "scopes": ["bots.read"], "days": 367}
+    assert (await api("POST", KEYS, token=token, json=days)).status == 422
+
+
+@one_database
+async def test_a_key_with_another_secret_or_a_mistake_is_nobodys(api, people):
+    from codex32.services.access.tokens import Key
+
+    await people.add("anna", "user")
+    token = (await people.sign_in("anna"))["access_token"]
+    key = Key.parse((await key_of(api, token))["key"])
+    forged = Key(key.prefix, Key.new().secret)
+    for text in (forged.text, key.text[:-1], key.text + "0", key.prefix, key.secret):
+        assert (await api("GET", BOTS, token=text)).status == 401
