@@ -41,6 +41,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
 from codex32_postgres import PostgresServer, private_postgres
@@ -52,6 +53,11 @@ from codex32.outside.redis_server import BundledRedis
 from codex32.services import audit
 from codex32.services.keyring import KeySource
 from codex32.services.vault import Vault
+
+# A pull request is judged by its own changes: the same examples each time. Elsewhere they are new.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 _POSTGRES_URL = os.environ.get("CODEX32_TEST_POSTGRES_URL")
 _REDIS_URL = os.environ.get("CODEX32_TEST_REDIS_URL")
