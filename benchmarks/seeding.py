@@ -155,7 +155,8 @@ def _ended(
 
 def _write_kinds(kinds: dict[Insert, list[dict[str, Any]]]) -> None:
     for into, rows in kinds.items():
-        into.write([[row.get(name) for name in into.columns] for row in rows])
+        usual = {field.name: value for field, value in into.row._meta.defaults.items()}
+        into.write([[row.get(name, usual.get(name)) for name in into.columns] for row in rows])
 
 
 def _write(door: Door, into: Insert, rows: Sequence[dict[str, Any]]) -> None:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 #: Waiting executions are looked for at most this often; a wait is never more exact than that.
 WAKE_EVERY_SECONDS = 0.1
+#: And at least this often, also where single executions come one after the other.
+WAKE_AT_LEAST_SECONDS = 1.0
 #: However often somebody rings, the heart looks at most this often.
 RING_EVERY_SECONDS = 0.02
 
@@ -89,14 +91,13 @@ class Host:
     def take(self, limit: int, only: Sequence[str] = ()) -> list[Claim]:
         """Claim executions; a function for ``Door.write``."""
         now = self.env.clock.micros()
-        moment = time.monotonic()
-        if moment - self._woke_at >= WAKE_EVERY_SECONDS:
-            self._woke_at = moment
-            if claims.wake(now):
-                fault_point("wake.before_commit")
         lease = int(self.lease_seconds * 1e6)
         limit, crowded = self._share(limit)
         taken = claims.take(self.worker, limit, now, lease, only, crowded)
+        # A lone execution, for which an idle worker was rung, need not wait for another look.
+        every = WAKE_EVERY_SECONDS if self._held or not taken else WAKE_AT_LEAST_SECONDS
+        if self._wake(now, every) and len(taken) < limit:
+            taken += claims.take(self.worker, limit - len(taken), now, lease, only, crowded)
         if taken:
             fault_point("take.before_commit")
             if self.env.listening():
@@ -104,6 +105,17 @@ class Host:
         self.more = len(taken) == limit
         self.crowded = bool(crowded)
         return taken
+
+    def _wake(self, now: int, every_seconds: float) -> int:
+        """Queue waiting executions whose time has come, if nobody looked lately; how many."""
+        moment = time.monotonic()
+        if moment - self._woke_at < every_seconds:
+            return 0
+        self._woke_at = moment
+        woken = claims.wake(now)
+        if woken:
+            fault_point("wake.before_commit")
+        return woken
 
     def _share(self, limit: int) -> tuple[int, Sequence[str]]:
         """How many to claim so that no bot fills this worker, and the bots that have all they get.

@@ -11,35 +11,55 @@ that it never goes back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import database_proxy
 
+#: What :func:`take_turns` may be told of a bot and a priority: see :func:`asking`.
+Asked = Mapping[tuple[str, int], tuple[int | None, int | None]]
+
 _QUEUED = "FROM execution e WHERE e.status = 'queued' AND e.ready_at IS NOT NULL"
-# The subqueries are looked up in an index each, however long the queue is.
-_ASK = f"""
-SELECT asked.bot, asked.priority,
-    (SELECT MAX(e.turn) {_QUEUED} AND e.bot_id = asked.bot),
-    (SELECT e.turn {_QUEUED} AND e.priority = asked.priority ORDER BY e.turn LIMIT 1)
-FROM %s
-"""  # noqa: S608 - our own names
+
+
+def asking(bot: str, priority: str) -> str:
+    """Two columns of a query: the last turn that a bot has, and the turn that is served.
+
+    Each is looked up in an index, however long the queue is.
+
+    Args:
+      bot: SQL for the bot's id.
+      priority: SQL for the priority.
+    """
+    return (
+        f"(SELECT MAX(e.turn) {_QUEUED} AND e.bot_id = {bot}), "
+        f"(SELECT e.turn {_QUEUED} AND e.priority = {priority} ORDER BY e.turn LIMIT 1)"
+    )
+
+
+_ASK = f"SELECT asked.bot, asked.priority, {asking('asked.bot', 'asked.priority')} FROM %s"  # noqa: S608
 _SQLITE = _ASK % (
     "(SELECT value ->> 0 AS bot, value ->> 1 AS priority FROM json_each(?)) AS asked"
 )
 _POSTGRESQL = _ASK % "unnest(%s::text[], %s::int[]) AS asked(bot, priority)"
 
 
-def take_turns(joining: Sequence[tuple[str, int]], now: int) -> list[int]:
+def take_turns(
+    joining: Sequence[tuple[str, int]], now: int, asked: Asked | None = None
+) -> list[int]:
     """The turns of executions that join the queue, in their order.
 
     Args:
       joining: The bot's id and the priority of each.
       now: The present, in microseconds.
+      asked: What this transaction has asked already, so that it need not be asked again.
     """
-    latest = {key: max(own, served) for key, (own, served) in _ask(joining, now).items()}
+    known = asked or {}
+    missing = [key for key in joining if key not in known]
+    found = {**known, **_ask(missing)}
+    latest = {key: max(found[key][0] or 0, _before(found[key][1], now)) for key in joining}
     turns = []
     for key in joining:
         latest[key] += 1
@@ -58,8 +78,8 @@ def turns_back(returning: Sequence[tuple[str, int, int]], now: int) -> list[int]
       returning: The bot's id, the priority and the former turn of each.
       now: The present, in microseconds.
     """
-    asked = _ask([(bot, priority) for bot, priority, _ in returning], now)
-    latest = {key: served for key, (_, served) in asked.items()}
+    asked = _ask([(bot, priority) for bot, priority, _ in returning])
+    latest = {key: _before(served, now) for key, (_, served) in asked.items()}
     turns = []
     for bot, priority, former in returning:
         latest[bot, priority] = max(latest[bot, priority] + 1, former)
@@ -67,14 +87,17 @@ def turns_back(returning: Sequence[tuple[str, int, int]], now: int) -> list[int]
     return turns
 
 
-def _ask(keys: Sequence[tuple[str, int]], now: int) -> dict[tuple[str, int], tuple[int, int]]:
-    """By bot and priority: the last turn the bot has, and the one before that which is served."""
+def _before(served: int | None, now: int) -> int:
+    """The last turn that nobody shall have any more."""
+    return now if served is None else served - 1
+
+
+def _ask(keys: Sequence[tuple[str, int]]) -> Asked:
     asked = sorted(set(keys))
+    if not asked:
+        return {}
     parameters: tuple[Any, ...] = (dumps(asked),)
     if not is_sqlite():
         parameters = ([bot for bot, _ in asked], [priority for _, priority in asked])
     rows = database_proxy.execute_sql(_SQLITE if is_sqlite() else _POSTGRESQL, parameters)
-    return {
-        (bot, priority): (own or 0, now if served is None else served - 1)
-        for bot, priority, own, served in rows.fetchall()
-    }
+    return {(bot, priority): (own, served) for bot, priority, own, served in rows.fetchall()}

@@ -12,7 +12,7 @@ from typing import Any
 
 from codex32.engine import gates
 from codex32.engine.cancelling import cancel_many
-from codex32.engine.turns import take_turns
+from codex32.engine.turns import Asked, take_turns
 from codex32.kernel.batches import Insert
 from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.database import announce, fetch
@@ -102,14 +102,19 @@ _columns = attrgetter(*_COLUMNS)
 _NEW = Insert(ExecutionRow, (*_COLUMNS, "status", "message", "admitted", "ready_at", "turn"))
 
 
-def submit(items: Sequence[NewExecution]) -> list[Submitted]:
-    """Make executions, and let workers know of those that may run. A batch for ``write_many``."""
+def submit(items: Sequence[NewExecution], asked: Asked | None = None) -> list[Submitted]:
+    """Make executions, and let workers know of those that may run. A batch for ``write_many``.
+
+    Args:
+      items: The executions.
+      asked: What is known already of turns, see ``codex32.engine.turns``.
+    """
     if not items:
         return []
     results: dict[int, Submitted] = {}
     rows, plain = [], []
     now = max(item.created_at for item in items)
-    turns = take_turns([(item.bot_id, item.priority) for item in items], now)
+    turns = take_turns([(item.bot_id, item.priority) for item in items], now, asked)
     for position, (item, turn) in enumerate(zip(items, turns, strict=True)):
         if item.idempotency_key is not None or item.gate is not None:
             results[position] = _submit_one(item, turn)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from codex32.engine.environment import ChildRequest
 from codex32.engine.expressions import compile_template
 from codex32.engine.inputs import check_inputs
+from codex32.engine.turns import asking
 from codex32.kernel.batches import any_of, listed
 from codex32.kernel.bot import Bot
 from codex32.kernel.caller import DEFAULT_WORKSPACE
@@ -43,6 +44,8 @@ from codex32.services.presentation import iso
 
 #: Longest chain of executions that start each other.
 MAX_DEPTH = 8
+#: Of most bots; their turns are asked for together with the bots, which spares a round trip.
+USUAL_PRIORITY = 0
 #: Concurrency keys that are longer, or hold what a database may refuse, stand as their digests.
 _LONGEST_KEY = 200
 
@@ -264,7 +267,8 @@ class Starter:
                     answers[place] = ready
                 else:
                     made[place] = ready
-        submitted = executions.submit(list(made.values()))
+        asked = {(row.bot_id, USUAL_PRIORITY): (row.last, row.served) for row in found.values()}
+        submitted = executions.submit(list(made.values()), asked)
         for (place, new), answer in zip(made.items(), submitted, strict=True):
             answers[place] = _conflict() if answer.conflict else answer
             if answer.id == new.id:
@@ -320,6 +324,9 @@ class _Found:
     problems: str | None
     active_version_id: str | None
     number: int | None
+    #: Its last turn in the queue, and the turn that is served at the usual priority.
+    last: int | None
+    served: int | None
 
     def version(self, wanted: str | None) -> tuple[str, int]:
         """The id and number of the version that shall run; one that is asked for always may."""
@@ -343,7 +350,8 @@ class _Found:
 def _find(starts: Sequence[Start]) -> dict[tuple[str, str], _Found]:
     rows = database_proxy.execute_sql(
         "SELECT bot.workspace, bot.id, bot.name, bot.source, bot.enabled, bot.removed_at, "  # noqa: S608
-        "bot.problems, bot.active_version_id, bot_version.number FROM bot "
+        "bot.problems, bot.active_version_id, bot_version.number, "
+        f"{asking('bot.id', str(USUAL_PRIORITY))} FROM bot "
         "LEFT JOIN bot_version ON bot_version.id = bot.active_version_id "
         f"WHERE {any_of('bot.name')}",
         (listed({start.bot for start in starts}),),
