@@ -1,20 +1,16 @@
-"""The application: declared routes, and the one guard that stands before all of them."""
+"""The application: all declared routes, mounted behind the one guard."""
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_urldispatcher import AbstractRoute
 
-from codex32.api import errors
-from codex32.api.callers import Gatekeeper, require
-from codex32.api.openapi import openapi_route
+from codex32.api.callers import Gatekeeper
+from codex32.api.guard import Guard, Keeping
+from codex32.api.openapi import Documents
 from codex32.api.operations import VARIABLE, Operation, check_operations
 from codex32.api.routes.account import AccountRoutes
 from codex32.api.routes.approvals import ApprovalRoutes
@@ -41,27 +37,14 @@ from codex32.api.routes.users import UserRoutes
 from codex32.api.routes.versions import VersionRoutes
 from codex32.api.routes.workspaces import WorkspaceRoutes
 from codex32.api.streaming import Stopping
-from codex32.kernel.caller import STRANGER, Caller
-from codex32.kernel.contracts.route import PUBLIC
-from codex32.kernel.errors import AccessDenied
-from codex32.kernel.ids import new_id
-from codex32.kernel.json_values import dumps
+from codex32.kernel.contracts.route import Route
 from codex32.runtime import Runtime
 
 V1 = "/api/v1"
 
-#: Nothing the API answers is for a browser to show, to keep or to run.
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Server": "codex32",
-    "X-Content-Type-Options": "nosniff",
-}
-
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-#: Requests are counted under one random name a process, which is cheaper than a random id each.
-_PROCESS, _COUNT = new_id("req"), itertools.count(1)
+#: Routes of later versions of the API, by the version: those alone that differ from the first, so
+#: that whatever is not here is asked for below ``/api/v1`` as before.
+VERSIONS: Mapping[str, Callable[[Runtime], Iterable[Route]]] = {}
 
 
 def all_operations(runtime: Runtime) -> list[Operation]:
@@ -71,7 +54,9 @@ def all_operations(runtime: Runtime) -> list[Operation]:
       PluginContractError: A declaration is wrong.
     """
     operations = list(_operations(runtime))
-    operations.append(Operation(openapi_route(operations), V1, "api"))
+    if runtime.settings.api.docs:
+        documents = Documents(operations)
+        operations += [Operation(route, V1, "api") for route in documents.routes()]
     check_operations(operations)
     return operations
 
@@ -108,83 +93,29 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
     for family in families:
         for route in family(runtime).routes():
             yield Operation(route, V1, "api")
+    for version, routes in VERSIONS.items():
+        for route in routes(runtime):
+            yield Operation(route, f"/api/{version}", "api")
     for plugin, route in runtime.plugins.api_routes():
         yield Operation(route, f"{V1}/plugins/{plugin}", plugin)
 
 
-def build_application(operations: Sequence[Operation], gatekeeper: Gatekeeper) -> web.Application:
+def build_application(
+    operations: Sequence[Operation], gatekeeper: Gatekeeper, keeping: Keeping | None = None
+) -> web.Application:
     """The application that serves these operations and nothing else."""
     known: dict[AbstractRoute, Operation] = {}
     stopping = Stopping()
-    app = web.Application(middlewares=[_guard(known, gatekeeper, stopping)])
+    guard = Guard(known, gatekeeper, keeping or Keeping(), stopping)
+    app = web.Application(middlewares=[guard.middleware()])
     app.on_shutdown.append(stopping.tell)
     for operation in operations:
         path = re.sub(r"\{(\w+)\}", rf"{{\1:{VARIABLE}}}", operation.path)
-        route = app.router.add_route(operation.route.method, path, _unguarded)
-        known[route] = operation
+        for method in operation.methods:
+            known[app.router.add_route(method, path, _unguarded)] = operation
     return app
 
 
 async def _unguarded(request: web.Request) -> web.StreamResponse:
     """Stands in aiohttp's table only: without the guard nothing is served."""
     raise web.HTTPNotFound
-
-
-def _guard(
-    operations: Mapping[AbstractRoute, Operation], gatekeeper: Gatekeeper, stopping: Stopping
-) -> Middleware:
-    """Who may pass is decided by the route that was found, never by the text of its address."""
-
-    async def admit(request: web.Request, policy: str | None) -> Caller:
-        if policy == PUBLIC:
-            return replace(STRANGER, address=request.remote or "")
-        caller = await gatekeeper.recognise(request.headers, request.remote or "")
-        if policy is not None:
-            require(caller, policy)
-        return caller
-
-    async def readmit(request: web.Request, policy: str, caller: Caller) -> None:
-        """Whether an answer that goes on may go on: who was admitted may be somebody else now."""
-        now = await admit(request, policy)
-        if (now.id, now.workspace) != (caller.id, caller.workspace):
-            raise AccessDenied(policy)
-
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = _request_id(request)
-        headers = {**HEADERS, "X-Request-Id": request_id}
-        response: web.StreamResponse
-        try:
-            operation = operations.get(request.match_info.route)
-            # A stranger is not even told which addresses exist.
-            caller = await admit(request, operation.route.policy if operation else None)
-            caller = replace(caller, request_id=request_id)
-            if operation is None:
-                response = await handler(request)
-            else:
-                again = partial(readmit, request, operation.route.policy, caller)
-                response = await operation.answer(request, caller, headers, stopping, again)
-        except Exception as error:
-            response = problem(error, request_id)
-        if not response.prepared:
-            for name, value in headers.items():
-                response.headers.setdefault(name, value)
-        return response
-
-    return guard
-
-
-def problem(error: Exception, request_id: str) -> web.Response:
-    """The answer that tells of an error."""
-    known, headers = errors.told(error)
-    return web.Response(
-        status=errors.status_of(known),
-        body=dumps(errors.document(known, request_id)).encode(),
-        content_type="application/problem+json",
-        headers=headers,
-    )
-
-
-def _request_id(request: web.Request) -> str:
-    given = request.headers.get("X-Request-Id", "")
-    return given if _SANE_ID.fullmatch(given) else f"{_PROCESS}-{next(_COUNT)}"

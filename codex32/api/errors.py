@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from codex32.api.rates import TooManyRequests
 from codex32.kernel import errors as kernel
 from codex32.kernel.database import is_outage
 from codex32.kernel.errors import AccessDenied, Codex32Error
@@ -177,6 +178,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.DimensionMismatch: 422,
     faults.PasswordRefused: 422,
     faults.TooManyTries: 429,
+    TooManyRequests: 429,
     faults.ProviderFailed: 502,
     SecretInvalid: 422,
     ConnectionInvalid: 422,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from codex32.api.reading import Nothing, read_body, read_bytes, read_form, read_query
+from codex32.api.streaming import CONTENT_TYPE as EVENTS_TYPE
 from codex32.api.streaming import Admit, Stopping, send_stream
 from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.route import (
@@ -24,6 +26,9 @@ from codex32.kernel.json_values import JSON, dumps
 
 RATES = get_args(RateClass)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+#: Answers from this size on are packed.
+PACKED_BYTES = 2048
+_TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 #: What a variable of a path may hold; ids and names need no more, and no separator fits in.
 VARIABLE = "[A-Za-z0-9_-]+"
 
@@ -44,6 +49,19 @@ class Operation:
     def path(self) -> str:
         """The whole path, with ``{variables}``."""
         return self.prefix + self.route.path
+
+    @property
+    def id(self) -> str:
+        """Its id in the document; that of a later version tells the version."""
+        version = self.prefix.partition("/api/")[2].partition("/")[0]
+        return f"{version}.{self.route.operation}" if version > "v1" else self.route.operation
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What the router knows it by; what can be read can be asked for without its body."""
+        route = self.route
+        reads = route.method == "GET" and route.content_type != EVENTS_TYPE and not route.raw
+        return ("GET", "HEAD") if reads else (route.method,)
 
     async def answer(
         self,
@@ -77,7 +95,7 @@ class Operation:
         if isinstance(result.body, EventStream):
             told = {**headers, **result.headers}
             return await send_stream(request, result.body, told, stopping, admit)
-        return self._written(result)
+        return self._written(result, request)
 
     async def _asked(self, request: web.Request, caller: Caller) -> ApiRequest:
         route = self.route
@@ -96,12 +114,23 @@ class Operation:
         content_type = request.content_type if "Content-Type" in request.headers else ""
         return ApiRequest(request.match_info, query, body, caller, request.headers, content_type)
 
-    def _written(self, result: ApiResponse) -> web.Response:
+    def _written(self, result: ApiResponse, request: web.Request) -> web.Response:
         response = web.Response(status=result.status, headers=result.headers)
         if result.status not in (204, 304):
-            response.body = _encoded(result.body)
+            body = _encoded(result.body)
+            response.body = body
             response.headers["Content-Type"] = result.content_type or self.route.content_type
+            if len(body) >= PACKED_BYTES:
+                _pack(response, request)
         return response
+
+
+def _pack(response: web.Response, request: web.Request) -> None:
+    """Send less, to whoever says that it can unpack."""
+    told = response.headers.get("Vary")
+    response.headers["Vary"] = "Accept-Encoding" if told is None else f"{told}, Accept-Encoding"
+    if _TAKES_GZIP.search(request.headers.get("Accept-Encoding", "")):
+        response.enable_compression(web.ContentCoding.gzip)
 
 
 def _encoded(body: BaseModel | JSON | bytes) -> bytes:
@@ -126,7 +155,7 @@ def check_operations(operations: Iterable[Operation]) -> None:
             (not route.policy, "it has no policy; name a permission, or PUBLIC"),
             (route.method not in METHODS, f"its method is none of {', '.join(METHODS)}"),
             (not route.path.startswith("/"), "its path does not begin with a slash"),
-            (not route.operation or route.operation in ids, "its operation id is not its own"),
+            (not route.operation or operation.id in ids, "its operation id is not its own"),
             (place in places, "its method and path are taken"),
             (route.method == "GET" and (route.body or route.form), "GET has no body"),
             (
@@ -138,5 +167,5 @@ def check_operations(operations: Iterable[Operation]) -> None:
             if wrong:
                 name = f"the route {route.method} {operation.path} ({route.operation})"
                 raise PluginContractError(f"{name}: {fault}", plugin=operation.plugin)
-        ids.add(route.operation)
+        ids.add(operation.id)
         places.add(place)

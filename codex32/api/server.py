@@ -17,6 +17,9 @@ from aiohttp import web
 
 from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper, admin_token
+from codex32.api.guard import Keeping
+from codex32.api.network import Origins, Peers
+from codex32.api.rates import Limiter
 from codex32.engine import validation
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import Codex32Error
@@ -25,6 +28,7 @@ from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
 from codex32.services import processes, timekeeping
 from codex32.services.access.one_time import Code, first_way_in
+from codex32_config.settings import ApiSettings
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +90,8 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
     """
     token = await asyncio.to_thread(admin_token, runtime.settings)
     await asyncio.to_thread(runtime.signer.load)
-    app = build_application(all_operations(runtime), Gatekeeper(token, runtime.recogniser))
+    gatekeeper = Gatekeeper(token, runtime.recogniser)
+    app = build_application(all_operations(runtime), gatekeeper, _keeping(runtime.settings.api))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
@@ -99,6 +104,15 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
     finally:
         await runner.cleanup()
         await runtime.leave()
+
+
+def _keeping(settings: ApiSettings) -> Keeping:
+    rates = settings.rates
+    return Keeping(
+        Limiter({"normal": rates.normal, "start": rates.start, "sign-in": rates.sign_in}),
+        Peers(settings.trusted_proxies or ()),
+        Origins(settings.cors_origins or ()),
+    )
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> None:

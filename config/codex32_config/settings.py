@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files as resources
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -106,6 +107,26 @@ class ApprovalSettings(_Table):
     capabilities: bool
 
 
+class RateSettings(_Table):
+    """How often one caller may call, a minute."""
+
+    normal: PositiveInt | None
+    start: PositiveInt | None
+    sign_in: PositiveInt | None
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        ip_network(value)
+    return values
+
+
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", value):
+        raise ValueError("must be an origin as browsers send it, such as https://app.example.com")
+    return value
+
+
 class ApiSettings(_Table):
     """The HTTP API."""
 
@@ -113,6 +134,10 @@ class ApiSettings(_Table):
     port: Annotated[int, Field(ge=0, le=65535)]
     token: SecretStr | None
     streams: PositiveInt
+    docs: bool
+    trusted_proxies: Annotated[_Several[str], AfterValidator(_networks)] | None
+    cors_origins: _Several[Annotated[str, AfterValidator(_origin)]] | None
+    rates: RateSettings
 
 
 class OidcSettings(_Table):

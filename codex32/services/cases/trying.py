@@ -18,7 +18,7 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import dumps, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StateRow, StepRow
-from codex32.services import bots, executions
+from codex32.services import bots
 from codex32.services.cases.case import Case, Ending, Verdict
 from codex32.services.cases.doubles import Doubles
 from codex32.services.cases.judging import faults_of
@@ -109,7 +109,7 @@ class Trials:
         host = Host(env, "test", concurrency=1, lease_seconds=_LEASE_SECONDS)
         door = self._env.door
         while True:
-            row = await door.read(executions.get, execution_id)
+            row = await door.read(ExecutionRow.get_by_id, execution_id)
             if row.finished_at is not None or (row.status == "waiting" and row.ready_at is None):
                 return
             if row.status == "waiting":
@@ -119,7 +119,7 @@ class Trials:
                 await host.begin(claim)
 
     def _look(self, execution_id: str, case: Case, doubles: Doubles, seconds: float) -> Ending:
-        row: ExecutionRow = executions.get(execution_id)
+        row: ExecutionRow = ExecutionRow.get_by_id(execution_id)
         unpack = partial(self._env.payloads.unpack, row.id)
         of_it = StepRow.execution_id == row.id
         steps = {

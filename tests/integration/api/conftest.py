@@ -59,6 +59,8 @@ def shelf() -> Iterator[types.ModuleType]:
 @pytest.fixture
 def settings(tmp_path: Any, database_url: str) -> Settings:
     overrides = {"database_url": database_url, "api.token": TOKEN}
+    # Tests call more often than people do.
+    overrides |= {f"api.rates.{kind}": None for kind in ("normal", "start", "sign_in")}
     return load_settings(folder=tmp_path, overrides=overrides, environ={})
 
 
@@ -145,6 +147,8 @@ class Client:
             self._fits({"$ref": "#/components/schemas/ProblemDocument"}, answer.json)
             assert answer.json["status"] == answer.status
             assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+            return
+        if answer.status >= 400 and "/plugins/" in path:  # as the plugin has it
             return
         if answer.status >= 400:  # as RFC 6749 has it
             assert path.endswith(("/auth/token", "/auth/revoke"))
