@@ -36,6 +36,7 @@ class BotOut(Out):
     """A bot."""
 
     name: str
+    tag: str | None = Field(description="What If-Match takes, between quotes.")
     description: str
     labels: dict[str, str]
     status: Literal["active", "broken", "disabled", "paused", "removed", "waiting"] = Field(

@@ -38,7 +38,7 @@ def validate(ctx: click.Context, obj: Context, paths: tuple[Path, ...]) -> None:
     files = bot_files(obj, paths)
     readings = {path: reader.read_path(path) for path in files}
     problems = [problem for each in readings.values() for problem in each.problems]
-    problems += _doubled(readings)
+    problems += doubled(readings)
     bots = [
         {"name": bot.name, "file": str(path)}
         for path, reading in readings.items()
@@ -145,7 +145,8 @@ def _shorter(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _doubled(readings: dict[Path, Reading]) -> list[Any]:
+def doubled(readings: dict[Path, Reading]) -> list[Any]:
+    """A problem for each bot that two files hold."""
     from codex32.kernel.problems import Problem
 
     first: dict[str, Path] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import keyword
 import logging
 import os
 import sys
@@ -25,6 +26,9 @@ COMMANDS: Mapping[str, str] = {
     "test": "testing",
     "fmt": "files",
     "schema": "files",
+    "plan": "plan",
+    "apply": "apply",
+    "import": "importing",
     "bots": "bots",
     "executions": "executions",
     "dead-letters": "dead_letters",
@@ -77,7 +81,9 @@ class Root(click.Group):
         """A command by name; plugins are loaded only for a name that is not the house's."""
         if cmd_name in COMMANDS:
             module = importlib.import_module(f"codex32.cli.{COMMANDS[cmd_name]}")
-            return getattr(module, cmd_name.replace("-", "_"))  # type: ignore[no-any-return]
+            name = cmd_name.replace("-", "_")
+            name += "_" * keyword.iskeyword(name)
+            return getattr(module, name)  # type: ignore[no-any-return]
         return self._foreign(ctx).get(cmd_name)
 
     def resolve_command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +13,7 @@ from typing import Any
 from codex32.cli.failures import CommandFailed
 
 _TIMEOUT_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 30.0
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -32,7 +34,9 @@ def call(
     token: str | None = None,
     body: Any = None,
     form: Mapping[str, str] | None = None,
+    data: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    tries: int = 1,
 ) -> Any:
     """What the API answers, read from JSON; None where it answers nothing.
 
@@ -43,7 +47,10 @@ def call(
       token: Sent as the bearer token.
       body: Sent as JSON.
       form: Sent as a form, instead.
+      data: Sent as it is, instead; its type stands in ``headers``.
       headers: Beside those.
+      tries: How often it is asked where the server wants patience (429 and 503); only for what
+        may be asked twice.
 
     Raises:
       CommandFailed: The server is not reached, or refuses; with its words and its code.
@@ -51,7 +58,6 @@ def call(
     if not server.startswith(("http://", "https://")):
         raise CommandFailed(f"{server} is no server; write https://HOST", "server")
     sent = {"Accept": "application/json", "User-Agent": "codex32-cli", **(headers or {})}
-    data = None
     if token is not None:
         sent["Authorization"] = f"Bearer {token}"
     if form is not None:
@@ -63,18 +69,33 @@ def call(
     request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
         server.rstrip("/") + path, data, sent, method=method
     )
-    try:
-        with _opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
-            text = response.read()
-    except urllib.error.HTTPError as error:
-        raise _refused(server, error) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise CommandFailed(f"{server} cannot be reached: {reason}", "server") from None
+    text = _answer(server, request, tries)
     try:
         return json.loads(text) if text else None
     except ValueError:
         raise CommandFailed(f"{server} does not answer as Codex-32 does", "server") from None
+
+
+def _answer(server: str, request: urllib.request.Request, tries: int) -> bytes:
+    for left in range(tries - 1, -1, -1):
+        try:
+            with _opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
+                return bytes(response.read())
+        except urllib.error.HTTPError as error:
+            if not left or error.code not in (429, 503):
+                raise _refused(server, error) from None
+            with error:
+                time.sleep(_pause(error.headers.get("Retry-After")))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise CommandFailed(f"{server} cannot be reached: {reason}", "server") from None
+    raise AssertionError("the last try answers or raises")
+
+
+def _pause(told: str | None) -> float:
+    """Seconds to wait: as the server says, within reason."""
+    seconds = float(told) if told is not None and told.isdecimal() else 1.0
+    return min(seconds, _LONGEST_PAUSE_SECONDS)
 
 
 def _refused(server: str, error: urllib.error.HTTPError) -> CommandFailed:

@@ -92,6 +92,7 @@ def as_dict(view: BotView) -> dict[str, JSON]:
     row, last = view.row, view.last
     return {
         "name": row.name,
+        "tag": bots.tag(row),
         "description": row.description,
         "labels": loads(row.labels),
         "status": view.standing,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sys
+import threading
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,6 +189,25 @@ async def _client_of(runtime: Runtime) -> AsyncIterator[Client]:
 def client_of() -> Callable[[Runtime], contextlib.AbstractAsyncContextManager[Client]]:
     """Serves a runtime while its block runs."""
     return _client_of
+
+
+@pytest.fixture
+def served(runtime: Runtime) -> Iterator[str]:
+    """The URL of a server that runs beside the test, for commands that call it."""
+    ready: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with serving(runtime, "127.0.0.1", 0) as url:
+            ready.set_result((url, asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
+    thread.start()
+    url, loop, stop = ready.result(timeout=60)
+    yield url
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
 
 
 @pytest_asyncio.fixture
