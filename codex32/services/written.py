@@ -61,7 +61,8 @@ class Written:
         """What was written, with its digest."""
         document = canonical(bot.document)
         digest = hashlib.sha256(document.encode()).hexdigest()
-        return cls(bot, text, origin, source, document, digest, author, message, owner or author)
+        said = [storable(each) for each in (author, message, owner or author)]
+        return cls(bot, storable(text), origin, source, document, digest, *said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,12 @@ def new_version(
 
 def shown(bot: Bot) -> dict[str, str]:
     """What a bot's row repeats of its live version, for lists."""
-    return {"description": bot.description, "labels": canonical(dict(bot.labels))}
+    return {"description": storable(bot.description), "labels": canonical(dict(bot.labels))}
+
+
+def storable(text: str) -> str:
+    """A text that both databases take, for showing; definitions keep theirs as JSON."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 def check_owner(row: BotRow, written: Written) -> None:

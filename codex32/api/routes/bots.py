@@ -50,16 +50,21 @@ class BackfillIn(Strict):
     dry_run: bool = False
 
 
+def _short(longest: int, shortest: int = 1) -> StringConstraints:
+    """Text to look for; no database holds a NUL."""
+    return StringConstraints(min_length=shortest, max_length=longest, pattern=r"^[^\x00]*$")
+
+
 class BotsQuery(Strict):
     """Which bots, in which order, and which part of the list."""
 
     status: list[Standing] = Field([], description="Any of them; default: all but `removed`.")
     origin: list[Literal["file", "api", "builder", "run"]] = Field([], description="Any of them.")
-    owner: Annotated[str, StringConstraints(max_length=200)] | None = None
-    label: list[Annotated[str, StringConstraints(min_length=1, max_length=500)]] = Field(
+    owner: Annotated[str, _short(200, 0)] | None = None
+    label: list[Annotated[str, _short(500)]] = Field(
         [], description="`name=value`, or `name` whatever the value; all of them."
     )
-    text: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = Field(
+    text: Annotated[str, _short(100)] | None = Field(
         None, description="In the name or the description."
     )
     sort: Order = Field("name", description="With `-` the other way round.")

@@ -106,3 +106,22 @@ def test_why_tells_what_stands_in_the_way(codex32, ran) -> None:
     assert "no triggers" in codex32("why", "hello").out
     assert codex32("why", "hello", "--at", "08:00", "--json").json["occurrences"] == []
     assert codex32("why", "hello", "--at", "8 o'clock").code == 2
+
+
+def test_a_former_installation_is_told_first_and_taken_over_then(codex32, project: Path) -> None:
+    former = project / "former"
+    (former / "bots" / "old").mkdir(parents=True)
+    (former / "bots" / "old" / "bot.py").write_text("def main():\n    return 42\n")
+    registry = '{"bots": {"old": {"owner": "grace"}, "gone": {}}}'
+    (former / "codex32_registry.json").write_text(registry)
+    codex32("db", "upgrade")
+    told = codex32("import", "registry", "former")
+    assert (told.code, "missing: bots/gone/bot.py" in told.out) == (1, True)
+    assert codex32("bots", "list", "--json").json["bots"] == []
+    done = codex32("import", "registry", "former", "--apply", "--json")
+    assert (done.code, done.json["counts"]["taken"], done.json["differing"]) == (1, 1, [])
+    assert codex32("bots", "show", "old", "--json").json["status"] == "paused"
+    assert codex32("run", "old", "--json").json["output"] == 42
+    again = codex32("import", "registry", "former", "--apply")
+    assert "1 there, 0 changed, 1 refused" in again.out
+    assert codex32("import", "registry", ".").code == 3

@@ -1,0 +1,1 @@
+"""A former installation: its registry and its code, read and never executed."""
