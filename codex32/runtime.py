@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from codex32.outside.redis_server import BundledRedis
     from codex32.services.access.foreign_sign_in import ForeignSignIn
     from codex32.services.folders import FolderSync
-    from codex32.services.webhooks import Receiver
 
 log = logging.getLogger(__name__)
 
@@ -136,20 +135,6 @@ class Runtime:
     def starter(self) -> Starter:
         """Starts executions."""
         return Starter(self.door, self.definitions, self.payloads, self.clock)
-
-    @cached_property
-    def receiver(self) -> Receiver:
-        """Takes deliveries of webhooks."""
-        from codex32.services.webhooks import Receiver
-
-        return Receiver(
-            self.door,
-            self.components.trigger_types,
-            self.definitions,
-            self.payloads,
-            self.secrets.secret,
-            self.clock,
-        )
 
     @cached_property
     def retrier(self) -> Retrier:

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "schedules": "schedules",
     "approvals": "approvals",
     "events": "events",
+    "hooks": "hooks",
     "secrets": "secrets",
     "connections": "connections",
     "audit": "audit",

@@ -98,12 +98,10 @@ def find(types: TriggerTypes, workspace: str, method: str, path: str) -> Hook | 
     return None
 
 
-def listing(types: TriggerTypes, *, workspace: str, bot: str | None = None) -> list[Hook]:
-    """The live triggers that serve requests, or would, by address."""
-    query = _hooks().where(WebhookPathRow.workspace == workspace)
-    if bot is not None:
-        query = query.where(BotRow.name == bot)
-    rows = fetch(query.order_by(WebhookPathRow.path, WebhookPathRow.since))
+def listing(types: TriggerTypes, *, workspace: str) -> list[Hook]:
+    """The live triggers that serve requests, or would, by address; who serves it comes first."""
+    order = (WebhookPathRow.path, WebhookPathRow.since, WebhookPathRow.trigger_id)
+    rows = fetch(_hooks().where(WebhookPathRow.workspace == workspace).order_by(*order))
     found = [_hook(types, Due(*row)) for _, *row in rows]
     return [hook for hook in found if hook is not None]
 

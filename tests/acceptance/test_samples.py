@@ -150,6 +150,14 @@ def test_a_page_that_fails_twice_is_tried_three_times(run) -> None:
     assert demo["output"] == {"answer": 42, "tries": 3}
 
 
+def test_an_order_is_added_up(run) -> None:
+    order = run("new-order")
+    assert order["output"] == {"order": "example", "lines": 1, "total": 7.5}
+    lines = [{"count": 2, "price": 0.1}, {"count": 1, "price": 9}]
+    order = run("new-order", "--input", f"order={json.dumps({'order': 'o-1', 'lines': lines})}")
+    assert order["output"] == {"order": "o-1", "lines": 2, "total": 9.2}
+
+
 def test_it_asks_first_and_tells_whom_the_answer_names(project) -> None:
     def ask(*command: str) -> Any:
         done = subprocess.run(

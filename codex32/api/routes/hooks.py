@@ -20,7 +20,7 @@ from codex32.kernel.statuses import Status
 from codex32.runtime import Runtime
 from codex32.services import executions
 from codex32.services.endings import Endings
-from codex32.services.webhooks import Delivered, Greeting
+from codex32.services.webhooks import Delivered, Greeting, Receiver
 
 _TEXT = "text/plain; charset=utf-8"
 _DESCRIPTION = (
@@ -36,7 +36,14 @@ class HookRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door, self._payloads = runtime.door, runtime.payloads
-        self._receiver = runtime.receiver
+        self._receiver = Receiver(
+            runtime.door,
+            runtime.components.trigger_types,
+            runtime.definitions,
+            runtime.payloads,
+            runtime.secrets.secret,
+            runtime.clock,
+        )
         self._endings = Endings(runtime.door)
 
     def routes(self) -> list[Route]:
