@@ -31,6 +31,7 @@ from codex32.kernel.models import (
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import FINAL, Status
 from codex32.kernel.text import parse_duration
+from codex32.services.access import ended
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Pruned:
     seen: int = 0
     rates: int = 0
     events: int = 0
+    sign_ins: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ async def prune(door: Door, limits: Limits, payloads: PayloadStore, now: int) ->
     if limits.event_days is not None:
         before = now - int(limits.event_days * _DAY_SECONDS * 1e6)
         done.events = await _delete_events(door, before)
+    done.sign_ins = await ended.prune(door, now)
     return done
 
 

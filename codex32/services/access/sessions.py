@@ -200,12 +200,3 @@ def as_dict(row: SessionRow, present: str | None) -> dict[str, JSON]:
         "seen_at": iso(row.seen_at),
         "expires_at": iso(row.expires_at),
     }
-
-
-def prune(now: int, older_than_micros: int) -> None:
-    """Forget sign-ins that ended so long ago, and their tokens."""
-    before = now - older_than_micros
-    over = (SessionRow.expires_at < before) | (SessionRow.revoked_at < before)
-    old = SessionRow.select(SessionRow.id).where(over)
-    RefreshTokenRow.delete().where(RefreshTokenRow.session_id.in_(old)).execute()
-    SessionRow.delete().where(over).execute()

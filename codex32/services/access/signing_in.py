@@ -142,7 +142,6 @@ class SignIn:
             if seconds := throttle.wait(who, client.address, now):
                 return seconds
             throttle.succeeded(who, client.address)
-            throttle.prune(now)
             if password_hash is not None:
                 same = AccountRow.password_hash == account.password_hash
                 AccountRow.update(password_hash=password_hash).where(

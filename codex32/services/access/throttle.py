@@ -24,9 +24,8 @@ from codex32.services.access.tokens import digest
 #: Failures that cost nothing: of an account from one network, and of a network.
 FREE_ACCOUNT, FREE_NETWORK = 5, 25
 _FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 900.0
-#: After so long without a failure all is forgotten.
+#: After so long without a failure all is forgotten; the rows are let go later (``ended``).
 FORGET_MICROS = 3600 * 1_000_000
-_PRUNE_MICROS = 24 * FORGET_MICROS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +78,6 @@ def succeeded(who: str, address: str) -> None:
     """Forget the failures of an account whose owner signed in; those of the network stay."""
     account, _ = _counts(who, address)
     SignInCountRow.delete().where(SignInCountRow.digest == account.digest).execute()
-
-
-def prune(now: int) -> None:
-    """Forget counts that say nothing any more."""
-    SignInCountRow.delete().where(SignInCountRow.at < now - _PRUNE_MICROS).execute()
 
 
 def _pause(beyond: int) -> float:
