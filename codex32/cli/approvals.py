@@ -151,7 +151,8 @@ def _decide(
             note,
         )
         now, payloads = runtime.clock.micros(), runtime.payloads
-        runtime.door.write_now(partial(service.decide, found["id"], decision, now, payloads))
+        work = partial(service.decide, found["id"], decision, now, payloads, caller=obj.caller())
+        runtime.door.write_now(work)
         found = _look(runtime, found["id"])
     told = f"{found['id']} {verdict} by {found['by']}; {found['execution']} goes on"
     obj.output.result(found, lambda: obj.output.line(told))

@@ -16,7 +16,6 @@ from codex32.cli.retrying import (
     CHUNK,
     PAGE,
     all_of,
-    caller,
     filter_options,
     retry_all,
     retry_options,
@@ -146,7 +145,7 @@ def dismiss(
         def work(chunk: list[str]) -> None:
             now = runtime.clock.micros()
             for each in chunk:
-                service.dismiss(each, caller(), note, now)
+                service.dismiss(each, obj.caller(), note, now)
 
         with obj.output.progress("dismissing", len(chosen)) as advance:
             for start in range(0, 0 if dry_run else len(chosen), CHUNK):

@@ -267,7 +267,6 @@ def _cancel(
     obj: Context, runtime: Runtime, ids: Sequence[str]
 ) -> tuple[list[ExecutionRow], list[dict[str, str]]]:
     """Cancel ``ids``, a page in a commit; their rows, and those that had ended already."""
-    from codex32.engine.cancelling import cancel_many
     from codex32.kernel.errors import InvalidTransition
     from codex32.kernel.statuses import Status
     from codex32.services import executions as service
@@ -278,7 +277,7 @@ def _cancel(
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
             now = runtime.clock.micros()
-            work = partial(cancel_many, page, now, "cancelled by request")
+            work = partial(service.cancel_all, page, now, by=obj.caller())
             over = set(runtime.door.write_now(work).over)
             rows = runtime.door.read_now(service.get_many, page)
             done += [row for row in rows if row.id not in over]
@@ -320,7 +319,7 @@ def resolve(
     with obj.runtime(ring=True) as runtime:
         row = runtime.door.read_now(service.find, execution_id)
         now = runtime.clock.micros()
-        work = partial(decide, row.id, decision, now, step=step, item=item)
+        work = partial(decide, row.id, decision, now, step=step, item=item, by=obj.caller())
         steps = [each.step for each in runtime.door.write_now(work)]
     obj.output.result(
         {"id": row.id, "steps": steps, "decision": decision},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -126,14 +125,6 @@ def all_of(page: Callable[[str | None], list[str]]) -> list[str]:
     return found
 
 
-def caller() -> str:
-    """Who sits at the command line."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container whose user has no name
-        return "unknown"
-
-
 def retry_all(
     obj: Context,
     runtime: Runtime,
@@ -150,7 +141,7 @@ def retry_all(
     from codex32.services.retrying import Retry
 
     wishes = [
-        Retry(each, point, definition, again=again, repeat_effects=yes, by=caller())
+        Retry(each, point, definition, again=again, repeat_effects=yes, by=obj.caller())
         for each in ids
     ]
     if ask and wishes and not (yes or dry_run):

@@ -50,7 +50,7 @@ async def _run(obj: Context, wish: Wish) -> int:
     from codex32.cli.running import Running
 
     with obj.runtime(upgrade=True, ring=True) as runtime:
-        running = Running(runtime, obj.output, wish)
+        running = Running(runtime, obj.output, wish, obj.caller())
         execution_id = await running.start()
         if execution_id is None:
             raise failures.CommandFailed(

@@ -18,6 +18,7 @@ from codex32.cli.inputs import read_inputs
 from codex32.cli.output import STYLES, Output
 from codex32.engine.host import Host
 from codex32.kernel.bot import Bot
+from codex32.kernel.caller import Caller
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.models import ExecutionRow, ProcessRow
 from codex32.kernel.statuses import Status
@@ -44,8 +45,8 @@ class Wish:
 class Running:
     """One execution, from the wish to the exit code."""
 
-    def __init__(self, runtime: Runtime, output: Output, wish: Wish) -> None:
-        self.runtime, self.output, self.wish = runtime, output, wish
+    def __init__(self, runtime: Runtime, output: Output, wish: Wish, by: Caller) -> None:
+        self.runtime, self.output, self.wish, self.by = runtime, output, wish, by
         self._interrupts = 0
         self._cancelled = False
 
@@ -168,7 +169,8 @@ class Running:
         now = self.runtime.clock.micros()
         for execution_id in ids:
             try:
-                await self.runtime.door.write(partial(executions.cancel, execution_id, now))
+                work = partial(executions.cancel, execution_id, now, by=self.by)
+                await self.runtime.door.write(work)
             except InvalidTransition:
                 continue
         if host is not None:

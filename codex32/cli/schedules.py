@@ -72,6 +72,7 @@ def backfill(
             trigger,
             limit,
             forgotten,
+            by=obj.caller(),
         )
         gap = runtime.door.read_now(filler.look, wish)
         if len(gap.missing) > _MANY and not (yes or dry_run or limit):

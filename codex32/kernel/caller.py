@@ -15,7 +15,7 @@ class Caller:
 
     Attributes:
       kind: ``user``, ``key`` (an API key), ``operator`` (the token of the installation),
-        ``local`` (somebody at the command line) or ``stranger``.
+        ``local`` (somebody at the command line), ``house`` or ``stranger``.
       id: Of the user, of the key; else the kind.
       name: What people call them: a username, a key's name.
       user_id: The account behind it, also behind a key.
@@ -48,3 +48,5 @@ class Caller:
 
 
 STRANGER: Final = Caller("stranger", "stranger", "a stranger")
+#: What nobody asked for: the house does it of itself.
+HOUSE: Final = Caller("house", "house", "the house", admin=True, permissions=None)

@@ -16,7 +16,7 @@ from codex32.engine import waking
 from codex32.engine.approvals import EXPIRED, PENDING
 from codex32.engine.document import dotted
 from codex32.engine.validation import Validator
-from codex32.kernel.caller import DEFAULT_WORKSPACE
+from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
 from codex32.kernel.errors import (
     ApprovalNotFound,
     ApprovalSettled,
@@ -26,6 +26,7 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, ApprovalRow, ExecutionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.problems import Problem
+from codex32.services import audit
 from codex32.services.presentation import iso
 
 #: Longest name of whoever decides, and longest note, in characters.
@@ -163,6 +164,7 @@ def decide(
     payloads: PayloadStore,
     *,
     workspace: str = DEFAULT_WORKSPACE,
+    caller: Caller = HOUSE,
 ) -> ApprovalRow:
     """Settle an approval and let its execution go on; the first decision counts.
 
@@ -185,6 +187,9 @@ def decide(
     ).where((ApprovalRow.id == row.id) & (ApprovalRow.status == PENDING)).execute()
     waking.wake([row.execution_id], now)
     rows.tell(row, decision.verdict, decision.by, now)
+    told = {"execution": row.execution_id, "step": row.step, "by": decision.by}
+    action = f"approval.{decision.verdict}"
+    audit.record(caller, action, row.id, now, change=told, workspace=workspace)
     return get(approval_id, workspace=workspace)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from codex32.kernel.bot import Trigger
+from codex32.kernel.caller import HOUSE, Caller
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.database import fetch, is_sqlite
 from codex32.kernel.errors import BackfillRefused, BotDisabled, BotInvalid, Codex32Error
@@ -20,7 +21,7 @@ from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import BotRow, OccurrenceRow, TriggerRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
-from codex32.services import bots, schedules
+from codex32.services import audit, bots, schedules
 from codex32.services.definitions import Definitions
 from codex32.services.occurrences import Answer, Due, carry_out
 from codex32.services.presentation import iso
@@ -61,6 +62,7 @@ class Backfill:
     limit: int | None = None
     forgotten: bool = False
     workspace: str = "default"
+    by: Caller = HOUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Gap:
     missing: Sequence[tuple[int, str]]
     left: int
     began_at: int
+    workspace: str
+    by: Caller
 
     def batches(self) -> Iterator[range]:
         """The places in ``missing``, batch by batch."""
@@ -166,6 +170,8 @@ class Backfiller:
             missing=missing[:limit],
             left=max(len(missing) - limit, 0),
             began_at=now,
+            workspace=wish.workspace,
+            by=wish.by,
         )
 
     def fill(self, gap: Gap, places: range) -> Filled:
@@ -193,6 +199,11 @@ class Backfiller:
             done.note(answer.decision)
             if answer.decision == "fired" and answer.execution_id is not None:
                 done.executions.append(answer.execution_id)
+        if answers:
+            told = {"first": iso(part[0][0]), "last": iso(part[-1][0]), "times": len(answers)}
+            audit.record(
+                gap.by, "bot.backfilled", gap.bot, now, change=told, workspace=gap.workspace
+            )
         return done
 
     def _answer(self, gap: Gap, place: int, now: int, earlier: _Earlier) -> Answer:

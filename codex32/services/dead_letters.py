@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import peewee as pw
 
-from codex32.kernel.caller import DEFAULT_WORKSPACE
+from codex32.kernel.caller import DEFAULT_WORKSPACE, Caller
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.statuses import Status
-from codex32.services import executions
+from codex32.services import audit, executions
 from codex32.services.children import children, descendants
 
 #: What failed has a cause, and nothing else has. Said so, both databases see that the partial
@@ -63,7 +63,7 @@ def _narrowed(rows: pw.ModelSelect[ExecutionRow], query: Query) -> pw.ModelSelec
 
 
 def dismiss(
-    execution_id: str, by: str, note: str, now: int, *, workspace: str = DEFAULT_WORKSPACE
+    execution_id: str, by: Caller, note: str, now: int, *, workspace: str = DEFAULT_WORKSPACE
 ) -> ExecutionRow:
     """Take a failed execution off the list, with the failed ones it had started.
 
@@ -76,7 +76,9 @@ def dismiss(
     row = executions.get(execution_id, workspace=workspace)
     if row.status != Status.FAILED:
         raise InvalidTransition(row.id, row.status, DISMISSED)
-    _settle([row.id, *descendants([row.id])], DISMISSED, by, note, now)
+    _settle([row.id, *descendants([row.id])], DISMISSED, by.name, note, now)
+    told = {"bot": row.bot_name, "note": note}
+    audit.record(by, "execution.dismissed", row.id, now, change=told, workspace=workspace)
     return executions.get(execution_id, workspace=workspace)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from codex32.kernel.caller import DEFAULT_WORKSPACE
+from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce, fetch
 from codex32.kernel.errors import EventInvalid, IdempotencyConflict
@@ -14,7 +14,7 @@ from codex32.kernel.event_names import LONGEST_DATA, matches, name_fault
 from codex32.kernel.events import EventPublished
 from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.models import EventRow, SubscriptionRow
-from codex32.services import listeners
+from codex32.services import audit, listeners
 from codex32.services.outbox import EVENTS
 from codex32.services.presentation import iso
 from codex32.services.schedules import TriggerTypes
@@ -55,6 +55,7 @@ def publish(
     event_id: str,
     key: str | None = None,
     workspace: str = DEFAULT_WORKSPACE,
+    by: Caller = HOUSE,
 ) -> Published:
     """Write an event, for whoever listens by the time it is delivered; called in a write.
 
@@ -64,6 +65,7 @@ def publish(
       now: The present, in microseconds.
       event_id: Made with ``new_id("evt")``; publishing twice with the same id is doing it once.
       workspace: Whose event it is.
+      by: Who publishes it.
       key: Publishing again under the same key gives the event that is there.
 
     Raises:
@@ -93,6 +95,7 @@ def publish(
             execution_id=None,
         )
     )
+    audit.record(by, "event.published", name, now, change={"id": event_id}, workspace=workspace)
     return Published(event_id)
 
 

@@ -11,10 +11,10 @@ from operator import attrgetter
 from typing import Any
 
 from codex32.engine import gates
-from codex32.engine.cancelling import cancel_many
+from codex32.engine.cancelling import Cancelled, cancel_many
 from codex32.engine.turns import Asked, take_turns
 from codex32.kernel.batches import Insert
-from codex32.kernel.caller import DEFAULT_WORKSPACE
+from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
 from codex32.kernel.database import announce, fetch
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
 from codex32.kernel.ids import first_id
@@ -22,6 +22,7 @@ from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import AttemptRow, BotRow, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
+from codex32.services import audit
 from codex32.services.presentation import iso
 
 
@@ -227,6 +228,7 @@ def cancel(
     *,
     message: str = "cancelled by request",
     workspace: str = DEFAULT_WORKSPACE,
+    by: Caller = HOUSE,
 ) -> ExecutionRow:
     """Cancel an execution and the children it waits for.
 
@@ -237,11 +239,28 @@ def cancel(
       InvalidTransition: It has ended already.
     """
     row = get(execution_id, workspace=workspace)
-    over = cancel_many([row.id], now, message).over
+    over = cancel_all([row.id], now, message=message, workspace=workspace, by=by).over
     row = get(execution_id, workspace=workspace)
     if over:
         raise InvalidTransition(execution_id, row.status, Status.CANCELLED)
     return row
+
+
+def cancel_all(
+    ids: Sequence[str],
+    now: int,
+    *,
+    message: str = "cancelled by request",
+    workspace: str = DEFAULT_WORKSPACE,
+    by: Caller = HOUSE,
+) -> Cancelled:
+    """Cancel some hundreds of executions; ids that the workspace has none of are passed over."""
+    mine = ExecutionRow.id.in_(list(ids)) & (ExecutionRow.workspace == workspace)
+    found = fetch(ExecutionRow.select(ExecutionRow.id).where(mine))
+    done = cancel_many([execution_id for (execution_id,) in found], now, message)
+    for each in (*done.ended, *done.asked):
+        audit.record(by, "execution.cancelled", each, now, workspace=workspace)
+    return done
 
 
 @dataclass(frozen=True, slots=True)

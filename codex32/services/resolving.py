@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from codex32.engine import approvals, waking
-from codex32.kernel.caller import DEFAULT_WORKSPACE
+from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import StepRow
 from codex32.kernel.outcomes import Effect
 from codex32.kernel.statuses import Status, StepStatus
+from codex32.services import audit
 
 Decision = Literal["sent", "not-sent", "fail"]
 
@@ -23,6 +24,7 @@ def resolve(
     step: str | None = None,
     item: int | None = None,
     workspace: str = DEFAULT_WORKSPACE,
+    by: Caller = HOUSE,
 ) -> list[StepRow]:
     """Decide about the steps of an execution whose effects are unknown, and let it go on.
 
@@ -36,6 +38,7 @@ def resolve(
       step: Only this step; None for all that are unknown.
       item: Only this item of a ``foreach``; None for all that are unknown.
       workspace: Whose execution it is.
+      by: Who decides.
 
     Returns:
       The rows that were decided about, as they were.
@@ -59,6 +62,8 @@ def resolve(
         raise InvalidTransition(f"{execution_id} ({named} of it is unknown)", row.status, decision)
     for each in chosen:
         _decide(each, decision, now)
+    told = {"decision": decision, "steps": [[each.step, each.item] for each in chosen]}
+    audit.record(by, "execution.resolved", row.id, now, change=told, workspace=workspace)
     if row.finished_at is not None:
         return chosen
     waking.wake([execution_id], now)

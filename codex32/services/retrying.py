@@ -13,7 +13,7 @@ from typing import Literal
 from codex32.engine.keeping import FAILED, START, Lineage, kept, redone
 from codex32.engine.record import STEPS
 from codex32.kernel.bot import Step
-from codex32.kernel.caller import DEFAULT_WORKSPACE
+from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.database import Door, announce, fetch
 from codex32.kernel.errors import (
@@ -30,7 +30,7 @@ from codex32.kernel.outcomes import Effect
 from codex32.kernel.payloads import PayloadMissing, PayloadStore
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Status, StepStatus
-from codex32.services import dead_letters, executions
+from codex32.services import audit, dead_letters, executions
 from codex32.services.children import sent_again
 from codex32.services.definitions import Definitions
 from codex32.services.starting import (
@@ -68,7 +68,7 @@ class Retry:
     definition: Definition = "original"
     again: bool = False
     repeat_effects: bool = False
-    by: str = ""
+    by: Caller = HOUSE
     workspace: str = DEFAULT_WORKSPACE
     id: str = field(default_factory=lambda: new_id("exe"))
 
@@ -353,7 +353,11 @@ class Retrier:
         ExecutionRow.update(retry_of=row.id, lineage=lineage.packed()).where(
             ExecutionRow.id == new.id
         ).execute()
-        dead_letters.settle_retried(row, new.id, wish.by, now, except_steps=plan.kept)
+        dead_letters.settle_retried(row, new.id, wish.by.name, now, except_steps=plan.kept)
+        told = {"retry": new.id, "from": plan.point, "definition": wish.definition}
+        audit.record(
+            wish.by, "execution.retried", row.id, now, change=told, workspace=row.workspace
+        )
         announce(queued_event(new))
         return plan.told(new.id, held=submitted.held)
 

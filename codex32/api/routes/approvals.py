@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -132,9 +133,14 @@ class ApprovalRoutes:
         decision = approvals.Decision(verdict, by, body.form, body.note)
         approval_id, now = request.path["id"], self._clock.micros()
         workspace = request.caller.workspace
-
-        def decide() -> None:
-            approvals.decide(approval_id, decision, now, self._payloads, workspace=workspace)
-
-        await self._door.write(decide)
+        work = partial(
+            approvals.decide,
+            approval_id,
+            decision,
+            now,
+            self._payloads,
+            workspace=workspace,
+            caller=request.caller,
+        )
+        await self._door.write(work)
         return await self._door.read(self._one, approval_id, workspace)

@@ -211,6 +211,7 @@ class BotRoutes:
             body.limit,
             body.forgotten,
             request.caller.workspace,
+            request.caller,
         )
         gap, filled = await door.read(filler.look, wish), Filled()
         for places in () if body.dry_run else gap.batches():

@@ -84,6 +84,7 @@ class EventRoutes:
             event_id=new_id("evt"),
             key=one_key(request.headers, body.idempotency_key),
             workspace=request.caller.workspace,
+            by=request.caller,
         )
         published = await self._door.write(work)
         return ApiResponse({"id": published.id, "repeated": published.repeated}, 202)

@@ -156,7 +156,9 @@ class ExecutionRoutes:
     async def _cancel(self, request: ApiRequest) -> JSON:
         def cancel() -> ExecutionRow:
             now, workspace = self._clock.micros(), request.caller.workspace
-            return executions.cancel(request.path["id"], now, workspace=workspace)
+            return executions.cancel(
+                request.path["id"], now, workspace=workspace, by=request.caller
+            )
 
         return executions.as_dict(await self._door.write(cancel))
 

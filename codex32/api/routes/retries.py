@@ -101,7 +101,7 @@ class RetryRoutes:
             body.definition,
             again=body.again,
             repeat_effects=body.repeat_effects,
-            by=request.caller.name,
+            by=request.caller,
             workspace=request.caller.workspace,
         )
         retried = await self._runtime.retrier.retry(wish)
@@ -116,9 +116,7 @@ class RetryRoutes:
         now = self._runtime.clock.micros()
 
         def dismiss() -> JSON:
-            row = dead_letters.dismiss(
-                execution_id, caller.name, note, now, workspace=caller.workspace
-            )
+            row = dead_letters.dismiss(execution_id, caller, note, now, workspace=caller.workspace)
             return executions.detail(row, self._runtime.payloads)
 
         return await self._door.write(dismiss)

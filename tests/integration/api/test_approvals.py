@@ -52,6 +52,14 @@ def ask(api, add_bot, runtime):
     return ask
 
 
+async def test_who_decided_is_audited_as_who_called_and_who_was_named(api, ask):
+    (approval,) = await ask()
+    await api("POST", f"/api/v1/approvals/{approval}/approve", json={"by": "anna"})
+    (entry,) = (await api("GET", "/api/v1/audit?action=approval")).json["items"]
+    assert (entry["action"], entry["subject"]) == ("approval.approved", approval)
+    assert (entry["actor"]["name"], entry["change"]["by"]) == ("operator", "anna")
+
+
 async def test_an_approval_is_read_with_its_form(api, ask):
     (approval,) = await ask(form=FORM)
     found = (await api("GET", f"/api/v1/approvals/{approval}")).json

@@ -52,6 +52,24 @@ async def test_a_retry_is_there_when_the_answer_comes(api, failed):
     )  # fmt: skip
 
 
+async def test_what_becomes_of_executions_is_audited_once(api, failed):
+    retried, dismissed = [await asyncio.to_thread(failed) for _ in range(2)]
+    for _ in range(2):
+        answer = await api("POST", f"/api/v1/executions/{retried}/retry")
+    await api("POST", f"/api/v1/dead-letters/{dismissed}/dismiss", json={"note": "known"})
+    await api("POST", f"/api/v1/executions/{answer.json['id']}/cancel")
+    await api("POST", "/api/v1/events", json={"name": "custom.paid", "data": {"n": 1}})
+    found = (await api("GET", "/api/v1/audit")).json["items"]
+    assert [(each["action"], each["subject"]) for each in found] == [
+        ("event.published", "custom.paid"),
+        ("execution.cancelled", answer.json["id"]),
+        ("execution.dismissed", dismissed),
+        ("execution.retried", retried),
+    ]
+    assert found[2]["change"]["note"] == "known"
+    assert {each["actor"]["kind"] for each in found} == {"operator"}
+
+
 async def test_twenty_at_once_make_one_retry(api, failed):
     path = f"/api/v1/executions/{await asyncio.to_thread(failed)}/retry"
     answers = await asyncio.gather(*(api("POST", path) for _ in range(20)))

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from codex32 import Failed
+from codex32.kernel.caller import Caller
 from codex32.kernel.errors import EffectsRepeated, InputsInvalid, RetryRefused, StepNotFound
 from codex32.kernel.models import BotRow, ExecutionRow, SeenRow, StateRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadMissing
@@ -14,6 +15,7 @@ from codex32.services.definitions import Definitions
 from codex32.services.resolving import resolve
 from codex32.services.retrying import Retrier, Retry
 
+ADA = Caller("user", "ada", "ada")
 LINE = """\
 name: line
 inputs: {n: {type: integer, default: 1}}
@@ -405,7 +407,7 @@ async def test_a_dead_letter_leaves_with_its_retry_and_comes_back_as_its_failure
     line.add("second")
     failed = (await engine.run(LINE)).execution.id
     assert await letters(engine) == [failed]
-    retried = await retrier.retry(Retry(failed, by="ada"))
+    retried = await retrier.retry(Retry(failed, by=ADA))
     assert await letters(engine) == []
     await engine.work()
     assert await letters(engine) == [retried.id]

@@ -5,12 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
+from codex32.kernel.caller import Caller
 from codex32.kernel.database import Door, is_sqlite
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import ExecutionRow, database_proxy
 from codex32.services import dead_letters
 from codex32.services.dead_letters import Query
+
+ADA, BOB = (Caller("user", name, name) for name in ("ada", "bob"))
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_one_that_is_dismissed_leaves_with_a_note_and_its_children(
     child = failed(parent_id=parent, idempotency_key=f"bot_1:child:{parent}:ask:-1")
     failed(parent_id=child, idempotency_key=f"bot_1:child:{child}:ask:-1")
     other = failed()
-    row = door.write_now(lambda: dead_letters.dismiss(parent, "ada", "a test", now))
+    row = door.write_now(lambda: dead_letters.dismiss(parent, ADA, "a test", now))
     told = {"as": "dismissed", "at": now, "by": "ada", "note": "a test"}
     assert (row.status, json.loads(row.settled)) == ("failed", told)
     assert listed(door) == [other]
@@ -58,17 +61,17 @@ def test_one_that_is_dismissed_leaves_with_a_note_and_its_children(
 
 def test_who_looked_after_it_first_stays(door: Door, failed: Callable[..., str], now: int) -> None:
     one = failed()
-    door.write_now(lambda: dead_letters.dismiss(one, "ada", "first", now))
-    row = door.write_now(lambda: dead_letters.dismiss(one, "bob", "second", now))
+    door.write_now(lambda: dead_letters.dismiss(one, ADA, "first", now))
+    row = door.write_now(lambda: dead_letters.dismiss(one, BOB, "second", now))
     assert json.loads(row.settled)["by"] == "ada"
 
 
 def test_only_what_failed_is_dismissed(door: Door, failed: Callable[..., str], now: int) -> None:
     done = failed(status="succeeded", cause=None)
     with pytest.raises(InvalidTransition):
-        door.write_now(lambda: dead_letters.dismiss(done, "ada", "", now))
+        door.write_now(lambda: dead_letters.dismiss(done, ADA, "", now))
     with pytest.raises(ExecutionNotFound):
-        door.write_now(lambda: dead_letters.dismiss("exe_none", "ada", "", now))
+        door.write_now(lambda: dead_letters.dismiss("exe_none", ADA, "", now))
 
 
 def test_the_list_is_answered_by_its_index_alone(door: Door, failed: Callable[..., str]) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from codex32.kernel.caller import Caller
 from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import (
@@ -20,6 +21,7 @@ from codex32.services import dead_letters, retention
 from codex32.services.retention import Limits, Pruned
 from codex32.services.written import Stored
 
+ADA = Caller("user", "ada", "ada")
 DAY = 86400 * 1_000_000
 LIMITS = Limits(days={"succeeded": 30, "failed": 90, "skipped": None}, keep_last=0)
 
@@ -180,7 +182,7 @@ def test_dead_letters_stay_until_their_own_limit_and_those_looked_after_do_not(
     bot = store("retention: 7d").bot_id
     open_, old = ended(bot, "failed", 60), ended(bot, "failed", 101)
     dismissed = ended(bot, "failed", 8)
-    door.write_now(lambda: dead_letters.dismiss(dismissed, "ada", "", now))
+    door.write_now(lambda: dead_letters.dismiss(dismissed, ADA, "", now))
 
     prune(Limits(days={}, keep_last=0, dead_letter_days=100))
 
