@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from codex32.engine.definition import Reader
 from codex32.engine.environment import Destination, Environment
-from codex32.engine.plan import Plan
 from codex32.engine.promises import unkept
 from codex32.installed import load_plugins
 from codex32.kernel import schema
@@ -44,6 +43,7 @@ from codex32.services.backfill import Backfiller
 from codex32.services.definitions import Definitions
 from codex32.services.keyring import KeySource
 from codex32.services.outbox import Outbox
+from codex32.services.plans import Plans
 from codex32.services.registry import Policy, Registry
 from codex32.services.retrying import Retrier
 from codex32.services.secret_lookup import SecretLookup
@@ -185,7 +185,7 @@ class Runtime:
             door=self.door,
             components=self.components,
             payloads=self.payloads,
-            plan=_Plans(self).plan,
+            plan=Plans(self.door, self.definitions, self.components).plan,
             call=self.plugins.wrap_step(_call),
             http=client.for_hosts,
             programs=PlainProcessRunner(max_parallel=self.settings.worker.programs),
@@ -326,29 +326,6 @@ class Runtime:
 async def _call(bot_type: BotType, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
     """A try of a step, before plugins stand around it."""
     return await bot_type.run(context, params)
-
-
-class _Plans:
-    """Compiled versions, kept while they are used; a version never changes."""
-
-    def __init__(self, runtime: Runtime, keep: int = 1024) -> None:
-        self._runtime = runtime
-        self._keep = keep
-        self._plans: dict[str, Plan] = {}
-
-    async def plan(self, version_id: str) -> Plan:
-        """The plan of a version, compiled on a reader thread where it is not there yet."""
-        found = self._plans.get(version_id)
-        if found is None:
-            found = await self._runtime.door.read_surely(self._compile, version_id)
-            if len(self._plans) >= self._keep:
-                del self._plans[next(iter(self._plans))]
-            self._plans[version_id] = found
-        return found
-
-    def _compile(self, version_id: str) -> Plan:
-        bot = self._runtime.definitions.bot(version_id)
-        return Plan.of(bot, version_id, self._runtime.components)
 
 
 def core_migrations() -> MigrationSource:

@@ -100,8 +100,8 @@ class CaseChecks:
             return
         try:
             inner = cel.bare(text)
-        except ExpressionFault as fault:
-            self._tell.say(path, fault.message, "expression")
+        except ExpressionFault as error:
+            self._tell.say(path, error.message, "expression")
             return
         start = text.index(inner) if inner else 0
         for fault in cel.find_faults(inner, Scope({name: {} for name in roots}, alone=True)):

@@ -110,9 +110,11 @@ class Trials:
         door = self._env.door
         while True:
             row = await door.read(ExecutionRow.get_by_id, execution_id)
-            if row.finished_at is not None or (row.status == "waiting" and row.ready_at is None):
+            if row.finished_at is not None:
                 return
             if row.status == "waiting":
+                if row.ready_at is None:
+                    return
                 self._clock.set(max(self._clock.now(), from_micros(row.ready_at)))
                 await door.write(partial(claims.wake, self._clock.micros()))
             for claim in await door.write(partial(host.take, 1, [execution_id])):
