@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codex32.engine.definition import Reader
-from codex32.engine.environment import Destination, Environment
+from codex32.engine.environment import Environment
 from codex32.engine.promises import unkept
 from codex32.installed import load_plugins
 from codex32.kernel import schema
@@ -190,7 +190,7 @@ class Runtime:
             http=client.for_hosts,
             programs=PlainProcessRunner(max_parallel=self.settings.worker.programs),
             secret=self.secrets.secret,
-            connection=self.connection,
+            connection=partial(connections.look_up, self.door),
             start_child=self.starter.start_child,
             decide_retry=self.plugins.decide_retry,
             listening=self._listening,
@@ -304,10 +304,6 @@ class Runtime:
         for name in ("outward", "to_provider"):
             if name in self.__dict__:
                 await getattr(self, name).close()
-
-    async def connection(self, workspace: str, name: str) -> Destination | None:
-        """A connection of the workspace, or None."""
-        return await self.door.read(partial(connections.find, name, workspace=workspace))
 
     def _secret_stores(self) -> Sequence[SecretStore]:
         order = self.settings.secrets.stores

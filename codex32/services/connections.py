@@ -10,10 +10,12 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from codex32.engine import gates
 from codex32.engine.environment import Destination
 from codex32.kernel.caller import Caller
+from codex32.kernel.database import Door
 from codex32.kernel.errors import Codex32Error, ConnectionNotFound
 from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.problems import Problem
@@ -117,6 +119,11 @@ def find(name: str, *, workspace: str) -> Destination | None:
     if row is None:
         return None
     return Destination(type=row.kind, **loads(row.config), secrets=loads(row.secrets))
+
+
+async def look_up(door: Door, workspace: str, name: str) -> Destination | None:
+    """What :func:`find` finds, for coroutines."""
+    return await door.read(partial(find, name, workspace=workspace))
 
 
 def listing(*, workspace: str, after: str | None = None, limit: int = 100) -> list[ConnectionRow]:
