@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from codex32.cli.output import clean
+from codex32.kernel.redaction import scrub
 
 #: Everything went well; an execution succeeded or was skipped.
 OK = 0
@@ -65,7 +66,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Tell the error on standard error; the exit code that goes with it."""
     told, exit_code = describe(error)
     if debug:
-        traceback.print_exception(error)
+        print(scrub("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if as_json:
         print(json.dumps(told, ensure_ascii=False), file=sys.stderr)
         return exit_code
@@ -108,4 +109,4 @@ def describe(error: BaseException) -> tuple[dict[str, Any], int]:
 
 
 def _told(code: str, message: str, problems: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    return {"code": code, "message": message, "problems": problems or []}
+    return {"code": code, "message": scrub(message), "problems": problems or []}

@@ -16,6 +16,7 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context
+from codex32.kernel.redaction import ScrubbingFormatter
 
 #: The commands of the house, in the order of the help, and the module that holds each.
 COMMANDS: Mapping[str, str] = {
@@ -182,7 +183,9 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def run(args: Sequence[str]) -> int:
     """Carry out a command line; its exit code. No error leaves it."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(ScrubbingFormatter("%(levelname)s %(name)s: %(message)s"))
     for stream in (sys.stdout, sys.stderr):
         # What bots put out may hold what no encoding has; it is shown as an escape.
         if isinstance(stream, io.TextIOWrapper):

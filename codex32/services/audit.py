@@ -16,6 +16,7 @@ from codex32.engine import gates
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch, write_last
 from codex32.kernel.json_values import JSON, canonical, dumps
+from codex32.kernel.redaction import scrub
 from codex32.kernel.safe_rows import AuditRow
 from codex32.services.vault import Vault
 
@@ -122,7 +123,7 @@ def record(
         caller.request_id,
         caller.workspace if workspace is None else workspace,
         action,
-        subject,
+        scrub(subject),
         outcome,
         _change(change),
     )
@@ -132,7 +133,7 @@ def record(
 def _change(change: JSON) -> str | None:
     if change is None:
         return None
-    text = dumps(change)
+    text = scrub(dumps(change))
     return text if len(text) <= MAX_CHANGE else dumps({"too_long": len(text)})
 
 

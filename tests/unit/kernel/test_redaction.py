@@ -1,0 +1,50 @@
+"""What looks like a secret is kept out of what the house says."""
+
+import logging
+
+import pytest
+
+from codex32.kernel.redaction import ScrubbingFormatter, scrub
+
+SECRETS = [
+    ("cx32_live_ab12cd34_Zm9vYmFyYmF6", "key cx32_***"),
+    ("cx32_aB-3_x9Z0qwerty", "key cx32_***"),
+    ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "key whsec_***"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "key ***"),
+    ("k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "key k1:***"),
+    ("Authorization: Bearer abc.def-123~+/=", "key Authorization: Bearer ***"),
+    ("authorization: basic dXNlcjpodXNoLWh1c2g=", "key authorization: basic ***"),
+    ("postgresql://me:hush%21@db:5432/codex32", "key postgresql://me:***@db:5432/codex32"),
+    ("redis://:hush@cache", "key redis://:***@cache"),
+]
+
+
+@pytest.mark.parametrize(("secret", "told"), SECRETS)
+def test_what_looks_like_a_secret_is_masked(secret, told):
+    assert scrub(f"key {secret}") == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exe_01jd8x3b5m7q9s1v3x5z7b9d1f is running",
+        "https://example.com:8443/a@b?c=d",
+        "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "the bearer of bad news",
+        "cx32_ is the prefix",
+    ],
+)
+def test_what_does_not_stays(text):
+    assert scrub(text) == text
+
+
+def test_tracebacks_of_log_records_are_masked_too():
+    try:
+        raise ValueError("postgresql://me:hush@db refused Bearer abcdefgh123")
+    except ValueError as error:
+        info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "with %s", ("cx32_abcdefgh12",), info)
+    text = ScrubbingFormatter("%(message)s").format(record)
+    assert "hush" not in text
+    assert "abcdefgh" not in text
+    assert "Traceback" in text
