@@ -32,6 +32,7 @@ from codex32.api.routes.schedules import ScheduleRoutes
 from codex32.api.routes.secrets import SecretRoutes
 from codex32.api.routes.state import StateRoutes
 from codex32.api.routes.streams import StreamRoutes
+from codex32.api.routes.subscriptions import SubscriptionRoutes
 from codex32.api.routes.usage import UsageRoutes
 from codex32.api.routes.users import UserRoutes
 from codex32.api.routes.versions import VersionRoutes
@@ -88,6 +89,7 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         ConnectionRoutes,
         AuditRoutes,
         StreamRoutes,
+        SubscriptionRoutes,
         PluginRoutes,
     )
     for family in families:

@@ -19,6 +19,8 @@ from codex32.kernel.problems import Problem
 from codex32.services.access import faults
 from codex32.services.connections import ConnectionInvalid
 from codex32.services.keyring import KeyMissing, KeyRingInvalid
+from codex32.services.outbound_deliveries import DeliveryNotFound, EndpointDisabled
+from codex32.services.outbound_endpoints import EndpointInvalid, EndpointNotFound
 from codex32.services.secrets import SecretInvalid
 from codex32.services.webhooks import DeliveryRefused
 
@@ -141,6 +143,8 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.ApprovalNotFound: 404,
     kernel.ComponentNotFound: 404,
     kernel.CollectionNotFound: 404,
+    EndpointNotFound: 404,
+    DeliveryNotFound: 404,
     kernel.SecretNotFound: 404,
     kernel.ConnectionNotFound: 404,
     faults.AccountNotFound: 404,
@@ -160,6 +164,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.EffectsRepeated: 409,
     kernel.IdempotencyConflict: 409,
     kernel.ApprovalSettled: 409,
+    EndpointDisabled: 409,
     faults.AccountTaken: 409,
     faults.LastAdministrator: 409,
     faults.WorkspaceTaken: 409,
@@ -181,6 +186,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     TooManyRequests: 429,
     faults.ProviderFailed: 502,
     SecretInvalid: 422,
+    EndpointInvalid: 422,
     ConnectionInvalid: 422,
     ResultFailed: 502,
     NotNow: 503,

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "approvals": "approvals",
     "events": "events",
     "hooks": "hooks",
+    "webhooks": "webhooks",
     "secrets": "secrets",
     "connections": "connections",
     "audit": "audit",

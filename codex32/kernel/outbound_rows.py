@@ -91,7 +91,8 @@ class DeliveryAttemptRow(Row):
     started_at = pw.BigIntegerField()
     ended_at = pw.BigIntegerField(null=True)
     #: ``sending``; then ``delivered``, ``refused`` (another status), ``unreachable``, ``cut``,
-    #: ``timeout``, ``forbidden`` (no public address), or ``unknown``: its sender is gone.
+    #: ``timeout``, ``forbidden`` (no public address), ``unsigned`` (the keys do not open), or
+    #: ``unknown``: its sender is gone.
     outcome = pw.TextField()
     #: Of the answer.
     status = pw.IntegerField(null=True)

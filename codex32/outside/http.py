@@ -71,7 +71,7 @@ class GuardedHttpClient(HttpClient):
             async with asyncio.timeout(request.timeout_seconds):
                 for _ in range(request.follow + 1):
                     _check_name(hop, allowed)
-                    response = await self._send_once(hop, request.max_bytes, progress)
+                    response = await self._send_once(hop, request, progress)
                     following = redirected(hop, response) if request.follow else None
                     if following is None:
                         return response
@@ -83,7 +83,9 @@ class GuardedHttpClient(HttpClient):
             raise _unavailable(hop, f"was not reached {limit}", "http-unreachable") from None
         raise ProviderRejected(f"{hop.place} redirects more than {request.follow} time(s)")
 
-    async def _send_once(self, hop: Hop, max_bytes: int, progress: _Progress) -> HttpResponse:
+    async def _send_once(
+        self, hop: Hop, request: HttpRequest, progress: _Progress
+    ) -> HttpResponse:
         progress.sent = False
         try:
             async with self._session(hop).request(
@@ -94,7 +96,7 @@ class GuardedHttpClient(HttpClient):
                 allow_redirects=False,
                 trace_request_ctx=progress,
             ) as response:
-                body = await _read(response, max_bytes, hop)
+                body = await _read(response, request, hop)
                 return HttpResponse(
                     response.status,
                     _joined(response.headers),
@@ -183,15 +185,17 @@ def _private(hop: Hop, address: str) -> CapabilityRefused:
     )
 
 
-async def _read(response: aiohttp.ClientResponse, max_bytes: int, hop: Hop) -> bytes:
+async def _read(response: aiohttp.ClientResponse, request: HttpRequest, hop: Hop) -> bytes:
     # Counted after unpacking, so that a small answer cannot unfold into a large one.
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         body += chunk
-        if len(body) > max_bytes:
+        if len(body) > request.max_bytes:
             response.close()
+            if request.cut:
+                return bytes(body[: request.max_bytes])
             raise ProviderRejected(
-                f"{hop.place} answered with more than {max_bytes} bytes (max_bytes)"
+                f"{hop.place} answered with more than {request.max_bytes} bytes (max_bytes)"
             )
     return bytes(body)
 

@@ -28,6 +28,7 @@ from codex32.kernel.models import (
     SubscriptionRow,
     VersionRow,
 )
+from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import FINAL, Status
 from codex32.kernel.text import parse_duration
@@ -55,6 +56,7 @@ class Limits:
         at least this long, whatever the others say; None for ever.
       occurrence_days: How long the answers of triggers are kept; None for ever.
       event_days: How long events are kept once they are delivered; None for ever.
+      delivery_days: How long deliveries of webhooks are kept once they are over; None for ever.
     """
 
     days: Mapping[str, float | None]
@@ -62,6 +64,7 @@ class Limits:
     dead_letter_days: float | None = 90.0
     occurrence_days: float | None = 30.0
     event_days: float | None = 7.0
+    delivery_days: float | None = 30.0
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class Pruned:
     rates: int = 0
     events: int = 0
     sign_ins: int = 0
+    deliveries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,9 @@ async def prune(door: Door, limits: Limits, payloads: PayloadStore, now: int) ->
         before = now - int(limits.event_days * _DAY_SECONDS * 1e6)
         done.events = await _delete_events(door, before)
     done.sign_ins = await ended.prune(door, now)
+    if limits.delivery_days is not None:
+        before = now - int(limits.delivery_days * _DAY_SECONDS * 1e6)
+        done.deliveries = await _delete_deliveries(door, before)
     return done
 
 
@@ -226,6 +233,21 @@ async def _delete_events(door: Door, before: int) -> int:
     while ids := await door.read(lambda: [row[0] for row in fetch(chunk)]):
         work = EventRow.delete().where(EventRow.id.in_(ids))
         done += await door.write(work.execute)
+    return done
+
+
+async def _delete_deliveries(door: Door, before: int) -> int:
+    """Deliveries that ended long ago, with their attempts; those that wait are never let go."""
+    old = DeliveryRow.finished_at.is_null(False) & (DeliveryRow.finished_at < before)
+    chunk = DeliveryRow.select(DeliveryRow.id).where(old).limit(CHUNK)
+
+    def delete(ids: Sequence[str]) -> int:
+        DeliveryAttemptRow.delete().where(DeliveryAttemptRow.delivery_id.in_(ids)).execute()
+        return int(DeliveryRow.delete().where(DeliveryRow.id.in_(ids)).execute())
+
+    done = 0
+    while ids := await door.read(lambda: [row[0] for row in fetch(chunk)]):
+        done += await door.write(lambda ids=ids: delete(ids))  # type: ignore[misc]
     return done
 
 

@@ -1,4 +1,4 @@
-"""Delivering events: to triggers, which start bots, and to steps that wait.
+"""Delivering events: to triggers, which start bots, to steps that wait, to webhooks that go out.
 
 A scheduler takes events that nobody has delivered, and in one transaction writes what every
 listener makes of them and that they are delivered. So none is lost by a crash, and none is
@@ -29,6 +29,7 @@ from codex32.services.answering import Answerer, Happening, Question
 from codex32.services.definitions import Definitions
 from codex32.services.listeners import Listener, event_listeners
 from codex32.services.occurrences import carry_out, first_answers
+from codex32.services.outbound_deliveries import enqueue
 from codex32.services.presentation import iso
 from codex32.services.schedules import TriggerTypes
 
@@ -130,6 +131,8 @@ class Router:
             delivered.append(event.id)
             if len(questions) + len(waits.answers) >= ANSWERS:
                 break
+        taken = set(delivered)
+        enqueue([event for event in events if event.id in taken], now)
         answers = first_answers(self._answerer.answer(questions, now))
         carry_out(answers, self._payloads, now)
         done = Routed(len(delivered), waits.wake(now))

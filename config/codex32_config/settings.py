@@ -214,6 +214,13 @@ class RetentionSettings(_Table):
     interval_seconds: PositiveFloat
 
 
+class WebhookSettings(_Table):
+    """Outbound webhooks."""
+
+    timeout_seconds: Annotated[float, Field(ge=1, le=60)]
+    keep_days: PositiveFloat | None
+
+
 class OutsideSettings(_Table):
     """The way out."""
 
@@ -264,6 +271,7 @@ class Settings(_Table):
     scheduler: SchedulerSettings
     storage: StorageSettings
     retention: RetentionSettings
+    webhooks: WebhookSettings
     outside: OutsideSettings
     secrets: SecretSettings
     loading: LoadingSettings

@@ -1,4 +1,4 @@
-"""A scheduler process: watches folders, fires triggers, mends what was lost, forgets the old.
+"""A scheduler process: watches folders, fires triggers, sends webhooks, mends, forgets the old.
 
 Several may run; none leads. What two of them find at once is done by the one whose commit is
 first, and by it alone.
@@ -13,9 +13,11 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from codex32.outside.http_on_demand import HttpOnDemand
 from codex32.runtime import Runtime
 from codex32.services import processes, retention, schedules
 from codex32.services.file_triggers import FileWatcher
+from codex32.services.outbound import Courier
 from codex32.services.routing import Router
 from codex32.services.triggers import Ticker
 from codex32.services.watching import watch
@@ -46,6 +48,7 @@ async def _schedule(runtime: Runtime) -> None:
         asyncio.create_task(_tick(runtime)),
         asyncio.create_task(_every(settings.scheduler.events_interval_seconds, _route(runtime))),
         asyncio.create_task(_look_at_files(runtime)),
+        asyncio.create_task(_send_webhooks(runtime)),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
         asyncio.create_task(_every(ANCHOR_SECONDS, _anchor(runtime))),
         asyncio.create_task(keep_house(runtime)),
@@ -134,11 +137,28 @@ async def _look_at_files(runtime: Runtime) -> None:
         await asyncio.sleep(max(runtime.settings.scheduler.files_interval_seconds, 9 * spent))
 
 
+async def _send_webhooks(runtime: Runtime) -> None:
+    client = HttpOnDemand(runtime.settings.outside.private_hosts)
+    courier = Courier(
+        runtime.door,
+        runtime.clock,
+        runtime.vault,
+        client.anywhere(),
+        sender=runtime.process.id,
+        timeout_seconds=runtime.settings.webhooks.timeout_seconds,
+    )
+    try:
+        await courier.run()
+    finally:
+        await client.close()
+
+
 def _prune(runtime: Runtime) -> Callable[[], Awaitable[object]]:
     settings = runtime.settings.retention
     limits = retention.Limits(
         days=settings.days.model_dump(),
         keep_last=settings.keep_last,
         dead_letter_days=settings.dead_letter_days,
+        delivery_days=runtime.settings.webhooks.keep_days,
     )
     return lambda: retention.prune(runtime.door, limits, runtime.payloads, runtime.clock.micros())

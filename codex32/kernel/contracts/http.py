@@ -16,7 +16,8 @@ class HttpRequest:
     Attributes:
       query: Added to what the URL already holds; a list repeats its name.
       timeout_seconds: Limit of the whole exchange, body included.
-      max_bytes: Answers longer than this are a fault, not truncated.
+      max_bytes: Answers longer than this are a fault.
+      cut: They are cut there instead.
       follow: How many redirects may be followed; each is checked like a first request, and
         credentials are dropped where the host changes.
     """
@@ -32,6 +33,7 @@ class HttpRequest:
     max_bytes: int = 10 * 1024 * 1024
     follow: int = 0
     has_json: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
