@@ -64,6 +64,33 @@ def test_a_process_at_rest_holds_nothing_that_it_does_not_use():
         assert loaded.strip() == "[]", role
 
 
+#: What the first sign-in, secret or token loads: some 30 MB and a fifth of a second.
+GUARDS = ["argon2", "cryptography.hazmat", "joserfc", "limits", "schemathesis", "webauthn"]
+#: Runs a command of the house until it says that it is ready, then tells what it has loaded.
+READY = """
+import io, logging, os, signal, sys
+from codex32.cli.main import run
+
+class Heard(io.StringIO):
+    def write(self, text):
+        if "is ready" in text or "listening on" in text:
+            print("loaded", [m for m in sys.argv[1].split() if m in sys.modules], flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return len(text)
+
+sys.stderr = Heard()
+run(["--folder", sys.argv[2], "db", "upgrade"])
+run(["--folder", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize(
+    "command", [["serve", "--port", "0"], ["scheduler"], ["worker", "--processes", "1"]]
+)
+def test_no_process_of_up_starts_with_what_guards_the_way_in(command, tmp_path):
+    assert "loaded []" in fresh(READY, " ".join(GUARDS), str(tmp_path), *command)
+
+
 def test_the_face_lists_all_it_shows_in_order():
     public = [
         name

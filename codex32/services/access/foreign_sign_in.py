@@ -117,7 +117,7 @@ class ForeignSignIn:
             return account
 
         account = await self._door.write(write)
-        return self._sign_in.tokens(account, opening.id, opening.token, opening.expires_at)
+        return await self._sign_in.tokens(account, opening.id, opening.token, opening.expires_at)
 
     def _require_domain(self, identity: Identity) -> None:
         domains = self._rules.domains

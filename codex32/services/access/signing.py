@@ -57,8 +57,7 @@ class Signer:
         self._loaded_at = 0.0
 
     def load(self) -> None:
-        """Read modules and keys, which takes a while the first time."""
-        from joserfc import jwt  # noqa: F401 - so that no caller waits for it
+        """Read the keys."""
         from joserfc.jwk import OctKey
 
         keys = []

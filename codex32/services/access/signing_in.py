@@ -152,21 +152,23 @@ class SignIn:
 
         if seconds := await self._door.write(write):
             raise TooManyTries(max(seconds, 1.0))
-        return self.tokens(account, opening.id, opening.token, opening.expires_at)
+        return await self.tokens(account, opening.id, opening.token, opening.expires_at)
 
     def opening(self, method: str, client: Client) -> Opening:
         """A sign-in that begins now."""
         end = self._clock.micros() + self.rules.session_seconds * 1_000_000
         return Opening("oidc" if method == "oidc" else "password", client, end)
 
-    def tokens(
+    async def tokens(
         self, account: AccountRow, session_id: str, refresh: str, session_end: int
     ) -> Tokens:
         """The tokens of a sign-in; the access token never outlives it."""
         now = self._clock.micros() // 1_000_000
         seconds = max(min(self.rules.access_seconds, session_end // 1_000_000 - now), 1)
         claims = Claims(account.id, session_id, account.token_version, now + seconds)
-        return Tokens(self._signer.sign(claims, now), refresh, seconds)
+        # Off the loop: the first one loads what signs, which takes a while.
+        access = await asyncio.to_thread(self._signer.sign, claims, now)
+        return Tokens(access, refresh, seconds)
 
     async def by_refresh_token(self, token: str, client: Client, caller: Caller) -> Tokens:
         """Stay signed in: a refresh token for new ones.
@@ -180,7 +182,7 @@ class SignIn:
         )
         if rotation.session is None or rotation.account is None:
             raise CredentialsInvalid("the refresh token is not, or no longer, good")
-        return self.tokens(
+        return await self.tokens(
             rotation.account, rotation.session.id, successor, rotation.session.expires_at
         )
 
