@@ -79,7 +79,7 @@ def _looks(house: House, bot: str) -> dict[str, float]:
         "trigger_never_used": Query(trigger_kind="file"),
         "since": Query(since=now - _DAY),
         "until": Query(until=now - 20 * _DAY),
-        "page_in_the_middle": Query(before=page[0].id),
+        "page_in_the_middle": Query(beyond=page[0].id),
     }
     looks: dict[str, Callable[[], object]] = {
         f"list_{name}": lambda query=query: executions.listing(query)  # type: ignore[misc]

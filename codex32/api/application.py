@@ -17,6 +17,7 @@ from codex32.api.routes.approvals import ApprovalRoutes
 from codex32.api.routes.audit import AuditRoutes
 from codex32.api.routes.auth import AuthRoutes
 from codex32.api.routes.bots import BotRoutes
+from codex32.api.routes.bulk import BulkRoutes
 from codex32.api.routes.connections import ConnectionRoutes
 from codex32.api.routes.definitions import DefinitionRoutes
 from codex32.api.routes.events import EventRoutes
@@ -30,6 +31,7 @@ from codex32.api.routes.plugins import PluginRoutes
 from codex32.api.routes.retries import RetryRoutes
 from codex32.api.routes.schedules import ScheduleRoutes
 from codex32.api.routes.secrets import SecretRoutes
+from codex32.api.routes.starts import StartRoutes
 from codex32.api.routes.state import StateRoutes
 from codex32.api.routes.streams import StreamRoutes
 from codex32.api.routes.subscriptions import SubscriptionRoutes
@@ -81,7 +83,9 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         ScheduleRoutes,
         StateRoutes,
         UsageRoutes,
+        StartRoutes,
         ExecutionRoutes,
+        BulkRoutes,
         RetryRoutes,
         ApprovalRoutes,
         EventRoutes,

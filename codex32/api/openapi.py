@@ -186,7 +186,11 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         entry["requestBody"] = {"content": content}
     later = {"$ref": "#/components/responses/Later"}
     entry["responses"] = {
-        str(route.status): _answer(route, schemas),
+        str(route.status): _answer(route, route.status, route.response, schemas),
+        **{
+            str(status): _answer(route, status, model, schemas)
+            for status, model in route.also.items()
+        },
         "429": later,
         "503": later,
         "default": {"$ref": "#/components/responses/Problem"},
@@ -205,18 +209,20 @@ def _body(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _answer(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+def _answer(
+    route: Route, status: int, model: type[BaseModel] | None, schemas: dict[str, Any]
+) -> dict[str, Any]:
     answer: dict[str, Any] = {
-        "description": HTTPStatus(route.status).phrase,
+        "description": HTTPStatus(status).phrase,
         "headers": {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}},
     }
     schema: dict[str, Any] = {}
-    if route.response is not None:
-        schema = _schema(route.response, schemas, "serialization")
+    if model is not None:
+        schema = _schema(model, schemas, "serialization")
     if route.content_type == EVENTS_TYPE:
         # OpenAPI 3.1 has no word for the single events; what each holds is told beside the text.
         answer["content"] = {EVENTS_TYPE: {"schema": {"type": "string"}, "x-event": schema}}
-    elif route.content_type != JSON_TYPE:
+    elif route.content_type != JSON_TYPE and status < 300:
         answer["content"] = {route.content_type.partition(";")[0]: {"schema": {"type": "string"}}}
     elif schema:
         answer["content"] = {JSON_TYPE: {"schema": schema}}

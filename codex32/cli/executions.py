@@ -75,7 +75,7 @@ def list_(
         since=None if since is None else to_micros(since),
         until=None if until is None else to_micros(until),
         limit=limit,
-        before=before,
+        beyond=before,
     )
     with obj.runtime() as runtime:
         rows = runtime.door.read_now(service.listing, query)
@@ -254,7 +254,7 @@ def _open(runtime: Runtime, bot: str | None, status: Sequence[str]) -> list[str]
     found: list[str] = []
     while wanted:
         query = service.Query(
-            bot=bot, status=wanted, limit=_PAGE, before=found[-1] if found else None
+            bot=bot, status=wanted, limit=_PAGE, beyond=found[-1] if found else None
         )
         page = runtime.door.read_now(service.listing, query)
         found += [row.id for row in page]

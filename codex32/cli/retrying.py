@@ -105,7 +105,7 @@ def retry(
         if ids:
             chosen = [runtime.door.read_now(service.find, each).id for each in ids]
         else:
-            chosen = all_of(lambda last: _page(runtime, replace(query, before=last)))
+            chosen = all_of(lambda last: _page(runtime, replace(query, beyond=last)))
         refused = retry_all(obj, runtime, chosen, ask=not ids, **how)
     if refused and ids:
         ctx.exit(failures.NOT_POSSIBLE)

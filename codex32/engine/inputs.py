@@ -29,7 +29,7 @@ def check_inputs(bot: Bot, inputs: Mapping[str, JSON]) -> dict[str, Any]:
             message = f"unknown input{did_you_mean(name, bot.inputs)}; {bot.name} takes: {known}"
             problems.append(Problem(message, name, code="unknown-input"))
             continue
-        for each in Validator(bot.inputs[name]).findings(value):
+        for each in Validator(bot.inputs[name], private=True).findings(value):
             problems.append(Problem(each.message, dotted((name, *each.path)), code=each.code))
     if problems:
         raise InputsInvalid(f"the inputs do not fit {bot.name}:", problems)

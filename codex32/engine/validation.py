@@ -6,10 +6,10 @@ that holds an expression satisfies everything when a file is read: only the data
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from codex32.engine.document import Path
 from codex32.engine.expressions import evaluate
@@ -54,12 +54,19 @@ class Validator:
       schema: Of draft 7, known to be sound.
       trusted: It comes from an installed component, not from a bot file.
       expressions: Texts that hold an expression fit everything.
+      private: What is validated is somebody's own, and no message quotes it.
     """
 
     def __init__(
-        self, schema: Mapping[str, Any], *, trusted: bool = False, expressions: bool = False
+        self,
+        schema: Mapping[str, Any],
+        *,
+        trusted: bool = False,
+        expressions: bool = False,
+        private: bool = False,
     ) -> None:
         self._schema, self._kind = schema, (trusted, expressions)
+        self._show = _kind_of if private else shown
 
     @cached_property
     def _validator(self) -> Any:
@@ -72,7 +79,8 @@ class Validator:
         if surely_fits(self._schema, value):
             return []
         try:
-            found = [f for error in self._validator.iter_errors(value) for f in _explain(error)]
+            errors = self._validator.iter_errors(value)
+            found = [each for error in errors for each in _explain(error, show=self._show)]
         except RecursionError:
             found = [Finding((), "is nested too deeply", "invalid")]
         except ExpressionFault as fault:
@@ -124,8 +132,30 @@ def _bad_pattern(pattern: str, path: Path) -> Iterator[Finding]:
         yield Finding(path, f"is no pattern of RE2: {fault.message}", "schema")
 
 
-def _explain(error: Any, path: Path | None = None) -> Iterator[Finding]:
-    here: Path = tuple(error.absolute_path) if path is None else path
+def shown(value: JSON) -> str:
+    """The value in a message: short, on one line."""
+    if isinstance(value, Mapping | list):
+        return "a mapping" if isinstance(value, Mapping) else "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _kind_of(value: JSON) -> str:
+    """What the value is, in a message that must not quote it."""
+    if isinstance(value, str):
+        return "this text"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "this number"
+    return shown(value)
+
+
+_Show: TypeAlias = Callable[[JSON], str]
+
+
+def _explain(error: Any, show: _Show = shown) -> Iterator[Finding]:
+    here: Path = tuple(error.absolute_path)
     written = error.schema.get("errorMessage") if isinstance(error.schema, Mapping) else None
     value, wanted = error.instance, error.validator_value
     if error.validator == "type":
@@ -141,11 +171,10 @@ def _explain(error: Any, path: Path | None = None) -> Iterator[Finding]:
                 if name not in value:
                     yield Finding(here, f"{name!r} is missing", "missing")
         case "anyOf" | "oneOf" if error.context and not written:
-            yield from _branch(error, here)
+            yield from _branch(error, here, show)
         case _:
-            yield Finding(
-                here, written or _say(error.validator, value, wanted, error), _code(error)
-            )
+            message = written or _say(error.validator, value, wanted, error, show)
+            yield Finding(here, message, _code(error))
 
 
 def _code(error: Any) -> str:
@@ -163,7 +192,7 @@ def _unknown_keys(error: Any, here: Path) -> Iterator[Finding]:
             yield Finding((*here, key), message, "unknown-key", True)
 
 
-def _branch(error: Any, here: Path) -> Iterator[Finding]:
+def _branch(error: Any, here: Path, show: _Show) -> Iterator[Finding]:
     """The faults of the branch that was most likely meant."""
     branches: dict[int, list[Any]] = {}
     for each in error.context:
@@ -183,11 +212,11 @@ def _branch(error: Any, here: Path) -> Iterator[Finding]:
             for f in fs
             if f.validator == "type"
         ]
-        message = f"must be {' or '.join(dict.fromkeys(kinds))}, not {shown(error.instance)}"
+        message = f"must be {' or '.join(dict.fromkeys(kinds))}, not {show(error.instance)}"
         yield Finding(here, message, "type")
         return
     for each in min(fitting, key=len):
-        yield from _explain(each)
+        yield from _explain(each, show)
 
 
 def _words(types: Any) -> str:
@@ -195,20 +224,24 @@ def _words(types: Any) -> str:
     return " or ".join(_WORDS.get(name, name) for name in names)
 
 
-def _say(keyword: str, value: JSON, wanted: Any, error: Any) -> str:
+def _say(keyword: str, value: JSON, wanted: Any, error: Any, show: _Show) -> str:
     match keyword:
         case "type":
-            return f"must be {_words(wanted)}, not {shown(value)}"
+            return f"must be {_words(wanted)}, not {show(value)}"
         case "enum":
             listed = ", ".join(map(str, wanted))
             near = did_you_mean(value, map(str, wanted)) if isinstance(value, str) else ""
-            return f"must be one of {listed}, not {shown(value)}{near}"
+            return f"must be one of {listed}, not {show(value)}{near}"
         case "const":
-            return f"must be {wanted!r}, not {shown(value)}"
+            return f"must be {wanted!r}, not {show(value)}"
         case "format":
-            return str(error.cause) if error.cause else f"{shown(value)} is no {wanted}"
+            told = error.cause is not None and show is shown
+            return str(error.cause) if told else f"{show(value)} is no {wanted}"
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
-            return f"must be {_BOUNDS[keyword]} {wanted}, not {value}"
+            is_ = f", not {value}" if show is shown else ""
+            return f"must be {_BOUNDS[keyword]} {wanted}{is_}"
+        case "uniqueItems":
+            return "an item stands twice"
         case "minItems" | "minLength" | "minProperties":
             return (
                 "must not be empty"
@@ -218,18 +251,9 @@ def _say(keyword: str, value: JSON, wanted: Any, error: Any) -> str:
         case "maxItems" | "maxLength" | "maxProperties":
             return f"must have at most {wanted}, has {len(value)}"
         case "pattern":
-            return f"{shown(value)} does not match {wanted!r}"
+            return f"{show(value)} does not match {wanted!r}"
         case "not":
-            return f"{shown(value)} cannot stand here"
+            return f"{show(value)} cannot stand here"
     message: str = error.message
-    return message if len(message) < 3 * _SHOWN else f"{shown(value)} does not fit {keyword}"
-
-
-def shown(value: JSON) -> str:
-    """The value in a message: short, on one line."""
-    if isinstance(value, Mapping | list):
-        return "a mapping" if isinstance(value, Mapping) else "a list"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    short = show is shown and len(message) < 3 * _SHOWN
+    return message if short else f"{show(value)} does not fit {keyword}"

@@ -229,7 +229,7 @@ def _checked(row: ApprovalRow, decision: Decision, schema: JSON) -> dict[str, JS
             **{name: field["default"] for name, field in fields.items() if "default" in field},
             **given,
         }
-        for each in Validator(schema).findings(given):
+        for each in Validator(schema, private=True).findings(given):
             problems.append(Problem(each.message, dotted(each.path), code=each.code))
     if problems:
         raise FormInvalid(f"{row.id} cannot be decided like this:", problems)

@@ -265,12 +265,13 @@ def cancel_all(
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which executions to list, newest first.
+    """Which executions to list.
 
     Attributes:
       since: Only executions that were made at this time or later, in microseconds.
       until: Only executions that were made before this time.
-      before: Only executions with a smaller id: the last one of the page before.
+      beyond: Only executions that stand behind this one: the last of the page before.
+      oldest_first: Else the newest.
     """
 
     bot: str | None = None
@@ -279,7 +280,8 @@ class Query:
     trigger_kind: str | None = None
     since: int | None = None
     until: int | None = None
-    before: str | None = None
+    beyond: str | None = None
+    oldest_first: bool = False
     limit: int = 20
     workspace: str = DEFAULT_WORKSPACE
 
@@ -292,7 +294,8 @@ _SLACK = 60 * 60 * 1_000_000
 def listing(query: Query) -> list[ExecutionRow]:
     """The executions that ``query`` asks for; an index by id answers, whatever is asked."""
     rows = ExecutionRow.select().where(ExecutionRow.workspace == query.workspace)
-    rows = rows.order_by(ExecutionRow.id.desc()).limit(query.limit)
+    order = ExecutionRow.id.asc() if query.oldest_first else ExecutionRow.id.desc()
+    rows = rows.order_by(order).limit(query.limit)
     if query.bot is not None:
         mine = (BotRow.workspace == query.workspace) & (BotRow.name == query.bot)
         bot_id = BotRow.select(BotRow.id).where(mine).scalar()
@@ -311,8 +314,9 @@ def listing(query: Query) -> list[ExecutionRow]:
     if query.until is not None:
         to_id = first_id("exe", query.until + _SLACK)
         rows = rows.where((ExecutionRow.created_at < query.until) & (ExecutionRow.id < to_id))
-    if query.before is not None:
-        rows = rows.where(ExecutionRow.id < query.before)
+    if query.beyond is not None:
+        after = ExecutionRow.id > query.beyond
+        rows = rows.where(after if query.oldest_first else ExecutionRow.id < query.beyond)
     return list(rows)
 
 

@@ -1,17 +1,17 @@
-"""Bots: which there are, pausing and starting them."""
+"""Bots: which there are, pausing them, and filling up their schedules."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from codex32.api.bot_models import BotDetail, BotOut
 from codex32.api.conditions import etag
-from codex32.api.errors import ConcurrencyFull, RequestInvalid
-from codex32.api.models import BackfilledOut, Page, StartedOut
-from codex32.api.reading import KEY, Strict, one_key
+from codex32.api.errors import RequestInvalid
+from codex32.api.models import BackfilledOut, Page
+from codex32.api.reading import Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
@@ -20,19 +20,6 @@ from codex32.runtime import Runtime
 from codex32.services import bot_views, bots, provenance, usage
 from codex32.services.backfill import Backfill, Filled, as_dict
 from codex32.services.bot_search import Order, Search, Standing, search
-from codex32.services.starting import Start
-
-_PRIORITIES = Field(ge=-1000, le=1000, description="Higher runs first; default: the bot's own.")
-
-
-class ExecuteIn(Strict):
-    """With what a bot is to be executed."""
-
-    inputs: dict[str, Any] = Field({})
-    idempotency_key: Annotated[str, StringConstraints(pattern=KEY)] | None = Field(
-        None, description="Asking again with the same key gives the execution that is there."
-    )
-    priority: Annotated[int, _PRIORITIES] | None = None
 
 
 class BackfillIn(Strict):
@@ -105,17 +92,6 @@ class BotRoutes:
             *(self._pausing(paused) for paused in (True, False)),
             Route(
                 method="POST",
-                path="/bots/{name}/execute",
-                operation="bots.execute",
-                policy="bots.execute",
-                handler=self._execute,
-                summary="Start an execution; workers carry it out",
-                body=ExecuteIn,
-                response=StartedOut,
-                status=202,
-            ),
-            Route(
-                method="POST",
                 path="/bots/{name}/backfill",
                 operation="bots.backfill",
                 policy="bots.execute",
@@ -176,30 +152,6 @@ class BotRoutes:
         )
         headers = {"ETag": etag(tag)} if tag else {}
         return ApiResponse(whole, headers=headers)
-
-    async def _execute(self, request: ApiRequest) -> ApiResponse:
-        body, bot = request.body, request.path["name"]
-        trigger = {"kind": "manual", "caller": request.caller.name}
-        submitted = await self._runtime.starter.start(
-            Start(
-                bot=bot,
-                inputs=body.inputs,
-                trigger=trigger,
-                request_key=one_key(request.headers, body.idempotency_key),
-                priority=body.priority,
-                workspace=request.caller.workspace,
-            )
-        )
-        if submitted.id is None:
-            raise ConcurrencyFull(f"{bot} runs as often as its `concurrency` allows; try later")
-        url = f"/api/v1/executions/{submitted.id}"
-        answer = {
-            "id": submitted.id,
-            "status_url": url,
-            "repeated": submitted.repeated,
-            "held": submitted.held,
-        }
-        return ApiResponse(answer, 202, {"Location": url})
 
     async def _backfill(self, request: ApiRequest) -> JSON:
         body, door, filler = request.body, self._runtime.door, self._runtime.backfiller

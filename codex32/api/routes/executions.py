@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
@@ -20,7 +20,7 @@ from codex32.services.presentation import iso
 
 
 class ExecutionsQuery(Strict):
-    """Which executions, newest first."""
+    """Which executions, in which order."""
 
     bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
     status: list[Status] = Field([], description="May be repeated.")
@@ -30,6 +30,9 @@ class ExecutionsQuery(Strict):
     )
     since: AwareDatetime | None = Field(None, description="Made at this time or later.")
     until: AwareDatetime | None = Field(None, description="Made before this time.")
+    sort: Literal["-created_at", "created_at"] = Field(
+        "-created_at", description="With `-` the newest first."
+    )
     cursor: Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
@@ -64,7 +67,7 @@ class ExecutionRoutes:
                 operation="executions.list",
                 policy="executions.read",
                 handler=self._list,
-                summary="Executions, newest first",
+                summary="Executions, filtered and sorted",
                 query=ExecutionsQuery,
                 response=Page[ExecutionOut],
             ),
@@ -171,7 +174,8 @@ def _list(query: ExecutionsQuery, workspace: str) -> dict[str, JSON]:
         trigger_kind=query.trigger,
         since=None if query.since is None else to_micros(query.since),
         until=None if query.until is None else to_micros(query.until),
-        before=query.cursor,
+        beyond=query.cursor,
+        oldest_first=query.sort == "created_at",
         limit=query.limit + 1,
         workspace=workspace,
     )

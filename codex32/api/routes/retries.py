@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from codex32.api.models import ExecutionDetail, ExecutionOut, Page, RetriedOut
+from codex32.api.models import ExecutionDetail, ExecutionOut, Out, Page, RetriedOut
 from codex32.api.reading import Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON
+from codex32.kernel.models import NO_ITEM
 from codex32.kernel.statuses import Cause
 from codex32.runtime import Runtime
-from codex32.services import dead_letters, executions
+from codex32.services import dead_letters, executions, resolving
 from codex32.services.retrying import Retry
 
 
@@ -51,6 +53,35 @@ class DismissIn(Strict):
     note: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
 
 
+class ResolveIn(Strict):
+    """What became of an effect that nobody can tell."""
+
+    decision: Literal["sent", "not-sent", "fail"] = Field(
+        description="It happened; it did not, and is done again; the step failed."
+    )
+    step: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")] | None = Field(
+        None, description="Only this step; default: all that are unknown."
+    )
+    item: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        None, description="Only this item of a `foreach`."
+    )
+
+
+class ResolvedStep(Out):
+    """A step, or an item of it, that was decided about."""
+
+    step: str
+    item: int | None
+
+
+class ResolvedOut(Out):
+    """What was decided about."""
+
+    execution: str
+    decision: str
+    steps: list[ResolvedStep]
+
+
 class RetryRoutes:
     """The routes that look after what failed."""
 
@@ -70,6 +101,16 @@ class RetryRoutes:
                 body=RetryIn,
                 response=RetriedOut,
                 status=202,
+            ),
+            Route(
+                method="POST",
+                path="/executions/{id}/resolve",
+                operation="executions.resolve",
+                policy="executions.resolve",
+                handler=self._resolve,
+                summary="Say what became of an effect that is unknown; it goes on from there",
+                body=ResolveIn,
+                response=ResolvedOut,
             ),
             Route(
                 method="GET",
@@ -107,6 +148,26 @@ class RetryRoutes:
         retried = await self._runtime.retrier.retry(wish)
         url = f"/api/v1/executions/{retried.id}"
         return ApiResponse({**retried.as_dict(), "status_url": url}, 202, {"Location": url})
+
+    async def _resolve(self, request: ApiRequest) -> JSON:
+        execution_id, body, caller = request.path["id"], request.body, request.caller
+        now = self._runtime.clock.micros()
+
+        work = partial(
+            resolving.resolve,
+            execution_id,
+            body.decision,
+            now,
+            step=body.step,
+            item=body.item,
+            workspace=caller.workspace,
+            by=caller,
+        )
+        rows = await self._door.write(work)
+        decided = [
+            {"step": row.step, "item": None if row.item == NO_ITEM else row.item} for row in rows
+        ]
+        return {"execution": execution_id, "decision": body.decision, "steps": decided}
 
     async def _list(self, request: ApiRequest) -> JSON:
         return await self._door.read(_page, request.query, request.caller.workspace)

@@ -105,6 +105,7 @@ class Route:
       response: Model of what is answered; of the data of each event where that is a stream.
       content_type: Of the answer.
       status: Of the answer.
+      also: Models of other answers, by status; None for those without a body.
       rate: How often it may be called.
       refusal: How errors are answered, where another standard than RFC 9457 says so; None leaves
         one to the house.
@@ -120,6 +121,7 @@ class Route:
     body: type[BaseModel] | None = None
     response: type[BaseModel] | None = None
     status: int = 200
+    also: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
     form: type[BaseModel] | None = None
     raw: bool = False
     max_bytes: int = 1024 * 1024

@@ -157,7 +157,8 @@ class Client:
             assert path.endswith(("/auth/token", "/auth/revoke"))
             assert set(answer.json) == {"error", "error_description"}
             return
-        for template, entry in self.document["paths"].items():
+        # What is written out goes before what has variables.
+        for template, entry in sorted(self.document["paths"].items(), key=lambda e: e[0] != path):
             parts, given = template.split("/"), path.split("/")
             if (
                 len(parts) == len(given)

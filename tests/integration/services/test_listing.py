@@ -66,7 +66,7 @@ def test_what_is_asked_for_is_listed_newest_first(
 
 
 def test_a_page_goes_on_where_the_one_before_ended(door: Door, made: dict[str, str]) -> None:
-    rows = door.read_now(executions.listing, Query(before=made["other"]))
+    rows = door.read_now(executions.listing, Query(beyond=made["other"]))
 
     assert [row.id for row in rows] == [made["broken"], made["old"]]
 
@@ -92,7 +92,7 @@ def test_an_id_that_is_cut_short_is_found_if_it_is_the_only_one(
         {"cause": "step"},
         {"trigger_kind": "cron"},
         {"since": 1},
-        {"before": "exe_1"},
+        {"beyond": "exe_1"},
     ],
 )
 def test_no_list_reads_the_history(

@@ -1,0 +1,165 @@
+"""The same for many executions: by their ids, or by what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+
+from codex32.api.models import Out
+from codex32.api.reading import Strict
+from codex32.kernel.clock import to_micros
+from codex32.kernel.contracts.route import ApiRequest, Route
+from codex32.kernel.ids import ID_PATTERN
+from codex32.kernel.json_values import JSON
+from codex32.kernel.statuses import Cause, Status
+from codex32.runtime import Runtime
+from codex32.services import executions
+from codex32.services.bulk import MOST, Bulk, Done
+
+_Id = Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)]
+
+
+class Chosen(Strict):
+    """What executions have in common."""
+
+    bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
+    status: list[Status] = Field([], description="Any of them.")
+    cause: Cause | None = None
+    trigger: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] | None = None
+    since: AwareDatetime | None = Field(None, description="Made at this time or later.")
+    until: AwareDatetime | None = Field(None, description="Made before this time.")
+
+
+class BulkIn(Strict):
+    """Which executions: by their ids, or by a filter."""
+
+    ids: Annotated[list[_Id], Field(max_length=MOST)] | None = None
+    filter: Chosen | None = Field(None, description=f"The newest {MOST} that it fits.")
+    dry_run: bool = Field(False, description="Only tell what would be done.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.ids is None) is (self.filter is None):
+            raise ValueError("name either `ids` or a `filter`")
+        return self
+
+
+class RetryManyIn(BulkIn):
+    """Which executions are to be done again."""
+
+    repeat_effects: bool = Field(False, description="Effects that were sent may be sent again.")
+
+
+class DismissManyIn(BulkIn):
+    """Which executions need nothing more."""
+
+    note: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+
+
+class DoneOut(Out):
+    """What became of one of them."""
+
+    id: str
+    done: bool
+    retry: str | None = Field(description="The execution that does it again.")
+    code: str | None = Field(description="Of the problem that it would be alone.")
+    message: str | None
+
+
+class BulkOut(Out):
+    """What became of all of them."""
+
+    dry_run: bool
+    done: int
+    refused: int
+    more: bool = Field(description="There are more that the filter fits; ask again.")
+    items: list[DoneOut]
+
+
+class BulkRoutes:
+    """The routes that do something to many executions."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def routes(self) -> list[Route]:
+        """The declarations."""
+        common: dict[str, Any] = {"method": "POST", "response": BulkOut}
+        return [
+            Route(
+                path="/executions/bulk/cancel",
+                operation="executions.bulk.cancel",
+                policy="executions.cancel",
+                handler=self._cancel,
+                summary="Cancel many, each as if it were alone",
+                body=BulkIn,
+                **common,
+            ),
+            Route(
+                path="/executions/bulk/retry",
+                operation="executions.bulk.retry",
+                policy="executions.retry",
+                handler=self._retry,
+                summary="Do many again, each as if it were alone",
+                body=RetryManyIn,
+                **common,
+            ),
+            Route(
+                path="/dead-letters/bulk/dismiss",
+                operation="dead-letters.bulk.dismiss",
+                policy="executions.dismiss",
+                handler=self._dismiss,
+                summary="Take many off the list, each as if it were alone",
+                body=DismissManyIn,
+                **common,
+            ),
+        ]
+
+    async def _cancel(self, request: ApiRequest) -> JSON:
+        return await self._all(request, lambda bulk, ids: bulk.cancel(ids))
+
+    async def _retry(self, request: ApiRequest) -> JSON:
+        retrier, again = self._runtime.retrier, request.body.repeat_effects
+        return await self._all(
+            request, lambda bulk, ids: bulk.retry(retrier, ids, repeat_effects=again)
+        )
+
+    async def _dismiss(self, request: ApiRequest) -> JSON:
+        note = request.body.note
+        return await self._all(request, lambda bulk, ids: bulk.dismiss(ids, note))
+
+    async def _all(
+        self, request: ApiRequest, work: Callable[[Bulk, Sequence[str]], Awaitable[list[Done]]]
+    ) -> JSON:
+        body: BulkIn = request.body
+        door, now = self._runtime.door, self._runtime.clock.micros()
+        if body.ids is not None:
+            ids, more = list(dict.fromkeys(body.ids)), False
+        else:
+            found = await door.read(_chosen, body.filter, request.caller.workspace)
+            ids, more = found[:MOST], len(found) > MOST
+        done = await work(Bulk(door, request.caller, now, body.dry_run), ids)
+        refused = sum(each.fault is not None for each in done)
+        return {
+            "dry_run": body.dry_run,
+            "done": len(done) - refused,
+            "refused": refused,
+            "more": more,
+            "items": [each.as_dict() for each in done],
+        }
+
+
+def _chosen(wanted: Chosen, workspace: str) -> list[str]:
+    query = executions.Query(
+        bot=wanted.bot,
+        status=wanted.status,
+        cause=wanted.cause,
+        trigger_kind=wanted.trigger,
+        since=None if wanted.since is None else to_micros(wanted.since),
+        until=None if wanted.until is None else to_micros(wanted.until),
+        limit=MOST + 1,
+        workspace=workspace,
+    )
+    return [row.id for row in executions.listing(query)]
