@@ -1,12 +1,25 @@
-"""Running code that is not ours: always in another process."""
+"""Running code that is not ours: always in another process, and with the powers it was given."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from codex32.kernel.json_values import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class FileGrant:
+    """A path that a program may reach beside its own folder.
+
+    Attributes:
+      path: Absolute; a file, or a folder with all that lies in it.
+      write: Whether it may be written to.
+    """
+
+    path: str
+    write: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +29,16 @@ class Program:
     Attributes:
       file: Name shown in tracebacks.
       timeout_seconds: After this the process and its descendants are killed.
-      memory_bytes: Address space of the process, or None for the runner's default.
+      memory_bytes: Address space of each of its processes, or None for the runner's default.
+      processes: How many processes and threads it may be; None for one process with threads.
+      disk_bytes: What it may write to its own folders, or None for the runner's default.
       max_output_bytes: A longer answer is a fault.
       owner: For whom it runs; where programs must wait, owners take turns.
+      origin: Who wrote it: ``file``, ``api``, ``run``, or ``builder`` for a model.
+      files: Paths of this machine that it may reach.
+      hosts: Hosts it may reach, as ``allow.hosts`` has them.
+      requires: Packages it imports, as ``name==version``.
+      runtime: What runs it: ``cpython``, or what a sandbox has beside it.
     """
 
     code: str
@@ -28,8 +48,14 @@ class Program:
     memory_bytes: int | None = None
     cpu_seconds: float | None = None
     processes: int | None = None
+    disk_bytes: int | None = None
     max_output_bytes: int = 64 * 1024 * 1024
     owner: str = ""
+    origin: str = "file"
+    files: tuple[FileGrant, ...] = ()
+    hosts: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    runtime: str = "cpython"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +66,47 @@ class ProgramResult:
       error: One sentence, such as ``ValueError: no entries``.
       traceback: The author's own lines.
       code: ``raised``, ``timeout``, ``killed``, ``no-main``, ``syntax``, ``not-json``,
-        ``too-long``.
+        ``too-long``, ``refused`` (it was not begun).
+      sandbox: Name of what kept it in; empty where it was not begun.
     """
 
     output: JSON = None
     error: str | None = None
     traceback: str = ""
     code: str = ""
+    sandbox: str = ""
+
+
+async def _knows_nothing(name: str, values: Mapping[str, JSON]) -> JSON:
+    raise LookupError(f"nobody answers {name!r} here")
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramHost:
+    """What the house does for a running program.
+
+    Attributes:
+      on_line: Called as ``(stream, line)`` for each line on ``stdout`` or ``stderr``.
+      on_begin: Called when its turn has come.
+      tell: Called with what it says through ``codex32_step`` and needs no answer to: a name,
+        ``log`` or ``state``, and values that are no more to be trusted than the program.
+      ask: Answers what it asks: ``secret``, ``call``, ``state``. A ``Codex32Error`` or a
+        ``LookupError`` it raises becomes an exception in the program.
+    """
+
+    on_line: Callable[[str, str], None]
+    on_begin: Callable[[], None] = lambda: None
+    tell: Callable[[str, Mapping[str, JSON]], None] = lambda name, values: None
+    ask: Callable[[str, Mapping[str, JSON]], Awaitable[JSON]] = _knows_nothing
 
 
 class ProgramRunner(ABC):
-    """Runs programs in processes of their own."""
-
-    #: Told in ``doctor``: what keeps the program in.
-    level: str
+    """Runs programs in processes of their own, kept in as the operator wants it."""
 
     @abstractmethod
-    async def run(
-        self,
-        program: Program,
-        on_line: Callable[[str, str], None],
-        on_begin: Callable[[], None] = lambda: None,
-    ) -> ProgramResult:
+    async def run(self, program: Program, host: ProgramHost) -> ProgramResult:
         """Run ``program`` to its end; cancelling the call kills it and its descendants.
 
         Only so many run at once. The time a program waits for its turn is not held against its
         ``timeout_seconds``.
-
-        Args:
-          program: What to run.
-          on_line: Called as ``(stream, line)`` for each line on ``stdout`` or ``stderr``.
-          on_begin: Called when its turn has come.
         """

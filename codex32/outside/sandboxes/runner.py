@@ -1,0 +1,93 @@
+"""Runs programs in the sandbox that was chosen, some at once, owner after owner."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult, ProgramRunner
+from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
+from codex32.outside.sandboxes.choice import Choice, SandboxRules, choose
+from codex32.outside.turns import Turns
+
+log = logging.getLogger(__name__)
+
+#: Origin of what a model wrote.
+BUILDER = "builder"
+
+
+class SandboxedRunner(ProgramRunner):
+    """Belongs to one event loop.
+
+    Args:
+      sandboxes: Those installed, by name.
+      rules: What the operator wants.
+      max_parallel: Programs that run at once; others wait their turn.
+    """
+
+    def __init__(
+        self,
+        sandboxes: Mapping[str, SandboxBackend],
+        rules: SandboxRules,
+        *,
+        max_parallel: int = 8,
+    ) -> None:
+        self._sandboxes, self._rules = sandboxes, rules
+        self._turns = Turns(max_parallel)
+        self._choosing: asyncio.Task[Choice] | None = None
+
+    async def choice(self) -> Choice:
+        """What was chosen; the sandboxes are tried when this is asked for the first time."""
+        if self._choosing is None:
+            self._choosing = asyncio.create_task(self._choose())
+        return await asyncio.shield(self._choosing)
+
+    async def prepare(self) -> None:
+        """Try the sandboxes now, and let go of what was started for it."""
+        chosen = await self.choice()
+        if chosen.sandbox is not None:
+            await chosen.sandbox.close()
+
+    async def _choose(self) -> Choice:
+        chosen = await choose(self._sandboxes, self._rules)
+        if chosen.sandbox is None:
+            log.warning("%s", chosen.why_none)
+        elif not chosen.holds:
+            name = chosen.sandbox.name
+            log.warning("the sandbox %s is used and does not hold: %s", name, chosen.faults[name])
+        return chosen
+
+    async def run(self, program: Program, host: ProgramHost) -> ProgramResult:
+        """Run to the end; see :meth:`ProgramRunner.run`."""
+        chosen = await self.choice()
+        sandbox = chosen.sandbox
+        if sandbox is None:
+            return ProgramResult(error=chosen.why_none, code="refused")
+        if why := self._refusal(program, sandbox, holds=chosen.holds):
+            return ProgramResult(error=why, code="refused")
+        async with self._turns.turn(program.owner):
+            host.on_begin()
+            result = await sandbox.run(program, host)
+        return result if result.code == "refused" else replace(result, sandbox=sandbox.name)
+
+    def _refusal(self, program: Program, sandbox: SandboxBackend, *, holds: bool) -> str | None:
+        level = sandbox.level if holds else SandboxLevel.PLAIN
+        if program.origin == BUILDER and level < self._rules.model_code:
+            wanted = self._rules.model_code.name.lower()
+            return (
+                f"a model wrote this code, which needs a sandbox of the level {wanted}; here is "
+                f"{sandbox.name} (the setting sandbox.model_code decides)"
+            )
+        if program.runtime not in sandbox.runtimes:
+            return f"the sandbox {sandbox.name} has no runtime {program.runtime!r}"
+        return None
+
+    async def close(self) -> None:
+        """End what was started."""
+        if self._choosing is not None:
+            self._choosing.cancel()
+            await asyncio.gather(self._choosing, return_exceptions=True)
+        for sandbox in self._sandboxes.values():
+            await sandbox.close()

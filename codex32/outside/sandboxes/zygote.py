@@ -1,0 +1,232 @@
+"""A zygote as the worker holds it: started once, asked for a cell for every program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+
+import codex32_sandbox
+import codex32_step
+
+#: A zygote that has not made a cell by then never will.
+_PATIENCE_SECONDS = 30.0
+_END_SECONDS = 3.0
+
+
+class SandboxBroken(Exception):
+    """No cell could be made; the text says why."""
+
+
+class Cell:
+    """A process that waits for one program.
+
+    Attributes:
+      channel: The line to it; closing it ends the cell and all that runs in it.
+      ended: Its exit code, as a shell has it: 128 and the signal's number where one ended the
+        program; negative where one ended the cell.
+    """
+
+    def __init__(self, number: int, channel: socket.socket) -> None:
+        self.number = number
+        self.channel = channel
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+
+class Zygote:
+    """Makes cells, and keeps some that wait. Belongs to one event loop; see :meth:`start`.
+
+    Args:
+      level: ``namespace``, ``process`` or ``plain``.
+      warm: How many cells wait for programs.
+    """
+
+    def __init__(self, level: str, warm: int, process: subprocess.Popen[bytes]) -> None:
+        self._level, self._warm = level, warm
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._made: deque[Cell] = deque()
+        self._wanted: deque[asyncio.Future[Cell]] = deque()
+        self._cells: dict[int, Cell] = {}
+        self._making = self._number = 0
+        self._rest = b""
+        self._descriptors: deque[int] = deque()
+        self.alive = True
+
+    @classmethod
+    async def start(cls, level: str, warm: int) -> Zygote:
+        """Start one; to be followed by :meth:`close`."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            # Making a process stops the thread that does it until the new program is loaded.
+            starting = asyncio.ensure_future(asyncio.to_thread(_start, level, theirs))
+            try:
+                process = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                ours.close()
+                await asyncio.to_thread((await starting).wait)
+                raise
+        finally:
+            theirs.close()
+        zygote = cls(level, warm, process)
+        zygote._line = ours
+        zygote._loop.add_reader(ours, zygote._hear)
+        return zygote
+
+    _line: socket.socket
+
+    async def cell(self) -> Cell:
+        """A cell that nobody had before.
+
+        Raises:
+          SandboxBroken: None could be made.
+        """
+        if self._made:
+            cell = self._made.popleft()
+        else:
+            wanted: asyncio.Future[Cell] = self._loop.create_future()
+            self._wanted.append(wanted)
+            self._make_enough()
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    cell = await wanted
+            except TimeoutError:
+                raise SandboxBroken("it does not answer") from None
+            except asyncio.CancelledError:
+                if wanted.done() and not wanted.cancelled() and not wanted.exception():
+                    self._made.append(wanted.result())
+                raise
+        self._make_enough()
+        return cell
+
+    def kill(self, cell: Cell) -> None:
+        """End a cell that does not end by itself."""
+        self._send({"kill": cell.number})
+
+    def _make_enough(self) -> None:
+        wanted = sum(not each.done() for each in self._wanted) + self._warm
+        while self.alive and len(self._made) + self._making < wanted:
+            self._making += 1
+            self._number += 1
+            self._send({"make": self._number})
+
+    def _send(self, command: dict[str, int]) -> None:
+        try:
+            # Commands are short, and the line holds thousands.
+            self._line.send(json.dumps(command).encode() + b"\n")
+        except OSError:
+            self._die("it has ended")
+
+    def _hear(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._line, 65536, 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        self._descriptors.extend(descriptors)
+        if not data:
+            self._die("it has ended")
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._heed(json.loads(line))
+
+    def _heed(self, message: dict[str, object]) -> None:
+        match message:
+            case {"made": int(number)}:
+                self._making -= 1
+                channel = socket.socket(fileno=self._descriptors.popleft())
+                channel.setblocking(False)
+                self._cells[number] = cell = Cell(number, channel)
+                self._hand_out(cell)
+            case {"broken": int(), "why": str(why)}:
+                self._making -= 1
+                self._disappoint(why)
+            case {"ended": int(number), "code": int(code)}:
+                cell = self._cells.pop(number)
+                cell.ended.set_result(code)
+                if cell in self._made:
+                    self._made.remove(cell)
+                    cell.channel.close()
+
+    def _hand_out(self, cell: Cell) -> None:
+        while self._wanted:
+            wanted = self._wanted.popleft()
+            if not wanted.done():
+                wanted.set_result(cell)
+                return
+        self._made.append(cell)
+
+    def _disappoint(self, why: str) -> None:
+        while self._wanted:
+            wanted = self._wanted.popleft()
+            if not wanted.done():
+                wanted.set_exception(SandboxBroken(why))
+                return
+
+    def _die(self, why: str) -> None:
+        """The zygote is gone, and with it every cell."""
+        if not self.alive:
+            return
+        self.alive = False
+        self._loop.remove_reader(self._line)
+        self._line.close()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        while self._wanted:
+            self._disappoint(why)
+        for cell in self._made:
+            cell.channel.close()
+        self._made.clear()
+        for cell in self._cells.values():
+            cell.ended.set_result(-9)
+        self._cells.clear()
+
+    async def close(self) -> None:
+        """End it and every cell."""
+        self._die("it was closed")
+        await asyncio.to_thread(_end, self._process)
+
+
+def _start(level: str, line: socket.socket) -> subprocess.Popen[bytes]:
+    """A bare interpreter: no environment, no descriptors, nothing of what is installed."""
+    return subprocess.Popen(
+        [
+            os.path.realpath(sys._base_executable),  # type: ignore[attr-defined]
+            "-I",
+            "-S",
+            str(_folder(codex32_sandbox) / "__main__.py"),
+            str(line.fileno()),
+            level,
+            *dict.fromkeys(str(_folder(each).parent) for each in (codex32_sandbox, codex32_step)),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"LANG": "C.UTF-8"},
+        cwd="/",
+        start_new_session=True,
+        pass_fds=(line.fileno(),),
+    )
+
+
+def _folder(package: ModuleType) -> Path:
+    assert package.__file__ is not None
+    return Path(package.__file__).parent
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_END_SECONDS)
+        return
+    process.kill()
+    process.wait()

@@ -1,0 +1,23 @@
+"""Started as ``python -I -S …/codex32_sandbox/__main__.py FD LEVEL FOLDER…``.
+
+``FOLDER`` is where packages of the house lie that are needed here; once they are imported, Python
+looks for modules in its own library alone again.
+"""
+
+import sys
+
+if __name__ == "__main__":
+    library = list(sys.path)
+    sys.path += sys.argv[3:]
+
+    import socket
+
+    from codex32_sandbox import zygote
+
+    sys.path[:] = [path for path in library if not path.endswith("codex32_sandbox")]
+    if zygote.LINUX:
+        from codex32_sandbox import calls
+
+        calls.adopt_orphans()
+    line = socket.socket(fileno=int(sys.argv[1]))
+    zygote.Zygote(line, sys.argv[2]).run()

@@ -1,0 +1,72 @@
+"""The line between a program and the house: frames of JSON, each after its kind and its length.
+
+The house reads what comes with suspicion: a program can write here what it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any
+
+#: What a frame is, in its first byte.
+ORDER, REFUSED, LISTENING = b"O", b"R", b"L"
+ANSWER, TELL, ASK, REPLY = b"A", b"T", b"Q", b"Y"
+#: A kind and four bytes of length.
+HEAD_BYTES = 5
+
+
+def head(kind: bytes, size: int) -> bytes:
+    """What stands before a frame of ``size`` bytes."""
+    return kind + size.to_bytes(HEAD_BYTES - 1, "big")
+
+
+def send_frame(
+    line: socket.socket, kind: bytes, value: Any, descriptor: int | None = None
+) -> None:
+    """Write a frame, with a descriptor to go along with it."""
+    send_text(line, kind, json.dumps(value, separators=(",", ":")).encode(), descriptor)
+
+
+def send_text(
+    line: socket.socket, kind: bytes, data: bytes, descriptor: int | None = None
+) -> None:
+    """Write a frame that is JSON already."""
+    if descriptor is None:
+        line.sendall(head(kind, len(data)) + data)
+    else:
+        socket.send_fds(line, [head(kind, len(data))], [descriptor])
+        line.sendall(data)
+
+
+def read_frame(line: socket.socket) -> Any:
+    """The next frame, or None where the line has closed."""
+    start = _exactly(line, HEAD_BYTES)
+    return None if start is None else _body(line, start)
+
+
+def read_order(line: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    """The first frame, with the descriptors of stdout and stderr that come along."""
+    start, descriptors, _, _ = socket.recv_fds(line, HEAD_BYTES, 2)
+    if len(start) < HEAD_BYTES:
+        return None, []
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    return _body(line, start), list(descriptors)
+
+
+def _body(line: socket.socket, start: bytes) -> Any:
+    data = _exactly(line, int.from_bytes(start[1:], "big"))
+    return None if data is None else json.loads(data)
+
+
+def _exactly(line: socket.socket, size: int) -> bytes | None:
+    parts = []
+    while size:
+        part = line.recv(min(size, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,149 @@
+"""The root directory of a program in namespaces of its own: what is not put in does not exist."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+
+from codex32_sandbox import calls
+
+#: Where the new root is put together; any directory that nobody needs meanwhile.
+_SITE = "/sys"
+#: The program's own folder, and its home.
+HOME = "/step"
+#: What a program may write to; together they hold as much as it may write.
+WRITABLE = (HOME, "/tmp", "/dev/shm")  # noqa: S108 - inside its own root
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
+_TABLES = (
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/ca-certificates",
+    "/etc/pki/tls",
+    "/etc/pki/ca-trust",
+    "/usr/share/ca-certificates",
+    "/usr/share/zoneinfo",
+)
+_FILES = {
+    "/etc/passwd": "bot:x:{uid}:{gid}:bot:/step:/none\n",
+    "/etc/group": "bot:x:{gid}:\n",
+    "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+}
+_SEALED = calls.READ_ONLY | calls.NO_SETUID | calls.NO_DEVICES
+#: Files a program may have at once, whatever their size.
+_MOST_FILES = 100_000
+
+
+def shown() -> list[str]:
+    """The paths of this machine that every program sees: Python, and the libraries it needs."""
+    wanted = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sys.executable]
+    wanted += [*_LIBRARIES, *_TABLES, *_mapped()]
+    paths: list[str] = []
+    for path in wanted:
+        inside = any(path == each or path.startswith(f"{each}/") for each in paths)
+        if not inside and os.path.exists(path):
+            paths.append(path)
+    return paths
+
+
+def _mapped() -> Iterator[str]:
+    """Shared libraries of this process: Python's own may lie anywhere."""
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        for line in maps:
+            path = line.rstrip("\n").partition("/")[2]
+            if ".so" in path and not path.endswith("(deleted)"):
+                yield f"/{path}"
+
+
+def build(paths: Sequence[str], owner: tuple[int, int]) -> None:
+    """Put a root together below ``/sys``, in new mount and process namespaces.
+
+    Args:
+      paths: What is shown of this machine, read-only, where it lies.
+      owner: User and group of the writable folders.
+    """
+    calls.keep_mounts_private()
+    calls.mount("tmpfs", _SITE, calls.NO_SETUID | calls.NO_DEVICES, "mode=755,size=16m")
+    for path in WRITABLE:
+        os.makedirs(_SITE + path)
+        os.chown(_SITE + path, *owner)
+    os.chmod(f"{_SITE}/tmp", 0o1777)
+    for path in paths:
+        show(path, _SEALED)
+    _hide_packages()
+    os.makedirs(f"{_SITE}/proc")
+    try:
+        calls.mount("proc", f"{_SITE}/proc", _SEALED & ~calls.READ_ONLY | calls.NO_EXECUTE, "subset=pid")
+    except OSError:
+        # Within some containers none can be mounted; then there is none, which harms little.
+        pass
+    for name in _DEVICES:
+        _make_place(f"{_SITE}/dev/{name}", f"/dev/{name}")
+        calls.bind(f"/dev/{name}", f"{_SITE}/dev/{name}")
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        os.symlink(f"/proc/self/fd{target}", f"{_SITE}/dev/{name}")
+    for path, text in _FILES.items():
+        os.makedirs(os.path.dirname(_SITE + path), exist_ok=True)
+        with open(_SITE + path, "w", encoding="utf-8") as file:
+            file.write(text.format(uid=owner[0], gid=owner[1]))
+
+
+def _hide_packages() -> None:
+    """Cover what is installed for the Python that is shown: a program has what it requires."""
+    empty = f"{_SITE}/none"
+    os.makedirs(empty)
+    library = sysconfig.get_path("stdlib")
+    for name in ("site-packages", "dist-packages"):
+        if os.path.isdir(f"{_SITE}{library}/{name}"):
+            calls.bind(empty, f"{_SITE}{library}/{name}")
+
+
+def show(path: str, attributes: int) -> None:
+    """Show a path of this machine inside, at the same place.
+
+    Raises:
+      OSError: It is not there.
+    """
+    target = _SITE + path
+    if os.path.islink(path) and os.path.isdir(path) and not os.path.lexists(target):
+        # As /lib is a link to usr/lib where these are one.
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.symlink(os.readlink(path), target)
+        return
+    if os.path.ismount(target):
+        return
+    _make_place(target, path)
+    calls.bind(path, target)
+    calls.restrict_mount(target, attributes)
+
+
+def _make_place(target: str, like: str) -> None:
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.isdir(like):
+        os.makedirs(target, exist_ok=True)
+    elif not os.path.exists(target):
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+
+
+def enter(files: Sequence[tuple[str, bool]], disk_bytes: int) -> None:
+    """Move into the root that was built; nothing else of this machine is left.
+
+    Args:
+      files: More paths to show, and whether each may be written to.
+      disk_bytes: How much the program may write to its own folders.
+
+    Raises:
+      OSError: A path is not there, or cannot be shown.
+    """
+    for path, writable in files:
+        show(path, _SEALED & ~calls.READ_ONLY if writable else _SEALED)
+    calls.resize(_SITE, f"size={disk_bytes},nr_inodes={_MOST_FILES}")
+    for path in WRITABLE:
+        calls.bind(_SITE + path, _SITE + path)
+        calls.restrict_mount(_SITE + path, _SEALED & ~calls.READ_ONLY)
+    calls.restrict_mount(_SITE, _SEALED, recursive=False)
+    calls.enter_root(_SITE)

@@ -1,0 +1,133 @@
+"""Which system calls a program may make, as a filter of classic BPF."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+
+from codex32_sandbox.calls import (
+    MACHINE,
+    NEW_CGROUP,
+    NEW_IPC,
+    NEW_MOUNTS,
+    NEW_NAME,
+    NEW_NETWORK,
+    NEW_PIDS,
+    NEW_USERS,
+)
+from codex32_sandbox.syscalls import ARCHITECTURES, LAST, NEVER, NOT_AMONG_OTHERS, NUMBERS
+
+_LOAD, _EQUAL, _GREATER, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x06
+_ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
+#: Where ``struct seccomp_data`` holds what is looked at; of arguments the lower half.
+_NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
+_THREAD = 0x10000
+_NEW_NAMESPACES = (
+    NEW_MOUNTS | NEW_CGROUP | NEW_NAME | NEW_IPC | NEW_USERS | NEW_PIDS | NEW_NETWORK
+)
+_UNIX, _INET, _INET6 = 1, 2, 10
+_STREAM, _KIND = 1, 0xF
+#: Typing into a terminal, and having signals sent by descriptors.
+_TERMINAL_CALLS = (0x5412, 0x541C)
+_OWNER_CALLS = (0x8901, 0x8902)
+_SET_OWNER, _SET_SIGNAL, _SET_OWNER_EXTENDED = 8, 10, 15
+
+SUPPORTED = MACHINE in ARCHITECTURES
+
+
+def program_filter(*, alone: bool, apart: bool) -> bytes:
+    """The filter of a program.
+
+    Args:
+      alone: It may start no further process, only threads.
+      apart: It lives in namespaces of its own, with a network that leads nowhere.
+    """
+    filter_ = _Filter()
+    for name in NEVER:
+        filter_.refuse(name, errno.EPERM)
+    filter_.refuse("clone3", errno.ENOSYS)  # what it wants cannot be seen; clone is tried then
+    if alone:
+        filter_.refuse("fork", errno.EPERM)
+        filter_.refuse("vfork", errno.EPERM)
+        filter_.refuse_unless_bits("clone", 0, _THREAD)
+    filter_.refuse_bits("clone", 0, _NEW_NAMESPACES)
+    filter_.refuse_values("ioctl", 1, _TERMINAL_CALLS + _OWNER_CALLS)
+    filter_.refuse_values("fcntl", 1, (_SET_OWNER, _SET_SIGNAL, _SET_OWNER_EXTENDED))
+    filter_.refuse_unless("prlimit64", 0, (0,))
+    if apart:
+        filter_.refuse_unless("socket", 0, (_UNIX, _INET, _INET6), error=errno.EAFNOSUPPORT)
+    else:
+        for name in NOT_AMONG_OTHERS:
+            filter_.refuse(name, errno.EPERM)
+        filter_.refuse_unless("socketpair", 1, (_STREAM,), mask=_KIND)
+        for name in ("kill", "tgkill"):
+            filter_.refuse_unless(name, 0, (os.getpid(),))
+    return filter_.finish()
+
+
+class _Filter:
+    """Puts the instructions together, one system call after the other."""
+
+    def __init__(self) -> None:
+        self._numbers = NUMBERS[MACHINE]
+        self._code = [
+            _step(_LOAD, _ARCHITECTURE),
+            _step(_EQUAL, ARCHITECTURES[MACHINE], yes=1),
+            _step(_RETURN, _KILL),
+            _step(_LOAD, _NUMBER),
+            _step(_GREATER, LAST, no=1),
+            _step(_RETURN, _ERROR | errno.ENOSYS),
+        ]
+
+    def refuse(self, name: str, error: int) -> None:
+        """Refuse a call, whatever its arguments."""
+        if name in self._numbers:
+            self._code += [_step(_EQUAL, self._numbers[name], no=1), _step(_RETURN, _ERROR | error)]
+
+    def refuse_values(self, name: str, place: int, values: tuple[int, ...]) -> None:
+        """Refuse a call where an argument is one of ``values``."""
+        tests = []
+        for value in values:
+            tests += [_step(_EQUAL, value, no=1), _step(_RETURN, _ERROR | errno.EPERM)]
+        self._looking_at(name, place, tests)
+
+    def refuse_unless(
+        self,
+        name: str,
+        place: int,
+        values: tuple[int, ...],
+        *,
+        mask: int | None = None,
+        error: int = errno.EPERM,
+    ) -> None:
+        """Refuse a call where an argument, of which ``mask`` counts, is none of ``values``."""
+        tests = [] if mask is None else [_step(_AND, mask)]
+        for left, value in zip(range(len(values) - 1, -1, -1), values, strict=True):
+            tests.append(_step(_EQUAL, value, yes=left + 1))
+        self._looking_at(name, place, [*tests, _step(_RETURN, _ERROR | error)])
+
+    def refuse_bits(self, name: str, place: int, bits: int) -> None:
+        """Refuse a call where an argument has any of ``bits``."""
+        refused = _step(_RETURN, _ERROR | errno.EPERM)
+        self._looking_at(name, place, [_step(_ANY_BIT, bits, no=1), refused])
+
+    def refuse_unless_bits(self, name: str, place: int, bits: int) -> None:
+        """Refuse a call where an argument has none of ``bits``."""
+        refused = _step(_RETURN, _ERROR | errno.EPERM)
+        self._looking_at(name, place, [_step(_ANY_BIT, bits, yes=1), refused])
+
+    def _looking_at(self, name: str, place: int, tests: list[bytes]) -> None:
+        if name not in self._numbers:
+            return
+        argument = _step(_LOAD, _ARGUMENT + 8 * place)
+        block = [argument, *tests, _step(_LOAD, _NUMBER)]
+        self._code += [_step(_EQUAL, self._numbers[name], no=len(block)), *block]
+
+    def finish(self) -> bytes:
+        """All of it; what was not refused is allowed."""
+        return b"".join([*self._code, _step(_RETURN, _ALLOW)])
+
+
+def _step(code: int, value: int, *, yes: int = 0, no: int = 0) -> bytes:
+    return struct.pack("HBBI", code, yes, no, value)

@@ -1,0 +1,153 @@
+"""What the Python of a bot may ask of the house it runs in.
+
+::
+
+    from codex32_step import log, secret, state
+
+    def main(pages):
+        log.info("reading", pages=len(pages))
+        seen = state.get("seen", 0)
+        state["seen"] = seen + len(pages)
+        return seen
+
+The same file runs under plain pytest, where nothing stands behind it: lines are printed, the state
+is a dictionary that begins empty, secrets come from the environment (``CODEX32_SECRET_NAME``), and
+``call`` answers what a test says with :func:`answers`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, Protocol
+
+__all__ = ["answers", "call", "log", "secret", "state"]
+
+
+class _House(Protocol):
+    def tell(self, name: str, **values: Any) -> None: ...
+
+    def ask(self, name: str, **values: Any) -> Any: ...
+
+
+class _Nobody:
+    """Answers where there is no house: under a test, or at a prompt."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {}
+
+    def tell(self, name: str, **values: Any) -> None:
+        if name == "log":
+            print(values["message"], *(f"{k}={v}" for k, v in values["fields"].items()))
+
+    def ask(self, name: str, **values: Any) -> Any:
+        if name == "secret":
+            return os.environ[f"CODEX32_SECRET_{values['name']}"]
+        if name == "call":
+            answer = self.answers[values["bot"]]
+            return answer(**values["inputs"]) if callable(answer) else answer
+        if name == "state":
+            return self.state
+        raise NotImplementedError(name)
+
+
+_nobody = _Nobody()
+_house: _House = _nobody
+
+
+def _at(house: _House) -> None:
+    global _house
+    _house = house
+
+
+def answers(**bots: Callable[..., Any] | Any) -> None:
+    """For tests: what :func:`call` answers for each bot, a value or a function of its inputs."""
+    _nobody.answers.update(bots)
+
+
+def secret(name: str) -> str:
+    """A secret that the bot's ``allow.secrets`` names.
+
+    Raises:
+      PermissionError: It is not named there.
+      RuntimeError: No store knows it.
+    """
+    value: str = _house.ask("secret", name=name)
+    return value
+
+
+def call(bot: str, **inputs: Any) -> Any:
+    """Run another bot, which ``allow.bots`` names, to its end; its output.
+
+    Raises:
+      PermissionError: It is not named there.
+      RuntimeError: It failed, or does not take these inputs.
+    """
+    return _house.ask("call", bot=bot, inputs=inputs)
+
+
+class _Log:
+    """Lines of the step's log: ``log("done", count=3)``, ``log.warning("slow")``."""
+
+    def __call__(self, message: object, **fields: Any) -> None:
+        """A line of level ``info``."""
+        self._tell("info", message, fields)
+
+    def debug(self, message: object, **fields: Any) -> None:
+        """A line for whoever looks for a fault."""
+        self._tell("debug", message, fields)
+
+    def info(self, message: object, **fields: Any) -> None:
+        """A line that tells how it goes."""
+        self._tell("info", message, fields)
+
+    def warning(self, message: object, **fields: Any) -> None:
+        """A line somebody should see."""
+        self._tell("warning", message, fields)
+
+    def error(self, message: object, **fields: Any) -> None:
+        """A line somebody must see."""
+        self._tell("error", message, fields)
+
+    def _tell(self, level: str, message: object, fields: dict[str, Any]) -> None:
+        _house.tell("log", level=level, message=str(message), fields=fields)
+
+
+class _State(MutableMapping[str, Any]):
+    """The bot's state: as it was when the step began, and what the program writes to it.
+
+    What is written is kept if the step succeeds, together with its output, and not otherwise.
+    ``None`` removes an entry.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] | None = None
+
+    def _read(self) -> dict[str, Any]:
+        if self._values is None:
+            self._values = dict(_house.ask("state"))
+        return self._values
+
+    def __getitem__(self, key: str) -> Any:
+        return self._read()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"a key of the state is a text, not {key!r}")
+        self._read()[key] = value
+        _house.tell("state", key=key, value=value)
+
+    def __delitem__(self, key: str) -> None:
+        del self._read()[key]
+        _house.tell("state", key=key, value=None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._read()))
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
+log = _Log()
+state = _State()
