@@ -38,7 +38,13 @@ from codex32.kernel.contracts.llm import (
 )
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt
-from codex32.kernel.contracts.program import Program, ProgramResult, ProgramRunner
+from codex32.kernel.contracts.program import (
+    FileGrant,
+    Program,
+    ProgramHost,
+    ProgramResult,
+    ProgramRunner,
+)
 from codex32.kernel.contracts.route import (
     PUBLIC,
     ApiRequest,
@@ -47,6 +53,7 @@ from codex32.kernel.contracts.route import (
     Route,
     ServerSentEvent,
 )
+from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.contracts.trigger_type import TriggerType, WatchedFiles
 from codex32.kernel.contracts.vector_store import Filter, Match, Metric, VectorRecord, VectorStore
@@ -179,6 +186,7 @@ __all__ = [
     "ExecutionRef",
     "ExpressionFault",
     "Failed",
+    "FileGrant",
     "Filter",
     "Finished",
     "HttpClient",
@@ -201,6 +209,7 @@ __all__ = [
     "Problem",
     "ProcessInfo",
     "Program",
+    "ProgramHost",
     "ProgramResult",
     "ProgramRunner",
     "ProviderError",
@@ -214,6 +223,8 @@ __all__ = [
     "Retry",
     "RetryDecision",
     "Route",
+    "SandboxBackend",
+    "SandboxLevel",
     "SchemaUpgraded",
     "SecretNotFound",
     "SecretStore",

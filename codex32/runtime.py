@@ -21,6 +21,7 @@ from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.migration import MigrationSource
+from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.database import Door, Stop, announce_all, connect
 from codex32.kernel.errors import Codex32Error
@@ -56,6 +57,8 @@ from codex32_config.settings import Settings
 if TYPE_CHECKING:
     from codex32.outside.http_on_demand import HttpOnDemand
     from codex32.outside.redis_server import BundledRedis
+    from codex32.outside.sandboxes.choice import SandboxRules
+    from codex32.outside.sandboxes.runner import SandboxedRunner
     from codex32.services.access.foreign_sign_in import ForeignSignIn
     from codex32.services.folders import FolderSync
 
@@ -178,9 +181,14 @@ class Runtime:
     def environment(self) -> Environment:
         """What attempts work with; belongs to the running event loop."""
         from codex32.outside.http_on_demand import HttpOnDemand
-        from codex32.outside.programs import PlainProcessRunner
 
         client = HttpOnDemand(self.settings.outside.private_hosts)
+        programs = self.programs()
+
+        async def close() -> None:
+            await programs.close()
+            await client.close()
+
         return Environment(
             door=self.door,
             components=self.components,
@@ -188,15 +196,23 @@ class Runtime:
             plan=Plans(self.door, self.definitions, self.components).plan,
             call=self.plugins.wrap_step(_call),
             http=client.for_hosts,
-            programs=PlainProcessRunner(max_parallel=self.settings.worker.programs),
+            programs=programs,
             secret=self.secrets.secret,
             connection=partial(connections.look_up, self.door),
             start_child=self.starter.start_child,
             decide_retry=self.plugins.decide_retry,
             listening=self._listening,
             clock=self.clock,
-            close=client.close,
+            close=close,
         )
+
+    def programs(self) -> SandboxedRunner:
+        """Runs the Python of bots; belongs to the running event loop."""
+        from codex32.outside.sandboxes.runner import SandboxedRunner
+
+        rules = sandbox_rules(self.settings)
+        most = self.settings.worker.programs
+        return SandboxedRunner(self.components.sandboxes, rules, max_parallel=most)
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
@@ -322,6 +338,15 @@ class Runtime:
 async def _call(bot_type: BotType, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
     """A try of a step, before plugins stand around it."""
     return await bot_type.run(context, params)
+
+
+def sandbox_rules(settings: Settings) -> SandboxRules:
+    """What the operator wants of sandboxes."""
+    from codex32.outside.sandboxes.choice import SandboxRules
+
+    chosen = settings.sandbox
+    model_code = SandboxLevel[chosen.model_code.upper()]
+    return SandboxRules(chosen.backend, chosen.accept_less, model_code)
 
 
 def core_migrations() -> MigrationSource:

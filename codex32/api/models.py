@@ -143,6 +143,7 @@ class StepOut(Out):
     status: StepStatus
     tries: int
     effect: str
+    sandbox: str | None = Field(description="What kept its program in, where it ran one.")
     input: Any = Field(description="`with`, expressions evaluated, secrets masked.")
     output: Any
     error: dict[str, Any] | None

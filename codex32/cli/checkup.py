@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 import time
@@ -13,9 +14,10 @@ from typing import Literal
 
 from codex32.cli.context import Context
 from codex32.cli.failures import describe
+from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.models import BotRow, database_proxy
-from codex32.runtime import Runtime, running_redis_url, schema_status
+from codex32.runtime import Runtime, running_redis_url, sandbox_rules, schema_status
 from codex32.services import processes
 
 _MIB = 1024 * 1024
@@ -119,13 +121,24 @@ def _token(obj: Context) -> Iterator[Finding]:
 
 
 def _sandbox(obj: Context) -> Iterator[Finding]:
-    yield Finding(
-        "sandbox",
-        "warn",
-        "Python steps run as plain processes of this user: a crash or a leak harms nobody else, "
-        "malicious code is not held back",
-        "run only code you trust",
-    )
+    """Each sandbox has programs try to escape it, as it has when a worker starts."""
+    from codex32.outside.sandboxes.choice import try_all
+
+    chosen = asyncio.run(try_all(obj.plugins.components.sandboxes, sandbox_rules(obj.settings)))
+    told = [f"{name}: {fault}" for name, fault in chosen.faults.items() if fault]
+    sandbox = chosen.sandbox
+    if sandbox is None:
+        remedy = "let Linux make user namespaces, or see docs/howto/python-steps.md"
+        yield Finding("sandbox", "fail", "; ".join([*told, "Python steps are refused"]), remedy)
+    elif not chosen.holds:
+        detail = f"{sandbox.name} runs Python steps and does not hold: {'; '.join(told)}"
+        yield Finding("sandbox", "warn", detail, "run only code you trust")
+    elif sandbox.level is SandboxLevel.PLAIN:
+        detail = "plain: accidents of Python steps harm nobody else, malice is not held back"
+        yield Finding("sandbox", "warn", detail, "run only code you trust")
+    else:
+        held = f"{sandbox.name} holds: programs tried to escape it and could not"
+        yield Finding("sandbox", "ok", "; ".join([held, *told]))
 
 
 def _database(runtime: Runtime) -> Iterator[Finding]:

@@ -162,6 +162,8 @@ def step_text(step: StepRow) -> str:
         told.append(waiting_text(slot["key"], slot["at"]))
     if step.tries > 1:
         told.append(f"({step.tries} tries)")
+    if step.sandbox:
+        told.append(f"in {step.sandbox}")
     return "  ".join(told)
 
 
@@ -195,6 +197,7 @@ def step_as_dict(step: StepRow, payloads: PayloadStore) -> dict[str, Any]:
         "status": step.status,
         "tries": step.tries,
         "effect": step.effect,
+        "sandbox": step.sandbox,
         "input": payloads.unpack(step.execution_id, step.input),
         "output": payloads.unpack(step.execution_id, step.output),
         "error": loads(step.error) if step.error else None,

@@ -54,6 +54,7 @@ class StepRecord(NamedTuple):
     note: str | None
     started_at: int | None
     finished_at: int | None
+    sandbox: str | None = None
 
 
 class LogLine(NamedTuple):

@@ -12,13 +12,14 @@ from codex32.engine.children import child_key
 from codex32.engine.course import Course
 from codex32.engine.environment import ChildRequest
 from codex32.engine.expressions import evaluate
+from codex32.engine.programs import StepHost, granted
 from codex32.engine.timer import Timer
 from codex32.kernel.bot import Allow
 from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.bot_type import StepContext
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.contracts.notifier import Notification, Receipt
-from codex32.kernel.contracts.program import Program, ProgramResult
+from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult
 from codex32.kernel.errors import CapabilityRefused
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
@@ -39,6 +40,8 @@ class EngineContext(StepContext):
         self.step = step
         self.waited = waited
         self._timer = timer
+        #: What kept the last program in, if one was run.
+        self.sandbox: str | None = None
 
     @property
     def execution(self) -> ExecutionInfo:  # type: ignore[override]
@@ -75,13 +78,12 @@ class EngineContext(StepContext):
     async def run_program(self, program: Program) -> ProgramResult:
         """Run code in a process of its own, within the bot's limits."""
         left = (self.deadline_at - self._env.clock.now()).total_seconds()
+        plan = self._course.plan
         bounded = replace(
-            program,
+            granted(program, self._allow),
             timeout_seconds=min(program.timeout_seconds, max(left, 0.1)),
-            memory_bytes=program.memory_bytes or self._allow.memory_bytes,
-            cpu_seconds=program.cpu_seconds or self._allow.cpu_seconds,
-            processes=program.processes or self._allow.processes,
             owner=self._course.claim.bot_name,
+            origin=plan.origin,
         )
         begun = False
 
@@ -94,9 +96,14 @@ class EngineContext(StepContext):
         # How long others keep it waiting is nothing the step can help.
         self._timer.pause()
         try:
-            return await self._env.programs.run(bounded, self._take_line, begin)
+            host = StepHost(self)
+            result = await self._env.programs.run(
+                bounded, ProgramHost(self._take_line, begin, host.tell, host.ask)
+            )
         finally:
             begin()
+        self.sandbox = result.sandbox or None
+        return replace(result, state=host.state)
 
     def _take_line(self, stream: str, line: str) -> None:
         self.log(line, level=_STREAM_LEVELS.get(stream, "info"))

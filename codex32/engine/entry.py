@@ -55,6 +55,7 @@ class Entry:
       tries: Tries made so far.
       effect: What the step does to the world, once its parameters are known.
       input: Column text of what the step is done with, once that is known.
+      sandbox: What kept its program in, if it ran one.
     """
 
     def __init__(self, course: Course, step: str, item: int) -> None:
@@ -65,6 +66,7 @@ class Entry:
         self.effect = Effect.NONE
         self._started_at: int | None = None
         self.input: str | None = None
+        self.sandbox: str | None = None
         #: What it waited for, while it goes on after that: a crash must not ask anew.
         self._waited: str | None = None
         if self.prior is not None:
@@ -223,6 +225,7 @@ class Entry:
             note=note,
             started_at=self._started_at,
             finished_at=finished_at,
+            sandbox=self.sandbox,
         )
 
 

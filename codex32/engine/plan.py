@@ -91,10 +91,15 @@ class Section(tuple[PlannedStep, ...]):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A version of a bot, ready to run."""
+    """A version of a bot, ready to run.
+
+    Attributes:
+      origin: Who wrote it: ``file api run``, or ``builder`` where a model wrote any of its code.
+    """
 
     bot: Bot
     version_id: str
+    origin: str
     steps: Section
     on_failure: Section
     finally_: Section
@@ -105,7 +110,7 @@ class Plan:
     paced: bool
 
     @classmethod
-    def of(cls, bot: Bot, version_id: str, components: Components) -> Plan:
+    def of(cls, bot: Bot, version_id: str, components: Components, origin: str = "file") -> Plan:
         """Compile ``bot``.
 
         Raises:
@@ -119,6 +124,7 @@ class Plan:
         return cls(
             bot=bot,
             version_id=version_id,
+            origin=origin,
             steps=planned(bot.steps),
             on_failure=planned(bot.on_failure),
             finally_=planned(bot.finally_),

@@ -22,6 +22,3 @@ def unkept(bot: Bot) -> Sequence[Problem]:
 def _asked(bot: Bot) -> Iterator[tuple[str, str]]:
     if bot.alerts:
         yield "alerts", "alerts"
-    for limit, kept in (("processes", bot.allow.processes), ("disk", bot.allow.disk_bytes)):
-        if kept is not None:
-            yield f"allow.{limit}", f"allow.{limit}"

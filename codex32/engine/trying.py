@@ -157,6 +157,7 @@ class Trying:
             return faults.timed_out(limit)
         finally:
             shown.cancel()
+            self.entry.sandbox = context.sandbox
 
     async def _call(self, context: EngineContext) -> Outcome:
         """Call the bot type. Whatever it does, only its own step suffers."""

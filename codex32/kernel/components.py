@@ -12,6 +12,7 @@ from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.embedder import Embedder
 from codex32.kernel.contracts.llm import LLMProvider
 from codex32.kernel.contracts.notifier import Notifier
+from codex32.kernel.contracts.sandbox import SandboxBackend
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.contracts.trigger_type import TriggerType
 from codex32.kernel.contracts.vector_store import VectorStore
@@ -51,6 +52,7 @@ KINDS = (
     Kind("vector_stores", "vector store", VectorStore),
     Kind("dispatchers", "dispatcher", Dispatcher),
     Kind("secret_stores", "secret store", SecretStore, label="scheme"),
+    Kind("sandboxes", "sandbox", SandboxBackend),
 )
 
 
@@ -66,6 +68,7 @@ class Components:
     vector_stores: Mapping[str, VectorStore] = field(default_factory=dict)
     dispatchers: Mapping[str, Dispatcher] = field(default_factory=dict)
     secret_stores: Mapping[str, SecretStore] = field(default_factory=dict)
+    sandboxes: Mapping[str, SandboxBackend] = field(default_factory=dict)
 
     @classmethod
     def of(cls, **components: Iterable[Any]) -> Components:
@@ -111,6 +114,10 @@ class Components:
     def secret_store(self, scheme: str) -> SecretStore:
         """The secret store of this scheme, or ``ComponentNotFound``."""
         return _find("secret store", self.secret_stores, scheme)
+
+    def sandbox(self, name: str) -> SandboxBackend:
+        """The sandbox of this name, or ``ComponentNotFound``."""
+        return _find("sandbox", self.sandboxes, name)
 
 
 def _find(word: str, components: Mapping[str, _Component], name: str) -> _Component:

@@ -10,6 +10,7 @@ from typing import Any
 import fastjsonschema
 
 from codex32.kernel.components import Kind
+from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.json_values import is_json
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -106,6 +107,16 @@ def _positive(value: Any) -> str | None:
     return f"must be a positive whole number, not {value!r}"
 
 
+def _level(value: Any) -> str | None:
+    return None if isinstance(value, SandboxLevel) else f"must be a SandboxLevel, not {value!r}"
+
+
+def _names(value: Any) -> str | None:
+    if isinstance(value, tuple | list) and value and all(isinstance(each, str) for each in value):
+        return None
+    return f"must be a list of texts, not {value!r}"
+
+
 _ATTRIBUTES: dict[str, dict[str, Callable[[Any], str | None]]] = {
     "bot_types": {
         "params_schema": _object_schema,
@@ -116,4 +127,5 @@ _ATTRIBUTES: dict[str, dict[str, Callable[[Any], str | None]]] = {
     "trigger_types": {"config_schema": _schema, "timed": _flag},
     "notifiers": {"idempotent": _flag},
     "embedders": {"dimension": _positive},
+    "sandboxes": {"level": _level, "runtimes": _names},
 }

@@ -32,6 +32,7 @@ from codex32.kernel.contracts.llm import LLMProvider
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.notifier import Notifier
 from codex32.kernel.contracts.route import Route
+from codex32.kernel.contracts.sandbox import SandboxBackend
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.contracts.trigger_type import TriggerType
 from codex32.kernel.contracts.vector_store import VectorStore
@@ -107,6 +108,11 @@ def register_dispatchers(config: Mapping[str, Any]) -> Iterable[Dispatcher]:
 @hookspec
 def register_secret_stores(config: Mapping[str, Any]) -> Iterable[SecretStore]:
     """Offer places where secrets are looked up."""
+
+
+@hookspec
+def register_sandboxes(config: Mapping[str, Any]) -> Iterable[SandboxBackend]:
+    """Offer ways to keep programs in; the setting ``sandbox.backend`` may name one."""
 
 
 @hookspec

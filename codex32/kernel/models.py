@@ -233,6 +233,8 @@ class StepRow(Row):
     effect = pw.TextField(default="none")
     #: What the engine must remember of it: ``{"wait": …}``, ``{"retry_at": …}``, ``{"ended": …}``.
     note = pw.TextField(null=True)
+    #: Name of the sandbox that kept its last program in; None where it ran none.
+    sandbox = pw.TextField(null=True)
     started_at = pw.BigIntegerField(null=True)
     finished_at = pw.BigIntegerField(null=True)
 

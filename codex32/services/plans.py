@@ -5,6 +5,7 @@ from __future__ import annotations
 from codex32.engine.plan import Plan
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door
+from codex32.services import provenance
 from codex32.services.definitions import Definitions
 
 
@@ -37,4 +38,5 @@ class Plans:
 
     def _compile(self, version_id: str) -> Plan:
         bot = self._definitions.bot(version_id)
-        return Plan.of(bot, version_id, self._components)
+        origin = provenance.origin_of(version_id, bot.document)
+        return Plan.of(bot, version_id, self._components, origin)

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from codex32.kernel.batches import Insert, one_of
+from codex32.kernel.errors import VersionNotFound
 from codex32.kernel.json_values import JSON
-from codex32.kernel.models import ProvenanceRow, VersionRow
+from codex32.kernel.models import BotRow, ProvenanceRow, VersionRow
 from codex32.services.presentation import iso
 
 _SECTIONS = ("steps", "on_failure", "finally")
@@ -59,6 +60,26 @@ def told(
     )
     rows = {row.digest: row for row in known}
     return [_as_dict(each, rows[each.digest]) for each in parts if each.digest in rows]
+
+
+#: Origin of what a model wrote.
+BUILDER = "builder"
+
+
+def origin_of(version_id: str, document: Mapping[str, JSON]) -> str:
+    """Where a version comes from: ``builder`` where any part of it, wherever saved, does."""
+    row = (
+        VersionRow.select(VersionRow.origin, VersionRow.digest, BotRow.workspace)
+        .join(BotRow, on=(BotRow.id == VersionRow.bot_id))
+        .where(VersionRow.id == version_id)
+        .tuples()
+        .first()
+    )
+    if row is None:
+        raise VersionNotFound(version_id)
+    origin, digest, workspace = row
+    parts = told(workspace, document, digest)
+    return BUILDER if any(each["origin"] == BUILDER for each in parts) else str(origin)
 
 
 def _as_dict(piece: Piece, row: ProvenanceRow) -> dict[str, JSON]:

@@ -214,6 +214,14 @@ class RetentionSettings(_Table):
     interval_seconds: PositiveFloat
 
 
+class SandboxSettings(_Table):
+    """What keeps Python steps in."""
+
+    backend: str
+    accept_less: bool
+    model_code: Literal["machine", "namespace", "process", "plain"]
+
+
 class WebhookSettings(_Table):
     """Outbound webhooks."""
 
@@ -271,6 +279,7 @@ class Settings(_Table):
     scheduler: SchedulerSettings
     storage: StorageSettings
     retention: RetentionSettings
+    sandbox: SandboxSettings
     webhooks: WebhookSettings
     outside: OutsideSettings
     secrets: SecretSettings

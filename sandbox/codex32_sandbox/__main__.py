@@ -12,10 +12,10 @@ if __name__ == "__main__":
 
     import socket
 
-    from codex32_sandbox import zygote
+    from codex32_sandbox import cell, zygote
 
     sys.path[:] = [path for path in library if not path.endswith("codex32_sandbox")]
-    if zygote.LINUX:
+    if cell.LINUX:
         from codex32_sandbox import calls
 
         calls.adopt_orphans()

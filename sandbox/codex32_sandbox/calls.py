@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import struct
+from contextlib import suppress
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -99,10 +100,8 @@ def forbid_capabilities() -> None:
             _prctl(_PR_CAPBSET_DROP, number)
         except OSError:
             break  # EINVAL: the kernel knows no more of them; EPERM: there are none to give up
-    try:
+    with suppress(OSError):  # older than 4.3
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    except OSError:
-        pass  # older than 4.3
 
 
 def drop_capabilities() -> None:

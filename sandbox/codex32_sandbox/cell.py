@@ -8,7 +8,6 @@ kernel ends all others; elsewhere it is the parent of all orphans and ends them 
 
 from __future__ import annotations
 
-
 import os
 import select
 import signal
@@ -72,7 +71,7 @@ def prepare(level: str, paths: list[str], owner: tuple[int, int]) -> None:
 
 
 def keep(level: str, channel: socket.socket, paths: list[str], owner: tuple[int, int]) -> NoReturn:
-    """Wait for the order, run the program, end with its exit code (128 and the signal's number)."""
+    """Wait for the order, run the program, end with its exit code: 128 and a signal's number."""
     order, streams = read_order(channel)
     if order is None:
         os._exit(0)
@@ -223,9 +222,10 @@ def _set_streams(streams: list[int]) -> None:
         os.dup2(stream, number)
     os.closerange(CHANNEL + 1, 1024)
     os.set_inheritable(CHANNEL, False)
-    sys.stdout = sys.__stdout__ = _text_stream(1)
-    sys.stderr = sys.__stderr__ = _text_stream(2)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, f"__{name}__", getattr(sys, name))
 
 
 def _text_stream(number: int) -> TextIO:
@@ -249,6 +249,3 @@ def _set_limits(level: str, order: dict[str, Any]) -> None:
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         # At the soft limit of processor time a signal tells why; the hard one is the end.
         resource.setrlimit(which, (bound, bound + 1 if name == "RLIMIT_CPU" else bound))
-
-
-

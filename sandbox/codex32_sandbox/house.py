@@ -16,7 +16,7 @@ class House:
         self._channel = channel
         self._lock = threading.Lock()
 
-    def tell(self, name: str, **values: Any) -> None:
+    def tell(self, name: str, /, **values: Any) -> None:
         """Say something that needs no answer.
 
         Raises:
@@ -25,7 +25,7 @@ class House:
         with self._lock:
             send_frame(self._channel, TELL, [name, values])
 
-    def ask(self, name: str, **values: Any) -> Any:
+    def ask(self, name: str, /, **values: Any) -> Any:
         """Ask, and wait for the answer.
 
         Raises:

@@ -6,6 +6,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from codex32_sandbox import calls
 
@@ -34,6 +35,7 @@ _FILES = {
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
 }
 _SEALED = calls.READ_ONLY | calls.NO_SETUID | calls.NO_DEVICES
+_OF_PROCESSES = calls.NO_SETUID | calls.NO_DEVICES | calls.NO_EXECUTE
 #: Files a program may have at once, whatever their size.
 _MOST_FILES = 100_000
 
@@ -71,16 +73,13 @@ def build(paths: Sequence[str], owner: tuple[int, int]) -> None:
     for path in WRITABLE:
         os.makedirs(_SITE + path)
         os.chown(_SITE + path, *owner)
-    os.chmod(f"{_SITE}/tmp", 0o1777)
     for path in paths:
         show(path, _SEALED)
     _hide_packages()
     os.makedirs(f"{_SITE}/proc")
-    try:
-        calls.mount("proc", f"{_SITE}/proc", _SEALED & ~calls.READ_ONLY | calls.NO_EXECUTE, "subset=pid")
-    except OSError:
+    with suppress(OSError):
         # Within some containers none can be mounted; then there is none, which harms little.
-        pass
+        calls.mount("proc", f"{_SITE}/proc", _OF_PROCESSES, "subset=pid")
     for name in _DEVICES:
         _make_place(f"{_SITE}/dev/{name}", f"/dev/{name}")
         calls.bind(f"/dev/{name}", f"{_SITE}/dev/{name}")

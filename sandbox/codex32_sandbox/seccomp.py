@@ -23,9 +23,7 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 #: Where ``struct seccomp_data`` holds what is looked at; of arguments the lower half.
 _NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
 _THREAD = 0x10000
-_NEW_NAMESPACES = (
-    NEW_MOUNTS | NEW_CGROUP | NEW_NAME | NEW_IPC | NEW_USERS | NEW_PIDS | NEW_NETWORK
-)
+_NEW_NAMESPACES = NEW_MOUNTS | NEW_CGROUP | NEW_NAME | NEW_IPC | NEW_USERS | NEW_PIDS | NEW_NETWORK
 _UNIX, _INET, _INET6 = 1, 2, 10
 _STREAM, _KIND = 1, 0xF
 #: Typing into a terminal, and having signals sent by descriptors.
@@ -83,7 +81,10 @@ class _Filter:
     def refuse(self, name: str, error: int) -> None:
         """Refuse a call, whatever its arguments."""
         if name in self._numbers:
-            self._code += [_step(_EQUAL, self._numbers[name], no=1), _step(_RETURN, _ERROR | error)]
+            self._code += [
+                _step(_EQUAL, self._numbers[name], no=1),
+                _step(_RETURN, _ERROR | error),
+            ]
 
     def refuse_values(self, name: str, place: int, values: tuple[int, ...]) -> None:
         """Refuse a call where an argument is one of ``values``."""

@@ -217,27 +217,27 @@ NUMBERS = {"x86_64": _X86_64 | _SHARED, "aarch64": _AARCH64 | _SHARED}
 
 #: No program has any business with these: they look into others, change the machine, or are
 #: the ways by which kernels were broken most.
-NEVER = """
-ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp pidfd_open
-pidfd_getfd pidfd_send_signal
-mount umount2 pivot_root chroot open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr
-unshare setns name_to_handle_at open_by_handle_at
-bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register memfd_secret
-add_key request_key keyctl
-kexec_load kexec_file_load init_module finit_module delete_module create_module
-reboot swapon swapoff acct quotactl quotactl_fd nfsservctl _sysctl uselib modify_ldt iopl ioperm
-settimeofday clock_settime adjtimex clock_adjtime sethostname setdomainname vhangup syslog
-personality lookup_dcookie fanotify_init
-mbind set_mempolicy set_mempolicy_home_node get_mempolicy migrate_pages move_pages
-shmget semget msgget mq_open
-setpriority sched_setparam sched_setscheduler sched_setattr ioprio_set
-""".split()
+NEVER = tuple(
+    """
+    ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp pidfd_open
+    pidfd_getfd pidfd_send_signal mount umount2 pivot_root chroot open_tree move_mount fsopen
+    fsconfig fsmount fspick mount_setattr unshare setns name_to_handle_at open_by_handle_at bpf
+    perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register memfd_secret
+    add_key request_key keyctl kexec_load kexec_file_load init_module finit_module delete_module
+    create_module reboot swapon swapoff acct quotactl quotactl_fd nfsservctl _sysctl uselib
+    modify_ldt iopl ioperm settimeofday clock_settime adjtimex clock_adjtime sethostname
+    setdomainname vhangup syslog personality lookup_dcookie fanotify_init mbind set_mempolicy
+    set_mempolicy_home_node get_mempolicy migrate_pages move_pages shmget semget msgget mq_open
+    setpriority sched_setparam sched_setscheduler sched_setattr ioprio_set
+    """.split()  # noqa: SIM905 - a hundred quotes would hide the words
+)
 
 #: Where there are no namespaces: these reach what Landlock does not guard, or other processes.
-NOT_AMONG_OTHERS = """
-socket connect bind
-chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat truncate
-utime utimes futimesat utimensat
-setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
-inotify_init inotify_init1 tkill rt_sigqueueinfo rt_tgsigqueueinfo sched_setaffinity
-""".split()
+NOT_AMONG_OTHERS = tuple(
+    """
+    socket connect bind chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat truncate
+    utime utimes futimesat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr
+    fremovexattr inotify_init inotify_init1 tkill rt_sigqueueinfo rt_tgsigqueueinfo
+    sched_setaffinity
+    """.split()  # noqa: SIM905 - a hundred quotes would hide the words
+)

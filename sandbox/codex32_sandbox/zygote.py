@@ -82,9 +82,7 @@ class Zygote:
         theirs.close()
         with open(reading, "rb") as pipe:
             keeper, _, why = pipe.read().partition(b" ")
-        if self._level == "namespace":
-            os.waitpid(pid, 0)
-        elif why:
+        if self._level == "namespace" or why:
             os.waitpid(pid, 0)
         if why or not keeper:
             self._tell({"broken": number, "why": why.decode(errors="replace") or "it died"})
@@ -123,6 +121,8 @@ class Zygote:
         """A user of the cell's own, where we may choose one."""
         if os.getuid() != 0 or self._level == "plain":
             return None
+        if self._level == "process" and not _open_to_all(os.path.dirname(os.__file__)):
+            return None  # another user could not import a module
         try:
             with open("/proc/self/uid_map", encoding="ascii") as file:
                 spans = [tuple(map(int, line.split())) for line in file]
@@ -159,6 +159,15 @@ class Zygote:
                 socket.send_fds(self._line, [line], [descriptor])
         except OSError:
             return  # the worker is gone, which the next look at the line tells
+
+
+def _open_to_all(folder: str) -> bool:
+    """Whether every user may look into a folder."""
+    while folder != "/":
+        if os.stat(folder).st_mode & 0o5 != 0o5:
+            return False
+        folder = os.path.dirname(folder)
+    return True
 
 
 def _kill(pid: int) -> None:

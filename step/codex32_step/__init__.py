@@ -11,23 +11,22 @@
         return seen
 
 The same file runs under plain pytest, where nothing stands behind it: lines are printed, the state
-is a dictionary that begins empty, secrets come from the environment (``CODEX32_SECRET_NAME``), and
-``call`` answers what a test says with :func:`answers`.
+is a dictionary that begins empty, and secrets come from the environment (``CODEX32_SECRET_NAME``).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any, Protocol
 
-__all__ = ["answers", "call", "log", "secret", "state"]
+__all__ = ["log", "secret", "state"]
 
 
 class _House(Protocol):
-    def tell(self, name: str, **values: Any) -> None: ...
+    def tell(self, name: str, /, **values: Any) -> None: ...
 
-    def ask(self, name: str, **values: Any) -> Any: ...
+    def ask(self, name: str, /, **values: Any) -> Any: ...
 
 
 class _Nobody:
@@ -35,18 +34,14 @@ class _Nobody:
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}
-        self.answers: dict[str, Any] = {}
 
-    def tell(self, name: str, **values: Any) -> None:
+    def tell(self, name: str, /, **values: Any) -> None:
         if name == "log":
             print(values["message"], *(f"{k}={v}" for k, v in values["fields"].items()))
 
-    def ask(self, name: str, **values: Any) -> Any:
+    def ask(self, name: str, /, **values: Any) -> Any:
         if name == "secret":
             return os.environ[f"CODEX32_SECRET_{values['name']}"]
-        if name == "call":
-            answer = self.answers[values["bot"]]
-            return answer(**values["inputs"]) if callable(answer) else answer
         if name == "state":
             return self.state
         raise NotImplementedError(name)
@@ -61,11 +56,6 @@ def _at(house: _House) -> None:
     _house = house
 
 
-def answers(**bots: Callable[..., Any] | Any) -> None:
-    """For tests: what :func:`call` answers for each bot, a value or a function of its inputs."""
-    _nobody.answers.update(bots)
-
-
 def secret(name: str) -> str:
     """A secret that the bot's ``allow.secrets`` names.
 
@@ -75,16 +65,6 @@ def secret(name: str) -> str:
     """
     value: str = _house.ask("secret", name=name)
     return value
-
-
-def call(bot: str, **inputs: Any) -> Any:
-    """Run another bot, which ``allow.bots`` names, to its end; its output.
-
-    Raises:
-      PermissionError: It is not named there.
-      RuntimeError: It failed, or does not take these inputs.
-    """
-    return _house.ask("call", bot=bot, inputs=inputs)
 
 
 class _Log:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCE_ROOTS = [ROOT, ROOT / "config", ROOT / "migrations", ROOT / "workers"]
+_ROOTS = ("config", "migrations", "workers", "sandbox", "step")
+SOURCE_ROOTS = [ROOT, *(ROOT / name for name in _ROOTS)]
 
 
 class Source:

@@ -39,6 +39,7 @@ class EngineThread:
         self._lock = threading.Lock()
         self._stopping = False
         self._keeping: asyncio.Task[None] | None = None
+        self._trying: asyncio.Task[None] | None = None
         url = runtime.settings.redis_url
         self._listener = None if url is None else Listener(url, self._look_after)
         self.host: Host
@@ -109,6 +110,7 @@ class EngineThread:
         if self._listener is not None:
             self._listener.start()
         self._keeping = asyncio.create_task(keep_house(self.runtime))
+        self._trying = asyncio.create_task(self.host.env.programs.prepare())
 
     async def _close(self, grace_seconds: float) -> None:
         self._begin_handed()
@@ -118,6 +120,9 @@ class EngineThread:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
+        if self._trying is not None:
+            self._trying.cancel()
+            await asyncio.gather(self._trying, return_exceptions=True)
         if self.host.env.close is not None:
             await self.host.env.close()
         process_id = self.runtime.process.id

@@ -84,7 +84,7 @@ class PythonBotType(BotType):
             )
         )
         if result.error is None:
-            return Succeeded(result.output)
+            return Succeeded(result.output, state=result.state)
         return Failed(
             result.error,
             retryable=result.code in _RETRYABLE,

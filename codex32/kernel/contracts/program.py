@@ -68,6 +68,7 @@ class ProgramResult:
       code: ``raised``, ``timeout``, ``killed``, ``no-main``, ``syntax``, ``not-json``,
         ``too-long``, ``refused`` (it was not begun).
       sandbox: Name of what kept it in; empty where it was not begun.
+      state: What it wrote to the bot's state; kept if the step succeeds.
     """
 
     output: JSON = None
@@ -75,6 +76,7 @@ class ProgramResult:
     traceback: str = ""
     code: str = ""
     sandbox: str = ""
+    state: Mapping[str, JSON] = field(default_factory=dict)
 
 
 async def _knows_nothing(name: str, values: Mapping[str, JSON]) -> JSON:
@@ -110,3 +112,7 @@ class ProgramRunner(ABC):
         Only so many run at once. The time a program waits for its turn is not held against its
         ``timeout_seconds``.
         """
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Find out what programs will be kept in by; called once, when the process starts."""

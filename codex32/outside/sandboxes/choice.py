@@ -75,3 +75,12 @@ async def choose(sandboxes: Mapping[str, SandboxBackend], rules: SandboxRules) -
             working = each
             await each.close()
     return Choice(working, faults)
+
+
+async def try_all(sandboxes: Mapping[str, SandboxBackend], rules: SandboxRules) -> Choice:
+    """What would be chosen here, for people to read: nothing stays started."""
+    try:
+        return await choose(sandboxes, rules)
+    finally:
+        for sandbox in sandboxes.values():
+            await sandbox.close()

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult
 from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
-from codex32.outside.sandboxes.conversation import WRAPPING_BYTES, Conversation
+from codex32.outside.sandboxes.conversation import Conversation
 from codex32.outside.sandboxes.zygote import SandboxBroken, Zygote
 
 _GIB = 1024**3
@@ -159,7 +159,7 @@ class CellSandbox(SandboxBackend):
 
 
 class NamespaceSandbox(CellSandbox):
-    """A root directory, processes, a network and a user of its own, Landlock and seccomp around."""
+    """A root directory, processes and a network of its own, Landlock and seccomp around it."""
 
     name: ClassVar[str] = "namespace"
     level: ClassVar[SandboxLevel] = SandboxLevel.NAMESPACE

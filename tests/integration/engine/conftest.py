@@ -38,7 +38,9 @@ from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import canonical
 from codex32.kernel.models import BotRow, StateRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
-from codex32.outside.programs import PlainProcessRunner
+from codex32.outside.sandboxes.choice import SandboxRules
+from codex32.outside.sandboxes.linux import NamespaceSandbox
+from codex32.outside.sandboxes.runner import SandboxedRunner
 from codex32.services import executions
 from codex32.services.definitions import Definitions
 from codex32.services.executions import Inspection
@@ -206,7 +208,7 @@ def status_of():
 
 
 @pytest.fixture
-def engine(open_door, manual_clock, tmp_path: Path):
+async def engine(open_door, manual_clock, tmp_path: Path):
     events: list[Any] = []
     door = open_door(on_commit=lambda notices: events.extend(notices))
     scripted, sink = Scripted(), Sink()
@@ -238,6 +240,8 @@ def engine(open_door, manual_clock, tmp_path: Path):
     async def connection(workspace: str, name: str) -> Destination | None:
         return connections.get(name)
 
+    sandbox = NamespaceSandbox()
+    programs = SandboxedRunner({sandbox.name: sandbox}, SandboxRules(), max_parallel=4)
     env = Environment(
         door=door,
         components=components,
@@ -245,11 +249,12 @@ def engine(open_door, manual_clock, tmp_path: Path):
         plan=plan,
         call=call,
         http=lambda hosts: None,  # type: ignore[arg-type,return-value]
-        programs=PlainProcessRunner(),
+        programs=programs,
         secret=secret,
         connection=connection,
         start_child=starter.start_child,
         listening=lambda: True,
         clock=manual_clock,
     )
-    return Engine(door, env, reader, starter, scripted, sink, secrets, connections, events)
+    yield Engine(door, env, reader, starter, scripted, sink, secrets, connections, events)
+    await programs.close()

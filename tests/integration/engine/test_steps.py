@@ -13,7 +13,9 @@ import pytest
 from codex32 import Failed, ProviderUnavailable, Succeeded, Waiting
 from codex32.engine.params import check_output
 from codex32.kernel.events import ExecutionFinished, StepFinished
-from codex32.outside.programs import PlainProcessRunner
+from codex32.outside.sandboxes.choice import SandboxRules
+from codex32.outside.sandboxes.linux import NamespaceSandbox
+from codex32.outside.sandboxes.runner import SandboxedRunner
 
 LINE = """
 steps:
@@ -508,7 +510,9 @@ async def test_a_waiting_outcome_is_handed_its_note_again(engine, manual_clock):
 
 async def test_waiting_for_a_turn_is_not_held_against_a_steps_limit(engine):
     slow = "def main():\n import time\n time.sleep(0.4)\n return 1"
-    engine.env = replace(engine.env, programs=PlainProcessRunner(max_parallel=1))
+    sandbox = NamespaceSandbox()
+    single = SandboxedRunner({sandbox.name: sandbox}, SandboxRules(), max_parallel=1)
+    engine.env = replace(engine.env, programs=single)
     text = f"""
 steps:
   - id: a

@@ -3,9 +3,9 @@ from codex32.engine.promises import unkept
 
 
 def test_a_limit_that_would_not_be_kept_is_refused_at_its_place(components):
-    text = "type: note\nwith: {to: log, text: x}\nallow: {processes: 3}\n"
+    text = "type: note\nwith: {to: log, text: x}\nalerts: [{when: x}]\n"
     assert not Reader(components).read_text(text, file="b.yaml", default_name="b").problems
     problems = (
         Reader(components, [unkept]).read_text(text, file="b.yaml", default_name="b").problems
     )
-    assert [(p.line, p.path, p.code) for p in problems] == [(3, "allow.processes", "not-yet")]
+    assert [(p.line, p.path, p.code) for p in problems] == [(3, "alerts", "not-yet")]

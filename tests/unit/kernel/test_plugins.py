@@ -232,7 +232,7 @@ def test_an_entry_point_that_is_no_module_is_named(shelf, shout):
 def test_an_allow_list_never_shuts_out_the_house():
     plugins = load(group="codex32", allow=[])
     house = {r.name: r.state for r in plugins.records if r.distribution == "codex32"}
-    assert house == dict.fromkeys(["api", "builtin", "workers"], "loaded")
+    assert house == dict.fromkeys(["api", "builtin", "outside", "workers"], "loaded")
     assert {r.state for r in plugins.records if r.distribution != "codex32"} <= {"blocked"}
 
 

@@ -17,6 +17,7 @@ from codex32_testing.conformance.bot_type import BotTypeSuite
 from codex32_testing.conformance.embedder import EmbedderSuite
 from codex32_testing.conformance.llm import LLMProviderSuite
 from codex32_testing.conformance.notifier import NotifierSuite
+from codex32_testing.conformance.sandbox import SandboxSuite
 from codex32_testing.conformance.secret_store import SecretStoreSuite
 from codex32_testing.conformance.trigger_type import TriggerTypeSuite
 from codex32_testing.conformance.vector_store import VectorStoreSuite
@@ -26,6 +27,7 @@ __all__ = [
     "EmbedderSuite",
     "LLMProviderSuite",
     "NotifierSuite",
+    "SandboxSuite",
     "SecretStoreSuite",
     "TriggerTypeSuite",
     "VectorStoreSuite",

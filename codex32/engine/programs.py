@@ -1,0 +1,94 @@
+"""What a bot's ``allow`` gives its programs, and what these may ask while they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from codex32.kernel.bot import Allow
+from codex32.kernel.contracts.bot_type import StepContext
+from codex32.kernel.contracts.program import FileGrant, Program
+from codex32.kernel.errors import CapabilityRefused
+from codex32.kernel.json_values import JSON
+
+_LEVELS = frozenset({"debug", "info", "warning", "error"})
+_LONGEST_LINE = 64 * 1024
+_MOST_FIELDS = 50
+
+
+def granted(program: Program, allow: Allow) -> Program:
+    """The program with the powers and limits of its bot, which it may narrow and not widen.
+
+    Raises:
+      CapabilityRefused: It requires a package that ``allow.packages`` does not name.
+    """
+    for package in program.requires:
+        if package not in allow.packages:
+            raise CapabilityRefused("packages", package)
+    return replace(
+        program,
+        memory_bytes=_least(program.memory_bytes, allow.memory_bytes),
+        cpu_seconds=_least(program.cpu_seconds, allow.cpu_seconds),
+        processes=_least(program.processes, allow.processes),
+        disk_bytes=_least(program.disk_bytes, allow.disk_bytes),
+        files=tuple(file_grants(allow.files)),
+        hosts=allow.hosts,
+    )
+
+
+def _least(asked: float | None, allowed: float | None) -> Any:
+    given = [each for each in (asked, allowed) if each is not None]
+    return min(given) if given else None
+
+
+def file_grants(files: Sequence[JSON]) -> Iterator[FileGrant]:
+    """``allow.files`` as grants: a text is read-only, ``{path, write: true}`` may be written."""
+    for entry in files:
+        match entry:
+            case str(path):
+                yield FileGrant(path)
+            case {"path": str(path)}:
+                yield FileGrant(path, write=bool(entry.get("write")))
+
+
+class StepHost:
+    """Answers a program on behalf of its step.
+
+    Attributes:
+      state: What the program wrote to the bot's state; kept if its step succeeds.
+    """
+
+    def __init__(self, context: StepContext) -> None:
+        self._context = context
+        self.state: dict[str, JSON] = {}
+
+    def tell(self, name: str, values: Mapping[str, JSON]) -> None:
+        """Take a log line or an entry of the state; what is neither is passed over."""
+        match name, values:
+            case "log", {"message": str(message), "level": str(level), "fields": dict(fields)}:
+                kept = {_field(key): value for key, value in list(fields.items())[:_MOST_FIELDS]}
+                level = level if level in _LEVELS else "info"
+                self._context.log(message[:_LONGEST_LINE], level=level, **kept)
+            case "state", {"key": str(key), "value": value}:
+                self.state[key] = value
+
+    async def ask(self, name: str, values: Mapping[str, JSON]) -> JSON:
+        """Answer a question.
+
+        Raises:
+          LookupError: Nobody knows how to answer it.
+          CapabilityRefused: The bot's ``allow`` does not name it.
+          SecretNotFound: No store knows it.
+        """
+        match name, values:
+            case "state", _:
+                return {**self._context.state, **self.state}
+            case "secret", {"name": str(secret)}:
+                return await self._context.secret(secret)
+        raise LookupError(f"there is nothing to ask by the name {name!r}")
+
+
+def _field(name: str) -> str:
+    """A field's name that is no argument of ``log``."""
+    return f"{name}_" if name in ("self", "level", "message") else name
