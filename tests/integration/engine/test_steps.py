@@ -524,4 +524,5 @@ steps:
 """
     text = text.replace(repr(slow), json.dumps(slow))
     seen = await engine.run(text)
+    await single.close()
     assert seen.execution.status == "succeeded", seen.execution.message
