@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_origin
@@ -19,12 +17,11 @@ from codex32.api.errors import (
     MediaTypeUnsupported,
     RequestInvalid,
 )
+from codex32.kernel.foreign_json import NotJson, parse_foreign
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
 from codex32.kernel.text import did_you_mean
 
-#: Lists and objects inside each other; what is kept must be readable on every stack.
-MAX_DEPTH = 64
 #: Fields of a form.
 MAX_FIELDS = 100
 
@@ -160,20 +157,9 @@ def parse_json(data: bytes) -> JSON:
       BodyMalformed: It is no JSON, holds a number that is not finite, or is too deep.
     """
     try:
-        value = _decoder.decode(data.decode("utf-8"))
-        deep = data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(value)
-    except UnicodeDecodeError:
-        raise BodyMalformed("the body is no UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise BodyMalformed(f"the body is no JSON: {error.msg} at {place}") from None
-    except ValueError:
-        raise BodyMalformed("the body holds a number that is too large or not finite") from None
-    except RecursionError:
-        deep = True
-    if deep:
-        raise BodyMalformed(f"the body holds more than {MAX_DEPTH} levels of lists and objects")
-    return value
+        return parse_foreign(data)
+    except NotJson as error:
+        raise BodyMalformed(str(error)) from None
 
 
 def _checked(model: type[_Model], value: JSON) -> _Model:
@@ -193,28 +179,3 @@ def _problem(model: type[BaseModel], fault: ErrorDetails) -> Problem:
         return Problem(message, path, code="unknown-key")
     message = fault["msg"].removeprefix("Value error, ")
     return Problem(message[0].lower() + message[1:], path)
-
-
-def _is_deep(value: JSON) -> bool:
-    level: list[JSON] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: JSON) -> Any:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list) else ()
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)

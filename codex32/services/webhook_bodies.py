@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import base64
 import email.message
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl
 
+from codex32.kernel.foreign_json import NotJson, parse_foreign
 from codex32.kernel.json_values import JSON
 
-#: Lists and objects inside each other.
-MAX_DEPTH = 64
 #: Fields and files of a form.
 MAX_FIELDS = 1000
 _LONGEST_HEAD = 16 * 1024
@@ -70,10 +66,13 @@ def read_content(body: bytes, content_type: str) -> Content:
     if not body:
         return Content(None)
     head = _head(content_type)
-    kind = head.get_content_type() if content_type else ""
+    kind = content_type.partition(";")[0].strip().lower()
     subtype = kind.partition("/")[2]
     if subtype == "json" or subtype.endswith("+json"):
-        return Content(_json(body))
+        try:
+            return Content(parse_foreign(body))
+        except NotJson as error:
+            raise BodyUnreadable(str(error)) from None
     if kind == "application/x-www-form-urlencoded":
         return Content(_form(body))
     if kind == "multipart/form-data":
@@ -86,7 +85,7 @@ def read_content(body: bytes, content_type: str) -> Content:
 def _head(content_type: str) -> email.message.Message:
     head = email.message.Message()
     # A header that breaks off into another is none.
-    head["Content-Type"] = content_type.partition("\r")[0].partition("\n")[0] or "unknown/unknown"
+    head["Content-Type"] = content_type.partition("\r")[0].partition("\n")[0]
     return head
 
 
@@ -95,49 +94,6 @@ def _text(body: bytes, charset: str) -> str:
         return body.decode(charset)
     except (LookupError, UnicodeError, ValueError):
         raise BodyUnreadable(f"the body is no text in {charset[:32]}") from None
-
-
-def _json(body: bytes) -> JSON:
-    try:
-        value = _decoder.decode(body.decode("utf-8"))
-        deep = body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(value)
-    except UnicodeDecodeError:
-        raise BodyUnreadable("the body is no UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise BodyUnreadable(f"the body is no JSON: {error.msg} at {place}") from None
-    except ValueError:
-        raise BodyUnreadable("the body holds a number that is too large") from None
-    except RecursionError:
-        deep = True
-    if deep:
-        raise BodyUnreadable(f"the body holds more than {MAX_DEPTH} levels of lists and objects")
-    return value
-
-
-def _is_deep(value: JSON) -> bool:
-    level: list[JSON] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: JSON) -> Any:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list) else ()
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _form(body: bytes) -> dict[str, JSON]:

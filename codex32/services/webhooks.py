@@ -142,7 +142,7 @@ class Receiver:
         greeting = hook.webhook.scheme.greeting(request)
         if greeting is not None:
             return Greeting(greeting)
-        judged = await self._door.read(self._judge, hook, request, name, now)
+        judged = await self._door.read(self.judge, hook, request, name, now)
         return await self._door.write_many(self.settle_many, judged)
 
     async def _admit(
@@ -173,7 +173,7 @@ class Receiver:
             self._told[hook.due.id] = now
             log.warning("refused a delivery to %s (%s): %s", hook.address, hook.due.bot_name, why)
 
-    def _judge(self, hook: Hook, request: WebhookRequest, name: str | None, now: int) -> _Judged:
+    def judge(self, hook: Hook, request: WebhookRequest, name: str | None, now: int) -> _Judged:
         """Read a delivery and decide about it; called in a read, for it writes nothing."""
         named = name is not None
         key = _name_key(name) if name is not None else new_id("dlv")

@@ -17,6 +17,7 @@ from codex32.builtin.triggers.cron import CronTrigger
 from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
 from codex32.builtin.triggers.file import FileTrigger
+from codex32.builtin.triggers.webhook import WebhookTrigger
 from codex32.engine.definition import Reader
 from codex32.kernel import database, notices
 from codex32.kernel.components import Components
@@ -100,6 +101,7 @@ def components() -> Components:
             AtTrigger(),
             EventTrigger(),
             FileTrigger(),
+            WebhookTrigger(),
         ],
     )
 

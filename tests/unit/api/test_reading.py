@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex32.api.errors import BodyMalformed
-from codex32.api.reading import MAX_DEPTH, parse_json
+from codex32.api.reading import parse_json
+from codex32.kernel.foreign_json import MAX_DEPTH
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
