@@ -59,20 +59,29 @@ def search(wish: Search) -> Found:
     Raises:
       ValueError: ``after`` belongs to another order.
     """
+    found = list(selected(wish))
+    shown = found[: wish.limit]
+    more = None
+    if len(found) > len(shown):
+        last, order = shown[-1], wish.order.lstrip("-")
+        more = last.name if order == "name" else f"{getattr(last, order)}.{last.name}"
+    return Found(views(shown), more)
+
+
+def selected(wish: Search) -> pw.ModelSelect[BotRow]:
+    """The rows of a page, and one more where there are more.
+
+    Raises:
+      ValueError: ``after`` belongs to another order.
+    """
     column, down = _COLUMNS[wish.order.lstrip("-")], wish.order.startswith("-")
     rows = BotRow.select().where(BotRow.workspace == wish.workspace, *_filters(wish))
-    keys = (BotRow.name,) if column is BotRow.name else (column, BotRow.name)
+    keys = (column,) if column is BotRow.name else (column, BotRow.name)
     rows = rows.order_by(*(key.desc() if down else key for key in keys)).limit(wish.limit + 1)
     if wish.after is not None:
         place, now = pw.Tuple(*keys), pw.Tuple(*_place(wish.after, len(keys)))
         rows = rows.where(place < now if down else place > now)
-    found = list(rows)
-    shown = found[: wish.limit]
-    more = None
-    if len(found) > len(shown):
-        last = shown[-1]
-        more = last.name if len(keys) == 1 else f"{getattr(last, column.name)}.{last.name}"
-    return Found(views(shown), more)
+    return rows
 
 
 _COLUMNS: Mapping[str, pw.Field] = {

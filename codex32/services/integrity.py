@@ -30,7 +30,10 @@ from codex32.kernel.models import (
 )
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import FINAL, Status, StepStatus
+from codex32.services import audit_chain
+from codex32.services.keyring import KeyMissing
 from codex32.services.recovery import ended_and_asking
+from codex32.services.references import REFERENCES, damaged, strangers
 
 _SHOWN = 5
 
@@ -63,7 +66,31 @@ def check(now: int) -> list[Problem]:
     ]
     for query, kind, message in (*_executions(now), *_approvals(), *_triggers()):
         found += _told(query, kind, message)
-    return found
+    for each in REFERENCES:
+        found += _told(each.broken, each.row._meta.table_name, each.message)
+    found += _told(strangers(), "bot", "bots whose version is another bot's; save them again")
+    return [*found, *_damaged(), *_chain()]
+
+
+def _damaged() -> list[Problem]:
+    """Versions that are not what they were; few are shown, all are counted."""
+    ids = list(damaged())
+    if not ids:
+        return []
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    message = f"versions whose definition was changed in the database: {', '.join(ids[:_SHOWN])}"
+    return [Problem(f"{message}{more}", path="bot_version", code="integrity")]
+
+
+def _chain() -> list[Problem]:
+    try:
+        verdict = audit_chain.verify()
+    except KeyMissing as error:
+        return [Problem(error.message, path="audit", code="integrity")]
+    if verdict.broken is None:
+        return []
+    message = f"the audit log is broken at entry {verdict.broken}: {verdict.reason}"
+    return [Problem(message, path="audit", code="integrity")]
 
 
 def _orphans() -> list[Problem]:

@@ -1,15 +1,19 @@
 from collections.abc import Callable
+from hashlib import sha256
 
-from codex32.kernel.database import Door
+from codex32.kernel.database import Door, is_sqlite
 from codex32.kernel.models import (
     AttemptRow,
     BotRow,
     ExecutionRow,
     LogLineRow,
+    StateRow,
     StepRow,
     TriggerRow,
     VersionRow,
+    database_proxy,
 )
+from codex32.kernel.safe_rows import AuditRow
 from codex32.services.integrity import check
 from codex32.services.written import Stored
 
@@ -81,6 +85,53 @@ def test_everything_that_should_not_be_is_told(
     assert [
         found for found, start in zip(told, expected, strict=True) if found[: len(start)] != start
     ] == []
+
+
+def test_a_bot_that_waits_and_one_that_was_changed_by_hand_are_told_apart(
+    door: Door, store: Callable[..., Stored], now: int
+) -> None:
+    one, two = store("name: one"), store("name: two")
+    assert door.read_now(check, now) == []
+
+    def damage() -> None:
+        BotRow.update(pending_version_id="ver_gone", workspace="nowhere").where(
+            BotRow.name == "one"
+        ).execute()
+        BotRow.update(active_version_id=one.version_id).where(BotRow.name == "two").execute()
+        VersionRow.update(document="{}").where(VersionRow.id == two.version_id).execute()
+        VersionRow.insert(
+            id="ver_lost", bot_id="bot_lost", number=1, digest=sha256(b"{}").hexdigest(),
+            document="{}", text="", origin="api", created_at=now,
+        ).execute()  # fmt: skip
+        StateRow.insert(bot_id="bot_lost", key="k", value="1", updated_at=now).execute()
+
+    door.write_now(damage)
+
+    assert [problem.message for problem in door.read_now(check, now)] == [
+        "versions of a bot that is not there: bot_lost",
+        "bots that wait for the approval of versions that are not there; send them again: "
+        "ver_gone",
+        "state of a bot that is not there: bot_lost",
+        "bots of a workspace that is not there: nowhere",
+        f"bots whose version is another bot's; save them again: {two.bot_id}",
+        f"versions whose definition was changed in the database: {two.version_id}",
+    ]
+
+
+def test_a_broken_audit_log_is_told(door: Door, store: Callable[..., Stored], now: int) -> None:
+    store("name: one")
+    store("name: two")
+
+    def damage() -> None:
+        for name in ("audit_no_update", "audit_no_delete"):
+            on = "" if is_sqlite() else " ON audit"
+            database_proxy.execute_sql(f"DROP TRIGGER IF EXISTS {name}{on}")
+        AuditRow.update(actor_name="nobody").where(AuditRow.seq == 2).execute()
+
+    door.write_now(damage)
+
+    (problem,) = door.read_now(check, now)
+    assert problem.message.startswith("the audit log is broken at entry 2: ")
 
 
 def test_many_of_a_kind_are_told_in_one_sentence(
