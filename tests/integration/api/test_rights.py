@@ -151,7 +151,8 @@ async def _believed(recogniser, token):
 async def test_what_was_believed_is_asked_for_again_after_a_change_in_between(people, runtime):
     await people.add("anna", "user")
     token = (await people.sign_in("anna"))["access_token"]
-    looks = asyncio.gather(*(runtime.recogniser.caller(token, None) for _ in range(20)))
+    asked = (runtime.recogniser.caller(token, None) for _ in range(20))
+    looks = asyncio.gather(*asked, return_exceptions=True)
     await asyncio.sleep(0)
     account = await runtime.door.read(accounts.find, "anna")
     await runtime.recogniser.change(
