@@ -27,7 +27,7 @@ MOST, MOST_EACH, MOST_FAILING = 64, 4, 16
 #: Between two looks while there is nothing to do.
 PAUSE_SECONDS = 0.5
 #: Beyond its time limit, an attempt stays with its sender for so long.
-GRACE_SECONDS = 30.0
+GRACE_SECONDS = 10.0
 #: Of an answer that is kept.
 ANSWER_BYTES = 1000
 #: What is being sent when the process stops may end within this.

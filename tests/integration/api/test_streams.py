@@ -9,8 +9,6 @@ import pytest
 import pytest_asyncio
 
 from codex32.api import streaming
-from codex32.api.callers import Gatekeeper
-from codex32.api.errors import Unauthorized
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import ExecutionRow, LogLineRow
 from codex32.services import events, feed_events, feeds
@@ -101,9 +99,9 @@ async def listen(api):
     connector = aiohttp.TCPConnector(limit=0)  # else a session has a hundred connections
 
     @contextlib.asynccontextmanager
-    async def listening(path, **headers):
+    async def listening(path, token=TOKEN, **headers):
         url = f"{api.url}/api/v1{path}"
-        given = {"Authorization": f"Bearer {TOKEN}", **headers}
+        given = {"Authorization": f"Bearer {token}", **headers}
         async with session.get(url, headers=given) as response:
             assert response.status == 200, await response.text()
             assert response.headers["Content-Type"] == "text/event-stream"
@@ -189,21 +187,36 @@ async def test_strangers_hear_nothing(api, execution):
         assert (await api("GET", f"/api/v1{path}", token=None)).status == 401
 
 
+@pytest.mark.parametrize("how", ["member", "session", "key", "account"])
 async def test_a_stream_ends_once_its_caller_may_not_listen_any_more(
-    listen, execution, monkeypatch
+    api, listen, people, publish, monkeypatch, how
 ):
     monkeypatch.setattr(streaming, "RECHECK_SECONDS", 0.05)
-    exe = await execution()
-    async with listen(f"/executions/{exe}/stream") as stream:
-        await stream.take(lambda told: len(told) == 1)
-
-        async def refuse(self, headers, address):
-            raise Unauthorized("the session is over")
-
-        monkeypatch.setattr(Gatekeeper, "recognise", refuse)
+    account = await people.add("anna", "viewer")
+    signed_in = await people.sign_in("anna")
+    token = signed_in["access_token"]
+    if how == "key":
+        wish = {"name": "reads", "scopes": ["events.read"]}
+        made = await api("POST", "/api/v1/auth/keys", token=token, json=wish)
+        assert made.status == 201, made.text
+        token = made.json["key"]
+    async with listen("/events/stream", token) as stream:
+        await stream.take(lambda told: told and told[-1]["event"] == "ready")
+        if how == "member":
+            answer = await api("DELETE", "/api/v1/members/anna")
+        elif how == "session":
+            form = {"token": signed_in["refresh_token"]}
+            answer = await api("POST", "/api/v1/auth/revoke", token=None, data=form)
+        elif how == "key":
+            answer = await api("DELETE", f"/api/v1/keys/{made.json['id']}")
+        else:
+            answer = await api("PATCH", f"/api/v1/users/{account}", json={"active": False})
+        assert answer.status in (200, 204), answer.text
         await stream.take()
+        await publish("custom.secret")
     assert stream.events[-1]["event"] == "problem"
-    assert stream.events[-1]["data"]["code"] == "unauthorized"
+    assert stream.events[-1]["data"]["status"] in (400, 401, 403, 404)
+    assert stream.of("event", "name") == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
