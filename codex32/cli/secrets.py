@@ -123,6 +123,7 @@ def rotate(obj: Context) -> None:
 
     with obj.runtime() as runtime:
         source = runtime.vault.source
+        runtime.door.read_now(runtime.vault.check)
         ring = source.add() if source.ours else source.ring(make=False)
         work = partial(service.rotate, runtime.vault, obj.caller(), runtime.clock.micros())
         count = runtime.door.write_now(work)

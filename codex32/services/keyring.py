@@ -77,6 +77,8 @@ class KeySource:
     def __init__(self, setting: str | None, path: Path) -> None:
         self._ring = None if setting is None else parse(setting, "the setting secrets.keys")
         self.path = path
+        #: A file that was there once is missed, and never made anew.
+        self._seen = False
 
     @property
     def ours(self) -> bool:
@@ -95,7 +97,7 @@ class KeySource:
         """
         if self._ring is not None:
             return self._ring
-        if make and not self.path.exists():
+        if make and not self._seen and not self.path.exists():
             create_private(self.path, f"{_fresh('k1')}\n")
         try:
             text = self.path.read_text(encoding="utf-8")
@@ -105,6 +107,7 @@ class KeySource:
                 "keys; bring it back from a backup or from the machine that made it, or set "
                 "CODEX32_SECRETS__KEYS_FILE"
             ) from None
+        self._seen = True
         return parse(text, f"the file {self.path}")
 
     def add(self) -> KeyRing:

@@ -89,7 +89,7 @@ class Vault:
 
     def rewrap(self) -> int:
         """Seal all data keys with the ring's present key; how many were not."""
-        ring = self.source.ring(make=True)
+        ring = self.source.ring(make=not DataKeyRow.select().exists())
         columns = (DataKeyRow.scope, DataKeyRow.number, DataKeyRow.key_id, DataKeyRow.wrapped)
         old = fetch(DataKeyRow.select(*columns).where(DataKeyRow.key_id != ring.current))
         for scope, number, key_id, wrapped in old:

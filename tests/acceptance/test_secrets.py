@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
-import psycopg2
 from codex32_houses import SECRET, House
+from codex32_traces import files, rows
 
 # It comes back in every way a careless author can think of, once too long for a row.
 CARELESS = """\
@@ -57,32 +54,6 @@ def forms() -> list[bytes]:
     raw = SECRET.encode()
     texts = [quote(SECRET, safe=""), json.dumps(SECRET)[1:-1], SECRET[:8], SECRET[6:]]
     return [raw, *(text.encode() for text in texts), base64.b64encode(raw)]
-
-
-def rows(house: House) -> Iterator[tuple[str, bytes]]:
-    """Every row of every table, as text."""
-    url = house.environment.get("CODEX32_DATABASE_URL")
-    if url is None:
-        path = house.folder / ".codex32" / "codex32.db"
-        database = sqlite3.connect(path)
-        yield "the file", "\n".join(database.iterdump()).encode()
-        database.close()
-        return
-    connection = psycopg2.connect(url)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
-        )
-        for (table,) in cursor.fetchall():
-            cursor.execute(f'SELECT row_to_json(t)::text FROM "{table}" t')
-            yield table, "\n".join(text for (text,) in cursor.fetchall()).encode()
-    connection.close()
-
-
-def files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield str(path), path.read_bytes()
 
 
 def test_a_secret_is_written_nowhere(house: House) -> None:
