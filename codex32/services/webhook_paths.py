@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import peewee as pw
-
 from codex32.kernel.batches import Insert, one_of
 from codex32.kernel.bot import Bot, Trigger
 from codex32.kernel.contracts.trigger_type import TriggerType
 from codex32.kernel.contracts.webhook import Webhook
-from codex32.kernel.database import fetch
-from codex32.kernel.models import BotRow, TriggerRow, VersionRow, WebhookPathRow
+from codex32.kernel.database import fetch, is_sqlite
+from codex32.kernel.models import BotRow, TriggerRow, WebhookPathRow, database_proxy
 from codex32.kernel.problems import Problem
 from codex32.services.occurrences import Due
 from codex32.services.schedules import TriggerTypes, restored
@@ -28,6 +26,19 @@ _NEW = Insert(
     ("trigger_id", "bot_id", "workspace", "path", "methods", "since"),
     replace=True,
 )
+
+
+# Asked with every delivery, and building it anew would cost ten times as much as the answer.
+_HOOKS = """
+SELECT w.methods, t.id, t.bot_id, t.definition, 0, b.name, b.workspace, b.paused, v.id, v.number
+FROM webhook_path w
+JOIN trigger t ON t.id = w.trigger_id
+JOIN bot b ON b.id = t.bot_id
+LEFT JOIN bot_version v ON v.id = b.active_version_id
+WHERE w.workspace = {mark}
+"""
+_ALL = f"{_HOOKS} ORDER BY w.path, w.since, w.trigger_id"
+_WANTED = f"{_HOOKS} AND w.path = {{mark}} ORDER BY w.since, w.trigger_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +101,8 @@ def forget(bot_id: str) -> None:
 
 def find(types: TriggerTypes, workspace: str, method: str, path: str) -> Hook | None:
     """Who answers a request; None where nobody does."""
-    there = (WebhookPathRow.workspace == workspace) & (WebhookPathRow.path == path)
-    wanted = _hooks().where(there).order_by(WebhookPathRow.since, WebhookPathRow.trigger_id)
-    for methods, *row in fetch(wanted):
+    text = _WANTED.format(mark="?" if is_sqlite() else "%s")
+    for methods, *row in database_proxy.execute_sql(text, (workspace, path)).fetchall():
         if method in methods.split():
             return _hook(types, Due(*row))
     return None
@@ -100,30 +110,10 @@ def find(types: TriggerTypes, workspace: str, method: str, path: str) -> Hook | 
 
 def listing(types: TriggerTypes, *, workspace: str) -> list[Hook]:
     """The live triggers that serve requests, or would, by address; who serves it comes first."""
-    order = (WebhookPathRow.path, WebhookPathRow.since, WebhookPathRow.trigger_id)
-    rows = fetch(_hooks().where(WebhookPathRow.workspace == workspace).order_by(*order))
+    text = _ALL.format(mark="?" if is_sqlite() else "%s")
+    rows = database_proxy.execute_sql(text, (workspace,)).fetchall()
     found = [_hook(types, Due(*row)) for _, *row in rows]
     return [hook for hook in found if hook is not None]
-
-
-def _hooks() -> pw.ModelSelect[WebhookPathRow]:
-    return (
-        WebhookPathRow.select(
-            WebhookPathRow.methods,
-            TriggerRow.id,
-            TriggerRow.bot_id,
-            TriggerRow.definition,
-            pw.Value(0),
-            BotRow.name,
-            BotRow.workspace,
-            BotRow.paused,
-            VersionRow.id,
-            VersionRow.number,
-        )
-        .join(TriggerRow, on=(TriggerRow.id == WebhookPathRow.trigger_id))
-        .join(BotRow, on=(BotRow.id == TriggerRow.bot_id))
-        .join(VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id))
-    )
 
 
 def _hook(types: TriggerTypes, due: Due) -> Hook | None:
