@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from codex32.kernel.caller import Caller
+from codex32.kernel.database import fetch
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.event_names import pattern_fault
 from codex32.kernel.ids import new_id
@@ -168,9 +169,13 @@ def delete(endpoint_id: str, caller: Caller, now: int, *, workspace: str) -> Non
     """
     if not EndpointRow.delete().where(_this(endpoint_id, workspace)).execute():
         raise EndpointNotFound(endpoint_id)
-    mine = DeliveryRow.select(DeliveryRow.id).where(DeliveryRow.endpoint_id == endpoint_id)
-    DeliveryAttemptRow.delete().where(DeliveryAttemptRow.delivery_id.in_(mine)).execute()
-    DeliveryRow.delete().where(DeliveryRow.endpoint_id == endpoint_id).execute()
+    mine = DeliveryRow.endpoint_id == endpoint_id
+    ids = [row[0] for row in fetch(DeliveryRow.select(DeliveryRow.id).where(mine))]
+    # The deliveries first: who is just taking one has noted its attempt once they are gone.
+    DeliveryRow.delete().where(mine).execute()
+    for start in range(0, len(ids), 500):
+        theirs = DeliveryAttemptRow.delivery_id.in_(ids[start : start + 500])
+        DeliveryAttemptRow.delete().where(theirs).execute()
     _record(caller, "deleted", endpoint_id, now, workspace)
 
 

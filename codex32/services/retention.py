@@ -28,7 +28,7 @@ from codex32.kernel.models import (
     SubscriptionRow,
     VersionRow,
 )
-from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow
+from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow, EndpointRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import FINAL, Status
 from codex32.kernel.text import parse_duration
@@ -237,9 +237,11 @@ async def _delete_events(door: Door, before: int) -> int:
 
 
 async def _delete_deliveries(door: Door, before: int) -> int:
-    """Deliveries that ended long ago, with their attempts; those that wait are never let go."""
+    """Deliveries that ended long ago, or whose endpoint went as they came, with their attempts."""
     old = DeliveryRow.finished_at.is_null(False) & (DeliveryRow.finished_at < before)
-    chunk = DeliveryRow.select(DeliveryRow.id).where(old).limit(CHUNK)
+    endpoint = EndpointRow.select(pw.SQL("1")).where(EndpointRow.id == DeliveryRow.endpoint_id)
+    over = old | ~pw.fn.EXISTS(endpoint)
+    chunk = DeliveryRow.select(DeliveryRow.id).where(over).limit(CHUNK)
 
     def delete(ids: Sequence[str]) -> int:
         DeliveryAttemptRow.delete().where(DeliveryAttemptRow.delivery_id.in_(ids)).execute()

@@ -581,6 +581,10 @@ async def test_old_deliveries_are_let_go_and_waiting_ones_are_not(
     assert done.deliveries == 1
     assert (await only(door, DeliveryRow)).status == "pending"
     assert len(await rows(door, DeliveryAttemptRow)) == 1
+    # An endpoint that was deleted while a delivery for it was made.
+    await door.write(EndpointRow.delete().execute)
+    assert (await retention.prune(door, limits, payloads, clock.micros())).deliveries == 1
+    assert await rows(door, DeliveryAttemptRow) == []
 
 
 # what an endpoint may be
