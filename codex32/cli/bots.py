@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
 
 if TYPE_CHECKING:
     from codex32.services.bot_views import BotView
@@ -23,15 +23,18 @@ def bots() -> None:
 
 @bots.command("list")
 @json_option
+@workspace_option
 @click.option("--all", "removed", is_flag=True, help="Also bots whose file is gone.")
 @pass_context
-def list_(obj: Context, removed: bool) -> None:
+def list_(obj: Context, removed: bool, workspace: str) -> None:
     """List the bots: how they stand, when they are due, how they last ended."""
     from codex32.cli.follow import clock_text
     from codex32.services import bot_views
 
     with obj.runtime() as runtime:
-        found = runtime.door.read_now(partial(bot_views.listing, removed=removed))
+        found = runtime.door.read_now(
+            partial(bot_views.listing, removed=removed, workspace=workspace)
+        )
 
     def show() -> None:
         obj.output.table(
@@ -58,14 +61,15 @@ def list_(obj: Context, removed: bool) -> None:
 
 @bots.command()
 @json_option
+@workspace_option
 @_NAME
 @pass_context
-def show(obj: Context, name: str) -> None:
+def show(obj: Context, name: str, workspace: str) -> None:
     """Show a bot: its triggers, its faults, and the definition that is live."""
     from codex32.services import bot_views
 
     with obj.runtime() as runtime:
-        found = runtime.door.read_now(bot_views.view, name)
+        found = runtime.door.read_now(partial(bot_views.view, name, workspace=workspace))
         definition = runtime.door.read_now(bot_views.document, found)
     data = {**bot_views.as_dict(found), "definition": definition}
     obj.output.result(data, lambda: _show(obj, found, definition))
@@ -100,28 +104,31 @@ def _show(obj: Context, view: BotView, definition: Mapping[str, Any]) -> None:
 
 @bots.command()
 @json_option
+@workspace_option
 @_NAME
 @pass_context
-def pause(obj: Context, name: str) -> None:
+def pause(obj: Context, name: str, workspace: str) -> None:
     """Let no trigger start the bot until it is resumed; people still may."""
-    _pause(obj, name, paused=True)
+    _pause(obj, name, workspace, paused=True)
 
 
 @bots.command()
 @json_option
+@workspace_option
 @_NAME
 @pass_context
-def resume(obj: Context, name: str) -> None:
+def resume(obj: Context, name: str, workspace: str) -> None:
     """Let triggers start the bot again."""
-    _pause(obj, name, paused=False)
+    _pause(obj, name, workspace, paused=False)
 
 
-def _pause(obj: Context, name: str, *, paused: bool) -> None:
+def _pause(obj: Context, name: str, workspace: str, *, paused: bool) -> None:
     from codex32.services import bots as registry
 
     with obj.runtime() as runtime:
         now = runtime.clock.micros()
-        runtime.door.write_now(partial(registry.pause, name, now, paused=paused, by=obj.caller()))
+        change = partial(registry.pause, name, now, paused=paused, by=obj.caller(workspace))
+        runtime.door.write_now(partial(change, workspace=workspace))
     obj.output.result(
         {"name": name, "paused": paused},
         lambda: obj.output.line(f"{name} is {'paused' if paused else 'resumed'}"),
@@ -130,17 +137,18 @@ def _pause(obj: Context, name: str, *, paused: bool) -> None:
 
 @bots.command()
 @json_option
+@workspace_option
 @_NAME
 @pass_context
-def history(obj: Context, name: str) -> None:
+def history(obj: Context, name: str, workspace: str) -> None:
     """List the versions of a bot, newest first."""
     from codex32.cli.follow import clock_text
     from codex32.services import bot_views
     from codex32.services import bots as registry
 
     with obj.runtime() as runtime:
-        versions = runtime.door.read_now(registry.history, name)
-        bot = runtime.door.read_now(registry.get, name)
+        versions = runtime.door.read_now(partial(registry.history, name, workspace=workspace))
+        bot = runtime.door.read_now(partial(registry.get, name, workspace=workspace))
     data = [bot_views.version_as_dict(each, bot) for each in versions]
     obj.output.result(
         {"versions": data},
@@ -165,11 +173,12 @@ def history(obj: Context, name: str) -> None:
 
 @bots.command()
 @json_option
+@workspace_option
 @_NAME
 @click.argument("before", type=click.IntRange(1), required=False, metavar="[FROM]")
 @click.argument("after", type=click.IntRange(1), required=False, metavar="[TO]")
 @pass_context
-def diff(obj: Context, name: str, before: int | None, after: int | None) -> None:
+def diff(obj: Context, name: str, before: int | None, after: int | None, workspace: str) -> None:
     """Show what changed between two versions, by path.
 
     Without numbers: the newest version against the one before; with one, that against the newest.
@@ -179,8 +188,9 @@ def diff(obj: Context, name: str, before: int | None, after: int | None) -> None
     from codex32.services.diff import diff as compare
 
     with obj.runtime() as runtime:
-        row = runtime.door.read_now(registry.get, name)
-        newest = max((v.number for v in runtime.door.read_now(registry.history, name)), default=1)
+        row = runtime.door.read_now(partial(registry.get, name, workspace=workspace))
+        found = runtime.door.read_now(partial(registry.history, name, workspace=workspace))
+        newest = max((each.number for each in found), default=1)
         after = after or newest
         before = before or max(after - 1, 1)
         old = runtime.door.read_now(registry.find_version, row, before)
@@ -200,10 +210,11 @@ def diff(obj: Context, name: str, before: int | None, after: int | None) -> None
 
 @bots.command()
 @json_option
+@workspace_option
 @_NAME
 @click.argument("version", type=click.IntRange(1), metavar="VERSION")
 @pass_context
-def rollback(obj: Context, name: str, version: int) -> None:
+def rollback(obj: Context, name: str, version: int, workspace: str) -> None:
     """Make an older version live; it holds until the bot's file changes again."""
     with obj.runtime() as runtime:
         now = runtime.clock.micros()
@@ -218,16 +229,16 @@ def rollback(obj: Context, name: str, version: int) -> None:
 
 @bots.command()
 @json_option
+@workspace_option
 @_NAME
 @click.argument("version", type=click.IntRange(1), metavar="VERSION")
 @pass_context
-def approve(obj: Context, name: str, version: int) -> None:
+def approve(obj: Context, name: str, version: int, workspace: str) -> None:
     """Make the version live that waits for approval, for it may more than the one before."""
     with obj.runtime() as runtime:
         now = runtime.clock.micros()
-        stored = runtime.door.write_now(
-            partial(runtime.registry.approve, name, version, now, by=obj.caller())
-        )
+        change = partial(runtime.registry.approve, name, version, now, workspace=workspace)
+        stored = runtime.door.write_now(partial(change, by=obj.caller(workspace)))
     obj.output.result(
         {"name": name, "version": stored.number},
         lambda: obj.output.line(f"version {stored.number} of {name} is approved and live"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
 from codex32.cli.failures import FAILED
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def import_() -> None:
 @json_option
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--apply", "really", is_flag=True, help="Do it; without this it is only told.")
-@click.option("--workspace", default="default", metavar="NAME", show_default=True)
+@workspace_option
 @click.option("--live", is_flag=True, help="Let triggers start new bots at once.")
 @pass_context
 @click.pass_context

@@ -8,7 +8,7 @@ from functools import partial
 import click
 
 from codex32.cli import failures
-from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
 from codex32.cli.why import Moment
 
 #: More than this must be meant.
@@ -22,6 +22,7 @@ def schedules() -> None:
 
 @schedules.command()
 @json_option
+@workspace_option
 @click.argument("bot")
 @click.option(
     "--from",
@@ -54,6 +55,7 @@ def backfill(
     forgotten: bool,
     dry_run: bool,
     yes: bool,
+    workspace: str,
 ) -> None:
     """Execute a bot for the times of its schedule that are missing, oldest first.
 

@@ -119,7 +119,7 @@ def _changes(obj: Context, paths: Sequence[Path]) -> Iterator[None]:
 
 
 def _print_recorded(obj: Context, execution_id: str) -> None:
-    from codex32.cli.yaml_text import yaml_text
+    from codex32.engine.writing import yaml_text
     from codex32.services.cases.recorded import recorded_case
 
     with obj.runtime() as runtime:

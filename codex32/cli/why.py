@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
 
 
 class Moment(click.ParamType[datetime]):
@@ -31,13 +31,14 @@ class Moment(click.ParamType[datetime]):
 
 @click.command()
 @json_option
+@workspace_option
 @click.argument("bot")
 @click.option(
     "--at", type=Moment(), metavar="TIME", help="Answers up to this time; 08:00 is today."
 )
 @click.option("--limit", default=20, type=click.IntRange(1, 1000), show_default=True)
 @pass_context
-def why(obj: Context, bot: str, at: datetime | None, limit: int) -> None:
+def why(obj: Context, bot: str, at: datetime | None, limit: int, workspace: str) -> None:
     """Show when triggers were due, what was decided and why; and how things stand now."""
     from codex32.cli.follow import clock_text
     from codex32.kernel.clock import to_micros
@@ -46,7 +47,8 @@ def why(obj: Context, bot: str, at: datetime | None, limit: int) -> None:
     moment = None if at is None else to_micros(at)
     with obj.runtime() as runtime:
         types = runtime.components.trigger_types
-        found = runtime.door.read_now(partial(ask, bot, limit=limit, at=moment, types=types))
+        asked = partial(ask, bot, limit=limit, at=moment, types=types, workspace=workspace)
+        found = runtime.door.read_now(asked)
 
     def show() -> None:
         for reason in found.reasons:

@@ -1,4 +1,4 @@
-"""A definition as the text of a bot file: what reads the same again, in the usual order."""
+"""Plain data as the YAML of bot files: it reads the same again, and definitions in their order."""
 
 from __future__ import annotations
 
@@ -43,9 +43,12 @@ _Dumper.add_representer(str, _text)
 
 def to_yaml(document: Mapping[str, JSON]) -> str:
     """The YAML of a definition; it has no comments, for these are no part of one."""
-    text: str = yaml.dump(
-        _ordered(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH
-    )
+    return yaml_text(_ordered(document))
+
+
+def yaml_text(value: JSON) -> str:
+    """The YAML of any value, keys in their order."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return text
 
 

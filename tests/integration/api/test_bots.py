@@ -7,6 +7,7 @@ import pytest
 
 from codex32.kernel.models import BotRow, ExecutionRow
 from codex32.kernel.safe_rows import AuditRow
+from codex32.services.registry import Policy
 from codex32.services.written import FILE, Written
 
 PING = """\
@@ -287,3 +288,35 @@ async def test_the_newest_executions_are_told_in_numbers(api, runtime):
     assert (await api("GET", "/api/v1/usage?bot=ping&limit=1")).json["items"] == [day]
     assert (await api("GET", "/api/v1/usage?from=2020-01-01")).status == 422
     assert (await api("GET", "/api/v1/usage?cursor=2026-02-31.bot_1")).status == 422
+
+
+@pytest.fixture
+def strict(monkeypatch, runtime):
+    """The policy that a person approves what may more."""
+    monkeypatch.setattr(runtime.registry, "_policy", Policy(approve_capabilities=True))
+
+
+@pytest.mark.usefixtures("strict")
+async def test_who_may_change_bots_may_not_approve_what_they_may(api, people):
+    await people.add("ada", "admin")
+    await people.add("bob", "user")
+    ada, bob = [(await people.sign_in(name))["access_token"] for name in ("ada", "bob")]
+    await api("PUT", "/api/v1/bots/ping", token=bob, data=PING.encode(), headers=YAML)
+    wide = {"allow": {"hosts": ["example.com"]}}
+    sent = await api("PATCH", "/api/v1/bots/ping", token=bob, json=wide)
+    assert (sent.json["change"], sent.json["widens"]) == ("waiting", ["hosts: example.com"])
+    more = await api("PATCH", "/api/v1/bots/ping", token=bob, json={"description": "on top"})
+    assert more.json["change"] == "waiting"  # merged into what waits
+    bot = (await api("GET", "/api/v1/bots/ping", token=bob)).json
+    assert (bot["version"], bot["waiting_version"], bot["status"]) == (1, 3, "active")
+    path = "/api/v1/bots/ping/versions/3"
+    assert (await api("POST", f"{path}/approve", token=bob)).status == 403
+    assert (await api("POST", f"{path}/activate", token=bob)).json["code"] == "invalid-transition"
+    approved = await api("POST", f"{path}/approve", token=ada)
+    assert (approved.status, approved.json["version"]) == (200, 3)
+    listed = (await api("GET", "/api/v1/bots/ping/versions", token=bob)).json["items"]
+    assert [(v["standing"], v["approved_by"]) for v in listed] == [
+        ("live", "ada"),
+        ("past", None),
+        ("past", None),
+    ]
