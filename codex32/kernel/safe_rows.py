@@ -10,7 +10,7 @@ from codex32.kernel.row import Row
 class DataKeyRow(Row):
     """A key that seals things of one scope, itself sealed with a key of the ring."""
 
-    #: ``workspace:NAME``, or ``audit``.
+    #: ``workspace:NAME``, ``webhooks:NAME`` or ``audit``.
     scope = pw.TextField()
     #: From 1, in its scope; the last is the present one.
     number = pw.IntegerField()

@@ -3,7 +3,7 @@
 Each entry's hash is an HMAC-SHA256 of the hash before it and of all that the entry says, so one
 that is changed, taken out or put in breaks the chain from there on. An entry is written in the
 transaction that makes it true, as its last statement, because the chain has one writer at a time
-(docs/explanation/security.md).
+(docs/decisions/0011-the-audit-log-is-a-chain.md).
 """
 
 from __future__ import annotations

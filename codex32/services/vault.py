@@ -2,7 +2,7 @@
 
 What belongs together (a workspace's secrets) has a *data key*, with which it is sealed; the data
 key stands beside it, sealed with a key of the installation's ring, which the database never holds
-(docs/decisions/0009-secrets-in-an-envelope-of-two-keys.md). Everything is AES-256-GCM and bound to
+(docs/decisions/0010-secrets-in-an-envelope-of-two-keys.md). Everything is AES-256-GCM and bound to
 what it is about, so a ciphertext that is moved to another row opens nothing.
 """
 
