@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, StringConstraints
 
 from codex32.api.models import Out
 from codex32.api.reading import Strict
+from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.permissions import Role
 from codex32.services.access import keys
+
+T = TypeVar("T")
 
 #: A line that can be shown and stored.
 _LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
@@ -26,6 +30,23 @@ Username = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}
 Password = Annotated[str, StringConstraints(max_length=4096)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 WorkspaceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+_Limit = Annotated[int, Field(ge=1, le=100)]
+
+
+class IdsQuery(Strict):
+    """Which part of a list that goes by ids."""
+
+    cursor: str | None = Field(None, pattern=ID_PATTERN.pattern)
+    limit: _Limit = 20
+
+
+class NamesQuery(Strict):
+    """Which part of a list that goes by names."""
+
+    cursor: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    limit: _Limit = 20
 
 
 class TokenOut(Out):
@@ -104,7 +125,7 @@ class MeOut(Out):
     role: Role | None
     permissions: list[str] | None = Field(description="In this workspace; null is everything.")
     account: AccountOut | None = Field(description="Null for the operator, who has none.")
-    workspaces: list[WorkspaceOut]
+    workspaces: list[WorkspaceOut] = Field(description="The first hundred of them, by name.")
 
 
 class MeBody(Strict):
@@ -165,13 +186,6 @@ class KeyMadeOut(KeyOut):
     """A new API key."""
 
     key: str = Field(description="The whole key; it is never shown again.")
-
-
-class UsersQuery(Strict):
-    """Which accounts, oldest first."""
-
-    cursor: str | None = Field(None, pattern=r"^usr_[0-9a-z]{26}$")
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
 class UserBody(Strict):
@@ -244,3 +258,9 @@ class RoleBody(Strict):
     """What a member shall be."""
 
     role: Role
+
+
+def page(rows: Sequence[T], limit: int, key: Callable[[T], str]) -> tuple[Sequence[T], str | None]:
+    """A page of ``limit`` out of one row more, and the cursor of the next, if there is one."""
+    shown = rows[:limit]
+    return shown, key(shown[-1]) if len(rows) > len(shown) else None

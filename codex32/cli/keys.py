@@ -30,7 +30,7 @@ def list_(obj: Context, workspace: str, revoked: bool) -> None:
     from codex32.services.access import keys as service
 
     with obj.runtime() as runtime:
-        look = partial(service.listing, workspace=workspace, revoked=revoked)
+        look = partial(service.listing, workspace=workspace, revoked=revoked, limit=10_000)
         found: list[Any] = [service.as_dict(row) for row in runtime.door.read_now(look)]
     obj.output.result(
         {"keys": found},

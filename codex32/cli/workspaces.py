@@ -27,7 +27,7 @@ def list_(obj: Context) -> None:
     from codex32.services.access import workspaces as service
 
     with obj.runtime() as runtime:
-        found: list[Any] = runtime.door.read_now(service.listing, None)
+        found: list[Any] = runtime.door.read_now(partial(service.listing, None, limit=10_000))
     obj.output.result(
         {"workspaces": found},
         lambda: obj.output.table(
@@ -63,7 +63,7 @@ def create(obj: Context, name: str, title: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_context
 def delete(obj: Context, name: str, yes: bool) -> None:
-    """Delete a workspace in which nothing is left; keys for it are revoked."""
+    """Delete a workspace in which nothing is left, with the keys for it."""
     from codex32.services.access import workspaces as service
 
     with obj.runtime() as runtime:
@@ -85,7 +85,7 @@ def members(obj: Context, name: str) -> None:
 
     with obj.runtime() as runtime:
         runtime.door.read_now(service.get, name)
-        found: list[Any] = runtime.door.read_now(service.members, name)
+        found: list[Any] = runtime.door.read_now(partial(service.members, name, limit=10_000))
     obj.output.result(
         {"members": found},
         lambda: obj.output.table(

@@ -7,15 +7,6 @@ from typing import Any
 import peewee as pw
 
 from codex32.engine import approvals
-from codex32.kernel.account_rows import (
-    AccountRow,
-    IdentityRow,
-    MemberRow,
-    OneTimeTokenRow,
-    RefreshTokenRow,
-    SessionRow,
-    WorkspaceRow,
-)
 from codex32.kernel.database import fetch
 from codex32.kernel.models import (
     ApprovalRow,
@@ -45,7 +36,6 @@ def check(now: int) -> list[Problem]:
     """
     found = [
         *_orphans(),
-        *_access(),
         *_told(
             _without(ExecutionRow, VersionRow, ExecutionRow.version_id == VersionRow.id),
             "execution",
@@ -100,28 +90,6 @@ def _orphans() -> list[Problem]:
         query = _without(kind, ExecutionRow, kind.execution_id == ExecutionRow.id)
         query = query.select(kind.execution_id).distinct()
         found += _told(query, kind._meta.table_name, f"{name} rows without their execution")
-    return found
-
-
-def _access() -> list[Problem]:
-    """What lets somebody in who is not there, or to where nothing is."""
-    found = []
-    for kind in (MemberRow, SessionRow, IdentityRow, OneTimeTokenRow):
-        name = kind._meta.table_name
-        query = _without(kind, AccountRow, kind.account_id == AccountRow.id)
-        query = query.select(kind.account_id).distinct()
-        found += _told(query, name, f"{name.replace('_', ' ')} rows without their account")
-    for room in (MemberRow, BotRow, ExecutionRow):
-        name = room._meta.table_name
-        query = _without(room, WorkspaceRow, room.workspace == WorkspaceRow.name)
-        query = query.select(room.workspace).distinct()
-        found += _told(query, name, f"{name} rows of workspaces that are not there")
-    tokens = _without(RefreshTokenRow, SessionRow, RefreshTokenRow.session_id == SessionRow.id)
-    found += _told(
-        tokens.select(RefreshTokenRow.session_id).distinct(),
-        "refresh_token",
-        "refresh tokens without their session",
-    )
     return found
 
 

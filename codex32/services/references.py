@@ -21,6 +21,7 @@ from codex32.kernel.account_rows import (
 from codex32.kernel.database import fetch
 from codex32.kernel.models import (
     BotRow,
+    ExecutionRow,
     Row,
     SeenRow,
     StateRow,
@@ -70,6 +71,7 @@ REFERENCES: Sequence[Reference] = (
     _of(SeenRow, SeenRow.bot_id, BotRow.id, "seen keys"),
     _of(WebhookPathRow, WebhookPathRow.trigger_id, TriggerRow.id, "webhook paths"),
     _of(BotRow, BotRow.workspace, WorkspaceRow.name, "bots"),
+    _of(ExecutionRow, ExecutionRow.workspace, WorkspaceRow.name, "executions"),
     _of(SecretRow, SecretRow.workspace, WorkspaceRow.name, "secrets"),
     _of(ConnectionRow, ConnectionRow.workspace, WorkspaceRow.name, "connections"),
     _of(EndpointRow, EndpointRow.workspace, WorkspaceRow.name, "outbound webhooks"),

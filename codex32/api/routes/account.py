@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from codex32.api.access_models import AccountOut, MeBody, MeOut, PasswordBody, SessionOut
+from codex32.api.access_models import (
+    AccountOut,
+    IdsQuery,
+    MeBody,
+    MeOut,
+    PasswordBody,
+    SessionOut,
+    page,
+)
 from codex32.api.models import Page
 from codex32.kernel.account_rows import AccountRow
 from codex32.kernel.caller import Caller
@@ -71,6 +79,7 @@ class AccountRoutes:
                 policy="account.read",
                 handler=self._sessions,
                 summary="One's sign-ins, newest first",
+                query=IdsQuery,
                 response=Page[SessionOut],
             ),
             Route(
@@ -120,9 +129,13 @@ class AccountRoutes:
 
     async def _sessions(self, request: ApiRequest) -> JSON:
         account_id, now = own(request.caller), self._clock.micros()
-        rows = await self._door.read(sessions.listing, account_id, now)
-        items = [sessions.as_dict(row, request.caller.session_id) for row in rows]
-        return {"items": items, "next": None}
+        query: IdsQuery = request.query
+        look = partial(
+            sessions.listing, account_id, now, limit=query.limit + 1, before=query.cursor
+        )
+        shown, following = page(await self._door.read(look), query.limit, lambda row: row.id)
+        items = [sessions.as_dict(row, request.caller.session_id) for row in shown]
+        return {"items": items, "next": following}
 
     async def _end(self, request: ApiRequest) -> ApiResponse:
         account_id, caller, now = own(request.caller), request.caller, self._clock.micros()
@@ -159,5 +172,5 @@ def _me(caller: Caller) -> JSON:
         "role": caller.role,
         "permissions": None if caller.permissions is None else sorted(caller.permissions),
         "account": None if account is None else accounts.as_dict(account),
-        "workspaces": workspaces.listing(None if everywhere else caller.user_id),
+        "workspaces": workspaces.listing(None if everywhere else caller.user_id, limit=100),
     }

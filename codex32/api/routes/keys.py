@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from codex32.api.access_models import KeyBody, KeyMadeOut, KeyOut
+from codex32.api.access_models import IdsQuery, KeyBody, KeyMadeOut, KeyOut, page
 from codex32.api.models import Page
 from codex32.api.routes.account import own
 from codex32.kernel.account_rows import ApiKeyRow
@@ -37,6 +37,7 @@ class KeyRoutes:
                 policy="account.read",
                 handler=self._mine,
                 summary="One's own API keys that hold, newest first",
+                query=IdsQuery,
                 response=Page[KeyOut],
             ),
             Route(
@@ -70,6 +71,7 @@ class KeyRoutes:
                 policy="keys.manage",
                 handler=self._of_workspace,
                 summary="All API keys of the workspace that hold, newest first",
+                query=IdsQuery,
                 response=Page[KeyOut],
             ),
             Route(
@@ -84,8 +86,7 @@ class KeyRoutes:
         ]
 
     async def _mine(self, request: ApiRequest) -> JSON:
-        account_id = own(request.caller)
-        return _page(await self._door.read(lambda: keys.listing(account_id=account_id)))
+        return await self._page(request.query, account_id=own(request.caller))
 
     async def _create(self, request: ApiRequest) -> ApiResponse:
         body: KeyBody = request.body
@@ -108,8 +109,20 @@ class KeyRoutes:
         return ApiResponse(status=204)
 
     async def _of_workspace(self, request: ApiRequest) -> JSON:
-        workspace = request.caller.workspace
-        return _page(await self._door.read(lambda: keys.listing(workspace=workspace)))
+        return await self._page(request.query, workspace=request.caller.workspace)
+
+    async def _page(
+        self, query: IdsQuery, *, account_id: str | None = None, workspace: str | None = None
+    ) -> JSON:
+        look = partial(
+            keys.listing,
+            account_id=account_id,
+            workspace=workspace,
+            limit=query.limit + 1,
+            before=query.cursor,
+        )
+        shown, following = page(await self._door.read(look), query.limit, lambda row: row.id)
+        return {"items": [keys.as_dict(row) for row in shown], "next": following}
 
     async def _revoke(self, request: ApiRequest) -> ApiResponse:
         caller, now = request.caller, self._clock.micros()
@@ -131,7 +144,3 @@ def _workspace(caller: Caller) -> str:
     if not caller.workspace:
         raise AccessDenied("workspace.read")
     return caller.workspace
-
-
-def _page(rows: list[ApiKeyRow]) -> JSON:
-    return {"items": [keys.as_dict(row) for row in rows], "next": None}

@@ -7,10 +7,11 @@ from functools import partial
 from codex32.api.access_models import (
     AccountOut,
     CodeOut,
+    IdsQuery,
     UserBody,
     UserMadeOut,
     UserPatch,
-    UsersQuery,
+    page,
 )
 from codex32.api.models import Page
 from codex32.kernel.account_rows import AccountRow
@@ -43,7 +44,7 @@ class UserRoutes:
                 policy="users.read",
                 handler=self._list,
                 summary="Accounts, oldest first",
-                query=UsersQuery,
+                query=IdsQuery,
                 response=Page[AccountOut],
             ),
             Route(
@@ -86,7 +87,7 @@ class UserRoutes:
                 operation="users.delete",
                 policy="users.write",
                 handler=self._delete,
-                summary="Delete an account and its sign-ins; its keys are revoked",
+                summary="Delete an account with its sign-ins and keys",
                 status=204,
             ),
             Route(
@@ -102,13 +103,10 @@ class UserRoutes:
         ]
 
     async def _list(self, request: ApiRequest) -> JSON:
-        query: UsersQuery = request.query
+        query: IdsQuery = request.query
         rows = await self._door.read(accounts.listing, query.limit + 1, query.cursor)
-        shown = rows[: query.limit]
-        return {
-            "items": [accounts.as_dict(row) for row in shown],
-            "next": shown[-1].id if len(rows) > len(shown) else None,
-        }
+        shown, following = page(rows, query.limit, lambda row: row.id)
+        return {"items": [accounts.as_dict(row) for row in shown], "next": following}
 
     async def _read(self, request: ApiRequest) -> JSON:
         return accounts.as_dict(await self._door.read(accounts.find, request.path["id"]))

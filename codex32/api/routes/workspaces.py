@@ -5,15 +5,18 @@ Members are those of the workspace that the request works in; no address and no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from codex32.api.access_models import (
     MemberBody,
     MemberOut,
+    NamesQuery,
     RoleBody,
     WorkspaceBody,
     WorkspaceOut,
     WorkspacePatch,
+    page,
 )
 from codex32.api.models import Page
 from codex32.kernel.caller import Caller
@@ -44,6 +47,7 @@ class WorkspaceRoutes:
                 policy="account.read",
                 handler=self._list,
                 summary="The workspaces one belongs to; all of them for administrators",
+                query=NamesQuery,
                 response=Page[WorkspaceOut],
             ),
             Route(
@@ -96,6 +100,7 @@ class WorkspaceRoutes:
                 policy="members.read",
                 handler=self._members,
                 summary="Who belongs to the workspace, by username",
+                query=NamesQuery,
                 response=Page[MemberOut],
             ),
             Route(
@@ -130,14 +135,13 @@ class WorkspaceRoutes:
         ]
 
     async def _list(self, request: ApiRequest) -> JSON:
-        return {"items": await self._door.read(_seen, request.caller), "next": None}
+        query: NamesQuery = request.query
+        look = partial(_seen, request.caller, limit=query.limit + 1, after=query.cursor or "")
+        return _page(await self._door.read(look), query.limit, "name")
 
     async def _read(self, request: ApiRequest) -> JSON:
         name = request.path["name"]
-        for each in await self._door.read(_seen, request.caller):
-            if each["name"] == name:
-                return each
-        raise WorkspaceNotFound(name)
+        return await self._door.read(_one, request.caller, name)
 
     async def _create(self, request: ApiRequest) -> ApiResponse:
         body: WorkspaceBody = request.body
@@ -157,8 +161,12 @@ class WorkspaceRoutes:
         return ApiResponse(status=204)
 
     async def _members(self, request: ApiRequest) -> JSON:
-        rows = await self._door.read(workspaces.members, request.caller.workspace)
-        return {"items": rows, "next": None}
+        query: NamesQuery = request.query
+        workspace = request.caller.workspace
+        look = partial(
+            workspaces.members, workspace, limit=query.limit + 1, after=query.cursor or ""
+        )
+        return _page(await self._door.read(look), query.limit, "username")
 
     async def _add(self, request: ApiRequest) -> JSON:
         body: MemberBody = request.body
@@ -180,8 +188,21 @@ class WorkspaceRoutes:
         return ApiResponse(status=204)
 
 
-def _seen(caller: Caller) -> list[dict[str, JSON]]:
+def _page(rows: Sequence[dict[str, JSON]], limit: int, key: str) -> JSON:
+    shown, following = page(rows, limit, lambda row: str(row[key]))
+    return {"items": shown, "next": following}
+
+
+def _seen(caller: Caller, *, limit: int, after: str) -> list[dict[str, JSON]]:
     """The workspaces that a caller may know of."""
-    if caller.user_id is None or caller.admin:
-        return workspaces.listing(None)
-    return workspaces.listing(caller.user_id)
+    everywhere = caller.user_id is None or caller.admin
+    return workspaces.listing(None if everywhere else caller.user_id, limit=limit, after=after)
+
+
+def _one(caller: Caller, name: str) -> dict[str, JSON]:
+    row, role = workspaces.get(name), None
+    if caller.user_id is not None:
+        role = workspaces.role_of(caller.user_id, name)
+        if role is None and not caller.admin:
+            raise WorkspaceNotFound(name)
+    return workspaces.as_dict(row, role)

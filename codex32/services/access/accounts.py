@@ -190,7 +190,7 @@ def delete(account_id: str, caller: Caller, now: int) -> None:
     RefreshTokenRow.delete().where(RefreshTokenRow.session_id.in_(mine)).execute()
     for kind in (SessionRow, MemberRow, IdentityRow, OneTimeTokenRow):
         kind.delete().where(kind.account_id == account_id).execute()
-    keys.revoke_of(account_id, now)
+    keys.delete_of(account_id)
     AccountRow.delete().where(AccountRow.id == account_id).execute()
     told = {"username": row.username, "email": row.email}
     audit.record(caller, "user.deleted", account_id, now, change=told, workspace="")

@@ -110,14 +110,21 @@ def scopes_of(row: ApiKeyRow) -> frozenset[str]:
 
 
 def listing(
-    *, account_id: str | None = None, workspace: str | None = None, revoked: bool = False
+    *,
+    account_id: str | None = None,
+    workspace: str | None = None,
+    revoked: bool = False,
+    limit: int,
+    before: str | None = None,
 ) -> list[ApiKeyRow]:
-    """Keys of an account, of a workspace, or of both; newest first."""
-    found = ApiKeyRow.select().order_by(ApiKeyRow.id.desc())
+    """Keys of an account, of a workspace, or of both; newest first, behind the one ``before``."""
+    found = ApiKeyRow.select().order_by(ApiKeyRow.id.desc()).limit(limit)
     if account_id is not None:
         found = found.where(ApiKeyRow.account_id == account_id)
     if workspace is not None:
         found = found.where(ApiKeyRow.workspace == workspace)
+    if before is not None:
+        found = found.where(ApiKeyRow.id < before)
     return list(found if revoked else found.where(ApiKeyRow.revoked_at.is_null()))
 
 
@@ -157,15 +164,19 @@ def revoke(
         audit.record(caller, "key.revoked", key_id, now, workspace=row.workspace)
 
 
-def revoke_of(account_id: str, now: int, *, workspace: str | None = None) -> None:
-    """Revoke all keys of an account, or those for one workspace."""
-    mine = ApiKeyRow.account_id == account_id
-    _revoke(mine if workspace is None else mine & (ApiKeyRow.workspace == workspace), now)
+def revoke_of(account_id: str, workspace: str, now: int) -> None:
+    """Revoke all keys of an account for a workspace that it leaves."""
+    _revoke((ApiKeyRow.account_id == account_id) & (ApiKeyRow.workspace == workspace), now)
 
 
-def revoke_in(workspace: str, now: int) -> None:
-    """Revoke all keys for a workspace."""
-    _revoke(ApiKeyRow.workspace == workspace, now)
+def delete_of(account_id: str) -> None:
+    """Delete all keys of an account that goes; what they did stays in the audit log."""
+    ApiKeyRow.delete().where(ApiKeyRow.account_id == account_id).execute()
+
+
+def delete_in(workspace: str) -> None:
+    """Delete all keys for a workspace that goes."""
+    ApiKeyRow.delete().where(ApiKeyRow.workspace == workspace).execute()
 
 
 def _revoke(which: Any, now: int) -> int:

@@ -181,11 +181,15 @@ def _end(session_id: str, caller: Caller, now: int) -> None:
         audit.record(caller, "session.ended", session_id, now, workspace="")
 
 
-def listing(account_id: str, now: int) -> list[SessionRow]:
-    """The sign-ins of an account that hold, newest first."""
+def listing(
+    account_id: str, now: int, *, limit: int, before: str | None = None
+) -> list[SessionRow]:
+    """The sign-ins of an account that hold, newest first, behind the one ``before``."""
     mine = (SessionRow.account_id == account_id) & SessionRow.revoked_at.is_null()
+    if before is not None:
+        mine &= SessionRow.id < before
     found = SessionRow.select().where(mine & (SessionRow.expires_at > now))
-    return list(found.order_by(SessionRow.id.desc()))
+    return list(found.order_by(SessionRow.id.desc()).limit(limit))
 
 
 def as_dict(row: SessionRow, present: str | None) -> dict[str, JSON]:

@@ -6,13 +6,16 @@ Functions here read and write rows: they are called through ``Door.read`` and ``
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from codex32.kernel.account_rows import AccountRow, MemberRow, WorkspaceRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import BotRow, ExecutionRow
+from codex32.kernel.outbound_rows import EndpointRow
 from codex32.kernel.permissions import Role
+from codex32.kernel.safe_rows import ConnectionRow, SecretRow
 from codex32.services import audit
 from codex32.services.access import accounts, keys
 from codex32.services.access.faults import (
@@ -26,6 +29,14 @@ from codex32.services.presentation import iso
 #: Where everything is unless something else is said; it cannot be deleted.
 DEFAULT = "default"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+#: What must be gone from a workspace before it can go.
+_HOLDS: Sequence[tuple[type[Any], str]] = (
+    (BotRow, "bots"),
+    (ExecutionRow, "executions"),
+    (SecretRow, "secrets"),
+    (ConnectionRow, "connections"),
+    (EndpointRow, "outbound webhooks"),
+)
 
 
 def create(name: str, title: str, caller: Caller, now: int) -> WorkspaceRow:
@@ -61,14 +72,16 @@ def get(name: str) -> WorkspaceRow:
     return row
 
 
-def listing(account_id: str | None) -> list[dict[str, JSON]]:
+def listing(account_id: str | None, *, limit: int, after: str = "") -> list[dict[str, JSON]]:
     """The workspaces of an account with its roles there, by name; None: all, without roles."""
-    found = WorkspaceRow.select().order_by(WorkspaceRow.name)
-    if account_id is None:
-        return [as_dict(row) for row in found]
-    mine = MemberRow.select().where(MemberRow.account_id == account_id)
-    roles = {row.workspace: row.role for row in mine}
-    return [as_dict(row, roles[row.name]) for row in found if row.name in roles]
+    found = WorkspaceRow.select().where(WorkspaceRow.name > after)
+    roles: dict[str, str] = {}
+    if account_id is not None:
+        mine = MemberRow.select().where(MemberRow.account_id == account_id)
+        roles = {row.workspace: row.role for row in mine}
+        found = found.where(WorkspaceRow.name.in_(list(roles)))
+    shown = found.order_by(WorkspaceRow.name).limit(limit)
+    return [as_dict(row, roles.get(row.name)) for row in shown]
 
 
 def as_dict(row: WorkspaceRow, role: str | None = None) -> dict[str, JSON]:
@@ -105,22 +118,24 @@ def delete(name: str, caller: Caller, now: int) -> None:
     get(name)
     if name == DEFAULT:
         raise WorkspaceInUse(f"{name} is always there")
-    for kind, what in ((BotRow, "bots"), (ExecutionRow, "executions")):
+    for kind, what in _HOLDS:
         if kind.select().where(kind.workspace == name).exists():
-            raise WorkspaceInUse(f"{name} still holds {what}; delete them first")
-    keys.revoke_in(name, now)
+            raise WorkspaceInUse(f"{name} still holds {what}, or their history; delete them first")
+    keys.delete_in(name)
     MemberRow.delete().where(MemberRow.workspace == name).execute()
     WorkspaceRow.delete().where(WorkspaceRow.name == name).execute()
     audit.record(caller, "workspace.deleted", name, now, workspace=name)
 
 
-def members(workspace: str) -> list[dict[str, JSON]]:
-    """Who belongs to a workspace, by username."""
-    rows = list(MemberRow.select().where(MemberRow.workspace == workspace))
-    asked = AccountRow.id.in_([row.account_id for row in rows])
-    who = {row.id: row for row in AccountRow.select().where(asked)}
-    found = [member_as_dict(row, who[row.account_id]) for row in rows if row.account_id in who]
-    return sorted(found, key=lambda each: str(each["username"]))
+def members(workspace: str, *, limit: int, after: str = "") -> list[dict[str, JSON]]:
+    """Who belongs to a workspace, by username, behind the one called ``after``."""
+    here = MemberRow.select().where(MemberRow.workspace == workspace)
+    rows = {row.account_id: row for row in here}
+    found = AccountRow.select().where(
+        AccountRow.id.in_(here.select(MemberRow.account_id)) & (AccountRow.username > after)
+    )
+    shown = found.order_by(AccountRow.username).limit(limit)
+    return [member_as_dict(rows[account.id], account) for account in shown if account.id in rows]
 
 
 def member_as_dict(row: MemberRow, account: AccountRow) -> dict[str, JSON]:
@@ -169,7 +184,7 @@ def remove_member(workspace: str, who: str, caller: Caller, now: int) -> None:
     account = accounts.find(who)
     if not MemberRow.delete().where(_is(workspace, account.id)).execute():
         raise MemberNotFound(who, workspace)
-    keys.revoke_of(account.id, now, workspace=workspace)
+    keys.revoke_of(account.id, workspace, now)
     audit.record(caller, "member.removed", account.id, now, workspace=workspace)
 
 

@@ -252,6 +252,65 @@ async def test_a_workspace_is_made_renamed_for_people_and_deleted_once_it_is_emp
     assert (await api("GET", BOTS, token=key)).status == 401
 
 
+@one_database
+async def test_lists_come_in_pages(api, people):
+    await people.add("anna", "admin")
+    token = (await people.sign_in("anna"))["access_token"]
+    for name in ("bert", "carl"):
+        await people.add(name, "viewer")
+        await people.join("anna", "admin", name)
+        await people.sign_in("anna")
+    for _ in range(3):
+        await key_of(api, token, **{"X-Workspace": "default"})
+    for path, key, wanted in (
+        ("/api/v1/workspaces", "name", ["bert", "carl", "default"]),
+        ("/api/v1/members", "username", ["anna", "bert", "carl"]),
+        ("/api/v1/auth/keys", "id", None),
+        ("/api/v1/keys", "id", None),
+        ("/api/v1/auth/sessions", "id", None),
+    ):
+        arguments = {"token": token, "headers": {"X-Workspace": "default"}}
+        first = (await api("GET", f"{path}?limit=2", **arguments)).json
+        url = f"{path}?limit=2&cursor={first['next']}"
+        rest = (await api("GET", url, **arguments)).json
+        found = [each[key] for each in first["items"] + rest["items"]]
+        assert (len(first["items"]), len(set(found)), rest["next"]) == (2, 3, None)
+        assert wanted in (None, found)
+
+
+# what is audited
+
+
+@one_database
+async def test_sign_ins_failures_and_changes_are_in_the_audit_log(api, people):
+    anna = await people.add("anna", "admin")
+    token = (await people.sign_in("anna"))["access_token"]
+    await people.token("anna", "wrong")
+    await people.token("nobody", "wrong")
+    key = await key_of(api, token)
+    await api("DELETE", f"/api/v1/auth/keys/{key['id']}", token=token)
+    await api("PATCH", ME, token=token, json={"full_name": "A"})
+    await api("POST", f"/api/v1/users/{anna}/code")
+    await api("DELETE", "/api/v1/auth/sessions", token=token)
+    await api("DELETE", f"/api/v1/members/{anna}")
+    rows = (await api("GET", "/api/v1/instance/audit?limit=100")).json["items"]
+    told = [(each["action"], each["outcome"]) for each in reversed(rows)]
+    for entry in (
+        ("user.created", "done"),
+        ("member.changed", "done"),
+        ("session.created", "done"),
+        ("session.refused", "refused"),
+        ("key.created", "done"),
+        ("key.revoked", "done"),
+        ("user.changed", "done"),
+        ("user.code-issued", "done"),
+        ("user.signed-out", "done"),
+        ("member.removed", "done"),
+    ):
+        assert entry in told
+    assert told.count(("session.refused", "refused")) == 2
+
+
 # keys
 
 

@@ -1,11 +1,10 @@
-"""What is over is let go, what holds is kept, and what belongs to nobody is told."""
+"""What is over is let go, and what holds is kept."""
 
 import asyncio
 
 from codex32.kernel.account_rows import (
     ACCOUNT_ROWS,
     ApiKeyRow,
-    MemberRow,
     OidcFlowRow,
     OneTimeTokenRow,
     RefreshTokenRow,
@@ -67,14 +66,3 @@ def test_deleting_an_account_leaves_nothing_that_belongs_to_nobody(door, tmp_pat
     assert kept == {"AccountRow", "WorkspaceRow"}
     assert door.read_now(integrity.check, 2) == []
     assert ApiKeyRow.select().count() == 0
-
-
-def test_rows_of_nobody_and_of_nowhere_are_told(door):
-    MemberRow.insert(workspace="gone", account_id="usr_gone", role="user", created_at=0).execute()
-    RefreshTokenRow.insert(digest="d", session_id="ses_gone", created_at=0).execute()
-    told = [(problem.path, problem.message) for problem in door.read_now(integrity.check, 0)]
-    assert told == [
-        ("member", "member rows without their account: usr_gone"),
-        ("member", "member rows of workspaces that are not there: gone"),
-        ("refresh_token", "refresh tokens without their session: ses_gone"),
-    ]

@@ -3,6 +3,7 @@
 import pytest
 
 from codex32.services.access.faults import PasswordRefused
+from codex32.services.access.passwords import _NOBODY as NOBODY
 from codex32.services.access.passwords import MAX_BYTES, Passwords, check
 from codex32.services.access.passwords import _common as common
 from codex32.services.access.tokens import Key, digest, new_token
@@ -66,6 +67,12 @@ def test_nobody_has_the_password_of_nobody():
     passwords = Passwords()
     for password in ("", "x", "x" * (MAX_BYTES + 1)):
         assert not passwords.verify_now(password, None).fits
+    passwords.close()
+
+
+def test_nobody_costs_as_much_as_anybody():
+    passwords = Passwords()
+    assert not passwords._hasher.check_needs_rehash(NOBODY)
     passwords.close()
 
 
