@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds between looks at children and rows.
 LOOK_EVERY_SECONDS = 0.25
+#: The same until the API answers, for which people wait.
+BIRTH_LOOK_SECONDS = 0.05
 #: What a process gets, beside the workers' own grace, to let go of everything.
 STOP_SECONDS = 10.0
 #: Exit codes with which a child says that starting it again cannot help.
@@ -151,7 +153,7 @@ class House:
                     told = failures.describe(error)[0]["message"]
                     self._tell(told, event="warning", style="red")
                     await _pause(self._stop, 5.0)
-            await _pause(self._stop, LOOK_EVERY_SECONDS)
+            await _pause(self._stop, LOOK_EVERY_SECONDS if self._ready else BIRTH_LOOK_SECONDS)
 
     def _welcome(self, url: str) -> None:
         settings = self.settings
