@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from codex32.api.conditions import etag
 from codex32.api.errors import MediaTypeUnsupported, RequestInvalid
 from codex32.api.reading import Strict, parse_json
-from codex32.engine.definition import Reader, Reading
+from codex32.engine.definition import ReadBot, Reader, Reading
 from codex32.engine.writing import to_yaml
 from codex32.kernel.bot import Bot
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse
@@ -76,7 +76,9 @@ async def read_bots(
     """
     if request.content_type == "application/json":
         value = parse_json(request.body)
-        return request.body.decode(), await asyncio.to_thread(_check, value, reader, name)
+        # JSON has no comments to keep, and people read YAML.
+        text = to_yaml(value) if isinstance(value, dict) else ""
+        return text, await asyncio.to_thread(_check, value, reader, name)
     if request.content_type not in _YAML_TYPES:
         raise MediaTypeUnsupported(f"send `Content-Type: {YAML}`, or application/json")
     reading = await asyncio.to_thread(reader.read_text, request.body, file=file, default_name=name)
@@ -141,7 +143,10 @@ async def store_bot(
 
 
 def _check(value: JSON, reader: Reader, name: str | None) -> Reading:
-    if isinstance(value, dict) and name is not None:
+    if not isinstance(value, dict):
+        problem = Problem("a definition is an object", code="type")
+        return Reading((ReadBot(name, None, (problem,)),))
+    if name is not None:
         value = {"name": name, **value}
     return reader.check_document(value, name=name)
 

@@ -95,7 +95,7 @@ class ExecutionFinished(ExecutionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotChanged(Event):
-    """A bot has a new version, was paused, resumed, removed or rolled back."""
+    """A bot has a new version, or one that waits; it was paused, resumed, removed, rolled back."""
 
     bot: str
     change: str

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from codex32.api.bot_models import DayOut
 from codex32.api.errors import RequestInvalid
@@ -21,11 +21,21 @@ from codex32.services import bots, usage
 _DEFAULT_DAYS = 30
 
 
+def _sane(day: date) -> date:
+    if not 1970 <= day.year <= 9998:
+        raise ValueError("there are days from 1970 on")
+    return day
+
+
 class UsageQuery(Strict):
     """Which days."""
 
-    first: date | None = Field(None, alias="from", description="Default: 30 days before `to`.")
-    last: date | None = Field(None, alias="to", description="Default: today, in UTC.")
+    first: Annotated[date, AfterValidator(_sane)] | None = Field(
+        None, alias="from", description="Default: 30 days before `to`."
+    )
+    last: Annotated[date, AfterValidator(_sane)] | None = Field(
+        None, alias="to", description="Default: today, in UTC."
+    )
     bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
     cursor: (
         Annotated[

@@ -320,3 +320,74 @@ async def test_who_may_change_bots_may_not_approve_what_they_may(api, people):
         ("past", None),
         ("past", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("POST", "/bots", {"json": [1]}),
+        ("POST", "/bots", {"json": "x"}),
+        ("POST", "/bots", {"json": {"name": 7}}),
+        ("POST", "/bots", {"data": b"", "headers": YAML}),
+        ("POST", "/bots", {"data": b"\xff", "headers": YAML}),
+        ("PUT", "/bots/ping", {"json": {"name": "ping", "steps": {"a": 1}}}),
+        ("PATCH", "/bots/ping", {"json": [1]}),
+        ("PATCH", "/bots/ping", {"json": {"name": "pong"}}),
+        ("PATCH", "/bots/ping", {"json": {"steps": [None]}}),
+        ("PATCH", "/bots/ping", {"json": {"labels": {"a": 1}}}),
+        ("GET", "/bots?cursor=..", {}),
+        ("GET", "/bots?text=%00", {}),
+        ("GET", "/bots?label=%00", {}),
+        ("GET", "/bots/ping/versions?cursor=0", {}),
+        ("GET", "/bots/ping/diff?from=0", {}),
+        ("GET", "/bots/ping/schedule?count=0", {}),
+        ("GET", "/bots/ping/state/entry?key=%00", {}),
+        ("PUT", "/bots/ping/state/entry", {"json": {"key": "\ud800", "value": 1}}),
+        ("GET", "/usage?from=0001-01-01&to=0001-01-02", {}),
+        ("GET", "/usage?to=9999-12-31", {}),
+        ("GET", "/usage?bot=..", {}),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_and_breaks_nothing(api, method, path, more):
+    await post(api)
+    answer = await api(method, f"/api/v1{path}", **more)
+    assert (path, answer.status) == (path, 422), answer.text
+
+
+async def test_what_no_database_holds_is_kept_all_the_same(api):
+    strange = {"name": "odd", "description": "a\x00b\ud800", "labels": {"\x00": "\ud800"}}
+    made = await api("POST", "/api/v1/bots?message=%00x", data=json.dumps(
+        {**strange, "type": "set", "with": {"values": {"a": "\x00\ud800"}}}
+    ).encode(), headers={"Content-Type": "application/json"})  # fmt: skip
+    assert made.status == 201, made.text
+    definition = await api("GET", "/api/v1/bots/odd/definition?format=json")
+    assert definition.json["description"] == strange["description"]
+    assert (await api("GET", "/api/v1/bots/odd/definition")).status == 200
+    assert (await api("GET", "/api/v1/bots/odd/versions/1")).status == 200
+    value = {"key": "k", "value": ["\x00", "\ud800"]}
+    await api("PUT", "/api/v1/bots/odd/state/entry", data=json.dumps(value).encode(),
+              headers={"Content-Type": "application/json"})  # fmt: skip
+    (entry,) = (await api("GET", "/api/v1/bots/odd/state")).json["items"]
+    assert entry["value"] == ["\x00", "\ud800"]
+    assert (await api("DELETE", "/api/v1/bots/odd/state/entry?key=k")).status == 204
+    assert (await api("DELETE", "/api/v1/bots/odd/state/entry?key=k")).status == 404
+
+
+async def test_times_to_come_are_told_in_utc_and_in_the_zone_of_the_trigger(api, runtime):
+    text = PING + "triggers: [{cron: '0 8 * * *', timezone: Europe/Berlin}, {every: 30m}]\n"
+    await post(api, text)
+    path = "/api/v1/bots/ping/schedule?count=2&after=2026-03-28T12:00:00Z"
+    cron, every = sorted((await api("GET", path)).json["items"], key=lambda each: each["kind"])
+    assert [(t["at"], t["local"]) for t in cron["times"]] == [
+        ("2026-03-29T06:00:00.000Z", "2026-03-29T08:00:00+02:00"),  # the clocks went forward
+        ("2026-03-30T06:00:00.000Z", "2026-03-30T08:00:00+02:00"),
+    ]
+    assert [t["at"][11:16] for t in every["times"]] == ["12:30", "13:00"]
+    first = (await api("GET", "/api/v1/schedules?limit=1")).json
+    rest = (await api("GET", f"/api/v1/schedules?limit=1&cursor={first['next']}")).json
+    assert [first["items"][0]["kind"], rest["items"][0]["kind"]] == ["every", "cron"]
+    assert rest["next"] is None
+    await api("POST", "/api/v1/bots/ping/pause")
+    why = (await api("GET", "/api/v1/bots/ping/why")).json
+    assert (why["status"], why["occurrences"]) == ("paused", [])
+    assert any("paused" in reason for reason in why["reasons"])
