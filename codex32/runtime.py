@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex32.engine.definition import Reader
 from codex32.engine.environment import Environment
+from codex32.engine.policies import unsigned_webhooks
 from codex32.engine.promises import unkept
 from codex32.installed import load_plugins
 from codex32.kernel import schema
@@ -99,7 +100,10 @@ class Runtime:
     @cached_property
     def reader(self) -> Reader:
         """Reads bot files with what is installed; plugins may object."""
-        return Reader(self.components, [unkept, self.plugins.check_bot])
+        checks = [unkept, self.plugins.check_bot]
+        if not self.settings.bots.unsigned_webhooks:
+            checks.append(partial(unsigned_webhooks, types=self.components.trigger_types))
+        return Reader(self.components, checks)
 
     @cached_property
     def definitions(self) -> Definitions:
@@ -132,7 +136,10 @@ class Runtime:
         # Versions tell nothing of a checkout that is worked on; the newest file does.
         ours = Path(__file__).parent.rglob("*.py")
         newest = max((path.stat().st_mtime_ns for path in ours), default=0)
-        return repr((newest, self.plugins.records, sorted(self.settings.plugins.items())))
+        unsigned = self.settings.bots.unsigned_webhooks
+        return repr(
+            (newest, self.plugins.records, sorted(self.settings.plugins.items()), unsigned)
+        )
 
     @cached_property
     def starter(self) -> Starter:

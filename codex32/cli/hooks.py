@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
@@ -29,9 +29,10 @@ def hooks() -> None:
 
 @hooks.command("list")
 @json_option
+@workspace_option
 @click.option("--bot", metavar="BOT", help="Only its own.")
 @pass_context
-def list_(obj: Context, bot: str | None) -> None:
+def list_(obj: Context, bot: str | None, workspace: str) -> None:
     """List where bots take deliveries, who may send, and what came last."""
     from codex32.cli.credentials import local_server
     from codex32.cli.follow import clock_text
@@ -39,7 +40,7 @@ def list_(obj: Context, bot: str | None) -> None:
 
     url = local_server(obj) or ""
     with obj.runtime() as runtime:
-        found = _views(runtime, bot)
+        found = _views(runtime, workspace, bot)
         missing = asyncio.run(_missing(runtime, found))
     data = [
         {**webhook_views.as_dict(each, url), "missing_secrets": lost}
@@ -70,6 +71,7 @@ def list_(obj: Context, bot: str | None) -> None:
 
 @hooks.command()
 @json_option
+@workspace_option
 @click.argument("bot", metavar="BOT")
 @click.option("--data", type=click.File("rb"), help="The body; default: a small JSON object.")
 @click.option(
@@ -87,6 +89,7 @@ def test(
     path: str | None,
     method: str | None,
     delivery: str | None,
+    workspace: str,
 ) -> None:
     """Deliver to a bot's webhook on the running server, signed as its scheme wants.
 
@@ -102,7 +105,7 @@ def test(
     if url is None:
         raise CommandFailed("no server runs for this folder; start one: codex32 up", "no-server")
     with obj.runtime() as runtime:
-        view = _only(_views(runtime, bot), bot, path)
+        view = _only(_views(runtime, workspace, bot), bot, path)
         headers = {"content-type": _type_of(body), **_headers(given)}
         how = method or ("POST" if "POST" in view.hook.webhook.methods else None)
         how = how or min(view.hook.webhook.methods)
@@ -120,15 +123,14 @@ def test(
         click.get_current_context().exit(FAILED)
 
 
-def _views(runtime: Runtime, bot: str | None) -> list[HookView]:
+def _views(runtime: Runtime, workspace: str, bot: str | None) -> list[HookView]:
     from codex32.services import bots, webhook_views
 
     if bot is not None:
-        runtime.door.read_now(bots.get, bot)
+        runtime.door.read_now(partial(bots.get, bot, workspace=workspace))
     types = runtime.components.trigger_types
-    return runtime.door.read_now(
-        partial(webhook_views.listing, types, workspace="default", bot=bot)
-    )
+    asked = partial(webhook_views.listing, types, workspace=workspace, bot=bot)
+    return runtime.door.read_now(asked)
 
 
 async def _missing(runtime: Runtime, views: Sequence[HookView]) -> list[list[str]]:

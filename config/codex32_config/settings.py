@@ -99,6 +99,7 @@ class BotSettings(_Table):
     folders: _Several[_Folder]
     poll_seconds: PositiveFloat
     workspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+    unsigned_webhooks: bool
 
 
 class ApprovalSettings(_Table):
