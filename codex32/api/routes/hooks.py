@@ -88,15 +88,16 @@ class HookRoutes:
     async def _result(self, told: Delivered, execution_id: str) -> ApiResponse:
         if not await self._endings.ended(execution_id, told.hook.webhook.reply_seconds):
             return _accepted(told)
-        status, output = await self._door.read(self._output, execution_id)
+        workspace = told.hook.due.workspace
+        status, output = await self._door.read(self._output, execution_id, workspace)
         if status in (Status.FAILED, Status.CANCELLED):
             raise ResultFailed(f"the execution {execution_id} is {status}")
         if isinstance(output, str):
             return ApiResponse(output.encode(errors="replace"), content_type=_TEXT)
         return ApiResponse(output)
 
-    def _output(self, execution_id: str) -> tuple[str, JSON]:
-        row = executions.get(execution_id)
+    def _output(self, execution_id: str, workspace: str) -> tuple[str, JSON]:
+        row = executions.get(execution_id, workspace=workspace)
         return row.status, self._payloads.unpack(row.id, row.output)
 
 

@@ -463,6 +463,27 @@ async def test_a_sender_may_wait_for_the_result(api, serve, end, status, output,
 
 
 @ONE
+async def test_a_result_is_that_of_its_own_workspace(api, serve, end):
+    await serve(hook("none", reply="result"), name="pong", workspace="other")
+    sent = asyncio.create_task(deliver(api, "none", at="/hooks/other/p"))
+    await end("pong", "succeeded", "theirs")
+    assert (await sent).text == "theirs"
+
+
+@ONE
+async def test_a_sender_may_not_deliver_without_end(settings, client_of, serve, runtime):
+    await serve(hook("none"))
+    rates = settings.api.rates.model_copy(update={"start": 2})
+    runtime.settings = settings.model_copy(
+        update={"api": settings.api.model_copy(update={"rates": rates})}
+    )
+    async with client_of(runtime) as api:
+        answers = [await deliver(api, "none", at=f"/hooks/default/{p}") for p in "pqp"]
+    assert [each.status for each in answers] == [202, 401, 429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+@ONE
 async def test_a_result_that_failed_is_told_without_its_reason(api, serve, end):
     await serve(hook("github", reply="result"))
     sent = asyncio.create_task(deliver(api, "github"))
