@@ -167,6 +167,20 @@ def _bots(runtime: Runtime) -> Iterator[Finding]:
     yield Finding("bots", "ok", f"{BotRow.select().where(there).count()} known")
 
 
+def _keys(runtime: Runtime) -> Iterator[Finding]:
+    runtime.vault.check()
+    source = runtime.vault.source
+    if not source.ours:
+        yield Finding("keys", "ok", "in the setting secrets.keys")
+    elif not source.path.exists():
+        yield Finding("keys", "ok", "none needed so far")
+    elif source.path.stat().st_mode & 0o077:
+        remedy = f"chmod 600 {source.path}"
+        yield Finding("keys", "fail", f"others may read {source.path}", remedy)
+    else:
+        yield Finding("keys", "ok", f"{source.path}; is it backed up?")
+
+
 def _processes(runtime: Runtime) -> Iterator[Finding]:
     kinds = [each.kind for each in processes.living(runtime.clock.micros())]
     for kind in _NEEDED:
@@ -189,6 +203,7 @@ _LOOKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
 }
 _ABOUT_ROWS: dict[str, Callable[[Runtime], Iterator[Finding]]] = {
     "database": _database,
+    "keys": _keys,
     "bots": _bots,
     "processes": _processes,
 }

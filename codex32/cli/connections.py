@@ -53,10 +53,12 @@ def set_(
 ) -> None:
     """Make a connection, or put another in its place."""
     from codex32.services import connections as service
+    from codex32.services.access import workspaces
 
     given = {key: _value(text) for key, text in _pairs(options, "--option").items()}
     wish = service.Wish(kind, host, port, given, _pairs(secrets, "--secret"))
     with obj.runtime() as runtime:
+        runtime.door.read_now(workspaces.get, workspace)
         now, caller = runtime.clock.micros(), obj.caller(workspace)
         work = partial(service.write, name, wish, caller, now, workspace=workspace)
         found = service.as_dict(runtime.door.write_now(work))

@@ -46,9 +46,11 @@ def set_(obj: Context, name: str, file: Path | None, workspace: str) -> None:
     on this machine could see it.
     """
     from codex32.services import secrets as service
+    from codex32.services.access import workspaces
 
     value = _value(name, file)
     with obj.runtime() as runtime:
+        runtime.door.read_now(workspaces.get, workspace)
         now, caller = runtime.clock.micros(), obj.caller(workspace)
         work = partial(service.write, runtime.vault, name, value, caller, now, workspace=workspace)
         view = runtime.door.write_now(work)

@@ -12,10 +12,10 @@ from typing import Any
 from codex32.kernel.account_rows import AccountRow, MemberRow, WorkspaceRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.json_values import JSON
-from codex32.kernel.models import BotRow, ExecutionRow
+from codex32.kernel.models import BotRow, EventRow, ExecutionRow
 from codex32.kernel.outbound_rows import EndpointRow
 from codex32.kernel.permissions import Role
-from codex32.kernel.safe_rows import ConnectionRow, SecretRow
+from codex32.kernel.safe_rows import ConnectionRow, DataKeyRow, SecretRow
 from codex32.services import audit
 from codex32.services.access import accounts, keys
 from codex32.services.access.faults import (
@@ -113,7 +113,7 @@ def delete(name: str, caller: Caller, now: int) -> None:
 
     Raises:
       WorkspaceNotFound: There is none.
-      WorkspaceInUse: It holds bots or their history, or is the one that is always there.
+      WorkspaceInUse: It holds bots, history, secrets or the like, or is the one that stays.
     """
     get(name)
     if name == DEFAULT:
@@ -123,6 +123,10 @@ def delete(name: str, caller: Caller, now: int) -> None:
             raise WorkspaceInUse(f"{name} still holds {what}, or their history; delete them first")
     keys.delete_in(name)
     MemberRow.delete().where(MemberRow.workspace == name).execute()
+    # Another one of this name must find nothing of this one.
+    EventRow.delete().where(EventRow.workspace == name).execute()
+    scopes = [f"workspace:{name}", f"webhooks:{name}"]
+    DataKeyRow.delete().where(DataKeyRow.scope.in_(scopes)).execute()
     WorkspaceRow.delete().where(WorkspaceRow.name == name).execute()
     audit.record(caller, "workspace.deleted", name, now, workspace=name)
 

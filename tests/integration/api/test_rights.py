@@ -247,6 +247,10 @@ async def test_a_workspace_is_made_renamed_for_people_and_deleted_once_it_is_emp
     key = (await key_of(api, token))["key"]
     await asyncio.to_thread(add_bot)
     assert (await api("DELETE", "/api/v1/workspaces/default")).json["code"] == "workspace-in-use"
+    secret, lab = "/api/v1/secrets/TOKEN", {"X-Workspace": "lab"}
+    await api("PUT", secret, json={"value": "of the lab"}, headers=lab)
+    assert "secrets" in (await api("DELETE", "/api/v1/workspaces/lab")).json["detail"]
+    await api("DELETE", secret, headers=lab)
     assert (await api("DELETE", "/api/v1/workspaces/lab")).status == 204
     assert (await api("GET", BOTS, token=token)).status == 403
     assert (await api("GET", BOTS, token=key)).status == 401

@@ -235,7 +235,7 @@ async def engine(open_door, manual_clock, tmp_path: Path):
         return await bot_type.run(context, params)
 
     async def secret(workspace: str, name: str) -> str | None:
-        return secrets.get(name)
+        return secrets.get(f"{workspace}/{name}", secrets.get(name))
 
     async def connection(workspace: str, name: str) -> Destination | None:
         return connections.get(name)

@@ -8,6 +8,8 @@ import pytest
 
 from codex32 import Succeeded
 from codex32.engine.environment import Destination
+from codex32.kernel.models import BotRow, ExecutionRow
+from codex32.services.starting import Start
 
 
 async def test_a_connection_comes_with_its_secrets_which_are_masked(engine):
@@ -47,3 +49,19 @@ async def test_a_connection_must_be_named_and_be_there(engine, allowed, code):
     )
     (step,) = ended.steps
     assert json.loads(step.error)["code"] == code
+
+
+async def test_a_secret_is_looked_for_in_the_workspace_of_the_execution(engine):
+    engine.secrets |= {"default/KEY": "ours", "other/KEY": "theirs-6"}
+    name = await engine.add(
+        "allow: {secrets: [KEY]}\ntype: set\n"
+        "with: {values: {length: '${{ size(secrets.KEY) }}'}}\n"
+    )
+    mine = await engine.start(name)
+    await engine.work()
+    await engine.door.write(BotRow.update(workspace="other").execute)
+    submitted = await engine.starter.start(Start(name, workspace="other"))
+    await engine.work()
+    assert await engine.output(mine) == {"length": 4}
+    theirs = await engine.door.read(ExecutionRow.get_by_id, submitted.id)
+    assert json.loads(theirs.output) == {"length": 8}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from codex32 import SecretStore
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import Door
 from codex32.kernel.errors import SecretNotFound
@@ -14,6 +15,7 @@ from codex32.kernel.safe_rows import AuditRow, DataKeyRow, SecretRow
 from codex32.services import audit, secrets
 from codex32.services.audit_chain import verify
 from codex32.services.keyring import KeyMissing, KeySource
+from codex32.services.secret_lookup import SecretLookup
 from codex32.services.secrets import SecretInvalid
 from codex32.services.vault import SealBroken, Vault
 
@@ -215,3 +217,39 @@ def test_rekeying_seals_every_secret_with_a_new_data_key(door: Door, vault: Vaul
     assert keys == [2]
     assert not set(before.values()) & set(after.values())
     assert [read(door, vault, name) for name in ("A", "B")] == ["A", "B"]
+
+
+# stores of the installation
+
+
+class Store(SecretStore):
+    scheme = "test"
+
+    def __init__(self, **known: str) -> None:
+        self.known = known
+
+    async def read(self, name: str) -> str | None:
+        return self.known.get(name)
+
+
+@pytest.mark.parametrize(
+    ("shared", "workspace", "found"),
+    [
+        (("default",), "default", "first"),
+        (("default",), "other", None),
+        (("default",), "defaul", None),
+        (("*",), "other", "first"),
+        ((), "default", None),
+    ],
+)
+async def test_stores_of_the_installation_are_read_by_named_workspaces_alone(
+    door: Door, vault: Vault, shared: tuple[str, ...], workspace: str, found: str | None
+) -> None:
+    stores = [Store(A="first"), Store(A="second", B="only here")]
+    lookup = SecretLookup(door, vault, lambda: stores, shared)
+    assert await lookup.secret(workspace, "A") == found
+    assert await lookup.secret(workspace, "B") == (found and "only here")
+    assert await lookup.secret(workspace, "C") is None
+    work = partial(secrets.write, vault, "A", "its own", ADA, 7, workspace=workspace)
+    await door.write(work)
+    assert await lookup.secret(workspace, "A") == "its own"
