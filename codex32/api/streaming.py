@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from aiohttp import web
@@ -83,7 +83,7 @@ async def send_stream(
 async def _pass_on(
     request: web.Request,
     response: web.StreamResponse,
-    events: AsyncIterator[ServerSentEvent],
+    events: AsyncIterator[ServerSentEvent | Sequence[ServerSentEvent]],
     stopping: Stopping,
     admit: Admit,
 ) -> None:
@@ -111,7 +111,9 @@ async def _pass_on(
             if event is None:
                 return
             if event is not _PING:
-                await _write(request, response, encoded(event))
+                if isinstance(event, ServerSentEvent):
+                    event = (event,)
+                await _write(request, response, b"".join(map(encoded, event)))
                 coming = asyncio.ensure_future(anext(events, None))
             elif now() >= ping_at:
                 await _write(request, response, b": ping\n\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from codex32.kernel.clock import Clock
@@ -11,7 +11,7 @@ from codex32.kernel.database import Door
 from codex32.kernel.event_names import matches
 from codex32.kernel.json_values import dumps
 from codex32.services import feed_rows
-from codex32.services.feed_mailbox import Mailbox, Told
+from codex32.services.feed_mailbox import Mailbox, Telling, Told
 from codex32.services.feed_rows import HEARD_MICROS, Feed, Happened, Kept, events_after
 
 #: Events that are read at once.
@@ -84,9 +84,7 @@ class EventFeeds:
         self._event = None
         self._looked.clear()
 
-    async def join(
-        self, wanted: Filter, after: str, mailbox: Mailbox
-    ) -> AsyncGenerator[Told, None]:
+    async def join(self, wanted: Filter, after: str, mailbox: Mailbox) -> Telling:
         """What was after a position, and then what comes."""
         feed = Feed(wanted.workspace, wanted.pattern)
         opened = await self._opened(feed)
@@ -100,27 +98,25 @@ class EventFeeds:
             if after:
                 known = int(after) if after.isascii() and after.isdigit() else -1
                 if not await self._whole_after(opened, known):
-                    yield _gap(after)
+                    yield [_gap(after)]
                 if 0 <= known < at:
                     at = known
             while self._event is not None:
                 until = self._event
                 page = await self._door.read(events_after, [wanted.workspace], at, until, PAGE)
-                for event in page:
-                    if wanted.fits(event):
-                        yield wanted.told(event)
+                yield [wanted.told(event) for event in page if wanted.fits(event)]
                 full = len(page) == PAGE
                 at = page[-1].seq if full else until
                 if not full and not ready and opened.kept.whole_from is not None:
                     ready = True
-                    yield _ready(at)
+                    yield [_ready(at)]
                 if at == self._event and (ready or opened.kept.whole_from is None):
                     # Nothing came between: from here on it is told with all others.
                     opened.listeners.append(listener)
                     mailbox.joined = True
                     break
-            async for told in mailbox.all():
-                yield told
+            async for several in mailbox.all():
+                yield several
         finally:
             opened.streams -= 1
             opened.listeners = [each for each in opened.listeners if each is not listener]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from codex32.kernel.database import Door
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import LogLineRow
-from codex32.services.feed_mailbox import Mailbox, Told
+from codex32.services.feed_mailbox import Mailbox, Telling, Told
 from codex32.services.feed_progress import Position
 from codex32.services.feed_standing import Standing, lines_after, lines_of
 
@@ -79,9 +79,7 @@ class ExecutionFeeds:
         """Nobody looks any more."""
         self._line = None
 
-    async def join(
-        self, execution_id: str, after: str, mailbox: Mailbox
-    ) -> AsyncGenerator[Told, None]:
+    async def join(self, execution_id: str, after: str, mailbox: Mailbox) -> Telling:
         """What was before, and then what comes, until the execution has ended."""
         watch = self._watches.setdefault(execution_id, _Watch())
         watch.streams += 1
@@ -89,7 +87,7 @@ class ExecutionFeeds:
             await watch.looked.wait()
             position = Position.parse(after) if after else Position()
             if watch.standing is not None and not (position and position.fits(watch.standing)):
-                yield _gap(after)
+                yield [_gap(after)]
                 position = Position(line=0 if position is None else position.line)
             while not watch.gone:
                 standing, until = watch.standing, self._line
@@ -98,8 +96,7 @@ class ExecutionFeeds:
                     lines_after, execution_id, position.line, until, PAGE
                 )
                 last = len(lines) < PAGE
-                for told in position.advance(standing, lines, last=last):
-                    yield told
+                yield list(position.advance(standing, lines, last=last))
                 if last and standing.over:
                     return
                 if last and watch.standing is standing and self._line == until:
@@ -111,8 +108,8 @@ class ExecutionFeeds:
                     break
             if watch.gone:
                 return
-            async for told in mailbox.all():
-                yield told
+            async for several in mailbox.all():
+                yield several
         finally:
             watch.streams -= 1
             watch.mailboxes = [each for each in watch.mailboxes if each is not mailbox]

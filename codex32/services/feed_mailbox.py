@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 #: What may wait for one listener.
 MOST_WAITING = 2000
@@ -26,6 +26,10 @@ class Told:
         return len(self.data) + 100
 
 
+#: What a stream tells, several things at once where there are several.
+Telling: TypeAlias = AsyncGenerator[Sequence[Told], None]
+
+
 class Mailbox:
     """What one listener has not taken yet. Belongs to one event loop.
 
@@ -36,7 +40,7 @@ class Mailbox:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Told] = deque()
+        self._waiting: list[Told] = []
         self._characters = 0
         self._news = asyncio.Event()
         self.joined = False
@@ -57,14 +61,14 @@ class Mailbox:
         self.ended = True
         self._news.set()
 
-    async def all(self) -> AsyncIterator[Told]:
-        """All that comes, until nothing will: as it has ended, or was full."""
+    async def all(self) -> AsyncIterator[Sequence[Told]]:
+        """All that comes, as much at once as there is, until it has ended or was full."""
         while True:
-            while self._waiting:
-                told = self._waiting.popleft()
-                self._characters -= told.size
-                yield told
-            if self.ended or self.full:
+            if self._waiting:
+                waiting, self._waiting, self._characters = self._waiting, [], 0
+                yield waiting
+            elif self.ended or self.full:
                 return
-            self._news.clear()
-            await self._news.wait()
+            else:
+                self._news.clear()
+                await self._news.wait()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from codex32.kernel.clock import Clock
 from codex32.kernel.database import Door, snapshot
@@ -20,7 +20,7 @@ from codex32.kernel.json_values import dumps
 from codex32.kernel.models import database_proxy
 from codex32.services.feed_events import EventFeeds, Filter
 from codex32.services.feed_executions import ExecutionFeeds
-from codex32.services.feed_mailbox import Mailbox, Told
+from codex32.services.feed_mailbox import Mailbox, Telling, Told
 from codex32.services.feed_marks import Marks, settle, take
 from codex32.services.feed_standing import Standing, standings
 
@@ -31,13 +31,15 @@ PAUSE_SECONDS = 0.2
 #: Of a core that looking may take.
 _MOST_OF_A_CORE = 0.2
 _AFTER_A_FAULT_SECONDS = 1.0
+#: As much is handed on at once, where there is so much.
+TOGETHER = 100
 #: Streams of one process.
 MOST_STREAMS = 1000
 #: A listener who has fallen behind is let go if it has not caught up after so long.
 CATCH_UP_SECONDS = 60.0
 
 #: What there was before a position, and then, through the mailbox, what comes.
-_Join = Callable[[str, Mailbox], AsyncGenerator[Told, None]]
+_Join = Callable[[str, Mailbox], Telling]
 
 
 class Feeds:
@@ -65,21 +67,21 @@ class Feeds:
         if self.streams >= self._most:
             raise StreamsFull(f"this process serves {self._most} streams already; try later")
 
-    def execution(self, execution_id: str, after: str = "") -> AsyncGenerator[Told, None]:
+    def execution(self, execution_id: str, after: str = "") -> Telling:
         """What happens to an execution, from its beginning or a position on, to its end.
 
         Ends without a word where the execution is not there.
         """
 
-        def join(position: str, mailbox: Mailbox) -> AsyncGenerator[Told, None]:
+        def join(position: str, mailbox: Mailbox) -> Telling:
             return self._executions.join(execution_id, position, mailbox)
 
         return self._stream(join, after)
 
-    def events(self, wanted: Filter, after: str = "") -> AsyncGenerator[Told, None]:
+    def events(self, wanted: Filter, after: str = "") -> Telling:
         """Events as they come, from now or from a position on; without an end."""
 
-        def join(position: str, mailbox: Mailbox) -> AsyncGenerator[Told, None]:
+        def join(position: str, mailbox: Mailbox) -> Telling:
             return self._events.join(wanted, position, mailbox)
 
         return self._stream(join, after)
@@ -92,20 +94,21 @@ class Feeds:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
 
-    async def _stream(self, join: _Join, position: str) -> AsyncGenerator[Told, None]:
+    async def _stream(self, join: _Join, position: str) -> Telling:
         now = asyncio.get_running_loop().time
         deadline = float("inf")
         with self._counted():
             while True:
                 mailbox = Mailbox()
                 async with contextlib.aclosing(join(position, mailbox)) as coming:
-                    async for told in coming:
+                    async for several in coming:
                         if not mailbox.joined and now() > deadline:
                             why = "you take too slowly what is told; come back with Last-Event-ID"
-                            yield Told("cut", dumps({"message": why}))
+                            yield [Told("cut", dumps({"message": why}))]
                             return
-                        yield told
-                        position = told.id or position
+                        for start in range(0, len(several), TOGETHER):
+                            yield several[start : start + TOGETHER]
+                        position = next((t.id for t in reversed(several) if t.id), position)
                 if not mailbox.full:
                     return
                 # What it did not take in time it reads again from the rows, at its own pace.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from codex32.kernel.models import ExecutionRow
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.runtime import Runtime
 from codex32.services.feed_events import Filter
-from codex32.services.feed_mailbox import Told
+from codex32.services.feed_mailbox import Telling
 from codex32.services.feeds import Feeds
 
 _RESUME = (
@@ -190,11 +190,13 @@ def _after(request: ApiRequest) -> str:
     return request.headers.get("Last-Event-ID", "")[:64] or str(request.query.after)
 
 
-def _answer(told: AsyncGenerator[Told, None]) -> ApiResponse:
+def _answer(told: Telling) -> ApiResponse:
     return ApiResponse(EventStream(_sent(told)))
 
 
-async def _sent(stream: AsyncGenerator[Told, None]) -> AsyncIterator[ServerSentEvent]:
+async def _sent(
+    stream: Telling,
+) -> AsyncIterator[Sequence[ServerSentEvent]]:
     async with aclosing(stream):
-        async for told in stream:
-            yield ServerSentEvent(told.data, told.kind, told.id)
+        async for several in stream:
+            yield [ServerSentEvent(told.data, told.kind, told.id) for told in several]
