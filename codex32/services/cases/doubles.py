@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.http import HttpClient
+from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult, ProgramRunner
 from codex32.kernel.errors import StepFault
 from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Effect, Failed, Outcome, Succeeded
@@ -93,6 +95,21 @@ class Doubles:
     def _uncovered(self, what: str) -> StepFault:
         self.unmocked.append(what)
         return StepFault(f"{what}, and no mock stands in for it", code=UNMOCKED)
+
+
+class Offline(ProgramRunner):
+    """Runs programs as ``runner`` does, with no hosts and no files beside their own folder."""
+
+    def __init__(self, runner: ProgramRunner) -> None:
+        self._runner = runner
+
+    async def run(self, program: Program, host: ProgramHost) -> ProgramResult:
+        """Run to the end; see :meth:`ProgramRunner.run`."""
+        return await self._runner.run(replace(program, hosts=(), files=()), host)
+
+    async def prepare(self) -> None:
+        """Find out what programs will be kept in by."""
+        await self._runner.prepare()
 
 
 def _of_step(mock: Mapping[str, Any], context: StepContext) -> Mapping[str, JSON]:

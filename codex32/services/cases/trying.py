@@ -20,7 +20,7 @@ from codex32.kernel.json_values import dumps, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StateRow, StepRow
 from codex32.services import bots
 from codex32.services.cases.case import Case, Ending, Verdict
-from codex32.services.cases.doubles import Doubles
+from codex32.services.cases.doubles import Doubles, Offline
 from codex32.services.cases.judging import faults_of
 from codex32.services.starting import Start, Starter
 from codex32.services.written import RUN, Written
@@ -103,6 +103,7 @@ class Trials:
             plan=plan,
             call=doubles.call,
             http=doubles.http,
+            programs=Offline(self._env.programs),
             secret=doubles.secret,
             start_child=doubles.start_child,
         )

@@ -189,3 +189,24 @@ def test_a_recorded_execution_becomes_a_test_that_passes(codex32, project) -> No
     case = json.loads(codex32("test", "--json", "--from", told["id"]).out)
     assert case["inputs"] == {"who": "Ada"}
     assert case["expect"]["output"] == "hello Ada"
+
+
+REACHING = """\
+name: reaching
+allow: {hosts: ["127.0.0.1"], files: [%s]}
+type: python
+with:
+  code: |
+    import os
+    def main():
+        return [os.path.exists("%s"), "http_proxy" in os.environ]
+tests:
+  - {expect: {output: [false, false]}}
+"""
+
+
+def test_a_program_has_no_way_out_and_no_files_in_a_test(codex32, project) -> None:
+    (project / "kept.txt").write_text("kept")
+    (project / "reaching.yaml").write_text(REACHING % ((project / "kept.txt",) * 2))
+    answer = codex32("test", "reaching.yaml")
+    assert answer.code == 0, answer.out
