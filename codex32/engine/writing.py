@@ -12,6 +12,8 @@ from codex32.engine.key_order import SECTIONS, rank_of
 from codex32.kernel.json_values import JSON
 
 _WIDTH: Final = 100
+#: Ends of lines to YAML 1.1, which would come back as others; quoted, they are escaped.
+_BREAKS: Final = frozenset("\r\x85\u2028\u2029")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -24,7 +26,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style = None
-    if "\n" in value:
+    if not _BREAKS.isdisjoint(value):
+        style = '"'
+    elif "\n" in value:
         style = "|"
     elif not _is_itself(value):
         style = '"'

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from codex32.engine.schema import bot_schema
 from codex32.kernel.models import BotRow, ExecutionRow
 from codex32.kernel.safe_rows import AuditRow
 from codex32.services.registry import Policy
@@ -391,3 +392,8 @@ async def test_times_to_come_are_told_in_utc_and_in_the_zone_of_the_trigger(api,
     why = (await api("GET", "/api/v1/bots/ping/why")).json
     assert (why["status"], why["occurrences"]) == ("paused", [])
     assert any("paused" in reason for reason in why["reasons"])
+
+
+async def test_the_schema_is_that_of_the_installed_plugins(api, runtime):
+    told = await api("GET", "/api/v1/schema")
+    assert told.json == json.loads(json.dumps(bot_schema(runtime.components)))
