@@ -18,8 +18,8 @@ from codex32.kernel.contracts.route import (
     Route,
     ServerSentEvent,
 )
-from codex32.kernel.errors import ExecutionNotFound
-from codex32.kernel.event_names import LONGEST_NAME
+from codex32.kernel.errors import EventInvalid, ExecutionNotFound
+from codex32.kernel.event_names import LONGEST_NAME, pattern_fault
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.runtime import Runtime
@@ -174,6 +174,8 @@ class StreamRoutes:
         return _answer(self._feeds.events(wanted, _after(request)))
 
     async def _events(self, request: ApiRequest) -> ApiResponse:
+        if fault := pattern_fault(request.query.name):
+            raise EventInvalid(fault)
         self._feeds.admit()
         wanted = Filter(request.caller.workspace, request.query.name)
         return _answer(self._feeds.events(wanted, _after(request)))

@@ -181,6 +181,13 @@ async def test_what_is_not_there_or_another_workspaces_is_not_found(api, executi
         assert (answer.status, answer.json["code"]) == (404, "execution-not-found")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_name_that_never_comes_is_refused(api):
+    answer = await api("GET", "/api/v1/events/stream?name=execution.fail")
+    assert (answer.status, answer.json["code"]) == (422, "event-invalid")
+    assert "did you mean 'execution.failed'" in answer.json["detail"]
+
+
 async def test_strangers_hear_nothing(api, execution):
     exe = await execution()
     for path in (f"/executions/{exe}/stream", "/executions/stream", "/events/stream"):
