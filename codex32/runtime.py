@@ -35,11 +35,10 @@ from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
 from codex32.services import audit, connections, timekeeping
-from codex32.services.access.mailing import Mailer
-from codex32.services.access.passwords import Passwords
-from codex32.services.access.recogniser import Recogniser
-from codex32.services.access.signing import Signer
-from codex32.services.access.signing_in import Rules, SignIn
+from codex32.services.access.foreign_sign_in import ForeignRules
+from codex32.services.access.parts import Access
+from codex32.services.access.provider import Client
+from codex32.services.access.signing_in import Rules
 from codex32.services.audit_anchors import Anchors
 from codex32.services.backfill import Backfiller
 from codex32.services.definitions import Definitions
@@ -53,14 +52,13 @@ from codex32.services.starting import Starter
 from codex32.services.triggers import Ticker
 from codex32.services.vault import Vault
 from codex32_config import SettingsError
-from codex32_config.settings import Settings
+from codex32_config.settings import OidcSettings, Settings
 
 if TYPE_CHECKING:
     from codex32.outside.http_on_demand import HttpOnDemand
     from codex32.outside.redis_server import BundledRedis
     from codex32.outside.sandboxes.choice import SandboxRules
     from codex32.outside.sandboxes.runner import SandboxedRunner
-    from codex32.services.access.foreign_sign_in import ForeignSignIn
     from codex32.services.folders import FolderSync
 
 log = logging.getLogger(__name__)
@@ -81,6 +79,7 @@ class Runtime:
     process: ProcessInfo
     clock: Clock = field(default_factory=lambda: SystemClock.shared)
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    _ways: list[HttpOnDemand] = field(default_factory=list, init=False, repr=False)
 
     @property
     def components(self) -> Components:
@@ -246,87 +245,44 @@ class Runtime:
         return SecretLookup(self.door, self.vault, self._secret_stores, shared)
 
     @cached_property
-    def passwords(self) -> Passwords:
-        """Makes and verifies hashes of passwords."""
-        return Passwords()
-
-    @cached_property
-    def signer(self) -> Signer:
-        """Makes and reads access tokens."""
-        return Signer(lambda: self.vault.source.ring(make=True))
-
-    @cached_property
-    def recogniser(self) -> Recogniser:
-        """Finds who is behind a token."""
-        return Recogniser(self.door, self.signer, self.clock)
-
-    @cached_property
-    def sign_in(self) -> SignIn:
-        """Lets people in.
+    def access(self) -> Access:
+        """Lets people and programs in.
 
         Raises:
           ComponentNotFound: The notifier of the settings is not installed.
+          SettingsError: An OpenID provider lacks a setting.
         """
         auth = self.settings.auth
-        rules = Rules(
-            password_grant=auth.password_grant,
-            registration=auth.registration,
-            access_seconds=int(auth.access_minutes * 60),
-            session_seconds=int(auth.session_days * 86400),
-        )
-        mail = self._mailer().send if auth.mail is not None else None
-        return SignIn(
-            self.door, self.recogniser, self.clock, self.passwords, self.signer, rules, mail
+        return Access(
+            door=self.door,
+            clock=self.clock,
+            ring=lambda: self.vault.source.ring(make=True),
+            rules=Rules(
+                password_grant=auth.password_grant,
+                registration=auth.registration,
+                access_seconds=int(auth.access_minutes * 60),
+                session_seconds=int(auth.session_days * 86400),
+            ),
+            way_out=self._way_out,
+            notifier=None if auth.mail is None else self.components.notifier(auth.mail),
+            provider=_openid_client(auth.oidc),
+            foreign_rules=ForeignRules(auth.oidc.domains, auth.oidc.create),
         )
 
-    def _mailer(self) -> Mailer:
-        notifier = self.components.notifier(str(self.settings.auth.mail))
-        return Mailer(notifier, self.outward)
-
-    @cached_property
-    def outward(self) -> HttpOnDemand:
-        """The API's own way to other machines; belongs to the running event loop."""
+    def _way_out(self, private: str | None) -> HttpOnDemand:
         from codex32.outside.http_on_demand import HttpOnDemand
 
-        return HttpOnDemand(self.settings.outside.private_hosts)
-
-    @cached_property
-    def foreign_sign_in(self) -> ForeignSignIn | None:
-        """Lets people in whom an OpenID provider knows; None where the settings name none.
-
-        Raises:
-          SettingsError: They name one, and not all that it takes.
-        """
-        from codex32.services.access.foreign_sign_in import ForeignRules, ForeignSignIn
-        from codex32.services.access.provider import Client, Provider
-
-        oidc = self.settings.auth.oidc
-        if oidc.issuer is None:
-            return None
-        if oidc.client_id is None or oidc.redirect_url is None:
-            raise SettingsError("auth.oidc.issuer needs client_id and redirect_url, too")
-        secret = None if oidc.client_secret is None else oidc.client_secret.get_secret_value()
-        client = Client(oidc.issuer, oidc.client_id, oidc.redirect_url, secret)
-        rules = ForeignRules(oidc.domains, oidc.create)
-        provider = Provider(client, self.to_provider)
-        return ForeignSignIn(self.door, self.clock, provider, rules, self.sign_in)
-
-    @cached_property
-    def to_provider(self) -> HttpOnDemand:
-        """The way to the OpenID provider, which may stand in a private network."""
-        from codex32.outside.http_on_demand import HttpOnDemand
-        from codex32.services.access.provider import private_host
-
-        own = private_host(str(self.settings.auth.oidc.issuer))
-        return HttpOnDemand([*self.settings.outside.private_hosts, own])
+        more = () if private is None else (private,)
+        way = HttpOnDemand([*self.settings.outside.private_hosts, *more])
+        self._ways.append(way)
+        return way
 
     async def leave(self) -> None:
         """Finish what goes out, before the event loop ends."""
-        if "sign_in" in self.__dict__:
-            await self.sign_in.close()
-        for name in ("outward", "to_provider"):
-            if name in self.__dict__:
-                await getattr(self, name).close()
+        if "access" in self.__dict__:
+            await self.access.close()
+        for way in self._ways:
+            await way.close()
 
     def _secret_stores(self) -> Sequence[SecretStore]:
         order = self.settings.secrets.stores
@@ -340,6 +296,15 @@ class Runtime:
         self.door.close()
         if "dispatcher" in self.__dict__ and self.dispatcher is not None:
             self.dispatcher.close()
+
+
+def _openid_client(oidc: OidcSettings) -> Client | None:
+    if oidc.issuer is None:
+        return None
+    if oidc.client_id is None or oidc.redirect_url is None:
+        raise SettingsError("auth.oidc.issuer needs client_id and redirect_url, too")
+    secret = None if oidc.client_secret is None else oidc.client_secret.get_secret_value()
+    return Client(oidc.issuer, oidc.client_id, oidc.redirect_url, secret)
 
 
 async def _call(bot_type: BotType, context: StepContext, params: Mapping[str, JSON]) -> Outcome:

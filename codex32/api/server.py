@@ -89,7 +89,7 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
       AddressTaken: The address cannot be listened on.
     """
     token = await asyncio.to_thread(admin_token, runtime.settings)
-    gatekeeper = Gatekeeper(token, runtime.recogniser)
+    gatekeeper = Gatekeeper(token, runtime.access.recogniser)
     app = build_application(all_operations(runtime), gatekeeper, _keeping(runtime.settings.api))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()

@@ -114,7 +114,7 @@ def passwd(obj: Context, who: str, password_stdin: bool) -> None:
         else:
             asked = f"New password of {row.username}"
             password = click.prompt(asked, hide_input=True, confirmation_prompt=True, err=True)
-        hashed = runtime.passwords.hash_now(password, accounts.words(row))
+        hashed = runtime.access.passwords.hash_now(password, accounts.words(row))
         _write(obj, runtime, partial(accounts.set_password, row.id, hashed))
     told = f"the password of {row.username} is set, and their sign-ins have ended"
     obj.output.result(accounts.as_dict(row), lambda: obj.output.line(told))

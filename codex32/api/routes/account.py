@@ -29,8 +29,8 @@ class AccountRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door, self._clock = runtime.door, runtime.clock
-        self._change = runtime.recogniser.change
-        self._sign_in, self._passwords = runtime.sign_in, runtime.passwords
+        self._change = runtime.access.recogniser.change
+        self._sign_in, self._passwords = runtime.access.sign_in, runtime.access.passwords
 
     def routes(self) -> list[Route]:
         """The declarations."""

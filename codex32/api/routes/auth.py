@@ -84,7 +84,7 @@ class AuthRoutes:
     """The routes below ``/auth`` that are open."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._sign_in = runtime.sign_in
+        self._sign_in = runtime.access.sign_in
 
     def routes(self) -> list[Route]:
         """The declarations."""

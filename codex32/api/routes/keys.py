@@ -25,7 +25,7 @@ class KeyRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door, self._clock = runtime.door, runtime.clock
-        self._change = runtime.recogniser.change
+        self._change = runtime.access.recogniser.change
 
     def routes(self) -> list[Route]:
         """The declarations."""

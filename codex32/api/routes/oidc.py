@@ -32,7 +32,7 @@ class OidcRoutes:
     """The routes below ``/auth/oidc``."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._foreign = runtime.foreign_sign_in
+        self._foreign = runtime.access.foreign
         self._settings = runtime.settings.auth.oidc
 
     def routes(self) -> list[Route]:

@@ -29,7 +29,7 @@ class UserRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door, self._clock = runtime.door, runtime.clock
-        self._change = runtime.recogniser.change
+        self._change = runtime.access.recogniser.change
 
     def routes(self) -> list[Route]:
         """The declarations."""

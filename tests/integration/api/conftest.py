@@ -259,7 +259,7 @@ class People:
                 workspaces.create(workspace, "", STRANGER, now)
             workspaces.put_member(workspace, name, Role(role), STRANGER, now)
 
-        await self.runtime.recogniser.change(write)
+        await self.runtime.access.recogniser.change(write)
 
     async def token(self, name: str, password: str | None = None, **form: str) -> Answer:
         """What the token endpoint answers."""

@@ -212,7 +212,7 @@ async def test_asking_for_a_code_never_tells_who_has_an_account(mailing, people,
         await post(mailing, FORGOT, email=f"{name}@example.com") for name in ("anna", "gone", "x")
     ]
     assert {(answer.status, answer.text) for answer in answers} == {(202, "{}")}
-    await runtime.sign_in.close()
+    await runtime.access.sign_in.close()
     mailed = [each for each in caplog.messages if "cx32_once_" in each]
     assert len(mailed) == 1
 
@@ -220,7 +220,7 @@ async def test_asking_for_a_code_never_tells_who_has_an_account(mailing, people,
 async def test_without_a_notifier_nothing_is_mailed_and_nothing_told(api, people, runtime):
     await people.add("anna", "viewer")
     assert (await post(api, FORGOT, email="anna@example.com")).status == 202
-    await runtime.sign_in.close()
+    await runtime.access.sign_in.close()
     assert await runtime.door.read(lambda: OneTimeTokenRow.select().count()) == 0
 
 

@@ -214,8 +214,8 @@ async def test_a_provider_that_changes_its_key_goes_on(runtime, started, provide
     await add(runtime, "anna", email_verified=True)
     api = await started()
     assert (await Browser(api.url).sign_in())[0] == 200
-    runtime.foreign_sign_in._provider._keys = (
-        time.monotonic() - 120, runtime.foreign_sign_in._provider._keys[1],
+    runtime.access.foreign._provider._keys = (
+        time.monotonic() - 120, runtime.access.foreign._provider._keys[1],
     )  # fmt: skip
     provider.how = "moved"
     assert (await Browser(api.url).sign_in())[0] == 200

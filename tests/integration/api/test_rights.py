@@ -129,11 +129,13 @@ async def test_sign_ins_are_listed_and_ended_by_their_owner_alone(api, people):
 async def test_what_another_process_changes_is_seen_within_a_moment(api, people, runtime):
     await people.add("anna", "user")
     token = (await people.sign_in("anna"))["access_token"]
-    other = Recogniser(runtime.door, runtime.signer, runtime.clock)  # nobody tells it of changes
+    other = Recogniser(
+        runtime.door, runtime.access.signer, runtime.clock
+    )  # nobody tells it of changes
     assert (await other.caller(token, None)).name == "anna"
     account = (await api("GET", ME, token=token)).json["account"]["id"]
     now = runtime.clock.micros()
-    await runtime.recogniser.change(lambda: sessions.revoke_of(account, now))
+    await runtime.access.recogniser.change(lambda: sessions.revoke_of(account, now))
     assert (await api("GET", ME, token=token)).status == 401
     async with asyncio.timeout(30):
         while await _believed(other, token):
@@ -151,16 +153,16 @@ async def _believed(recogniser, token):
 async def test_what_was_believed_is_asked_for_again_after_a_change_in_between(people, runtime):
     await people.add("anna", "user")
     token = (await people.sign_in("anna"))["access_token"]
-    asked = (runtime.recogniser.caller(token, None) for _ in range(20))
+    asked = (runtime.access.recogniser.caller(token, None) for _ in range(20))
     looks = asyncio.gather(*asked, return_exceptions=True)
     await asyncio.sleep(0)
     account = await runtime.door.read(accounts.find, "anna")
-    await runtime.recogniser.change(
+    await runtime.access.recogniser.change(
         lambda: accounts.change(account.id, {"active": False}, STRANGER, 1)
     )
     await looks
     with pytest.raises(CredentialsInvalid):
-        await runtime.recogniser.caller(token, None)
+        await runtime.access.recogniser.caller(token, None)
 
 
 # workspaces
@@ -381,7 +383,7 @@ async def test_a_key_that_was_revoked_or_is_over_lets_nobody_in(api, people, run
     assert (await api("DELETE", path, token=token)).status == 204
     assert (await api("DELETE", f"/api/v1/keys/{theirs['id']}", token=token)).status == 204
     over = ApiKeyRow.update(expires_at=runtime.clock.micros()).where(ApiKeyRow.id == old["id"])
-    await runtime.recogniser.change(over.execute)
+    await runtime.access.recogniser.change(over.execute)
     for made in (mine, theirs, old):
         assert (await api("GET", BOTS, token=made["key"])).status == 401
     days = {"name": "x", "scopes": ["bots.read"], "days": 367}

@@ -206,7 +206,7 @@ async def test_a_sign_in_ends_however_often_it_was_refreshed(people, runtime, ap
     await people.add("anna", "viewer")
     tokens = await people.sign_in("anna")
     end = SessionRow.update(expires_at=runtime.clock.micros())
-    await runtime.recogniser.change(end.execute)
+    await runtime.access.recogniser.change(end.execute)
     assert (await people.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
     assert (await api("GET", "/api/v1/auth/me", token=tokens["access_token"])).status == 401
 
