@@ -13,14 +13,18 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import peewee as pw
 import redis as redis_client
 from codex32_houses import House, living, private_redis, until
 from codex32_postgres import PostgresServer
 
 from codex32.kernel.clock import SystemClock
 from codex32.kernel.database import Door, connect
+from codex32.kernel.errors import InvalidTransition
 from codex32.outside.redis_server import BundledRedis
-from codex32.services import resolving
+from codex32.services import audit, resolving
+from codex32.services.keyring import KeySource
+from codex32.services.vault import Vault
 from codex32_violence import bots
 from codex32_violence.accounting import Books, Rows, account
 from codex32_violence.load import Load
@@ -174,6 +178,9 @@ class Arena:
         if not doubts:
             return 0
         reached = self.world.effects()
+        # What is decided is audited, with the keys of the house.
+        keys = KeySource(None, self.house.folder / ".codex32" / "keys")
+        audit.use(lambda: audit.VaultKeys(Vault(keys)))
         door = Door(connect(self.rows.url))
         try:
             for execution_id, step, item in doubts:
@@ -193,7 +200,8 @@ class Arena:
         decided = 0
         deadline = time.monotonic() + seconds
         while self.rows.live():
-            with suppress(Exception):  # it went on by itself meanwhile
+            # It went on by itself meanwhile, or the database is being harmed.
+            with suppress(InvalidTransition, pw.PeeweeException):
                 decided += self.decide()
             if time.monotonic() > deadline:
                 break
