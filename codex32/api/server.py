@@ -26,7 +26,7 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.private_files import write_private
 from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
-from codex32.services import processes, timekeeping
+from codex32.services import plugin_audit, processes, timekeeping
 from codex32.services.access.one_time import Code, first_way_in
 from codex32_config.settings import ApiSettings
 
@@ -58,6 +58,8 @@ async def _until_stopped(runtime: Runtime, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    records, now = runtime.plugins.records, runtime.clock.micros()
+    await runtime.door.write(partial(plugin_audit.note, records, now))
     async with serving(runtime, host, port):
         await _offer_the_way_in(runtime)
         # Else the first inputs that need it would hold up everybody's writes.
