@@ -46,6 +46,12 @@ SQLITE = [
     WHEN OLD.seq > (SELECT COALESCE(MAX(last_seq), 0) FROM audit_seal)
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
     """,
+    # INSERT OR REPLACE would delete without asking the trigger above.
+    """
+    CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit
+    WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
+    """,
     """
     CREATE TRIGGER audit_seal_no_update BEFORE UPDATE ON audit_seal
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END

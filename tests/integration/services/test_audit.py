@@ -114,6 +114,18 @@ def test_the_database_refuses_to_change_an_entry(door: Door, statement: str) -> 
     assert door.read_now(verify).entries == 3
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_sqlite_lets_nobody_replace_an_entry(door: Door) -> None:
+    note(door, "a", "b")
+    replace = (
+        "INSERT OR REPLACE INTO audit SELECT 1, at, actor_kind, actor_id, actor_name, address, "
+    )
+    replace += "request_id, workspace, action, 'x', outcome, change, key_id, hash FROM audit"
+    with pytest.raises(pw.DatabaseError, match="append-only"):
+        door.write_now(partial(database_proxy.execute_sql, f"{replace} WHERE seq = 1"))
+    assert door.read_now(verify).broken is None
+
+
 def test_the_database_refuses_to_empty_the_log(door: Door) -> None:
     note(door, "a")
     statement = "DELETE FROM audit" if is_sqlite() else "TRUNCATE audit"
