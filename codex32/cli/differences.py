@@ -157,18 +157,18 @@ def compare(context: Context, server: Server, paths: Sequence[Path], *, prune: b
       context: Of the command.
       server: Elsewhere.
       paths: Files and folders; without any the folders of the settings.
-      prune: What is only there is to be deleted.
+      prune: What is only there is to be deleted; not while files have faults.
     """
     out = Difference()
     here = _read(context, paths, out.problems)
-    broken = {each.stem for each in {Path(p.file) for p in out.problems if p.file}}
+    # Nobody knows which bots a file with faults was meant to hold: then nothing is deleted.
+    spare: Action = "delete" if prune and not out.problems else "only there"
     for there in server.bots():
         mine = here.pop(there["name"], None)
         if mine is not None:
             out.entries.append(_entry(server, mine, there))
-        elif there["origin"] not in (FILE, RUN) and there["name"] not in broken:
-            action: Action = "delete" if prune else "only there"
-            out.entries.append(Entry(there["name"], action, tag=there["tag"]))
+        elif there["origin"] not in (FILE, RUN):
+            out.entries.append(Entry(there["name"], spare, tag=there["tag"]))
     out.entries += [Entry(name, "create", each) for name, each in here.items()]
     out.entries.sort(key=lambda entry: entry.name)
     return out

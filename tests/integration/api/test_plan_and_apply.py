@@ -93,7 +93,7 @@ def test_only_prune_deletes_and_a_broken_file_stops_all_but_who_keeps_going(
     (folder / "four.yaml").write_text("type: set\nwith: {values: {}}\n")
     code, told = codex32("apply", "--yes", "--prune")
     assert (code, told["code"]) == (1, "bot-invalid")
-    code, told = codex32("apply", "--yes", "--keep-going")
+    code, told = codex32("apply", "--yes", "--keep-going", "--prune")
     assert (code, [r["name"] for r in told["results"]]) == (1, ["four"])
     (folder / "pair.yaml").write_text(PAIR)
     code, told = codex32("apply", "--yes", "--prune")
