@@ -58,11 +58,9 @@ class Gatekeeper:
     async def _find(self, token: str, workspace: str | None) -> Caller:
         # Digests are of one length, so the comparison tells nothing of the token's.
         if hmac.compare_digest(_digest(token), self._digest):
-            if workspace is None:
+            if self._recogniser is None:
                 return OPERATOR
-            if self._recogniser is not None:
-                await self._recogniser.operator(OPERATOR, workspace)
-            return replace(OPERATOR, workspace=workspace)
+            return await self._recogniser.operator(OPERATOR, workspace)
         if self._recogniser is None:
             raise InvalidToken("the header Authorization holds no valid bearer token")
         try:

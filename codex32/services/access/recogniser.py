@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from codex32.kernel.caller import Caller
@@ -58,16 +58,11 @@ class Recogniser:
         known = self._remembered.get(name)
         if known is not None and time.monotonic() < known.until:
             return known.caller
-        changes = self._changes
-        asked_at = time.monotonic()
+        changes, asked_at = self._changes, time.monotonic()
         found = await self._look(token, workspace)
         if found.stale_key is not None:
             self._door.post(keys.touch, (found.stale_key, self._clock.micros()))
-        # What was changed while we looked may not be what we saw.
-        if changes == self._changes:
-            if len(self._remembered) >= _MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[name] = _Remembered(found.caller, asked_at + BELIEVED_SECONDS)
+        self._remember(name, found.caller, asked_at, changes)
         return found.caller
 
     async def _look(self, token: str, workspace: str | None) -> Found:
@@ -83,14 +78,32 @@ class Recogniser:
         claims = self._signer.read(token, now // 1_000_000)
         return recognition.by_claims(claims, workspace, now)
 
-    async def operator(self, operator: Caller, workspace: str | None) -> None:
-        """Refuse a workspace that is not there.
+    async def operator(self, operator: Caller, workspace: str | None) -> Caller:
+        """The operator, at work in a workspace: their own, unless they name another one.
 
         Raises:
           WorkspaceNotFound: There is none of this name.
         """
-        if workspace is not None and workspace != operator.workspace:
-            await self._door.read(recognition.require_workspace, workspace)
+        if workspace is None or workspace == operator.workspace:
+            return operator
+        name = operator.id, workspace
+        known = self._remembered.get(name)
+        if known is not None and time.monotonic() < known.until:
+            return known.caller
+        changes, asked_at = self._changes, time.monotonic()
+        await self._door.read(recognition.require_workspace, workspace)
+        caller = replace(operator, workspace=workspace)
+        self._remember(name, caller, asked_at, changes)
+        return caller
+
+    def _remember(
+        self, name: tuple[str, str | None], caller: Caller, asked_at: float, changes: int
+    ) -> None:
+        # What was changed while we looked may not be what we saw.
+        if changes == self._changes:
+            if len(self._remembered) >= _MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[name] = _Remembered(caller, asked_at + BELIEVED_SECONDS)
 
     async def change(self, work: Callable[[], T]) -> T:
         """Have ``work`` written, and forget what was believed."""

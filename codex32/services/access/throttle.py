@@ -23,7 +23,9 @@ from codex32.services.access.tokens import digest
 
 #: Failures that cost nothing: of an account from one network, and of a network.
 FREE_ACCOUNT, FREE_NETWORK = 5, 25
-_FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 900.0
+_FIRST_SECONDS = 1.0
+#: The longest pauses. A network's is short, for it holds up people who did nothing.
+LONGEST_ACCOUNT_SECONDS, LONGEST_NETWORK_SECONDS = 900.0, 60.0
 #: After so long without a failure all is forgotten; the rows are let go later (``ended``).
 FORGET_MICROS = 3600 * 1_000_000
 
@@ -32,6 +34,14 @@ FORGET_MICROS = 3600 * 1_000_000
 class _Count:
     digest: str
     free: int
+    longest_seconds: float
+
+    def pause(self, failures: int) -> float:
+        """Seconds in which nothing is looked at after so many failures."""
+        beyond = failures - self.free
+        if beyond < 0:
+            return 0.0
+        return min(_FIRST_SECONDS * 2.0 ** min(beyond, 32), self.longest_seconds)
 
 
 def network_of(address: str) -> str:
@@ -67,7 +77,7 @@ def failed(who: str, address: str, now: int) -> None:
         row = rows.get(count.digest)
         recent = row is not None and now - row.at < FORGET_MICROS
         failures = (row.failures if row is not None and recent else 0) + 1
-        until = now + int(_pause(failures - count.free) * 1e6)
+        until = now + int(count.pause(failures) * 1e6)
         told = {"failures": failures, "at": now, "blocked_until": until}
         SignInCountRow.insert(digest=count.digest, **told).on_conflict(
             conflict_target=[SignInCountRow.digest], update=told
@@ -80,18 +90,15 @@ def succeeded(who: str, address: str) -> None:
     SignInCountRow.delete().where(SignInCountRow.digest == account.digest).execute()
 
 
-def _pause(beyond: int) -> float:
-    """Seconds after a failure that is the ``beyond``-th above what is free."""
-    if beyond < 0:
-        return 0.0
-    return float(min(_FIRST_SECONDS * 2 ** min(beyond, 32), _LONGEST_SECONDS))
-
-
 def _counts(who: str, address: str) -> tuple[_Count, _Count]:
     network = network_of(address)
     return (
-        _Count(digest(f"account {who.strip().lower()} {network}"), FREE_ACCOUNT),
-        _Count(digest(f"network {network}"), FREE_NETWORK),
+        _Count(
+            digest(f"account {who.strip().lower()} {network}"),
+            FREE_ACCOUNT,
+            LONGEST_ACCOUNT_SECONDS,
+        ),
+        _Count(digest(f"network {network}"), FREE_NETWORK, LONGEST_NETWORK_SECONDS),
     )
 
 
