@@ -24,6 +24,7 @@ from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.contracts.webhook import WebhookRefused, WebhookRequest
 from codex32.kernel.database import Door, fetch
 from codex32.kernel.errors import Codex32Error
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import OccurrenceRow
@@ -31,6 +32,7 @@ from codex32.kernel.payloads import PayloadStore
 from codex32.services import webhook_paths
 from codex32.services.answering import Answerer, Happening, Question
 from codex32.services.definitions import Definitions
+from codex32.services.executions import NewExecution
 from codex32.services.occurrences import Answer, carry_out, live_triggers
 from codex32.services.schedules import TriggerTypes
 from codex32.services.webhook_bodies import BodyUnreadable, read_content
@@ -143,7 +145,13 @@ class Receiver:
         if greeting is not None:
             return Greeting(greeting)
         judged = await self._door.read(self.judge, hook, request, name, now)
-        return await self._door.write_many(self.settle_many, judged)
+        told = await self._door.write_many(self.settle_many, judged)
+        fault_point("webhooks.before_answer")
+        new = judged.answer.execution
+        if new is not None and new.id != told.execution_id and _has_files(new):
+            # Not in the write, which may be done again and needs them then.
+            await asyncio.to_thread(self._payloads.remove, new.id)
+        return told
 
     async def _admit(
         self, hook: Hook | None, workspace: str, request: WebhookRequest, now: int
@@ -215,6 +223,7 @@ class Receiver:
         carry_out(
             [answer for answer in repeats if answer.decision != "fired"], self._payloads, now
         )
+        fault_point("webhooks.before_commit")
         return [_delivered(each, answer) for each, answer in zip(items, answers, strict=True)]
 
     def _mind_overlaps(
@@ -230,7 +239,6 @@ class Receiver:
                 answer.decision = "overlap"
                 answer.detail = "an earlier execution is still going on"
                 answer.execution = None
-                self._payloads.remove(new.id)
             live.add(trigger_id)
 
     def _repeat(self, answer: Answer, first: Answer | None, execution_id: str | None) -> None:
@@ -239,8 +247,6 @@ class Receiver:
         if new is not None and new.id == execution_id:
             answer.execution_id = execution_id  # this very write was done before
             return
-        if new is not None:
-            self._payloads.remove(new.id)
         if execution_id is None:
             assert first is not None
             answer.decision, answer.detail = first.decision, first.detail
@@ -254,6 +260,10 @@ def _refuse_after_work(request: WebhookRequest, secrets: Sequence[str], now: flo
     digest = hmac.new(_DECOY_KEY, request.body, hashlib.sha256).digest()
     hmac.compare_digest(digest, _DECOY_KEY)
     raise WebhookRefused("there is nobody to compare with")
+
+
+def _has_files(new: NewExecution) -> bool:
+    return new.inputs.startswith("@") or new.trigger.startswith("@")
 
 
 def _name_key(name: str) -> str:

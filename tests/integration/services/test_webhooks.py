@@ -32,7 +32,7 @@ def receiver(
     door: Door, components: Components, definitions: Definitions, payloads: PayloadStore
 ) -> Receiver:
     async def secret(workspace: str, name: str) -> str | None:
-        return None
+        return "sesame"
 
     return Receiver(door, components.trigger_types, definitions, payloads, secret)
 
@@ -53,8 +53,11 @@ def find(door: Door, components: Components) -> Callable[..., str | None]:
 def file(store: Callable[..., Stored]) -> Callable[..., Stored]:
     """A bot in a file that serves a path."""
 
-    def stored(name: str, path: str = "p", *, more: str = OPEN, **how: Any) -> Stored:
-        text = f"name: {name}\ntriggers: [{{webhook: {{path: {path}, {more}}}}}]"
+    def stored(
+        name: str, path: str = "p", *, more: str = OPEN, secrets: str = "[]", **how: Any
+    ) -> Stored:
+        text = f"name: {name}\nallow: {{secrets: {secrets}}}\n"
+        text += f"triggers: [{{webhook: {{path: {path}, {more}}}}}]"
         return store(text, origin=FILE, source=f"{name}.yaml", **how)
 
     return stored
@@ -117,6 +120,22 @@ def test_a_write_that_is_done_again_finds_its_own_traces(
     assert door.read_now(OccurrenceRow.select().count) == 1
     assert row.trigger.startswith("@")
     assert receiver._payloads.unpack(row.id, row.trigger)["body"]
+
+
+def test_a_long_body_that_comes_again_leaves_no_files(
+    receiver: Receiver, payloads: PayloadStore, file: Callable[..., Stored]
+) -> None:
+    file("ping", more="auth: {scheme: bearer, secret: S, id_header: X-Id}", secrets="[S]")
+    headers = {"authorization": "Bearer sesame", "x-id": "1"}
+    request = WebhookRequest("POST", "p", headers, {}, b"x" * 5000)
+
+    async def deliver() -> list[Any]:
+        return await asyncio.gather(*(receiver.receive("default", request) for _ in range(5)))
+
+    told = [*asyncio.run(deliver()), *asyncio.run(deliver())]
+
+    assert len({each.execution_id for each in told}) == 1
+    assert len(list(payloads.directory.rglob("*.json"))) == 1
 
 
 def test_what_is_refused_leaves_no_trace(door: Door, receiver: Receiver) -> None:
