@@ -141,9 +141,13 @@ class CellSandbox(SandboxBackend):
             self._rest = loop.call_later(_IDLE_SECONDS, self._go_to_rest)
 
     def _go_to_rest(self) -> None:
-        task = asyncio.ensure_future(self._let_go())
+        task = asyncio.ensure_future(self._let_go_unused())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def _let_go_unused(self) -> None:
+        if not self._running:  # a program may have begun since this task was made
+            await self._let_go()
 
     async def _let_go(self) -> None:
         zygote, self._zygote = self._zygote, None

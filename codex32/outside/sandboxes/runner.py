@@ -45,16 +45,17 @@ class SandboxedRunner(ProgramRunner):
         return await asyncio.shield(self._choosing)
 
     async def prepare(self) -> None:
-        """Try the sandboxes now, and let go of what was started for it."""
-        chosen = await self.choice()
-        if chosen.sandbox is not None:
-            await chosen.sandbox.close()
+        """Try the sandboxes now."""
+        await self.choice()
 
     async def _choose(self) -> Choice:
         chosen = await choose(self._sandboxes, self._rules)
         if chosen.sandbox is None:
             log.warning("%s", chosen.why_none)
-        elif not chosen.holds:
+            return chosen
+        # What was started for it goes now: later, a program might have begun in it.
+        await chosen.sandbox.close()
+        if not chosen.holds:
             name = chosen.sandbox.name
             log.warning("the sandbox %s is used and does not hold: %s", name, chosen.faults[name])
         return chosen

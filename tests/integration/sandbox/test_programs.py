@@ -484,6 +484,15 @@ async def test_programs_side_by_side_are_bounded_and_apart(sandbox):
     assert most <= 2
 
 
+async def test_a_program_that_comes_while_sandboxes_are_tried_runs_all_the_same(sandbox):
+    runner = SandboxedRunner({sandbox.name: sandbox}, SandboxRules(sandbox.name))
+    program = Program("def main(): return 1")
+    result, _ = await asyncio.gather(
+        runner.run(program, ProgramHost(print, lambda: None)), runner.prepare()
+    )
+    assert (result.output, result.error) == (1, None)
+
+
 @pytest.mark.timeout(120)
 @in_plain
 async def test_two_hundred_programs_leave_nothing_behind(runner, temporary):
