@@ -6,17 +6,16 @@ import asyncio
 import math
 import os
 import secrets
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult
 from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
 from codex32.outside.sandboxes.conversation import Conversation
+from codex32.outside.sandboxes.folders import remove
 from codex32.outside.sandboxes.zygote import SandboxBroken, Zygote
 
 _GIB = 1024**3
@@ -88,7 +87,7 @@ class CellSandbox(SandboxBackend):
                 return await conversation.run(order, zygote.kill)
             finally:
                 if self.level < SandboxLevel.NAMESPACE:
-                    await asyncio.shield(asyncio.to_thread(_remove, home))
+                    await asyncio.shield(asyncio.to_thread(remove, home))
         finally:
             self._running -= 1
             self._rest_later()
@@ -211,25 +210,3 @@ def _foreign() -> str | None:
     from codex32_sandbox import seccomp
 
     return None if seccomp.SUPPORTED else f"the calls of {os.uname().machine} are not known to it"
-
-
-def _remove(directory: Path) -> None:
-    if directory.exists():  # else the program was ended before it made it
-        shutil.rmtree(directory, onerror=partial(_open_and_retry, directory))
-
-
-def _open_and_retry(
-    directory: Path, function: Callable[..., Any], path: str, _why: object
-) -> None:
-    # A program may have closed its own directories; symbolic links are not followed. What lies
-    # around the directory is others', and keeps its permissions.
-    try:
-        if os.path.islink(path) or not os.path.isdir(path):
-            if Path(path) != directory:
-                os.chmod(os.path.dirname(path), 0o700)
-            os.unlink(path)
-            return
-        os.chmod(path, 0o700)
-        shutil.rmtree(path, ignore_errors=True)
-    except OSError:
-        return

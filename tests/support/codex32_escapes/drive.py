@@ -1,0 +1,90 @@
+"""``python -m codex32_escapes.drive SANDBOX`` runs the corpus and prints what came of it as JSON.
+
+Lanes run side by side; in each, after every program an ordinary one must run as if nothing had
+been. Printed are how each program ended, what the prey says, and what was left of processes,
+folders and descriptors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from codex32 import Program, ProgramHost, ProgramResult, SandboxBackend
+from codex32.outside.sandboxes.linux import NamespaceSandbox, ProcessSandbox
+from codex32_escapes.corpus import LIMITS, NAMES, code
+from codex32_escapes.prey import prey
+
+SANDBOXES = {each.name: each for each in (NamespaceSandbox, ProcessSandbox)}
+_LANES = 6
+#: What a program says is counted, and what it asks is not known.
+_GOOD = "def main(n):\n open('note', 'x').write('x')\n return [n, sum(range(n))]\n"
+
+
+async def _run(sandbox: SandboxBackend, program: Program) -> tuple[ProgramResult, int]:
+    told = 0
+
+    def count(*_: Any) -> None:
+        nonlocal told
+        told += 1
+
+    return await sandbox.run(program, ProgramHost(count, tell=count)), told
+
+
+async def _lane(
+    sandbox: SandboxBackend, given: dict[str, Any], names: list[str], ends: dict[str, Any]
+) -> None:
+    while names:
+        name = names.pop(0)
+        began = time.monotonic()
+        program = Program(code(name, given), {"given": given}, **LIMITS)  # type: ignore[arg-type]
+        result, told = await _run(sandbox, program)
+        after, _ = await _run(sandbox, Program(_GOOD, {"n": 1000}, timeout_seconds=60.0))
+        ends[name] = {
+            "code": result.code,
+            "error": result.error,
+            "output": result.output,
+            "told": told,
+            "seconds": time.monotonic() - began,
+            "next": after.output if after.error is None else after.error,
+        }
+
+
+async def _drive(name: str) -> dict[str, Any]:
+    sandbox = SANDBOXES[name]()
+    ends: dict[str, Any] = {}
+    with prey() as found:
+        given = {**found.given, "apart": name == "namespace"}
+        await _run(sandbox, Program("def main(): ..."))
+        descriptors = len(os.listdir("/proc/self/fd"))
+        names = list(NAMES)
+        await asyncio.gather(*(_lane(sandbox, given, names, ends) for _ in range(_LANES)))
+        left = len(os.listdir("/proc/self/fd")) - descriptors
+        await sandbox.close()
+        return {
+            "ends": ends,
+            "harm": found.harm(),
+            "descriptors": left,
+            "processes": _processes() - {found.given["victim"]},
+            "folders": [
+                path.name
+                for path in Path(tempfile.gettempdir()).glob("codex32-*")
+                if str(path) != given["other"]
+            ],
+            "user": os.getuid(),
+        }
+
+
+def _processes() -> set[int]:
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return {int(text) for text in file.read().split()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(_drive(sys.argv[1])), default=list))
