@@ -45,6 +45,7 @@ def set_(obj: Context, name: str, file: Path | None, workspace: str) -> None:
     The value is asked for, or read from standard input or a file: on the command line everybody
     on this machine could see it.
     """
+    from codex32.engine.masking import SHORTEST
     from codex32.services import secrets as service
     from codex32.services.access import workspaces
 
@@ -54,6 +55,8 @@ def set_(obj: Context, name: str, file: Path | None, workspace: str) -> None:
         now, caller = runtime.clock.micros(), obj.caller(workspace)
         work = partial(service.write, runtime.vault, name, value, caller, now, workspace=workspace)
         view = runtime.door.write_now(work)
+    if len(value) < SHORTEST:
+        obj.output.note(f"it is shorter than {SHORTEST} characters, so it cannot be masked")
     told = "is set" if view.version == 1 else f"has its value number {view.version}"
     obj.output.result(view.as_dict(), lambda: obj.output.line(f"{name} {told}"))
 

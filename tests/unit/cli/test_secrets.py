@@ -101,6 +101,15 @@ def test_without_its_key_the_house_does_not_start(house, give, project):
         assert "backup" in refused.err
 
 
+def test_who_sets_a_secret_too_short_to_be_masked_is_warned(house, give):
+    give("abc")
+    assert "cannot be masked" in house("secrets", "set", "PIN").err
+    give(CANARY)
+    assert house("secrets", "set", "TOKEN").err == ""
+    give(CANARY)
+    assert house("secrets", "set", "TOKEN", "--workspace", "nowhere").code == 3
+
+
 def test_a_wrong_name_is_told_without_the_value(house, give):
     give(CANARY)
     refused = house("secrets", "set", "no name")
