@@ -7,7 +7,9 @@ made for us, now, and for this very sign-in.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import importlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -131,7 +133,8 @@ class Provider:
           ProviderFailed: The keys cannot be had.
           ProviderRefused: It may not.
         """
-        from joserfc import jwt
+        # Off the loop: the first time it takes a while.
+        jwt = await asyncio.to_thread(importlib.import_module, "joserfc.jwt")
         from joserfc.errors import JoseError
 
         key = await self._key(token)
