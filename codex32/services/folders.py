@@ -17,6 +17,7 @@ import peewee as pw
 
 from codex32.engine.definition import Reader, Reading
 from codex32.engine.inlining import folder_reader
+from codex32.kernel.account_rows import WorkspaceRow
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.database import Door, fetch
 from codex32.kernel.errors import Codex32Error
@@ -147,6 +148,10 @@ class FolderSync:
         changes = Changes()
         found = await asyncio.to_thread(self._take_in, changes)
         rows = await self._door.read(_rows, self._workspace)
+        if rows is None:
+            changes.problems = {str(each): [self._homeless()] for each in self.folders}
+            self._tell(changes)
+            return changes
         plan = await asyncio.to_thread(self._plan, found, rows, changes)
         for start in range(0, len(plan), GROUP):
             group = plan[start : start + GROUP]
@@ -300,6 +305,11 @@ class FolderSync:
     def _is_ours(self, source: str) -> bool:
         return any(Path(source).is_relative_to(folder) for folder in self.folders)
 
+    def _homeless(self) -> Problem:
+        remedy = f"run: codex32 workspaces create {self._workspace}"
+        message = f"there is no workspace {self._workspace!r} for these bots; {remedy}"
+        return Problem(message, path="bots.workspace", code="workspace")
+
     # doing it
 
     def _apply(self, group: Sequence[_Action]) -> list[tuple[_Action, str]]:
@@ -341,8 +351,10 @@ def _note(changes: Changes, action: _Action, change: str) -> None:
             changes.removed.append(name)
 
 
-def _rows(workspace: str) -> dict[str, _Row]:
-    """All bots of the workspace that folders serve."""
+def _rows(workspace: str) -> dict[str, _Row] | None:
+    """All bots of the workspace that folders serve; None where there is no such workspace."""
+    if not WorkspaceRow.select().where(WorkspaceRow.name == workspace).exists():
+        return None
     pending = VersionRow.alias()
     rows = fetch(
         BotRow.select(

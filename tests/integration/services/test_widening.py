@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from codex32.kernel.account_rows import WorkspaceRow
 from codex32.kernel.bot import Allow
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import InvalidTransition
@@ -120,6 +121,11 @@ async def test_folders_serve_the_workspace_of_the_settings(door, reader, registr
     (tmp_path / "bots").mkdir()
     (tmp_path / "bots" / "ping.yaml").write_text("type: set\nwith: {values: {}}\n")
     sync = FolderSync([tmp_path / "bots"], reader, registry, door, workspace="ops")
+    changes = await sync.scan()
+    (problem,) = changes.problems[str(tmp_path / "bots")]
+    assert "codex32 workspaces create ops" in problem.message
+    assert await door.read(BotRow.select().count) == 0
+    await door.write(lambda: WorkspaceRow.insert(name="ops", created_at=1).execute())
     await sync.scan()
     rows = await door.read(lambda: [(row.workspace, row.name) for row in BotRow.select()])
     assert rows == [("ops", "ping")]
