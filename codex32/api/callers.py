@@ -52,7 +52,7 @@ class Gatekeeper:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise InvalidToken("the header Authorization holds no bearer token")
-        workspace = headers.get("X-Workspace")
+        workspace = headers.get("X-Workspace") or None
         return replace(await self._find(token, workspace), address=address)
 
     async def _find(self, token: str, workspace: str | None) -> Caller:

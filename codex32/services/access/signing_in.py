@@ -99,16 +99,18 @@ class SignIn:
         """
         if not self.rules.password_grant:
             raise GrantNotOffered("signing in with a password is switched off")
-        await self._may_try(who, client)
         account = await self._door.read(accounts.named, who)
+        # Name and address of an account count together; what is nobody's counts as it was typed.
+        tried = account.id if account else who
+        await self._may_try(tried, client)
         verdict = await self._passwords.verify(
             password, account.password_hash if account else None
         )
         if account is None or not account.active or not verdict.fits:
-            await self._door.write(partial(self._refused, who, account, client, caller))
+            await self._door.write(partial(self._refused, tried, account, client, caller))
             raise CredentialsInvalid(_WRONG)
         outdated = await self._passwords.hash_again(password) if verdict.outdated else None
-        return await self._open(account, who, outdated, client, caller)
+        return await self._open(account, outdated, client, caller)
 
     async def _may_try(self, who: str, client: Client) -> None:
         now = self._clock.micros()
@@ -128,29 +130,27 @@ class SignIn:
         )
 
     async def _open(
-        self,
-        account: AccountRow,
-        who: str,
-        password_hash: str | None,
-        client: Client,
-        caller: Caller,
+        self, account: AccountRow, password_hash: str | None, client: Client, caller: Caller
     ) -> Tokens:
         opening = self.opening("password", client)
 
-        def write() -> float:
+        def write() -> float | None:
             now = self._clock.micros()
-            if seconds := throttle.wait(who, client.address, now):
+            if seconds := throttle.wait(account.id, client.address, now):
                 return seconds
-            throttle.succeeded(who, client.address)
+            if not _unchanged(account, password_hash):
+                return None
+            throttle.succeeded(account.id, client.address)
             if password_hash is not None:
-                same = AccountRow.password_hash == account.password_hash
-                AccountRow.update(password_hash=password_hash).where(
-                    (AccountRow.id == account.id) & same
-                ).execute()
+                mine = AccountRow.id == account.id
+                AccountRow.update(password_hash=password_hash).where(mine).execute()
             sessions.open_session(account, opening, as_user(caller, account), now)
             return 0.0
 
-        if seconds := await self._door.write(write):
+        seconds = await self._door.write(write)
+        if seconds is None:
+            raise CredentialsInvalid(_WRONG)
+        if seconds:
             raise TooManyTries(max(seconds, 1.0))
         return await self.tokens(account, opening.id, opening.token, opening.expires_at)
 
@@ -212,11 +212,9 @@ class SignIn:
         """
         client = Client("", caller.address)
         account = await self._door.read(accounts.get, account_id)
-        await self._may_try(account.username, client)
+        await self._may_try(account.id, client)
         if not (await self._passwords.verify(password, account.password_hash)).fits:
-            await self._door.write(
-                partial(self._refused, account.username, account, client, caller)
-            )
+            await self._door.write(partial(self._refused, account.id, account, client, caller))
             raise PasswordWrong("the current password is another one")
         return account
 
@@ -238,12 +236,9 @@ class SignIn:
         hashed = await self._passwords.hash(password, names)
         new = replace(new, password_hash=hashed)
         now = self._clock.micros()
-
-        def write() -> AccountRow:
-            throttle.failed("register", client.address, now)
-            return accounts.create(new, caller, now)
-
-        return await self._door.write(write)
+        # By itself, so that whoever only asks which addresses are taken is counted, too.
+        await self._door.write(partial(throttle.failed, "register", client.address, now))
+        return await self._door.write(partial(accounts.create, new, caller, now))
 
     async def forgot(self, email: str, client: Client, caller: Caller) -> None:
         """Have a code mailed to an address, if there is a usable account; nothing tells whether.
@@ -295,6 +290,15 @@ class SignIn:
         now = self._clock.micros()
         known = as_user(caller, account)
         return await self._change(partial(one_time.redeem, code, hashed, known, now))
+
+
+def _unchanged(account: AccountRow, made_anew: str | None) -> bool:
+    """Whether the password that was verified is still the one that counts."""
+    row = AccountRow.get_or_none(AccountRow.id == account.id)
+    if row is None or not row.active or row.token_version != account.token_version:
+        return False
+    # The second is that of a commit whose answer was lost.
+    return row.password_hash in (account.password_hash, made_anew or account.password_hash)
 
 
 def as_user(caller: Caller, account: AccountRow) -> Caller:

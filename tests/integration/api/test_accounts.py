@@ -7,7 +7,9 @@ import pytest
 
 from codex32.kernel.account_rows import AccountRow, OneTimeTokenRow, SignInCountRow
 from codex32.kernel.caller import STRANGER
+from codex32.services.access.faults import CredentialsInvalid
 from codex32.services.access.one_time import Code, first_way_in, issue
+from codex32.services.access.sessions import Client
 from codex32_config.settings import load_settings
 
 ME, FORGOT, RESET = "/api/v1/auth/me", "/api/v1/auth/forgot", "/api/v1/auth/reset"
@@ -294,6 +296,23 @@ async def test_of_guesses_made_at_the_same_moment_a_late_right_one_is_refused(ap
     wrong = [people.token("anna", f"wrong {number}") for number in range(12)]
     *_, right = await asyncio.gather(*wrong, people.token("anna"))
     assert right.status == 429
+
+
+async def test_name_and_address_count_together(people):
+    await people.add("anna", "viewer")
+    names = ["anna", "anna@example.com", "ANNA", "Anna@example.com", "anna", "anna@example.com"]
+    statuses = [(await people.token(name, "wrong")).status for name in names]
+    assert statuses == [400] * 5 + [429]
+
+
+async def test_a_password_that_was_changed_while_it_was_looked_at_lets_nobody_in(people, runtime):
+    anna = await people.add("anna", "viewer")
+    seen = await runtime.door.read(lambda: AccountRow.get_by_id(anna))
+    change = AccountRow.update(token_version=AccountRow.token_version + 1)
+    await runtime.door.write(change.execute)
+    client = Client("a program", "192.0.2.1")
+    with pytest.raises(CredentialsInvalid):
+        await runtime.access.sign_in._open(seen, None, client, STRANGER)
 
 
 # what is kept
