@@ -1,6 +1,8 @@
-"""Parents whose children end while they go to wait: whatever the clocks say, they are woken."""
+"""Executions that wait are woken: whatever the clocks say, and whatever else there is to do."""
 
 from __future__ import annotations
+
+import time
 
 import pytest
 
@@ -78,3 +80,33 @@ async def test_recovery_finds_who_waits_for_a_child_that_has_ended(engine, famil
     await recover(engine.door, now)
     await engine.work()
     assert (await engine.inspect(parent)).execution.status == "succeeded"
+
+
+async def test_a_lone_execution_does_not_wait_for_a_look_at_waits_that_are_over(
+    engine, manual_clock
+):
+    waits = await engine.start(await engine.add("name: w\ntype: wait\nwith: {for: 1s}\n"))
+    await engine.work()
+    manual_clock.advance(2)
+    lone = await engine.start(await engine.add("name: l\ntype: set\nwith: {values: {}}\n"))
+    host = await engine.host()
+
+    async def take(looked_ago: float) -> list[str]:
+        host._woke_at = time.monotonic() - looked_ago
+        return [claim.id for claim in await engine.door.write(lambda: host.take(5))]
+
+    assert await take(looked_ago=0.5) == [lone]
+    assert await take(looked_ago=0.5) == [waits], "nothing else to do: the wait that is over"
+
+
+async def test_waits_that_are_over_are_looked_for_however_many_come_one_by_one(
+    engine, manual_clock
+):
+    waits = await engine.start(await engine.add("name: w\ntype: wait\nwith: {for: 1s}\n"))
+    await engine.work()
+    manual_clock.advance(2)
+    lone = await engine.start(await engine.add("name: l\ntype: set\nwith: {values: {}}\n"))
+    host = await engine.host()
+    host._woke_at = time.monotonic() - 1.5
+    taken = await engine.door.write(lambda: host.take(5))
+    assert [claim.id for claim in taken] == [lone, waits]
