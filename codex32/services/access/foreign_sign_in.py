@@ -179,7 +179,7 @@ def _made(identity: Identity, caller: Caller, now: int) -> AccountRow:
 def _link(identity: Identity, account: AccountRow, caller: Caller, now: int) -> None:
     IdentityRow.insert(
         issuer=identity.issuer, subject=identity.subject, account_id=account.id, created_at=now
-    ).execute()
+    ).on_conflict_ignore().execute()
     told = {"issuer": identity.issuer}
     audit.record(caller, "user.linked", account.id, now, change=told, workspace="")
 
