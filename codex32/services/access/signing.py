@@ -25,7 +25,8 @@ TYPE = "at+jwt"
 _PURPOSE = b"codex32 access token"
 #: Longer ones are none of ours.
 _MAX_CHARACTERS = 4096
-_RELOAD_SECONDS = 1.0
+#: Keys are read again after so long, and for a token that names another one after so long.
+_KEPT_SECONDS, _RELOAD_SECONDS = 60.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,7 @@ class Signer:
         """A token that says ``claims``, made at ``now`` (seconds)."""
         from joserfc import jwt
 
-        if not self._keys:
-            self.load()
+        self._renew(_KEPT_SECONDS)
         key = self._keys[0]
         return jwt.encode(
             {"alg": "HS256", "typ": TYPE, "kid": key.kid},
@@ -111,13 +111,17 @@ class Signer:
 
     def _key(self, token: Any) -> OctKey:
         kid = token.headers().get("kid")
-        # Another process may have made a key; strangers cannot have them read all the time.
-        if not self._has(kid) and time.monotonic() - self._loaded_at > _RELOAD_SECONDS:
-            self.load()
+        # Another process may have made a key, or thrown one away; strangers cannot have them
+        # read all the time.
+        self._renew(_KEPT_SECONDS if self._has(kid) else _RELOAD_SECONDS)
         for key in self._keys:
             if key.kid == kid:
                 return key
         raise ValueError("no key of ours")
+
+    def _renew(self, older_than: float) -> None:
+        if not self._keys or time.monotonic() - self._loaded_at > older_than:
+            self.load()
 
     def _has(self, kid: object) -> bool:
         return any(key.kid == kid for key in self._keys)

@@ -159,3 +159,13 @@ def test_a_process_learns_of_a_key_that_another_one_made():
     fresh = Signer(lambda: ring(k2=NEW)).sign(Claims("usr_1", "ses_1", 3, NOW + 900), NOW)
     signer._loaded_at -= 10
     assert signer.read(fresh, NOW).account_id == "usr_1"
+
+
+def test_a_key_that_was_thrown_away_is_forgotten_within_a_minute(good):
+    rings = [ring(k1=OLD), ring(k2=NEW)]
+    signer = Signer(lambda: rings.pop(0))
+    assert signer.read(good, NOW).account_id == "usr_1"
+    signer._loaded_at -= 61
+    with pytest.raises(CredentialsInvalid):
+        signer.read(good, NOW)
+    assert parts(signer.sign(Claims("usr_1", "ses_1", 3, NOW + 900), NOW))[0]["kid"] == "k2"
