@@ -44,7 +44,7 @@ _Id = Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)]
 class WebhookIn(Strict):
     """An endpoint that shall be."""
 
-    url: _Url = Field(description="Where to; https:// or http://.")
+    url: _Url = Field(description="Where to, by https or http.")
     events: _Events = Field(description="Names of events, or patterns of them.")
     description: _Description = ""
     enabled: bool = True
