@@ -77,6 +77,7 @@ class DeliveryRow(Row):
         table_name = "delivery"
         indexes = (
             (("endpoint_id", "event_id"), True),
+            (("endpoint_id", "id"), False),
             (("endpoint_id", "status", "id"), False),
         )
 

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from codex32.kernel.clock import Clock
-from codex32.kernel.database import Door, snapshot
+from codex32.kernel.database import Door, is_outage, snapshot
 from codex32.kernel.errors import StreamsFull
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import database_proxy
@@ -136,8 +136,11 @@ class Feeds:
                     await self._look()
                     spent = loop.time() - began
                     pause = max(PAUSE_SECONDS, spent * (1 / _MOST_OF_A_CORE - 1))
-                except Exception:
-                    log.exception("the streams could not be fed and are tried again")
+                except Exception as error:
+                    if is_outage(error):
+                        log.warning("the streams wait for the database: %s", error)
+                    else:
+                        log.exception("the streams could not be fed and are tried again")
                     pause = _AFTER_A_FAULT_SECONDS
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._joining.wait(), pause)

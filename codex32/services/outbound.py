@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 from codex32.kernel.clock import Clock, from_micros
 from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
-from codex32.kernel.database import Door
+from codex32.kernel.database import Door, is_outage
 from codex32.kernel.errors import CapabilityRefused, Codex32Error, ProviderError
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.outbound_rows import EndpointRow
@@ -76,8 +76,11 @@ class Courier:
                 try:
                     if await self.round():
                         pause = 0.0
-                except Exception:
-                    log.exception("webhooks could not be sent and are tried again")
+                except Exception as error:
+                    if is_outage(error):
+                        log.warning("webhooks wait for the database: %s", error)
+                    else:
+                        log.exception("webhooks could not be sent and are tried again")
                 if not pause:
                     continue
                 try:

@@ -94,6 +94,7 @@ CREATE TABLE delivery (
     finished_at BIGINT
 );
 CREATE UNIQUE INDEX delivery_endpoint_id_event_id ON delivery (endpoint_id, event_id);
+CREATE INDEX delivery_endpoint_id_id ON delivery (endpoint_id, id);
 CREATE INDEX delivery_endpoint_id_status_id ON delivery (endpoint_id, status, id);
 -- What the schedulers ask twice a second: nothing but what is left to send.
 CREATE INDEX delivery_due ON delivery (endpoint_id, next_at) WHERE status = 'pending';
