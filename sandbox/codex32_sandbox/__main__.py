@@ -19,5 +19,6 @@ if __name__ == "__main__":
         from codex32_sandbox import calls
 
         calls.adopt_orphans()
+        calls.name_process("codex32-zygote")
     line = socket.socket(fileno=int(sys.argv[1]))
     zygote.Zygote(line, sys.argv[2]).run()

@@ -62,6 +62,8 @@ def unshare_all(uid: int | None) -> tuple[int, int]:
 def prepare(level: str, paths: list[str], owner: tuple[int, int]) -> None:
     """Do what can be done before an order is there; in the keeper."""
     os.setsid()
+    if LINUX:
+        calls.name_process("codex32-cell")
     if level != "plain":
         calls.forbid_capabilities()
     if level == "namespace":
@@ -190,6 +192,8 @@ def _become_program(
 ) -> None:
     home = rooms.HOME if level == "namespace" else order["home"]
     os.chdir(home)
+    if LINUX:
+        calls.name_process("codex32-program")
     _set_streams(streams)
     os.environ.update(order["environment"])
     os.environ["HOME"] = home

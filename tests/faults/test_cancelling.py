@@ -34,7 +34,7 @@ def begun(servers: ServersHouse) -> list[str]:
 def programs(servers: ServersHouse) -> set[int]:
     """The processes that keep programs, and the programs."""
     below = [each for p in servers.processes.values() for each in descendants(p.pid)]
-    return {pid for pid, text in below if "program_child" in text}
+    return {pid for pid, text in below if "codex32-program" in text}
 
 
 def test_it_is_heard_long_before_the_next_heartbeat(servers: ServersHouse) -> None:

@@ -149,7 +149,7 @@ def test_a_worker_without_its_database_stops_before_another_begins(
     (program,) = [
         pid
         for pid, text in descendants(arena.house.processes["worker 1"].pid)
-        if "program_child" in text
+        if "codex32-program" in text
     ][:1]
     assert arena.database_proxy is not None
     arena.database_proxy.stall()

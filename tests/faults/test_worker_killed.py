@@ -49,7 +49,7 @@ def test_another_finishes_and_no_recorded_step_is_done_twice(
     (name,) = [
         name
         for name, process in servers.processes.items()
-        if any("program_child" in text for _, text in descendants(process.pid))
+        if any("codex32-program" in text for _, text in descendants(process.pid))
     ]
     below = descendants(servers.processes[name].pid)
     killed_at = time.monotonic()

@@ -319,7 +319,7 @@ def living(house: House) -> Iterator[House]:
 
 
 def descendants(pid: int) -> list[tuple[int, str]]:
-    """Processes below one, with their commands."""
+    """Processes below one, with their names and commands."""
     found = [(each, text) for each, text, _ in _processes() if _parent(each) == pid]
     return found + [deeper for each, _ in found for deeper in descendants(each)]
 
@@ -329,11 +329,12 @@ def _processes() -> Iterator[tuple[int, str, Sequence[bytes]]]:
         if folder.name.isdigit():
             try:
                 text = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                name = (folder / "comm").read_text().strip()
                 environment = (folder / "environ").read_bytes().split(b"\0")
             except OSError:  # it has ended
                 continue
             if text:  # a zombie, waited for by its parent in a moment, has none
-                yield int(folder.name), text, environment
+                yield int(folder.name), f"{name}: {text}", environment
 
 
 def _parent(pid: int) -> int:
