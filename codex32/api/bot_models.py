@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from codex32.api.models import Fault, Out
 from codex32.kernel.statuses import Status
@@ -223,3 +223,7 @@ class DayOut(CountsOut):
 
     day: date
     bot: str
+
+
+class Definition(RootModel[dict[str, Any]]):
+    """A definition as JSON, as the schema of definitions has it."""

@@ -47,6 +47,11 @@ _SECURITY = {
         },
     },
 }
+#: Where another standard says how errors are told.
+_OTHERWISE = {
+    "description": "An error, as the standard of this operation has it",
+    "content": {kind: {"schema": {"type": "object"}} for kind in (JSON_TYPE, _PROBLEM_TYPE)},
+}
 _VARIABLE = {"type": "string", "pattern": f"^{VARIABLE}$"}
 _PARAMETERS = {
     "Workspace": {
@@ -195,6 +200,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "503": later,
         "default": {"$ref": "#/components/responses/Problem"},
     }
+    if route.refusal is not None:
+        entry["responses"] |= {str(status): _OTHERWISE for status in (400, 401, 403)}
     return entry
 
 
@@ -223,7 +230,9 @@ def _answer(
         # OpenAPI 3.1 has no word for the single events; what each holds is told beside the text.
         answer["content"] = {EVENTS_TYPE: {"schema": {"type": "string"}, "x-event": schema}}
     elif route.content_type != JSON_TYPE and status < 300:
-        answer["content"] = {route.content_type.partition(";")[0]: {"schema": {"type": "string"}}}
+        answer["content"] = {route.content_type.partition(";")[0]: {"schema": {}}}
+        if schema:  # whoever prefers JSON is given JSON
+            answer["content"][JSON_TYPE] = {"schema": schema}
     elif schema:
         answer["content"] = {JSON_TYPE: {"schema": schema}}
     return answer

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from codex32.api.bot_models import StoredOut, ValidatedOut
+from codex32.api.bot_models import Definition, StoredOut, ValidatedOut
 from codex32.api.conditions import etag, is_known, precondition
 from codex32.api.definitions import YAML, MessageQuery, read_bot, read_bots, store_bot
 from codex32.api.reading import Strict
@@ -95,6 +95,7 @@ class DefinitionRoutes:
                 handler=self._definition,
                 summary="Its live definition, as YAML or JSON; sent back it changes nothing",
                 query=FormatQuery,
+                response=Definition,
                 content_type=YAML,
             ),
         ]

@@ -103,7 +103,8 @@ class Route:
       form: Model of a body of ``application/x-www-form-urlencoded``, in place of ``body``.
       raw: The handler takes the body as bytes of whatever type.
       max_bytes: Of the body.
-      response: Model of what is answered; of the data of each event where that is a stream.
+      response: Model of what is answered: of the data of each event where that is a stream, of
+        JSON for whoever prefers it where ``content_type`` is another.
       content_type: Of the answer.
       status: Of the answer.
       also: Models of other answers, by status; None for those without a body.
