@@ -218,7 +218,12 @@ class Runtime:
 
         rules = sandbox_rules(self.settings)
         most = self.settings.worker.programs
-        return SandboxedRunner(self.components.sandboxes, rules, max_parallel=most)
+        return SandboxedRunner(
+            self.components.sandboxes,
+            rules,
+            max_parallel=most,
+            private_hosts=self.settings.outside.private_hosts,
+        )
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""

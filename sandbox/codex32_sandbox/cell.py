@@ -77,6 +77,9 @@ def keep(level: str, channel: socket.socket, paths: list[str], owner: tuple[int,
     order, streams = read_order(channel)
     if order is None:
         os._exit(0)
+    if order["files"]:
+        # What belongs to the house's user is reached with the rights of that user, none more.
+        owner = (os.getuid(), os.getgid())
     try:
         _close_in(level, channel, order, owner)
     except OSError as error:
@@ -108,7 +111,7 @@ def _close_in(
 ) -> None:
     if level == "namespace":
         packages = [(path, False) for path in order["packages"]]
-        rooms.enter([*map(tuple, order["files"]), *packages], order["disk_bytes"])
+        rooms.enter([*map(tuple, order["files"]), *packages], order["disk_bytes"], owner)
         if order["network"]:
             _open_way_out(channel)
         _become_nobody(owner)

@@ -66,13 +66,12 @@ def build(paths: Sequence[str], owner: tuple[int, int]) -> None:
 
     Args:
       paths: What is shown of this machine, read-only, where it lies.
-      owner: User and group of the writable folders.
+      owner: User and group that a program will be.
     """
     calls.keep_mounts_private()
     calls.mount("tmpfs", _SITE, calls.NO_SETUID | calls.NO_DEVICES, "mode=755,size=16m")
     for path in WRITABLE:
         os.makedirs(_SITE + path)
-        os.chown(_SITE + path, *owner)
     for path in paths:
         show(path, _SEALED)
     _hide_packages()
@@ -128,12 +127,13 @@ def _make_place(target: str, like: str) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
 
 
-def enter(files: Sequence[tuple[str, bool]], disk_bytes: int) -> None:
+def enter(files: Sequence[tuple[str, bool]], disk_bytes: int, owner: tuple[int, int]) -> None:
     """Move into the root that was built; nothing else of this machine is left.
 
     Args:
       files: More paths to show, and whether each may be written to.
       disk_bytes: How much the program may write to its own folders.
+      owner: User and group of these folders.
 
     Raises:
       OSError: A path is not there, or cannot be shown.
@@ -142,6 +142,7 @@ def enter(files: Sequence[tuple[str, bool]], disk_bytes: int) -> None:
         show(path, _SEALED & ~calls.READ_ONLY if writable else _SEALED)
     calls.resize(_SITE, f"size={disk_bytes},nr_inodes={_MOST_FILES}")
     for path in WRITABLE:
+        os.chown(_SITE + path, *owner)
         calls.bind(_SITE + path, _SITE + path)
         calls.restrict_mount(_SITE + path, _SEALED & ~calls.READ_ONLY)
     calls.restrict_mount(_SITE, _SEALED, recursive=False)

@@ -41,6 +41,7 @@ steps:
 output: "${{ steps.then.output.done }}"
 """
 FLAKY = """\
+allow: {files: [{path: FOLDER, write: true}]}
 retry: {attempts: 3, first: 200ms, factor: 1}
 steps:
   - id: flaky
@@ -168,7 +169,7 @@ def test_a_wait_holds_no_worker_and_goes_on_in_time(house: House) -> None:
 
 
 def test_a_step_that_fails_is_tried_again(house: House) -> None:
-    house.add("flaky", FLAKY)
+    house.add("flaky", FLAKY.replace("FOLDER", str(house.folder)))
     done = house.succeed(house.execute("flaky", path=str(house.folder / "tries")))
     assert done["output"] == "at last"
     assert house.steps(done["id"])["flaky"]["tries"] == 3

@@ -18,6 +18,7 @@ output: "${{ steps.then.output.done }}"
 """
 BUSY = """\
 inputs: {path: {type: string}}
+allow: {files: [{path: FOLDER, write: true}]}
 steps:
   - id: first
     type: python
@@ -44,11 +45,11 @@ steps:
     type: python
     with:
       code: |
-        import subprocess, time
+        import time
 
         def main():
             print("hanging", flush=True)
-            subprocess.run(["sleep", "300"])
+            time.sleep(300)
 """
 
 
@@ -57,7 +58,7 @@ def test_what_had_begun_goes_on_after_a_restart_of_everything(new_house: House) 
     house.start()
     path = house.folder / "done.txt"
     house.add("waits", WAITS)
-    house.add("busy", BUSY)
+    house.add("busy", BUSY.replace("FOLDER", str(house.folder)))
     waiting, held = house.execute("waits"), house.execute("waits")
     busy = house.execute("busy", path=str(path))
     house.reach(waiting, "waiting")
@@ -118,7 +119,10 @@ def test_an_up_that_is_killed_leaves_nothing_behind(new_house: House) -> None:
     until(lambda: "hanging" in up.log(hanging), "it hangs")
     everything = up.alive()
     told = " ".join(everything.values())
-    assert all(each in told for each in ("redis-server", "serve", "scheduler", "worker", "sleep"))
+    assert all(
+        each in told
+        for each in ("redis-server", "serve", "scheduler", "worker", "codex32-program")
+    )
 
     up.kill()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -83,6 +84,10 @@ async def _knows_nothing(name: str, values: Mapping[str, JSON]) -> JSON:
     raise LookupError(f"nobody answers {name!r} here")
 
 
+async def _leads_nowhere(listening: socket.socket) -> None:
+    listening.close()
+
+
 @dataclass(frozen=True, slots=True)
 class ProgramHost:
     """What the house does for a running program.
@@ -94,12 +99,15 @@ class ProgramHost:
         ``log`` or ``state``, and values that are no more to be trusted than the program.
       ask: Answers what it asks: ``secret``, ``call``, ``state``. A ``Codex32Error`` or a
         ``LookupError`` it raises becomes an exception in the program.
+      serve_way_out: Serves a listening socket, on which the program finds an HTTP proxy to the
+        hosts it may reach, until it is cancelled.
     """
 
     on_line: Callable[[str, str], None]
     on_begin: Callable[[], None] = lambda: None
     tell: Callable[[str, Mapping[str, JSON]], None] = lambda name, values: None
     ask: Callable[[str, Mapping[str, JSON]], Awaitable[JSON]] = _knows_nothing
+    serve_way_out: Callable[[socket.socket], Awaitable[None]] = _leads_nowhere
 
 
 class ProgramRunner(ABC):

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -79,7 +79,7 @@ class CellSandbox(SandboxBackend):
                 program,
                 host,
                 max_line_bytes=self._max_line_bytes,
-                serve=self._way_out(program, host),
+                serve=host.serve_way_out if self._has_way_out(program) else None,
             )
             home = Path(tempfile.gettempdir(), f"codex32-{secrets.token_hex(8)}")
             order = self._order(program, packages, home)
@@ -95,8 +95,8 @@ class CellSandbox(SandboxBackend):
     def _cannot_keep(self, program: Program) -> str | None:
         return None
 
-    def _way_out(self, program: Program, host: ProgramHost) -> Callable[..., Any] | None:
-        return None
+    def _has_way_out(self, program: Program) -> bool:
+        return False
 
     def _order(self, program: Program, packages: Sequence[str], home: Path) -> dict[str, Any]:
         disk = program.disk_bytes or self._disk_bytes
@@ -118,7 +118,7 @@ class CellSandbox(SandboxBackend):
             "processes": program.processes or 1,
             "files": [[grant.path, grant.write] for grant in program.files],
             "packages": list(packages),
-            "network": bool(program.hosts),
+            "network": self._has_way_out(program),
             "environment": {"LANG": "C.UTF-8"},
             "max_output_bytes": program.max_output_bytes,
         }
@@ -170,6 +170,9 @@ class NamespaceSandbox(CellSandbox):
     def lacks(self) -> str | None:
         """Linux 5.12 on a machine whose calls are known."""
         return _foreign()
+
+    def _has_way_out(self, program: Program) -> bool:
+        return bool(program.hosts)
 
 
 class ProcessSandbox(CellSandbox):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult, ProgramRunner
 from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
 from codex32.outside.sandboxes.choice import Choice, SandboxRules, choose
+from codex32.outside.sandboxes.way_out import Proxy, Ways
 from codex32.outside.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class SandboxedRunner(ProgramRunner):
       sandboxes: Those installed, by name.
       rules: What the operator wants.
       max_parallel: Programs that run at once; others wait their turn.
+      private_hosts: What operators permit beside public addresses.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class SandboxedRunner(ProgramRunner):
         rules: SandboxRules,
         *,
         max_parallel: int = 8,
+        private_hosts: Sequence[str] = (),
     ) -> None:
         self._sandboxes, self._rules = sandboxes, rules
+        self._private_hosts = private_hosts
         self._turns = Turns(max_parallel)
         self._choosing: asyncio.Task[Choice] | None = None
 
@@ -68,6 +72,9 @@ class SandboxedRunner(ProgramRunner):
             return ProgramResult(error=chosen.why_none, code="refused")
         if why := self._refusal(program, sandbox, holds=chosen.holds):
             return ProgramResult(error=why, code="refused")
+        if program.hosts:
+            way_out = Proxy(Ways.of(program.hosts, self._private_hosts))
+            host = replace(host, serve_way_out=way_out.serve)
         async with self._turns.turn(program.owner):
             host.on_begin()
             result = await sandbox.run(program, host)
