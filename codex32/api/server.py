@@ -58,10 +58,11 @@ async def _until_stopped(runtime: Runtime, host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    records, now = runtime.plugins.records, runtime.clock.micros()
-    await runtime.door.write(partial(plugin_audit.note, records, now))
     async with serving(runtime, host, port):
         await _offer_the_way_in(runtime)
+        # Sealing loads a large library, which only a start with other plugins needs.
+        records, now = runtime.plugins.records, runtime.clock.micros()
+        await runtime.door.write(partial(plugin_audit.note, records, now))
         # Else the first inputs that need it would hold up everybody's writes.
         await asyncio.to_thread(validation.load)
         if runtime.dispatcher is not None:
