@@ -212,12 +212,8 @@ class Trying:
         match outcome:
             case Succeeded():
                 if not is_json(outcome.output):
-                    return await self._failed(
-                        Failed(
-                            f"bot type {self.planned.step.type} returned what is no JSON",
-                            code=faults.BROKEN,
-                        )
-                    )
+                    message = f"bot type {self.planned.step.type} returned what is no JSON"
+                    return await self._failed(Failed(message, code=faults.BROKEN))
                 try:
                     check_output(self.planned.type, outcome.output)
                     check_publications(outcome.events)

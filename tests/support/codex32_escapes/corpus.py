@@ -96,7 +96,7 @@ PROC = {
         "return [p for p in os.listdir('/proc') if p.isdigit() and int(p) not in\n"
         "  (1, os.getpid(), os.getppid())]"
     ),
-    "follows the worker's root": "return os.listdir(f\"/proc/{given['pid']}/root/\")",
+    "follows the worker's root": "return os.listdir('/proc/%d/root' % given['pid'])",
     "follows its parent's root": "return given['file'] and open(\n"
     "  f\"/proc/{os.getppid()}/root{given['file']}\").read()",
     "follows the worker's folder": "return os.listdir(f\"/proc/{given['pid']}/cwd\")",
