@@ -15,7 +15,7 @@ from codex32.kernel.ids import new_id
 from codex32.kernel.models import StateRow
 from codex32.kernel.payloads import PayloadMissing, PayloadStore
 
-EXECUTION = new_id("exe")
+EXECUTION = "exe_01m8gvs7e8y8nz0brm5vpa61we"
 _JSON = st.recursive(
     st.none()
     | st.booleans()
