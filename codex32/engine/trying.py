@@ -29,6 +29,7 @@ from codex32.kernel.views import StepInfo, Waited
 SHOW_AFTER_SECONDS = 0.2
 #: Faults after which nobody can tell how far an effect had come.
 _IN_DOUBT = frozenset({"timeout", faults.BROKEN})
+_OUTCOMES = (Succeeded, Failed, Waiting, Skipped, Ended)
 
 
 class Trying:
@@ -175,11 +176,7 @@ class Trying:
             # SystemExit and its like would end the event loop, and all that runs on it.
             message = f"bot type {name} raised {type(error).__name__}: {error}"
             return Failed(message, code=faults.BROKEN)
-        if not isinstance(outcome, Succeeded | Failed | Waiting | Skipped | Ended):
-            kind = type(outcome).__name__
-            message = f"bot type {name} must return an outcome, not {kind}"
-            return Failed(message, code=faults.BROKEN)
-        return outcome
+        return outcome if isinstance(outcome, _OUTCOMES) else _no_outcome(name, outcome)
 
     async def _prepare(self) -> None:
         planned = self.planned
@@ -280,3 +277,8 @@ class Trying:
         if not outcome.retryable or tries >= self.planned.retry.attempts:
             return None
         return faults.retry_delay(self.planned.retry, tries, outcome)
+
+
+def _no_outcome(name: str, given: object) -> Failed:
+    kind = type(given).__name__
+    return Failed(f"bot type {name} must return an outcome, not {kind}", code=faults.BROKEN)

@@ -22,6 +22,7 @@
     ├── CollectionNotFound · DimensionMismatch (expected, given)
     ├── SecretNotFound (reference) · ConnectionNotFound (name)
     ├── SchemaOutOfDate (pending)
+    ├── IdempotencyConflict · StreamsFull
     ├── FolderHeld (holder)
     └── AccessDenied (scope)
 

@@ -148,6 +148,7 @@ class ExecutionRoutes:
             "input": self._payloads.unpack(row.execution_id, row.input),
             "output": self._payloads.unpack(row.execution_id, row.output),
             "error": self._payloads.unpack(row.execution_id, row.error),
+            "sandbox": row.sandbox,
             "started_at": iso(row.started_at),
             "finished_at": iso(row.finished_at),
         }

@@ -153,7 +153,7 @@ class Client:
             return
         if answer.status >= 400 and "/plugins/" in path:  # as the plugin has it
             return
-        if answer.status >= 400:  # as RFC 6749 has it
+        if answer.status >= 400 and path != "/readyz":  # as RFC 6749 has it
             assert path.endswith(("/auth/token", "/auth/revoke"))
             assert set(answer.json) == {"error", "error_description"}
             return

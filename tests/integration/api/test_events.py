@@ -56,13 +56,15 @@ async def test_publishing_again_with_the_same_key_is_publishing_once(api, kept, 
             return await api("POST", EVENTS, json={**body, "idempotency_key": key})
         return await api("POST", EVENTS, json=body, headers={"Idempotency-Key": key})
 
-    answers = await asyncio.gather(*(publish("k1", n) for n in range(8)))
+    answers = await asyncio.gather(*(publish("k1", 1) for _ in range(8)))
     other = await publish("k2", 0)
+    conflict = await publish("k1", 2)
 
     assert {answer.status for answer in [*answers, other]} == {202}
     assert len({answer.json["id"] for answer in answers}) == 1
     assert sorted(answer.json["repeated"] for answer in answers) == [False] + [True] * 7
     assert not other.json["repeated"]
+    assert (conflict.status, conflict.json["code"]) == (409, "idempotency-conflict")
     assert await kept() == 2
 
 

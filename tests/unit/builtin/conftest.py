@@ -7,6 +7,7 @@ import pytest
 
 from codex32 import (
     JSON,
+    Connection,
     ExecutionInfo,
     ExecutionRef,
     HttpClient,
@@ -72,6 +73,9 @@ class MemoryContext(StepContext):
     executed: list[tuple[str, Mapping[str, JSON]]] = field(default_factory=list)
     kept_seconds: list[float | None] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+
+    async def connection(self, name: str) -> Connection:
+        raise AssertionError("no step of the house speaks through a connection yet")
 
     async def run_program(self, program: Program) -> ProgramResult:
         self.programs.append(program)

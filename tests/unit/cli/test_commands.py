@@ -154,7 +154,8 @@ def test_doctor_names_what_is_missing_and_its_remedy(codex32) -> None:
     states = {each["name"]: each["state"] for each in after.json["checks"]}
     assert after.code == 0
     assert states["database"] == "ok"
-    assert states["sandbox"] == "warn"
+    # What a machine permits is another matter; tests/integration/sandbox tries it.
+    assert states["sandbox"] in ("ok", "warn")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
