@@ -3,6 +3,9 @@ VENV ?= .venv
 # Flags for what is started: make run ARGS="--workers 4", make test ARGS="-k door"
 ARGS ?=
 
+# Most tests wait more than they work, so three files of them go side by side.
+SIDE_BY_SIDE ?= -n 3 --dist loadfile
+
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 PROJECTS := pyproject.toml $(PLUGINS)
@@ -18,7 +21,7 @@ run: $(VENV)/.run ## start everything: API, scheduler, workers, the sample bots
 	@$(BIN)/codex32 --config config/samples.yaml up $(ARGS)
 
 test: $(VENV)/.develop ## run the whole test suite, with its own Redis and PostgreSQL
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 lint: $(VENV)/.develop ## check style, types and the floors of the house
 	$(BIN)/ruff check .
@@ -68,7 +71,7 @@ endef
 
 $(BIN)/python:
 	@if command -v uv >/dev/null; then \
-	    uv venv --quiet --python $${PYTHON:-'>=3.11'} $(VENV); \
+	    uv venv --quiet --seed --python $${PYTHON:-'>=3.11'} $(VENV); \
 	    exit; \
 	fi; \
 	for python in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do \

@@ -14,7 +14,7 @@ from benchmarks.report import Progress
 from benchmarks.servers import Servers
 from codex32.kernel.database import fetch
 from codex32.kernel.models import ExecutionRow, VersionRow
-from codex32.services.starting import Start
+from codex32.services.executions.starting import Start
 
 LATENCY_PAUSE_SECONDS = 0.1
 LOOK_EVERY_SECONDS = 0.0005

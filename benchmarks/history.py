@@ -15,8 +15,11 @@ from benchmarks.report import Progress
 from benchmarks.servers import Servers
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.models import database_proxy
-from codex32.services import bot_views, executions, integrity, recovery, why
-from codex32.services.executions import Query
+from codex32.services.bots import bot_views
+from codex32.services.executions import executions
+from codex32.services.executions.executions import Query
+from codex32.services.triggers import why
+from codex32.services.upkeep import integrity, recovery
 
 _BOTS = 200
 _BOT = (

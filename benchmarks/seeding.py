@@ -23,7 +23,7 @@ from codex32.kernel.models import (
     VersionRow,
 )
 from codex32.runtime import Runtime
-from codex32.services import schedules
+from codex32.services.bots import schedules
 
 #: Rows of one kind that are written in one transaction.
 CHUNK = 5000

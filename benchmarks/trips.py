@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.house import House, standing
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
-from codex32.services.starting import Start
+from codex32.services.executions.starting import Start
 
 ALONE = 50
 PAUSE_SECONDS = 0.05

@@ -11,10 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codex32.engine.definition import Reader
-from codex32.engine.environment import Environment
-from codex32.engine.policies import unsigned_webhooks
-from codex32.engine.promises import unkept
+from codex32.engine.reading.definition import Reader
+from codex32.engine.reading.policies import unsigned_webhooks
+from codex32.engine.reading.promises import unkept
+from codex32.engine.running.environment import Environment
 from codex32.installed import load_plugins
 from codex32.kernel import schema
 from codex32.kernel.clock import Clock, SystemClock
@@ -34,23 +34,24 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
-from codex32.services import audit, connections, timekeeping
 from codex32.services.access.foreign_sign_in import ForeignRules
 from codex32.services.access.parts import Access
 from codex32.services.access.provider import Client
 from codex32.services.access.signing_in import Rules
-from codex32.services.audit_anchors import Anchors
-from codex32.services.backfill import Backfiller
-from codex32.services.definitions import Definitions
-from codex32.services.keyring import KeySource
-from codex32.services.outbox import Outbox
-from codex32.services.plans import Plans
-from codex32.services.registry import Policy, Registry
-from codex32.services.retrying import Retrier
-from codex32.services.secret_lookup import SecretLookup
-from codex32.services.starting import Starter
-from codex32.services.triggers import Ticker
-from codex32.services.vault import Vault
+from codex32.services.bots.definitions import Definitions
+from codex32.services.bots.plans import Plans
+from codex32.services.bots.registry import Policy, Registry
+from codex32.services.events.outbox import Outbox
+from codex32.services.executions.retrying import Retrier
+from codex32.services.executions.starting import Starter
+from codex32.services.safe import audit, connections
+from codex32.services.safe.audit_anchors import Anchors
+from codex32.services.safe.keyring import KeySource
+from codex32.services.safe.secret_lookup import SecretLookup
+from codex32.services.safe.vault import Vault
+from codex32.services.triggers.backfill import Backfiller
+from codex32.services.triggers.triggers import Ticker
+from codex32.services.upkeep import timekeeping
 from codex32_config import SettingsError
 from codex32_config.settings import OidcSettings, Settings
 
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from codex32.outside.redis_server import BundledRedis
     from codex32.outside.sandboxes.choice import SandboxRules
     from codex32.outside.sandboxes.runner import SandboxedRunner
-    from codex32.services.folders import FolderSync
+    from codex32.services.bots.folders import FolderSync
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +118,8 @@ class Runtime:
 
     def folder_sync(self) -> FolderSync:
         """Keeps the registry at what the folders of the settings hold."""
-        from codex32.services.folders import FolderSync
-        from codex32.services.known_files import KnownFiles
+        from codex32.services.bots.folders import FolderSync
+        from codex32.services.bots.known_files import KnownFiles
 
         return FolderSync(
             self.settings.bots.folders,

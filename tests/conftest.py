@@ -50,9 +50,9 @@ from codex32 import ManualClock, MigrationSource
 from codex32.kernel import schema
 from codex32.kernel.database import Door, connect
 from codex32.outside.redis_server import BundledRedis
-from codex32.services import audit
-from codex32.services.keyring import KeySource
-from codex32.services.vault import Vault
+from codex32.services.safe import audit
+from codex32.services.safe.keyring import KeySource
+from codex32.services.safe.vault import Vault
 
 # A pull request is judged by its own changes: the same examples each time. Elsewhere they are new.
 hypothesis.settings.register_profile("ci", derandomize=True)

@@ -11,16 +11,16 @@ from pydantic import Field, StringConstraints
 from codex32.api.conditions import etag
 from codex32.api.errors import MediaTypeUnsupported, RequestInvalid
 from codex32.api.reading import Strict, parse_json
-from codex32.engine.definition import ReadBot, Reader, Reading
-from codex32.engine.writing import to_yaml
+from codex32.engine.reading.definition import ReadBot, Reader, Reading
+from codex32.engine.reading.writing import to_yaml
 from codex32.kernel.bot import Bot
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
-from codex32.services import bots
-from codex32.services.bots import Precondition
-from codex32.services.written import API, Stored, Written
+from codex32.services.bots import bots
+from codex32.services.bots.bots import Precondition
+from codex32.services.bots.written import API, Stored, Written
 
 YAML: str = "application/yaml"
 _YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml", "text/x-yaml"})

@@ -17,12 +17,12 @@ from codex32.kernel.errors import AccessDenied, Codex32Error
 from codex32.kernel.payloads import PayloadMissing
 from codex32.kernel.problems import Problem
 from codex32.services.access import faults
-from codex32.services.connections import ConnectionInvalid
-from codex32.services.keyring import KeyMissing, KeyRingInvalid
-from codex32.services.outbound_deliveries import DeliveryNotFound, EndpointDisabled
-from codex32.services.outbound_endpoints import EndpointInvalid, EndpointNotFound
-from codex32.services.secrets import SecretInvalid
-from codex32.services.webhooks import DeliveryRefused
+from codex32.services.events.outbound_deliveries import DeliveryNotFound, EndpointDisabled
+from codex32.services.events.outbound_endpoints import EndpointInvalid, EndpointNotFound
+from codex32.services.safe.connections import ConnectionInvalid
+from codex32.services.safe.keyring import KeyMissing, KeyRingInvalid
+from codex32.services.safe.secrets import SecretInvalid
+from codex32.services.triggers.webhooks import DeliveryRefused
 
 log = logging.getLogger(__name__)
 

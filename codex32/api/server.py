@@ -20,14 +20,15 @@ from codex32.api.callers import Gatekeeper, admin_token
 from codex32.api.guard import Keeping
 from codex32.api.network import Origins, Peers
 from codex32.api.rates import Limiter
-from codex32.engine import validation
+from codex32.engine.values import validation
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.private_files import write_private
 from codex32.outside.settling import settle_memory
 from codex32.runtime import Runtime
-from codex32.services import plugin_audit, processes, timekeeping
 from codex32.services.access.one_time import Code, first_way_in
+from codex32.services.safe import plugin_audit
+from codex32.services.upkeep import processes, timekeeping
 from codex32_config.settings import ApiSettings
 
 log = logging.getLogger(__name__)

@@ -54,8 +54,8 @@ def list_(
     before: str | None,
 ) -> None:
     """List approvals, newest first: those that wait for somebody, if nothing else is asked."""
-    from codex32.services import approvals as service
-    from codex32.services import executions
+    from codex32.services.executions import approvals as service
+    from codex32.services.executions import executions
 
     chosen = {"all": (), "decided": _DECIDED}.get(status, (status,))
     with obj.runtime() as runtime:
@@ -139,7 +139,7 @@ def _decide(
     by: str | None,
 ) -> None:
     from codex32.cli.inputs import read_fields
-    from codex32.services import approvals as service
+    from codex32.services.executions import approvals as service
 
     with obj.runtime(ring=True) as runtime:
         found = _look(runtime, approval_id)
@@ -159,7 +159,7 @@ def _decide(
 
 
 def _look(runtime: Runtime, approval_id: str) -> dict[str, Any]:
-    from codex32.services import approvals as service
+    from codex32.services.executions import approvals as service
 
     row = runtime.door.read_now(service.find, approval_id)
     return service.as_dict(row, runtime.payloads, runtime.clock.micros())

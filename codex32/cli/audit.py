@@ -18,8 +18,8 @@ from codex32.cli.why import Moment
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
-    from codex32.services.audit_chain import Verdict
-    from codex32.services.audit_log import Part, Query
+    from codex32.services.safe.audit_chain import Verdict
+    from codex32.services.safe.audit_log import Part, Query
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +54,7 @@ def _filters(command: F) -> F:
 @pass_context
 def list_(obj: Context, /, limit: int, before: int | None, **filters: Any) -> None:
     """List entries, newest first."""
-    from codex32.services import audit_log
+    from codex32.services.safe import audit_log
 
     with obj.runtime() as runtime:
         query = _query(limit=limit, before=before, **filters)
@@ -108,7 +108,7 @@ def verify(ctx: click.Context, file: Path | None) -> None:
 
 
 def _verify(runtime: Runtime, file: Path | None) -> tuple[Verdict, tuple[int, int] | None]:
-    from codex32.services import audit_chain, audit_log
+    from codex32.services.safe import audit_chain, audit_log
 
     anchors = runtime.anchors.read()
     verdict = runtime.door.read_now(audit_chain.verify, anchors)
@@ -135,7 +135,7 @@ def _tell(obj: Context, verdict: Verdict, file: Path | None, part: tuple[int, in
 @pass_context
 def export(obj: Context, /, file: Path | None, **filters: Any) -> None:
     """Write entries to FILE, or to standard output: a JSON object a line, oldest first."""
-    from codex32.services import audit_log
+    from codex32.services.safe import audit_log
 
     with obj.runtime() as runtime:
         if file is None:
@@ -160,7 +160,7 @@ def seal(obj: Context, file: Path, until: datetime) -> None:
     so that `audit verify --file FILE` knows it again; keep FILE as long as the law wants.
     """
     from codex32.kernel.clock import to_micros
-    from codex32.services import audit_log
+    from codex32.services.safe import audit_log
 
     with obj.runtime() as runtime:
         anchors = runtime.anchors.read()
@@ -176,7 +176,7 @@ def seal(obj: Context, file: Path, until: datetime) -> None:
 
 def _write(runtime: Runtime, file: Path, query: Query) -> Part | None:
     """Write what ``query`` asks for to a new file, safe on the disk before anything is sealed."""
-    from codex32.services import audit_log
+    from codex32.services.safe import audit_log
 
     with _new_file(file) as out:
         part = runtime.door.read_now(
@@ -212,7 +212,7 @@ def _query(
     **given: Any,
 ) -> Query:
     from codex32.kernel.clock import to_micros
-    from codex32.services import audit_log
+    from codex32.services.safe import audit_log
 
     return audit_log.Query(
         since=None if since is None else to_micros(since),

@@ -11,7 +11,7 @@ import click
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
 
 if TYPE_CHECKING:
-    from codex32.services.bot_views import BotView
+    from codex32.services.bots.bot_views import BotView
 
 _NAME = click.argument("name", metavar="BOT")
 
@@ -29,7 +29,7 @@ def bots() -> None:
 def list_(obj: Context, removed: bool, workspace: str) -> None:
     """List the bots: how they stand, when they are due, how they last ended."""
     from codex32.cli.follow import clock_text
-    from codex32.services import bot_views
+    from codex32.services.bots import bot_views
 
     with obj.runtime() as runtime:
         found = runtime.door.read_now(
@@ -66,7 +66,7 @@ def list_(obj: Context, removed: bool, workspace: str) -> None:
 @pass_context
 def show(obj: Context, name: str, workspace: str) -> None:
     """Show a bot: its triggers, its faults, and the definition that is live."""
-    from codex32.services import bot_views
+    from codex32.services.bots import bot_views
 
     with obj.runtime() as runtime:
         found = runtime.door.read_now(partial(bot_views.view, name, workspace=workspace))
@@ -123,7 +123,7 @@ def resume(obj: Context, name: str, workspace: str) -> None:
 
 
 def _pause(obj: Context, name: str, workspace: str, *, paused: bool) -> None:
-    from codex32.services import bots as registry
+    from codex32.services.bots import bots as registry
 
     with obj.runtime() as runtime:
         now = runtime.clock.micros()
@@ -143,8 +143,8 @@ def _pause(obj: Context, name: str, workspace: str, *, paused: bool) -> None:
 def history(obj: Context, name: str, workspace: str) -> None:
     """List the versions of a bot, newest first."""
     from codex32.cli.follow import clock_text
-    from codex32.services import bot_views
-    from codex32.services import bots as registry
+    from codex32.services.bots import bot_views
+    from codex32.services.bots import bots as registry
 
     with obj.runtime() as runtime:
         versions = runtime.door.read_now(partial(registry.history, name, workspace=workspace))
@@ -184,8 +184,8 @@ def diff(obj: Context, name: str, before: int | None, after: int | None, workspa
     Without numbers: the newest version against the one before; with one, that against the newest.
     """
     from codex32.kernel.json_values import loads
-    from codex32.services import bots as registry
-    from codex32.services.diff import diff as compare
+    from codex32.services.bots import bots as registry
+    from codex32.services.bots.diff import diff as compare
 
     with obj.runtime() as runtime:
         row = runtime.door.read_now(partial(registry.get, name, workspace=workspace))

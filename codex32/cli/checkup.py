@@ -18,7 +18,7 @@ from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.models import BotRow, database_proxy
 from codex32.runtime import Runtime, running_redis_url, sandbox_rules, schema_status
-from codex32.services import processes
+from codex32.services.upkeep import processes
 
 _MIB = 1024 * 1024
 _LITTLE_DISK_MIB, _NO_DISK_MIB = 1024, 100

@@ -52,8 +52,8 @@ def set_(
     workspace: str,
 ) -> None:
     """Make a connection, or put another in its place."""
-    from codex32.services import connections as service
     from codex32.services.access import workspaces
+    from codex32.services.safe import connections as service
 
     given = {key: _value(text) for key, text in _pairs(options, "--option").items()}
     wish = service.Wish(kind, host, port, given, _pairs(secrets, "--secret"))
@@ -71,7 +71,7 @@ def set_(
 @pass_context
 def list_(obj: Context, workspace: str) -> None:
     """List connections, without the values of their secrets."""
-    from codex32.services import connections as service
+    from codex32.services.safe import connections as service
 
     with obj.runtime() as runtime:
         read = partial(service.listing, workspace=workspace, limit=100_000)
@@ -98,7 +98,7 @@ def list_(obj: Context, workspace: str) -> None:
 @pass_context
 def delete(obj: Context, name: str, workspace: str, dry_run: bool) -> None:
     """Delete a connection; steps that ask for it from now on fail."""
-    from codex32.services import connections as service
+    from codex32.services.safe import connections as service
 
     with obj.runtime() as runtime:
         if dry_run:

@@ -62,7 +62,7 @@ def status(ctx: click.Context, obj: Context) -> None:
 @click.pass_context
 def check(ctx: click.Context, obj: Context) -> None:
     """Look for rows that contradict each other; exit code 1 where there are some."""
-    from codex32.services import integrity
+    from codex32.services.upkeep import integrity
 
     with obj.runtime() as runtime:
         problems = runtime.door.read_now(integrity.check, runtime.clock.micros())

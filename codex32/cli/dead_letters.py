@@ -23,7 +23,7 @@ from codex32.cli.retrying import (
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
-    from codex32.services.dead_letters import Query
+    from codex32.services.executions.dead_letters import Query
 
 _IDS = click.argument("ids", nargs=-1, metavar="[ID]...")
 _ALL = click.option("--all", "every", is_flag=True, help="All dead letters.")
@@ -55,8 +55,8 @@ def list_(
 ) -> None:
     """List dead letters, newest first."""
     from codex32.cli.follow import clock_text
-    from codex32.services import dead_letters as service
-    from codex32.services.executions import as_dict
+    from codex32.services.executions import dead_letters as service
+    from codex32.services.executions.executions import as_dict
 
     query = replace(_query(bot, cause, since), limit=limit, before=before)
     with obj.runtime() as runtime:
@@ -132,7 +132,7 @@ def dismiss(
     dry_run: bool,
 ) -> None:
     """Take dead letters off the list without doing them again."""
-    from codex32.services import dead_letters as service
+    from codex32.services.executions import dead_letters as service
 
     _check_choice(ids, bot, cause, since, every)
     with obj.runtime() as runtime:
@@ -170,14 +170,14 @@ def _check_choice(ids: tuple[str, ...], *filters: Any) -> None:
 
 def _query(bot: str | None, cause: str | None, since: datetime | None) -> Query:
     from codex32.kernel.clock import to_micros
-    from codex32.services.dead_letters import Query
+    from codex32.services.executions.dead_letters import Query
 
     return Query(bot=bot, cause=cause, since=None if since is None else to_micros(since))
 
 
 def _chosen(runtime: Runtime, ids: tuple[str, ...], query: Query) -> list[str]:
-    from codex32.services import dead_letters as service
-    from codex32.services import executions
+    from codex32.services.executions import dead_letters as service
+    from codex32.services.executions import executions
 
     if ids:
         return [runtime.door.read_now(executions.find, each).id for each in ids]

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 from codex32.cli.files import bot_files, doubled
 from codex32.cli.remote import call
-from codex32.engine.definition import Reader, Reading
+from codex32.engine.reading.definition import Reader, Reading
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
-from codex32.services.diff import Change, diff
-from codex32.services.written import FILE, RUN, Written
+from codex32.services.bots.diff import Change, diff
+from codex32.services.bots.written import FILE, RUN, Written
 
 if TYPE_CHECKING:
     from codex32.cli.context import Context

@@ -32,7 +32,7 @@ def events() -> None:
 def publish(obj: Context, name: str, data: str | None, key: str | None, dry_run: bool) -> None:
     """Publish the event NAME, custom. and more; bots that listen to it are started."""
     from codex32.kernel.ids import new_id
-    from codex32.services import events as service
+    from codex32.services.events import events as service
 
     value = _value(data)
     service.check(name, value)
@@ -93,7 +93,7 @@ def _refuse(word: str) -> None:
 def list_(obj: Context, pattern: str | None, limit: int) -> None:
     """List events, newest first; what nobody listens to is not kept."""
     from codex32.cli.follow import clock_text
-    from codex32.services import events as service
+    from codex32.services.events import events as service
 
     with obj.runtime() as runtime:
         work = partial(service.listing, pattern=pattern, limit=limit)

@@ -19,8 +19,8 @@ from codex32.cli.why import Moment
 if TYPE_CHECKING:
     from codex32.kernel.models import ExecutionRow
     from codex32.runtime import Runtime
-    from codex32.services.executions import Inspection
-    from codex32.services.resolving import Decision
+    from codex32.services.executions.executions import Inspection
+    from codex32.services.executions.resolving import Decision
 
 _ID = click.argument("execution_id", metavar="ID")
 _LOOK_EVERY_SECONDS = 0.25
@@ -65,7 +65,7 @@ def list_(
     """List executions, newest first."""
     from codex32.cli.follow import clock_text
     from codex32.kernel.clock import to_micros
-    from codex32.services import executions as service
+    from codex32.services.executions import executions as service
 
     query = service.Query(
         bot=bot,
@@ -101,7 +101,7 @@ def list_(
 def show(obj: Context, execution_id: str) -> None:
     """Show an execution: its steps with input, output and error."""
     from codex32.cli.follow import step_as_dict
-    from codex32.services import executions as service
+    from codex32.services.executions import executions as service
 
     with obj.runtime() as runtime:
         row = runtime.door.read_now(service.find, execution_id)
@@ -118,7 +118,7 @@ def show(obj: Context, execution_id: str) -> None:
 
 def _open_approvals(runtime: Runtime, row: ExecutionRow) -> list[dict[str, Any]]:
     """What the execution asks people, as far as they can still decide it."""
-    from codex32.services import approvals
+    from codex32.services.executions import approvals
 
     if row.finished_at is not None or row.started_at is None:
         return []
@@ -174,7 +174,7 @@ def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
 def logs(obj: Context, execution_id: str, follow: bool) -> None:
     """Print an execution's log lines; with --json, one document a line."""
     from codex32.cli.follow import LEVELS, clock_text, line_as_dict, line_text
-    from codex32.services import executions as service
+    from codex32.services.executions import executions as service
 
     last = 0
     with obj.runtime() as runtime:
@@ -240,7 +240,7 @@ def cancel(
 
 
 def _by_id(runtime: Runtime, ids: Sequence[str]) -> list[str]:
-    from codex32.services import executions as service
+    from codex32.services.executions import executions as service
 
     return [runtime.door.read_now(service.find, each).id for each in ids]
 
@@ -248,7 +248,7 @@ def _by_id(runtime: Runtime, ids: Sequence[str]) -> list[str]:
 def _open(runtime: Runtime, bot: str | None, status: Sequence[str]) -> list[str]:
     """All executions of a bot or status that have not ended."""
     from codex32.kernel.statuses import FINAL
-    from codex32.services import executions as service
+    from codex32.services.executions import executions as service
 
     wanted = [each for each in status or _STATUSES if each not in FINAL]
     found: list[str] = []
@@ -269,7 +269,7 @@ def _cancel(
     """Cancel ``ids``, a page in a commit; their rows, and those that had ended already."""
     from codex32.kernel.errors import InvalidTransition
     from codex32.kernel.statuses import Status
-    from codex32.services import executions as service
+    from codex32.services.executions import executions as service
 
     done: list[ExecutionRow] = []
     refused: list[dict[str, str]] = []
@@ -309,8 +309,8 @@ def resolve(
     decision: Decision | None,
 ) -> None:
     """Decide about an effect of which nobody can tell whether it happened."""
-    from codex32.services import executions as service
-    from codex32.services.resolving import resolve as decide
+    from codex32.services.executions import executions as service
+    from codex32.services.executions.resolving import resolve as decide
 
     if item is not None and step is None:
         raise click.UsageError("--item needs --step: say whose item it is")

@@ -14,7 +14,7 @@ from codex32.cli.context import Context, json_option, pass_context
 from codex32.cli.failures import FAILED, CommandFailed
 
 if TYPE_CHECKING:
-    from codex32.engine.definition import Reading
+    from codex32.engine.reading.definition import Reading
 
 _PATHS = click.argument(
     "paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]..."
@@ -32,7 +32,7 @@ def validate(ctx: click.Context, obj: Context, paths: tuple[Path, ...]) -> None:
     PATH is a bot file or a folder of them; without one, the folders of the settings are checked.
     Exit code 1 where there are faults.
     """
-    from codex32.engine.definition import Reader
+    from codex32.engine.reading.definition import Reader
 
     reader = Reader(obj.plugins.components, [obj.plugins.check_bot])
     files = bot_files(obj, paths)
@@ -68,7 +68,7 @@ def fmt(
     ctx: click.Context, obj: Context, paths: tuple[Path, ...], check: bool, diff: bool
 ) -> None:
     """Bring bot files into their usual shape; comments stay, and so does what they mean."""
-    from codex32.engine.format import format_text
+    from codex32.engine.reading.format import format_text
 
     changed: list[str] = []
     for path in bot_files(obj, paths):
@@ -112,7 +112,7 @@ def schema(obj: Context, target: Path | None) -> None:
 
 def schema_text(obj: Context) -> str:
     """The schema of bot files as JSON text."""
-    from codex32.engine.schema import bot_schema
+    from codex32.engine.reading.schema import bot_schema
 
     return json.dumps(bot_schema(obj.plugins.components), indent=2, ensure_ascii=False)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from codex32.cli.output import MARKS, STYLES, Output, clean
-from codex32.engine.rates import waiting_text
+from codex32.engine.records.rates import waiting_text
 from codex32.kernel.clock import from_micros
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import FINAL_STEP, Status, StepStatus
 from codex32.kernel.text import format_duration
-from codex32.services import executions
+from codex32.services.executions import executions
 from codex32.services.presentation import iso
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from codex32.cli.context import Context, json_option, pass_context, workspace_op
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
-    from codex32.services.webhook_views import HookView
+    from codex32.services.triggers.webhook_views import HookView
 
 _TIMEOUT_SECONDS = 90.0
 _EXAMPLE = b'{"test": true}'
@@ -36,7 +36,7 @@ def list_(obj: Context, bot: str | None, workspace: str) -> None:
     """List where bots take deliveries, who may send, and what came last."""
     from codex32.cli.credentials import local_server
     from codex32.cli.follow import clock_text
-    from codex32.services import webhook_views
+    from codex32.services.triggers import webhook_views
 
     url = local_server(obj) or ""
     with obj.runtime() as runtime:
@@ -124,7 +124,8 @@ def test(
 
 
 def _views(runtime: Runtime, workspace: str, bot: str | None) -> list[HookView]:
-    from codex32.services import bots, webhook_views
+    from codex32.services.bots import bots
+    from codex32.services.triggers import webhook_views
 
     if bot is not None:
         runtime.door.read_now(partial(bots.get, bot, workspace=workspace))

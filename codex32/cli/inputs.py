@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from codex32.engine.document import read_documents
+from codex32.engine.reading.document import read_documents
 from codex32.kernel.bot import Bot
 from codex32.kernel.errors import InputsInvalid
 from codex32.kernel.json_values import JSON

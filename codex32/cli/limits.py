@@ -19,7 +19,7 @@ def list_(obj: Context) -> None:
     """List the rate limits that were asked lately: their last rule, and when they are free."""
     from codex32.cli.follow import clock_text
     from codex32.kernel.text import format_duration
-    from codex32.services import limits as service
+    from codex32.services.executions import limits as service
 
     with obj.runtime() as runtime:
         now = runtime.clock.micros()

@@ -12,8 +12,9 @@ from codex32.kernel.clock import SystemClock
 from codex32.kernel.database import fetch
 from codex32.kernel.models import BotRow, ExecutionRow
 from codex32.kernel.statuses import Status
-from codex32.services import bot_views, executions
-from codex32.services.bot_views import BotView
+from codex32.services.bots import bot_views
+from codex32.services.bots.bot_views import BotView
+from codex32.services.executions import executions
 
 #: An execution's end may be committed this much later than one that ended after it.
 _LATE_MICROS = 3_000_000

@@ -17,7 +17,7 @@ from codex32.cli.why import Moment
 if TYPE_CHECKING:
     from codex32.kernel.errors import Codex32Error
     from codex32.runtime import Runtime
-    from codex32.services.retrying import Retried, Retry
+    from codex32.services.executions.retrying import Retried, Retry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,7 +87,7 @@ def retry(
     again. What was retried before is not retried twice. --since is when they were asked for.
     """
     from codex32.kernel.clock import to_micros
-    from codex32.services import executions as service
+    from codex32.services.executions import executions as service
 
     filtered = bool(bot or cause or since or status)
     if bool(ids) == filtered:
@@ -112,7 +112,7 @@ def retry(
 
 
 def _page(runtime: Runtime, query: Any) -> list[str]:
-    from codex32.services import executions as service
+    from codex32.services.executions import executions as service
 
     return [row.id for row in runtime.door.read_now(service.listing, query)]
 
@@ -138,7 +138,7 @@ def retry_all(
     yes: bool,
 ) -> list[dict[str, Any]]:
     """Retry executions and tell of it; those that were refused, and why."""
-    from codex32.services.retrying import Retry
+    from codex32.services.executions.retrying import Retry
 
     wishes = [
         Retry(each, point, definition, again=again, repeat_effects=yes, by=obj.caller())

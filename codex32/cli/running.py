@@ -16,16 +16,18 @@ from codex32.cli import failures
 from codex32.cli.follow import Follower, ending_text, step_as_dict
 from codex32.cli.inputs import read_inputs
 from codex32.cli.output import STYLES, Output
-from codex32.engine.host import Host
+from codex32.engine.running.host import Host
 from codex32.kernel.bot import Bot
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.models import ExecutionRow, ProcessRow
 from codex32.kernel.statuses import Status
 from codex32.runtime import Runtime
-from codex32.services import bots, executions, processes
-from codex32.services.starting import Start
-from codex32.services.written import RUN, Written
+from codex32.services.bots import bots
+from codex32.services.bots.written import RUN, Written
+from codex32.services.executions import executions
+from codex32.services.executions.starting import Start
+from codex32.services.upkeep import processes
 
 #: Seconds between looks at the rows of an execution that is watched.
 LOOK_EVERY_SECONDS = 0.05

@@ -63,7 +63,7 @@ def backfill(
     `trigger.backfill`, and all others go before them. A backfill that was stopped is run again.
     """  # fmt: skip
     from codex32.kernel.clock import to_micros
-    from codex32.services.backfill import Backfill, Filled, as_dict
+    from codex32.services.triggers.backfill import Backfill, Filled, as_dict
 
     with obj.runtime(ring=True) as runtime:
         filler = runtime.backfiller

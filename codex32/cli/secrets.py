@@ -45,9 +45,9 @@ def set_(obj: Context, name: str, file: Path | None, workspace: str) -> None:
     The value is asked for, or read from standard input or a file: on the command line everybody
     on this machine could see it.
     """
-    from codex32.engine.masking import SHORTEST
-    from codex32.services import secrets as service
+    from codex32.engine.running.masking import SHORTEST
     from codex32.services.access import workspaces
+    from codex32.services.safe import secrets as service
 
     value = _value(name, file)
     with obj.runtime() as runtime:
@@ -67,7 +67,7 @@ def set_(obj: Context, name: str, file: Path | None, workspace: str) -> None:
 @pass_context
 def list_(obj: Context, workspace: str) -> None:
     """List secrets: their names, who set them, which bots may use them."""
-    from codex32.services import secrets as service
+    from codex32.services.safe import secrets as service
 
     with obj.runtime() as runtime:
         read = partial(service.listing, workspace=workspace, limit=100_000)
@@ -95,7 +95,7 @@ def list_(obj: Context, workspace: str) -> None:
 @pass_context
 def delete(obj: Context, name: str, workspace: str, yes: bool, dry_run: bool) -> None:
     """Delete a secret; steps that ask for it from now on fail."""
-    from codex32.services import secrets as service
+    from codex32.services.safe import secrets as service
 
     with obj.runtime() as runtime:
         view = runtime.door.read_now(partial(service.get, name, workspace=workspace))
@@ -124,7 +124,7 @@ def rotate(obj: Context) -> None:
     secrets.keys holds it, put one first there and restart all processes before. Old keys stay:
     backups of before need them.
     """
-    from codex32.services import secrets as service
+    from codex32.services.safe import secrets as service
 
     with obj.runtime() as runtime:
         source = runtime.vault.source
@@ -153,7 +153,7 @@ def rekey(obj: Context) -> None:
 
     Rotate first. A value that may be known is not safe again by this: set another.
     """
-    from codex32.services import secrets as service
+    from codex32.services.safe import secrets as service
 
     count = 0
     with obj.runtime() as runtime:
@@ -193,7 +193,7 @@ def check(ctx: click.Context, workspace: str) -> None:
 
 async def _problems(runtime: Runtime, workspace: str) -> list[Problem]:
     from codex32.kernel.problems import Problem
-    from codex32.services import secrets as service
+    from codex32.services.safe import secrets as service
 
     await runtime.door.read(runtime.vault.check)
     found = await runtime.door.read(service.check, runtime.vault)

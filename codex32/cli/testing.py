@@ -74,7 +74,7 @@ def test(
 
 def _once(obj: Context, wish: _Wish) -> bool:
     from codex32.cli.test_report import Report
-    from codex32.engine.definition import Reader
+    from codex32.engine.reading.definition import Reader
 
     reader = Reader(obj.plugins.components, [obj.plugins.check_bot])
     report = Report(obj.output, coverage=wish.coverage)
@@ -119,7 +119,7 @@ def _changes(obj: Context, paths: Sequence[Path]) -> Iterator[None]:
 
 
 def _print_recorded(obj: Context, execution_id: str) -> None:
-    from codex32.engine.writing import yaml_text
+    from codex32.engine.reading.writing import yaml_text
     from codex32.services.cases.recorded import recorded_case
 
     with obj.runtime() as runtime:

@@ -25,7 +25,7 @@ def webhooks() -> None:
 @pass_context
 def list_(obj: Context, workspace: str) -> None:
     """List outbound webhooks, and how they do."""
-    from codex32.services import outbound_endpoints as service
+    from codex32.services.events import outbound_endpoints as service
 
     with obj.runtime() as runtime:
         read = partial(service.listing, workspace=workspace, limit=service.MOST_ENDPOINTS)
@@ -62,7 +62,7 @@ def list_(obj: Context, workspace: str) -> None:
 @pass_context
 def add(obj: Context, url: str, events: tuple[str, ...], description: str, workspace: str) -> None:
     """Have events sent to URL; shows the secret that signs them, once."""
-    from codex32.services import outbound_endpoints as service
+    from codex32.services.events import outbound_endpoints as service
 
     wish = service.Wish(url=url, events=events, description=description)
     row, secret = _write(obj, workspace, service.create, wish, vault=True)
@@ -82,7 +82,7 @@ def add(obj: Context, url: str, events: tuple[str, ...], description: str, works
 @pass_context
 def switch(obj: Context, webhook: str, off: bool, workspace: str) -> None:
     """Enable an outbound webhook, which forgives what failed so far, or disable it."""
-    from codex32.services import outbound_endpoints as service
+    from codex32.services.events import outbound_endpoints as service
 
     row = _write(obj, workspace, service.change, webhook, service.Wish(enabled=not off))
     told = f"{webhook} is {'disabled' if off else 'enabled'}"
@@ -97,7 +97,7 @@ def switch(obj: Context, webhook: str, off: bool, workspace: str) -> None:
 @pass_context
 def rotate(obj: Context, webhook: str, keep_hours: float, workspace: str) -> None:
     """Give it another secret; the one before signs beside it for a while."""
-    from codex32.services import outbound_endpoints as service
+    from codex32.services.events import outbound_endpoints as service
 
     work = partial(service.rotate, keep_seconds=keep_hours * 3600)
     secret = _write(obj, workspace, work, webhook, vault=True)
@@ -113,7 +113,7 @@ def rotate(obj: Context, webhook: str, keep_hours: float, workspace: str) -> Non
 @pass_context
 def delete(obj: Context, webhook: str, dry_run: bool, workspace: str) -> None:
     """Delete an outbound webhook with its deliveries."""
-    from codex32.services import outbound_endpoints as service
+    from codex32.services.events import outbound_endpoints as service
 
     if dry_run:
         with obj.runtime() as runtime:
@@ -132,7 +132,7 @@ def delete(obj: Context, webhook: str, dry_run: bool, workspace: str) -> None:
 @pass_context
 def test(obj: Context, webhook: str, workspace: str) -> None:
     """Send `webhook.test` to it, to see whether it arrives; a scheduler sends it."""
-    from codex32.services import outbound_deliveries as service
+    from codex32.services.events import outbound_deliveries as service
 
     row = _write(obj, workspace, service.ping, webhook)
     told = f"{row.id} is on its way; see: codex32 webhooks deliveries {webhook}"
@@ -148,7 +148,7 @@ def test(obj: Context, webhook: str, workspace: str) -> None:
 @pass_context
 def deliveries(obj: Context, webhook: str, status: str | None, limit: int, workspace: str) -> None:
     """List what was sent to it, newest first, with the last answer."""
-    from codex32.services import outbound_deliveries as service
+    from codex32.services.events import outbound_deliveries as service
 
     def read() -> list[dict[str, Any]]:
         found = service.listing(webhook, workspace=workspace, status=status, limit=limit)
@@ -189,7 +189,7 @@ def replay(
 ) -> None:
     """Send a delivery again, or all that were given up since a time, under their ids."""
     from codex32.kernel.clock import to_micros
-    from codex32.services import outbound_deliveries as service
+    from codex32.services.events import outbound_deliveries as service
 
     if (delivery is None) == (since is None):
         raise click.UsageError("name a delivery, or a time with --since")

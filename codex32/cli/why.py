@@ -42,7 +42,7 @@ def why(obj: Context, bot: str, at: datetime | None, limit: int, workspace: str)
     """Show when triggers were due, what was decided and why; and how things stand now."""
     from codex32.cli.follow import clock_text
     from codex32.kernel.clock import to_micros
-    from codex32.services.why import why as ask
+    from codex32.services.triggers.why import why as ask
 
     moment = None if at is None else to_micros(at)
     with obj.runtime() as runtime:

@@ -1,6 +1,7 @@
 """A bot as the house holds it once its file has been read: immutable, checked, without positions.
 
-``codex32.engine.definition`` makes these from YAML; docs/reference/bot-file.md is the contract.
+``codex32.engine.reading.definition`` makes these from YAML; the contract is in
+docs/reference/bot-file.md.
 """
 
 from __future__ import annotations

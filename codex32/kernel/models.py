@@ -191,7 +191,7 @@ class ExecutionRow(Row):
     output = pw.TextField(null=True)
     #: The ended execution that this one does again.
     retry_of = pw.TextField(null=True)
-    #: Of a retry: ``{"origin", "keys"}``, as ``codex32.engine.keeping.Lineage`` tells.
+    #: Of a retry: ``{"origin", "keys"}``, as ``codex32.engine.records.keeping.Lineage`` tells.
     lineage = pw.TextField(null=True)
     #: Of a failed one that somebody looked after: ``{"as", "at", "by", "note"}``.
     settled = pw.TextField(null=True)
@@ -323,7 +323,7 @@ class RateRow(Row):
     #: The rule of whoever asked last: starts, in microseconds.
     rule_limit = pw.IntegerField()
     rule_micros = pw.BigIntegerField()
-    #: ``codex32.engine.slots.Slots`` as JSON.
+    #: ``codex32.engine.records.slots.Slots`` as JSON.
     slots = pw.TextField()
     asked_at = pw.BigIntegerField()
     #: From when on the row says nothing any more.

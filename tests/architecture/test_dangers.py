@@ -26,7 +26,7 @@ ALLOWED = {
     # The whole purpose of the child process: it runs the author's code, away from the house.
     "sandbox/codex32_sandbox/program.py": {"exec", "compile"},
     # ruamel's round trip, which knows no tags that build objects.
-    "codex32/engine/format.py": {"yaml.load_all"},
+    "codex32/engine/reading/format.py": {"yaml.load_all"},
 }
 MODULES = {"pickle", "shelve", "dill", "cloudpickle"}
 

@@ -7,8 +7,8 @@ import click
 import pytest
 
 from codex32.cli.main import cli, run
-from codex32.engine.definition import Reader
-from codex32.engine.promises import unkept
+from codex32.engine.reading.definition import Reader
+from codex32.engine.reading.promises import unkept
 from codex32.kernel.plugins import Plugins
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ import redis
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 
-from codex32.engine.advance import Claim
+from codex32.engine.records.advance import Claim
 from codex32_workers.engine_thread import EngineThread
 from codex32_workers.tickets import NAMESPACE, QUEUE, Tickets, message
 

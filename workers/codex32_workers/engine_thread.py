@@ -11,11 +11,11 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from codex32.engine.advance import Claim
-from codex32.engine.host import Host
+from codex32.engine.records.advance import Claim
+from codex32.engine.running.host import Host
 from codex32.kernel.fault_points import fault_point
 from codex32.runtime import Runtime
-from codex32.services import processes
+from codex32.services.upkeep import processes
 from codex32_workers.cancellations import Listener
 from codex32_workers.housekeeping import keep_house
 

@@ -7,8 +7,8 @@ import logging
 import random
 
 from codex32.runtime import Runtime
-from codex32.services import processes, recovery
-from codex32.services.timekeeping import Timekeeper
+from codex32.services.upkeep import processes, recovery
+from codex32.services.upkeep.timekeeping import Timekeeper
 
 log = logging.getLogger(__name__)
 

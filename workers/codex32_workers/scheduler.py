@@ -15,12 +15,13 @@ from functools import partial
 
 from codex32.outside.http_on_demand import HttpOnDemand
 from codex32.runtime import Runtime
-from codex32.services import processes, retention, schedules
-from codex32.services.file_triggers import FileWatcher
-from codex32.services.outbound import Courier
-from codex32.services.routing import Router
-from codex32.services.triggers import Ticker
-from codex32.services.watching import watch
+from codex32.services.bots import schedules
+from codex32.services.bots.watching import watch
+from codex32.services.events.outbound import Courier
+from codex32.services.events.routing import Router
+from codex32.services.triggers.file_triggers import FileWatcher
+from codex32.services.triggers.triggers import Ticker
+from codex32.services.upkeep import processes, retention
 from codex32_workers.housekeeping import keep_house
 
 log = logging.getLogger(__name__)

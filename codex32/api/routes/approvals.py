@@ -14,7 +14,7 @@ from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import ApprovalRow
 from codex32.runtime import Runtime
-from codex32.services import approvals
+from codex32.services.executions import approvals
 
 _Id = Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)]
 

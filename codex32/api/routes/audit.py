@@ -13,7 +13,7 @@ from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services import audit_chain, audit_log
+from codex32.services.safe import audit_chain, audit_log
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 _Seq = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]

@@ -17,9 +17,9 @@ from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
-from codex32.services import bot_views, bots, provenance, usage
-from codex32.services.backfill import Backfill, Filled, as_dict
-from codex32.services.bot_search import Order, Search, Standing, search
+from codex32.services.bots import bot_views, bots, provenance, usage
+from codex32.services.bots.bot_search import Order, Search, Standing, search
+from codex32.services.triggers.backfill import Backfill, Filled, as_dict
 
 
 class BackfillIn(Strict):

@@ -15,8 +15,8 @@ from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON
 from codex32.kernel.statuses import Cause, Status
 from codex32.runtime import Runtime
-from codex32.services import executions
-from codex32.services.bulk import MOST, Bulk, Done
+from codex32.services.executions import executions
+from codex32.services.executions.bulk import MOST, Bulk, Done
 
 _Id = Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)]
 

@@ -13,7 +13,7 @@ from codex32.api.safe_models import ConnectionOut
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services import connections
+from codex32.services.safe import connections
 
 _Name = Annotated[str, StringConstraints(pattern=rf"^{connections.NAME.pattern}$")]
 

@@ -15,8 +15,8 @@ from codex32.kernel.errors import BotExists
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.runtime import Runtime
-from codex32.services import authoring, bots
-from codex32.services.written import API, Written
+from codex32.services.bots import authoring, bots
+from codex32.services.bots.written import API, Written
 
 
 class FormatQuery(Strict):

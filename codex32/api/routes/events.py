@@ -14,7 +14,7 @@ from codex32.kernel.event_names import LONGEST_NAME
 from codex32.kernel.ids import ID_PATTERN, new_id
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services import events
+from codex32.services.events import events
 
 
 class EventIn(Strict):

@@ -15,7 +15,7 @@ from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.statuses import Cause, Status
 from codex32.runtime import Runtime
-from codex32.services import executions
+from codex32.services.executions import executions
 from codex32.services.presentation import iso
 
 

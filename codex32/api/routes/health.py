@@ -12,7 +12,7 @@ from codex32.kernel.contracts.route import PUBLIC, ApiRequest, ApiResponse, Rout
 from codex32.kernel.errors import SchemaOutOfDate
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime, migration_sources
-from codex32.services import processes
+from codex32.services.upkeep import processes
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from codex32.kernel.errors import ProviderUnavailable
 from codex32.kernel.json_values import JSON
 from codex32.kernel.statuses import Status
 from codex32.runtime import Runtime
-from codex32.services import executions
-from codex32.services.endings import Endings
-from codex32.services.webhooks import Delivered, Greeting, Receiver
+from codex32.services.executions import executions
+from codex32.services.executions.endings import Endings
+from codex32.services.triggers.webhooks import Delivered, Greeting, Receiver
 
 _TEXT = "text/plain; charset=utf-8"
 _DESCRIPTION = (

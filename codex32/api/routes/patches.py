@@ -14,8 +14,8 @@ from codex32.kernel.errors import BotReadOnly
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
-from codex32.services import authoring, bots
-from codex32.services.written import FILE
+from codex32.services.bots import authoring, bots
+from codex32.services.bots.written import FILE
 
 #: How often a patch is made anew because somebody else was quicker.
 _TRIES = 5

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import RootModel
 
 from codex32.api.models import PluginsOut
-from codex32.engine.schema import bot_schema
+from codex32.engine.reading.schema import bot_schema
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime

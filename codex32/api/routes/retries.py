@@ -17,8 +17,8 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.statuses import Cause
 from codex32.runtime import Runtime
-from codex32.services import dead_letters, executions, resolving
-from codex32.services.retrying import Retry
+from codex32.services.executions import dead_letters, executions, resolving
+from codex32.services.executions.retrying import Retry
 
 
 class RetryIn(Strict):

@@ -14,8 +14,8 @@ from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services import agenda
-from codex32.services.why import why
+from codex32.services.triggers import agenda
+from codex32.services.triggers.why import why
 
 
 class SchedulesQuery(Strict):

@@ -13,7 +13,7 @@ from codex32.api.safe_models import SecretOut
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services import secrets
+from codex32.services.safe import secrets
 
 _Name = Annotated[str, StringConstraints(pattern=rf"^{secrets.NAME.pattern}$")]
 

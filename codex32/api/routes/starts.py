@@ -12,9 +12,9 @@ from codex32.api.reading import KEY, Strict, one_key
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services import executions
-from codex32.services.endings import Endings
-from codex32.services.starting import Start
+from codex32.services.executions import executions
+from codex32.services.executions.endings import Endings
+from codex32.services.executions.starting import Start
 
 #: Longest wait of one request; proxies rarely keep a quiet connection longer.
 MAX_WAIT_SECONDS = 60.0

@@ -14,7 +14,7 @@ from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import StateRow
 from codex32.runtime import Runtime
-from codex32.services import states
+from codex32.services.bots import states
 
 
 def _storable(key: str) -> str:

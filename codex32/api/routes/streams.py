@@ -23,9 +23,9 @@ from codex32.kernel.event_names import LONGEST_NAME, pattern_fault
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.runtime import Runtime
-from codex32.services.feed_events import Filter
-from codex32.services.feed_mailbox import Telling
-from codex32.services.feeds import Feeds
+from codex32.services.events.feed_events import Filter
+from codex32.services.events.feed_mailbox import Telling
+from codex32.services.events.feeds import Feeds
 
 _RESUME = (
     "Events have an `id`: send the last one as the header `Last-Event-ID`, or as the query's "

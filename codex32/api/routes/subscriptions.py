@@ -24,9 +24,9 @@ from codex32.kernel.event_names import LONGEST_NAME
 from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services import outbound_deliveries as deliveries
-from codex32.services import outbound_endpoints as endpoints
-from codex32.services.outbound_endpoints import (
+from codex32.services.events import outbound_deliveries as deliveries
+from codex32.services.events import outbound_endpoints as endpoints
+from codex32.services.events.outbound_endpoints import (
     LONGEST_DESCRIPTION,
     LONGEST_URL,
     MOST_PATTERNS,

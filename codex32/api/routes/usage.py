@@ -16,7 +16,7 @@ from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
-from codex32.services import bots, usage
+from codex32.services.bots import bots, usage
 
 _DEFAULT_DAYS = 30
 

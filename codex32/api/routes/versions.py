@@ -16,8 +16,8 @@ from codex32.api.reading import Strict
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services import versions
-from codex32.services.written import Stored
+from codex32.services.bots import versions
+from codex32.services.bots.written import Stored
 
 _Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 

@@ -24,10 +24,10 @@ from codex32.kernel.account_rows import (
 from codex32.kernel.caller import Caller
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON
-from codex32.services import audit
 from codex32.services.access import keys, sessions
 from codex32.services.access.faults import AccountNotFound, AccountTaken, LastAdministrator
 from codex32.services.presentation import iso
+from codex32.services.safe import audit
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")

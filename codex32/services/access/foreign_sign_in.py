@@ -21,13 +21,13 @@ from codex32.kernel.account_rows import AccountRow, IdentityRow, OidcFlowRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.clock import Clock
 from codex32.kernel.database import Door
-from codex32.services import audit
 from codex32.services.access import accounts, sessions
 from codex32.services.access.faults import ProviderRefused
 from codex32.services.access.provider import Identity, Provider
 from codex32.services.access.sessions import Client
 from codex32.services.access.signing_in import SignIn, Tokens, as_user
 from codex32.services.access.tokens import digest
+from codex32.services.safe import audit
 
 #: How long somebody may take at the provider.
 FLOW_SECONDS = 600

@@ -16,10 +16,10 @@ from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.permissions import PERMISSIONS, Level
 from codex32.kernel.text import did_you_mean
-from codex32.services import audit
 from codex32.services.access.faults import KeyNotFound, ScopesRefused
 from codex32.services.access.tokens import Key, digest
 from codex32.services.presentation import iso
+from codex32.services.safe import audit
 
 DEFAULT_DAYS, MAX_DAYS = 90, 366
 #: How exactly it is known when a key was last used.

@@ -10,10 +10,10 @@ from typing import Literal
 
 from codex32.kernel.account_rows import AccountRow, OneTimeTokenRow
 from codex32.kernel.caller import Caller
-from codex32.services import audit
 from codex32.services.access import accounts
 from codex32.services.access.faults import CodeInvalid
 from codex32.services.access.tokens import digest, new_token
+from codex32.services.safe import audit
 
 #: How long a code is good that was mailed, and one that somebody hands over.
 MAIL_SECONDS, HAND_SECONDS = 3600, 86400

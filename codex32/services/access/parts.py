@@ -17,7 +17,7 @@ from codex32.services.access.provider import Client, Provider, private_host
 from codex32.services.access.recogniser import Recogniser
 from codex32.services.access.signing import Signer
 from codex32.services.access.signing_in import Rules, SignIn
-from codex32.services.keyring import KeyRing
+from codex32.services.safe.keyring import KeyRing
 
 
 @dataclass

@@ -17,10 +17,10 @@ from codex32.kernel.account_rows import AccountRow, RefreshTokenRow, SessionRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON
-from codex32.services import audit
 from codex32.services.access.faults import SessionNotFound
 from codex32.services.access.tokens import digest, new_token
 from codex32.services.presentation import iso
+from codex32.services.safe import audit
 
 GRACE_SECONDS = 5.0
 #: Characters that are kept of what a client calls itself.

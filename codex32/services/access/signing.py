@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from codex32.services.access.faults import CredentialsInvalid
-from codex32.services.keyring import KeyRing
+from codex32.services.safe.keyring import KeyRing
 
 if TYPE_CHECKING:
     from joserfc.jwk import OctKey

@@ -12,7 +12,6 @@ from codex32.kernel.account_rows import AccountRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.clock import Clock
 from codex32.kernel.database import Door
-from codex32.services import audit
 from codex32.services.access import accounts, one_time, recognition, sessions, throttle
 from codex32.services.access.accounts import NewAccount
 from codex32.services.access.faults import (
@@ -28,6 +27,7 @@ from codex32.services.access.recogniser import Recogniser
 from codex32.services.access.sessions import Client, Opening
 from codex32.services.access.signing import Claims, Signer
 from codex32.services.access.tokens import new_token
+from codex32.services.safe import audit
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ from codex32.kernel.models import BotRow, EventRow, ExecutionRow
 from codex32.kernel.outbound_rows import EndpointRow
 from codex32.kernel.permissions import Role
 from codex32.kernel.safe_rows import ConnectionRow, DataKeyRow, SecretRow
-from codex32.services import audit
 from codex32.services.access import accounts, keys
 from codex32.services.access.faults import (
     MemberNotFound,
@@ -25,6 +24,7 @@ from codex32.services.access.faults import (
     WorkspaceTaken,
 )
 from codex32.services.presentation import iso
+from codex32.services.safe import audit
 
 #: Where everything is unless something else is said; it cannot be deleted.
 DEFAULT = "default"

@@ -20,7 +20,7 @@ class Case:
     """A test, as docs/howto/test-a-bot.md describes it.
 
     Attributes:
-      mocks: By step id, ``http`` or bot type; see ``codex32.engine.case_schema``.
+      mocks: By step id, ``http`` or bot type; see ``codex32.engine.reading.case_schema``.
       expect: How it must end.
     """
 

@@ -7,8 +7,8 @@ from typing import Final
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, StepRow
 from codex32.kernel.payloads import PayloadStore
-from codex32.services import executions
-from codex32.services.definitions import Definitions
+from codex32.services.bots.definitions import Definitions
+from codex32.services.executions import executions
 from codex32.services.presentation import iso
 
 #: Types that a test does anew: they keep inside, and depend on nothing but what they are given.

@@ -8,22 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from codex32.engine import claims
-from codex32.engine.environment import Environment
-from codex32.engine.host import Host
-from codex32.engine.plan import Plan
+from codex32.engine.records import claims
+from codex32.engine.running.environment import Environment
+from codex32.engine.running.host import Host
+from codex32.engine.running.plan import Plan
 from codex32.kernel.bot import Bot, Step
 from codex32.kernel.clock import ManualClock, from_micros
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import dumps, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StateRow, StepRow
-from codex32.services import bots
+from codex32.services.bots import bots
+from codex32.services.bots.written import RUN, Written
 from codex32.services.cases.case import Case, Ending, Verdict
 from codex32.services.cases.doubles import Doubles, Offline
 from codex32.services.cases.judging import faults_of
-from codex32.services.starting import Start, Starter
-from codex32.services.written import RUN, Written
+from codex32.services.executions.starting import Start, Starter
 
 #: Seconds that one test may take; its pauses do not count, they pass at once.
 LIMIT_SECONDS = 60.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from codex32.engine.inlining import MAX_BYTES
+from codex32.engine.reading.inlining import MAX_BYTES
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.json_values import JSON
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from codex32.engine.definition import Reader
-from codex32.engine.writing import to_yaml
+from codex32.engine.reading.definition import Reader
+from codex32.engine.reading.writing import to_yaml
 from codex32.kernel.caller import Caller
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
-from codex32.services import bots
+from codex32.services.bots import bots
+from codex32.services.bots.registry import Registry
+from codex32.services.bots.written import API, Written
 from codex32.services.former.entries import Entry, read_registry, unlisted
 from codex32.services.former.translating import left_over, translated
-from codex32.services.registry import Registry
-from codex32.services.written import API, Written
 
 Outcome = Literal["taken", "there", "changed", "refused"]
 

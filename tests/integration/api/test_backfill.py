@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from codex32.kernel.models import TriggerRow
-from codex32.services import schedules
+from codex32.services.bots import schedules
 
 PATH = "/api/v1/bots/tick/backfill"
 DAY = {"from": "2026-01-05T00:00:00Z", "to": "2026-01-05T23:59:59Z"}

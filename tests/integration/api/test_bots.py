@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from codex32.engine.schema import bot_schema
+from codex32.engine.reading.schema import bot_schema
 from codex32.kernel.models import BotRow, ExecutionRow
 from codex32.kernel.safe_rows import AuditRow
-from codex32.services.registry import Policy
-from codex32.services.written import FILE, Written
+from codex32.services.bots.registry import Policy
+from codex32.services.bots.written import FILE, Written
 
 PING = """\
 # what a person wrote

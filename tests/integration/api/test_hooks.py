@@ -15,8 +15,9 @@ from codex32.builtin.triggers.webhook import WebhookTrigger
 from codex32.kernel.errors import BotInvalid
 from codex32.kernel.json_values import dumps, loads
 from codex32.kernel.models import BotRow, ExecutionRow, OccurrenceRow
-from codex32.services import bots, secrets
-from codex32.services.written import API, FILE, Written
+from codex32.services.bots import bots
+from codex32.services.bots.written import API, FILE, Written
+from codex32.services.safe import secrets
 
 SIGNED = ("standard", "github", "stripe", "slack", "hmac-sha256", "bearer")
 TIMED = ("standard", "stripe", "slack")

@@ -9,7 +9,7 @@ import pytest
 
 from codex32.cli import remote
 from codex32.cli.main import run
-from codex32.services.written import FILE, Written
+from codex32.services.bots.written import FILE, Written
 
 TOKEN = "a token of the test"
 ONE = "# kept\nname: one\ntype: set\nwith: {values: {a: 1}}\n"

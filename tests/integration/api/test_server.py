@@ -22,7 +22,7 @@ from codex32.api.server import AddressTaken, serving
 from codex32.kernel import schema
 from codex32.kernel.database import connect
 from codex32.runtime import core_migrations
-from codex32.services import processes
+from codex32.services.upkeep import processes
 from codex32_config.settings import load_settings
 
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from codex32.api import streaming
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import ExecutionRow, LogLineRow
-from codex32.services import events, feed_events, feeds
+from codex32.services.events import events, feed_events, feeds
 
 DEADLINE = 60
 

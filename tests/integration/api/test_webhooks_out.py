@@ -3,9 +3,9 @@
 import pytest
 
 from codex32.kernel.caller import Caller
-from codex32.services import outbound_deliveries as deliveries
-from codex32.services import outbound_endpoints as endpoints
-from codex32.services.outbound_endpoints import Wish
+from codex32.services.events import outbound_deliveries as deliveries
+from codex32.services.events import outbound_endpoints as endpoints
+from codex32.services.events.outbound_endpoints import Wish
 
 WEBHOOKS = "/api/v1/webhooks"
 WISH = {"url": "https://example.com/hook", "events": ["execution.failed", "custom.*"]}

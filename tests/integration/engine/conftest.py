@@ -25,13 +25,13 @@ from codex32 import (
 from codex32.builtin import plugin as builtin
 from codex32.builtin.bot_types.approve import ApproveBotType
 from codex32.builtin.bot_types.wait import WaitBotType
-from codex32.engine import dialect  # noqa: F401 - else the first bot would load it on the loop
-from codex32.engine.advance import Claim
-from codex32.engine.attempt import Attempt
-from codex32.engine.definition import Reader
-from codex32.engine.environment import Destination, Environment
-from codex32.engine.host import Host
-from codex32.engine.plan import Plan
+from codex32.engine.reading.definition import Reader
+from codex32.engine.records.advance import Claim
+from codex32.engine.running.attempt import Attempt
+from codex32.engine.running.environment import Destination, Environment
+from codex32.engine.running.host import Host
+from codex32.engine.running.plan import Plan
+from codex32.engine.values import dialect  # noqa: F401 - else the first bot would load it on the loop
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
@@ -41,10 +41,10 @@ from codex32.kernel.payloads import PayloadStore
 from codex32.outside.sandboxes.choice import SandboxRules
 from codex32.outside.sandboxes.linux import NamespaceSandbox
 from codex32.outside.sandboxes.runner import SandboxedRunner
-from codex32.services import executions
-from codex32.services.definitions import Definitions
-from codex32.services.executions import Inspection
-from codex32.services.starting import Start, Starter
+from codex32.services.bots.definitions import Definitions
+from codex32.services.executions import executions
+from codex32.services.executions.executions import Inspection
+from codex32.services.executions.starting import Start, Starter
 
 Script = Callable[[StepContext, Mapping[str, Any]], Any]
 

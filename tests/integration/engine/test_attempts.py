@@ -8,12 +8,13 @@ from functools import partial
 import pytest
 
 from codex32 import Effect, EffectUnknown, Failed, Succeeded
-from codex32.engine import claims
-from codex32.engine.attempt import Attempt
+from codex32.engine.records import claims
+from codex32.engine.running.attempt import Attempt
 from codex32.kernel import fault_points
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.models import AttemptRow, ExecutionRow
-from codex32.services import executions, recovery, resolving
+from codex32.services.executions import executions, resolving
+from codex32.services.upkeep import recovery
 
 THREE = """
 steps:
@@ -443,7 +444,7 @@ with: {for: 1h}
     first, second = await engine.start(bot), await engine.start(bot)
     assert [claim.id for claim in await engine.claim()] == [first]
     assert await engine.claim() == []
-    from codex32.services.starting import Start
+    from codex32.services.executions.starting import Start
 
     assert (await engine.starter.start(Start(bot=bot))).id is None
     assert (await engine.inspect(second)).execution.status == "queued"

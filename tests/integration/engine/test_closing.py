@@ -2,8 +2,8 @@
 
 import asyncio
 
-from codex32.engine.attempt import Attempt
-from codex32.services import recovery
+from codex32.engine.running.attempt import Attempt
+from codex32.services.upkeep import recovery
 
 LONG = """
 steps:

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from codex32 import Succeeded
-from codex32.engine.environment import Destination
+from codex32.engine.running.environment import Destination
 from codex32.kernel.models import BotRow, ExecutionRow
-from codex32.services.starting import Start
+from codex32.services.executions.starting import Start
 
 
 async def test_a_connection_comes_with_its_secrets_which_are_masked(engine):

@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from codex32.engine.attempt import Attempt
+from codex32.engine.running.attempt import Attempt
 from codex32.kernel import fault_points
 from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import loads
 from codex32.kernel.models import EventRow, ExecutionRow, StepRow, SubscriptionRow
-from codex32.services import events
-from codex32.services.definitions import Definitions
-from codex32.services.outbox import Outbox
-from codex32.services.routing import Router
+from codex32.services.bots.definitions import Definitions
+from codex32.services.events import events
+from codex32.services.events.outbox import Outbox
+from codex32.services.events.routing import Router
 
 
 @pytest.fixture

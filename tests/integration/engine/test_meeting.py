@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from codex32 import Failed
-from codex32.engine.attempt import Attempt
+from codex32.engine.running.attempt import Attempt
 from codex32.kernel.models import ExecutionRow
-from codex32.services import recovery
+from codex32.services.upkeep import recovery
 
 CHILD = "name: child\nsteps: [{id: a, type: wait, with: {for: 1h}}]\n"
 

@@ -10,10 +10,10 @@ from codex32.kernel.errors import EffectsRepeated, InputsInvalid, RetryRefused, 
 from codex32.kernel.models import BotRow, ExecutionRow, SeenRow, StateRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadMissing
 from codex32.kernel.statuses import Status
-from codex32.services import dead_letters, executions
-from codex32.services.definitions import Definitions
-from codex32.services.resolving import resolve
-from codex32.services.retrying import Retrier, Retry
+from codex32.services.bots.definitions import Definitions
+from codex32.services.executions import dead_letters, executions
+from codex32.services.executions.resolving import resolve
+from codex32.services.executions.retrying import Retrier, Retry
 
 ADA = Caller("user", "ada", "ada")
 LINE = """\

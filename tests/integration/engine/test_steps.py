@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from codex32 import Failed, ProviderUnavailable, Succeeded, Waiting
-from codex32.engine.params import check_output
+from codex32.engine.values.params import check_output
 from codex32.kernel.events import ExecutionFinished, StepFinished
 from codex32.outside.sandboxes.choice import SandboxRules
 from codex32.outside.sandboxes.linux import NamespaceSandbox

@@ -18,16 +18,16 @@ from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
 from codex32.builtin.triggers.file import FileTrigger
 from codex32.builtin.triggers.webhook import WebhookTrigger
-from codex32.engine.definition import Reader
+from codex32.engine.reading.definition import Reader
 from codex32.kernel import database, notices
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.payloads import PayloadStore
-from codex32.services.definitions import Definitions
-from codex32.services.registry import Registry
-from codex32.services.written import Stored, Written
+from codex32.services.bots.definitions import Definitions
+from codex32.services.bots.registry import Registry
+from codex32.services.bots.written import Stored, Written
 
 SECOND = 1_000_000
 

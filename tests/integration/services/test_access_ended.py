@@ -13,10 +13,11 @@ from codex32.kernel.account_rows import (
 )
 from codex32.kernel.caller import STRANGER
 from codex32.kernel.permissions import Role
-from codex32.services import audit, integrity
 from codex32.services.access import accounts, ended, one_time, sessions, throttle, workspaces
-from codex32.services.keyring import KeySource
-from codex32.services.vault import Vault
+from codex32.services.safe import audit
+from codex32.services.safe.keyring import KeySource
+from codex32.services.safe.vault import Vault
+from codex32.services.upkeep import integrity
 
 DAY = 86_400_000_000
 

@@ -7,7 +7,7 @@ import pytest
 
 from codex32.kernel.caller import Caller
 from codex32.kernel.models import BotRow, TriggerRow, VersionRow
-from codex32.services import bot_views, bots
+from codex32.services.bots import bot_views, bots
 from codex32.services.former.entries import RegistryUnreadable
 from codex32.services.former.taking import Takeover
 from codex32.services.former.translating import ADAPTER

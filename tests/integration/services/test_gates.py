@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from codex32.engine import gates
+from codex32.engine.records import gates
 from codex32.kernel.database import Door, fetch, is_sqlite
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import ExecutionRow, database_proxy
-from codex32.services import executions, recovery
-from codex32.services.executions import NewExecution
+from codex32.services.executions import executions
+from codex32.services.executions.executions import NewExecution
+from codex32.services.upkeep import recovery
 
 MANY = 10_000
 #: So many of them are let in: all of the highest priority, and some more.

@@ -7,8 +7,8 @@ from codex32.kernel.database import Door, is_sqlite
 from codex32.kernel.errors import ExecutionNotFound
 from codex32.kernel.ids import first_id, new_id
 from codex32.kernel.models import BotRow, database_proxy
-from codex32.services import executions
-from codex32.services.executions import Query
+from codex32.services.executions import executions
+from codex32.services.executions.executions import Query
 
 DAY = 86400 * 1_000_000
 

@@ -12,8 +12,8 @@ from codex32.kernel.json_values import loads
 from codex32.kernel.models import EventRow
 from codex32.kernel.plugins import Plugins
 from codex32.runtime import open_runtime
-from codex32.services import outbound_endpoints as endpoints
-from codex32.services.outbound_endpoints import Wish
+from codex32.services.events import outbound_endpoints as endpoints
+from codex32.services.events.outbound_endpoints import Wish
 from codex32_config.settings import load_settings
 
 

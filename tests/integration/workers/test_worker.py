@@ -12,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from codex32.kernel.models import AttemptRow, BotRow, ExecutionRow, VersionRow
 from codex32.runtime import open_runtime
-from codex32.services.starting import Start
+from codex32.services.executions.starting import Start
 from codex32_config import load_settings
 from codex32_workers.tickets import message
 from codex32_workers.worker import make_broker

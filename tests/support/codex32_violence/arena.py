@@ -22,9 +22,10 @@ from codex32.kernel.clock import SystemClock
 from codex32.kernel.database import Door, connect
 from codex32.kernel.errors import InvalidTransition
 from codex32.outside.redis_server import BundledRedis
-from codex32.services import audit, resolving
-from codex32.services.keyring import KeySource
-from codex32.services.vault import Vault
+from codex32.services.executions import resolving
+from codex32.services.safe import audit
+from codex32.services.safe.keyring import KeySource
+from codex32.services.safe.vault import Vault
 from codex32_violence import bots
 from codex32_violence.accounting import Books, Rows, account
 from codex32_violence.load import Load

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from codex32.engine.definition import Reader
+from codex32.engine.reading.definition import Reader
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType
 from codex32.kernel.contracts.notifier import Notifier, Receipt

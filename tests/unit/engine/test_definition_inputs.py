@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from codex32.engine.inputs import check_inputs
+from codex32.engine.values.inputs import check_inputs
 from codex32.kernel.errors import InputsInvalid
 
 TEXT = """\

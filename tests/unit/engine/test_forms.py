@@ -3,7 +3,7 @@
 import pytest
 
 from codex32.builtin.bot_types.approve import ApproveBotType
-from codex32.engine.definition import Reader
+from codex32.engine.reading.definition import Reader
 from codex32.kernel.components import Components
 
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from codex32.engine.timer import Timer
+from codex32.engine.running.timer import Timer
 from codex32.outside.turns import Turns
 
 

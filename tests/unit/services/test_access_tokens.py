@@ -10,7 +10,7 @@ from joserfc.jwk import RSAKey
 
 from codex32.services.access.faults import CredentialsInvalid
 from codex32.services.access.signing import Claims, Signer
-from codex32.services.keyring import KeyRing
+from codex32.services.safe.keyring import KeyRing
 
 NOW = 1_800_000_000
 OLD, NEW = b"o" * 32, b"n" * 32

@@ -1,0 +1,1 @@
+"""Reading bot files: from YAML to a checked, immutable bot."""

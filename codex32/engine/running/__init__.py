@@ -1,0 +1,1 @@
+"""Attempts: what happens between a claim and an end."""

@@ -1,0 +1,281 @@
+"""What an attempt writes down: values masked and packed, log lines, records, events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from codex32.engine.records.advance import Advance, Asked, Claim, LogLine, StepRecord
+from codex32.engine.records.awaiting import Subscription
+from codex32.engine.records.record import advance
+from codex32.engine.running.environment import Environment
+from codex32.engine.running.lines import Lines, write_lines
+from codex32.engine.running.masking import Masker
+from codex32.kernel.clock import from_micros
+from codex32.kernel.contracts.notifier import Receipt
+from codex32.kernel.events import (
+    AttemptFinished,
+    Event,
+    EventPublished,
+    ExecutionFinished,
+    NotificationSent,
+    StepFinished,
+)
+from codex32.kernel.fault_points import fault_point
+from codex32.kernel.json_values import JSON, dumps
+from codex32.kernel.outcomes import Publication
+from codex32.kernel.statuses import FINAL_STEP
+
+#: How soon a line of a step that is still running can be read.
+LINES_EVERY_SECONDS = 0.3
+
+
+class ClaimLost(Exception):
+    """Another worker holds the execution now; what this one still does counts no more."""
+
+
+class Notebook:
+    """The writing side of one attempt.
+
+    A finished step may be *held*: it then shares the commit of whatever is written next. It is
+    flushed before another step starts, so a line of steps costs one commit each, and the last
+    step shares the commit of the execution's end.
+    """
+
+    def __init__(self, env: Environment, claim: Claim) -> None:
+        self.env = env
+        self.claim = claim
+        self.masker = Masker()
+        self._lines: list[LogLine] = []
+        self._lines_due: asyncio.TimerHandle | None = None
+        self._held: tuple[StepRecord, ...] = ()
+        self._held_state: dict[str, JSON] = {}
+        self._held_events: tuple[Event, ...] = ()
+
+    def close(self) -> None:
+        """Write the last log lines."""
+        if self._lines_due is not None:
+            self._lines_due.cancel()
+        self._write_lines()
+
+    async def pack(self, value: JSON) -> str:
+        """A value's column text, masked."""
+        return (await self.pack_masked(value))[1] or "null"
+
+    async def pack_masked(self, value: JSON) -> tuple[JSON, str | None]:
+        """A value as the row will hold it, and its column text; None for None."""
+        if value is None:
+            return None, None
+        value = self.masker.mask_value(value)
+        packed = self.env.payloads.pack_small(value)
+        if packed is None:  # it goes to a file, which would block the loop
+            packed = await asyncio.to_thread(self.env.payloads.pack, self.claim.id, value)
+        return value, packed
+
+    def log(
+        self, step: str, item: int, level: str, message: str, fields: Mapping[str, JSON]
+    ) -> None:
+        """Add a log line; it can be read before long, and at the latest with the step's record."""
+        text = self.masker.mask(message).replace("\x00", "\ufffd")
+        packed = dumps(self.masker.mask_value(fields)) if fields else None
+        self._lines.append(LogLine(step, item, self.env.clock.micros(), level, text, packed))
+        if self._lines_due is None:
+            loop = asyncio.get_running_loop()
+            self._lines_due = loop.call_later(LINES_EVERY_SECONDS, self._write_lines)
+
+    def _write_lines(self) -> None:
+        self._lines_due = None
+        if self._lines:
+            self.env.door.post(write_lines, Lines(self.claim.id, self._take_lines()))
+
+    def _take_lines(self) -> list[LogLine]:
+        lines, self._lines = self._lines, []
+        return lines
+
+    async def record(
+        self, *records: StepRecord, subscriptions: Sequence[Subscription] = ()
+    ) -> None:
+        """Make steps durable before anything else happens.
+
+        Raises:
+          ClaimLost: The execution is another worker's by now.
+        """
+        await self.write(Advance(self.claim, steps=records, subscriptions=subscriptions))
+
+    async def record_stopped(self, records: Sequence[StepRecord], *, asked: bool) -> None:
+        """Make steps durable that were stopped; what they asked people, or started, is over.
+
+        Raises:
+          ClaimLost: The execution is another worker's by now.
+        """
+        places = {(each.step, each.item) for each in records}
+        # What is on its way comes first: a step may just have been starting another bot.
+        await self.env.door.write(_nothing, patience_seconds=None)
+        await self.write(
+            Advance(
+                self.claim,
+                steps=records,
+                asked=asked,
+                stopped=places,
+                stopped_at=self.env.clock.micros(),
+            )
+        )
+
+    async def record_asking(self, record: StepRecord, asked: Asked, event: Event) -> None:
+        """Make a step durable that waits for people, together with what it asks them.
+
+        Raises:
+          ClaimLost: The execution is another worker's by now.
+        """
+        events = (event,) if self.env.listening() else ()
+        await self.write(Advance(self.claim, steps=[record], asks=[asked], events=events))
+
+    async def record_done(
+        self,
+        records: Sequence[StepRecord],
+        state: Mapping[str, JSON] | None = None,
+        events: Sequence[Event] = (),
+    ) -> None:
+        """Make finished steps durable, with what they write and publish."""
+        await self.write(
+            Advance(
+                self.claim,
+                steps=records,
+                state=_packed(state or {}),
+                events=(*self._step_events(records), *events),
+            )
+        )
+
+    def post(self, item: Advance) -> None:
+        """Record something that nobody waits for."""
+        self.env.door.post(advance, item)
+
+    def hold(
+        self,
+        record: StepRecord,
+        state: Mapping[str, JSON] | None,
+        events: Sequence[Event] = (),
+    ) -> None:
+        """Leave a finished step to the next commit; call :meth:`flush` before another step."""
+        self._held = (*self._held, record)
+        self._held_state.update(state or {})
+        self._held_events = (*self._held_events, *events)
+
+    async def flush(self) -> None:
+        """Make held steps durable.
+
+        Raises:
+          ClaimLost: The execution is another worker's by now.
+        """
+        if self._held:
+            await self.write(Advance(self.claim))
+
+    async def write(self, item: Advance) -> None:
+        """Record ``item``, with what was held and the log lines so far.
+
+        Raises:
+          ClaimLost: The execution is another worker's by now.
+        """
+        if self._held:
+            item.steps = (*self._held, *item.steps)
+            if self._held_state:
+                item.state = {**_packed(self._held_state), **item.state}
+            if self.env.listening():
+                item.events = (*self._step_events(self._held), *item.events)
+            if self._held_events:
+                item.events = (*self._held_events, *item.events)
+            self._held, self._held_state, self._held_events = (), {}, ()
+        if self._lines:
+            item.logs = self._take_lines()
+        fault_point("record.before")
+        accepted = await self.env.door.write_many(advance, item, patience_seconds=None)
+        fault_point("record.after")
+        if not accepted:
+            raise ClaimLost
+
+    def published(self, publications: Sequence[Publication]) -> tuple[Event, ...]:
+        """What a step publishes, secrets masked."""
+        return tuple(
+            EventPublished(
+                at=self.env.clock.now(),
+                id=each.id,
+                name=self.masker.mask(each.name),
+                data=self.masker.mask_value(each.data),
+                workspace=self.claim.workspace,
+                execution_id=self.claim.id,
+            )
+            for each in publications
+        )
+
+    def _step_events(self, records: Sequence[StepRecord]) -> tuple[Event, ...]:
+        if not self.env.listening():
+            return ()
+        return tuple(
+            StepFinished(
+                at=from_micros(record.finished_at or 0),
+                workspace=self.claim.workspace,
+                execution_id=self.claim.id,
+                bot=self.claim.bot_name,
+                step=record.step,
+                item=None if record.item < 0 else record.item,
+                status=record.status,
+                duration_seconds=_seconds(record.started_at, record.finished_at),
+            )
+            for record in records
+            if record.status in FINAL_STEP
+        )
+
+    def announce_sent(self, notifier: str, receipt: Receipt) -> None:
+        """Tell that a notifier took a notification, if anybody listens."""
+        if self.env.listening():
+            event = NotificationSent(
+                at=self.env.clock.now(),
+                workspace=self.claim.workspace,
+                notifier=notifier,
+                receipt={"id": receipt.id},
+            )
+            self.post(Advance(self.claim, events=(event,)))
+
+    def end_events(
+        self, status: str, cause: str | None, message: str, now: int
+    ) -> tuple[Event, ...]:
+        """What is told when the execution ends; nothing where nobody listens."""
+        if not self.env.listening():
+            return ()
+        finished = ExecutionFinished(
+            at=from_micros(now),
+            workspace=self.claim.workspace,
+            execution_id=self.claim.id,
+            bot=self.claim.bot_name,
+            status=status,
+            cause=cause,
+            message=message,
+            duration_seconds=_seconds(self.claim.started_at, now),
+        )
+        return (*self.attempt_finished(status, now), finished)
+
+    def attempt_finished(self, outcome: str, now: int) -> tuple[Event, ...]:
+        """What is told when the attempt ends; nothing where nobody listens."""
+        if not self.env.listening():
+            return ()
+        finished = AttemptFinished(
+            at=from_micros(now),
+            workspace=self.claim.workspace,
+            execution_id=self.claim.id,
+            bot=self.claim.bot_name,
+            attempt=self.claim.attempt,
+            outcome=outcome,
+        )
+        return (finished,)
+
+
+def _nothing() -> None:
+    """A write that only waits for those before it."""
+
+
+def _packed(state: Mapping[str, JSON]) -> dict[str, str | None]:
+    return {key: None if value is None else dumps(value) for key, value in state.items()}
+
+
+def _seconds(start: int | None, end: int | None) -> float:
+    return 0.0 if start is None or end is None else max(end - start, 0) / 1e6

@@ -1,0 +1,1 @@
+"""Executions: starting, looking, deciding, doing again."""

@@ -1,0 +1,1 @@
+"""What turns a happening into an execution, and why it did not."""

@@ -1,0 +1,116 @@
+"""Rows that name others which are not there, and definitions that are not what they were."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import peewee as pw
+
+from codex32.kernel.account_rows import (
+    AccountRow,
+    ApiKeyRow,
+    IdentityRow,
+    MemberRow,
+    OneTimeTokenRow,
+    RefreshTokenRow,
+    SessionRow,
+    WorkspaceRow,
+)
+from codex32.kernel.database import fetch
+from codex32.kernel.models import (
+    BotRow,
+    ExecutionRow,
+    Row,
+    SeenRow,
+    StateRow,
+    TriggerRow,
+    VersionRow,
+    WebhookPathRow,
+)
+from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow, EndpointRow
+from codex32.kernel.safe_rows import ConnectionRow, SecretRow
+
+#: Versions whose digests are compared with one query.
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A column that names a row of another table, by that one's key."""
+
+    row: type[Row]
+    column: pw.Field
+    target: pw.Field
+    message: str
+
+    @property
+    def broken(self) -> pw.ModelSelect[Row]:
+        """What the rows name that is not there, each once."""
+        there = self.target.model.select(pw.SQL("1")).where(self.target == self.column)
+        gone = self.column.is_null(False) & ~pw.fn.EXISTS(there)
+        return self.row.select(self.column).where(gone).distinct()
+
+
+def _of(row: type[Row], column: pw.Field, target: pw.Field, what: str) -> Reference:
+    owner = target.model._meta.table_name.replace("_", " ")
+    return Reference(row, column, target, f"{what} of a {owner} that is not there")
+
+
+#: Executions and what hangs on them are looked after in :mod:`codex32.services.upkeep.integrity`.
+REFERENCES: Sequence[Reference] = (
+    _of(VersionRow, VersionRow.bot_id, BotRow.id, "versions"),
+    Reference(
+        BotRow,
+        BotRow.pending_version_id,
+        VersionRow.id,
+        "bots that wait for the approval of versions that are not there; send them again",
+    ),
+    _of(StateRow, StateRow.bot_id, BotRow.id, "state"),
+    _of(SeenRow, SeenRow.bot_id, BotRow.id, "seen keys"),
+    _of(WebhookPathRow, WebhookPathRow.trigger_id, TriggerRow.id, "webhook paths"),
+    _of(BotRow, BotRow.workspace, WorkspaceRow.name, "bots"),
+    _of(ExecutionRow, ExecutionRow.workspace, WorkspaceRow.name, "executions"),
+    _of(SecretRow, SecretRow.workspace, WorkspaceRow.name, "secrets"),
+    _of(ConnectionRow, ConnectionRow.workspace, WorkspaceRow.name, "connections"),
+    _of(EndpointRow, EndpointRow.workspace, WorkspaceRow.name, "outbound webhooks"),
+    _of(MemberRow, MemberRow.workspace, WorkspaceRow.name, "members"),
+    _of(MemberRow, MemberRow.account_id, AccountRow.id, "memberships"),
+    _of(IdentityRow, IdentityRow.account_id, AccountRow.id, "identities"),
+    _of(SessionRow, SessionRow.account_id, AccountRow.id, "sessions"),
+    _of(RefreshTokenRow, RefreshTokenRow.session_id, SessionRow.id, "refresh tokens"),
+    _of(OneTimeTokenRow, OneTimeTokenRow.account_id, AccountRow.id, "one-time tokens"),
+    _of(ApiKeyRow, ApiKeyRow.account_id, AccountRow.id, "keys"),
+    _of(ApiKeyRow, ApiKeyRow.workspace, WorkspaceRow.name, "keys"),
+    _of(DeliveryRow, DeliveryRow.endpoint_id, EndpointRow.id, "deliveries"),
+    _of(DeliveryAttemptRow, DeliveryAttemptRow.delivery_id, DeliveryRow.id, "attempts"),
+)
+
+
+def strangers() -> pw.ModelSelect[BotRow]:
+    """Bots whose live or waiting version is another bot's."""
+    version = VersionRow.select(pw.SQL("1")).where(
+        (
+            (VersionRow.id == BotRow.active_version_id)
+            | (VersionRow.id == BotRow.pending_version_id)
+        )
+        & (VersionRow.bot_id != BotRow.id)
+    )
+    return BotRow.select(BotRow.id).where(pw.fn.EXISTS(version))
+
+
+def damaged() -> Iterator[str]:
+    """Ids of versions whose definition is not the one that was stored; reads all of them."""
+    after = ""
+    columns = VersionRow.id, VersionRow.digest, VersionRow.document
+    while rows := fetch(
+        VersionRow.select(*columns)
+        .where(VersionRow.id > after)
+        .order_by(VersionRow.id)
+        .limit(_PAGE)
+    ):
+        for version_id, digest, document in rows:
+            if hashlib.sha256(document.encode()).hexdigest() != digest:
+                yield version_id
+        after = rows[-1][0]

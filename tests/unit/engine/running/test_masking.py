@@ -1,0 +1,79 @@
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from codex32.engine.running.masking import MASK, Masker
+
+SECRET = 'pä"ss\\wörd/+1'
+
+
+@pytest.fixture
+def masker() -> Masker:
+    masker = Masker()
+    masker.add(SECRET)
+    return masker
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        quote_plus(SECRET),
+        base64.b64encode(SECRET.encode()).decode(),
+        base64.urlsafe_b64encode(SECRET.encode()).decode(),
+    ],
+)
+def test_a_secret_is_masked_in_every_form_it_takes(masker, form) -> None:
+    masked = masker.mask_value({"a": [f"before {form} after"], f"name {form}": 1})
+    # Quotes around JSON's own form are no part of the secret.
+    assert json.dumps(masked).replace('\\"', "") == json.dumps(
+        {"a": [f"before {MASK} after"], f"name {MASK}": 1}
+    )
+
+
+def test_json_within_json_is_masked_and_still_json(masker) -> None:
+    inner = json.dumps({"key": SECRET})
+    masked = masker.mask_value({"body": inner})
+    assert json.loads(masked["body"]) == {"key": MASK}
+
+
+def test_a_number_is_masked_when_it_is_the_secret_and_not_when_it_holds_it() -> None:
+    masker = Masker()
+    masker.add("1234")
+    value = [1234, 12345, 1234.0, True, None, "1234"]
+    assert masker.mask_value(value) == [MASK, 12345, 1234.0, True, None, MASK]
+
+
+def test_without_secrets_the_very_value_comes_back() -> None:
+    value = {"a": [1, "b"]}
+    assert Masker().mask_value(value) is value
+
+
+def test_what_is_too_short_to_be_a_secret_is_left() -> None:
+    masker = Masker()
+    masker.add("abc")
+    assert masker.mask("abcabc") == "abcabc"
+
+
+@pytest.mark.parametrize("secret", ["pa'ss\"w\\ord ü", "it's", 'say "it"', "tab\there", "a\\b\\c"])
+@pytest.mark.parametrize("write", [repr, ascii, lambda s: repr([s]), lambda s: repr({"k'": s})])
+def test_what_python_writes_of_a_secret_is_masked(secret, write):
+    masker = Masker()
+    masker.add(secret)
+    body = write(secret)
+    assert repr(secret)[1:-1] not in masker.mask(body)
+    assert "***" in masker.mask(body)
+
+
+def test_a_secret_of_several_lines_is_masked_line_by_line():
+    masker = Masker()
+    masker.add("-----BEGIN KEY-----\nMIIEvQIBADAN\n  indented line\n}\n")
+    for line in ("MIIEvQIBADAN", "indented line", "-----BEGIN KEY-----"):
+        assert masker.mask(f"<{line}>") == "<***>"
+    assert masker.mask("} stays") == "} stays"
