@@ -22,7 +22,7 @@ SLOW = """\
 steps:
   - id: slow
     type: python
-    with: {code: "import time\\n\\ndef main():\\n    time.sleep(2)\\n"}
+    with: {code: "import time\\n\\ndef main():\\n    time.sleep(10)\\n"}
 """
 
 

@@ -146,11 +146,13 @@ def test_a_worker_without_its_database_stops_before_another_begins(
     # The other one has a line of its own, which works.
     arena.house.employ("worker", 2, CODEX32_DATABASE_URL=arena.database_url)
     until(lambda: arena.house.told().count("codex32_workers.worker") >= 2, "both are ready")
-    (program,) = [
-        pid
-        for pid, text in descendants(arena.house.processes["worker 1"].pid)
-        if "codex32-program" in text
-    ][:1]
+
+    def programs() -> list[int]:
+        below = descendants(arena.house.processes["worker 1"].pid)
+        return [pid for pid, text in below if "codex32-program" in text]
+
+    until(programs, "its program is seen")
+    program = programs()[0]
     assert arena.database_proxy is not None
     arena.database_proxy.stall()
     cut_at = time.monotonic()

@@ -179,7 +179,7 @@ async def test_a_traceback_tells_the_authors_own_lines(run):
     assert result.error == "RuntimeError: no entries"
     assert '  File "bot.py", line 4, in main\n    return parse(text)\n' in result.traceback
     assert '  File "bot.py", line 8, in parse\n' in result.traceback
-    assert "program_child" not in result.traceback
+    assert "codex32_sandbox" not in result.traceback
 
 
 async def test_a_syntax_fault_tells_its_line(run):
