@@ -22,7 +22,7 @@ PING_SECONDS = 15.0
 #: A client that takes nothing for so long is let go.
 PATIENCE_SECONDS = 30.0
 #: So often it is asked again whether the client may still listen.
-RECHECK_SECONDS = 10.0
+RECHECK_SECONDS = 2.0
 
 _HEADERS = {"Content-Type": CONTENT_TYPE, "X-Accel-Buffering": "no"}
 

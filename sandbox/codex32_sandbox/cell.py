@@ -80,6 +80,11 @@ def keep(level: str, channel: socket.socket, paths: list[str], owner: tuple[int,
     if order["files"]:
         # What belongs to the house's user is reached with the rights of that user, none more.
         owner = (os.getuid(), os.getgid())
+        if owner[0] == 0 and order["processes"] > 1:
+            # The kernel does not count the processes of root.
+            why = "as root, a program has allow.files or several processes, not both"
+            send_frame(channel, REFUSED, f"{why}; run the worker as an ordinary user")
+            os._exit(0)
     try:
         _close_in(level, channel, order, owner)
     except OSError as error:

@@ -127,6 +127,18 @@ def _make_place(target: str, like: str) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
 
 
+def _require_itself(path: str) -> None:
+    """Refuse a path that leads elsewhere: a link in it may have been laid by another program.
+
+    Raises:
+      OSError: It is not there, or is not where it says.
+    """
+    if os.path.realpath(path, strict=True) != path:
+        raise OSError(f"allow.files names {path}, which is a link or leads through one")
+    if not path.strip("/") or path.split("/")[1] in ("proc", "sys", "dev"):
+        raise OSError(f"allow.files names {path}, which no program may have")
+
+
 def enter(files: Sequence[tuple[str, bool]], disk_bytes: int, owner: tuple[int, int]) -> None:
     """Move into the root that was built; nothing else of this machine is left.
 
@@ -139,6 +151,7 @@ def enter(files: Sequence[tuple[str, bool]], disk_bytes: int, owner: tuple[int, 
       OSError: A path is not there, or cannot be shown.
     """
     for path, writable in files:
+        _require_itself(path)
         show(path, _SEALED & ~calls.READ_ONLY if writable else _SEALED)
     calls.resize(_SITE, f"size={disk_bytes},nr_inodes={_MOST_FILES}")
     for path in WRITABLE:

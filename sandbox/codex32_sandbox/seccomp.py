@@ -16,7 +16,14 @@ from codex32_sandbox.calls import (
     NEW_PIDS,
     NEW_USERS,
 )
-from codex32_sandbox.syscalls import ARCHITECTURES, LAST, NEVER, NOT_AMONG_OTHERS, NUMBERS
+from codex32_sandbox.syscalls import (
+    ARCHITECTURES,
+    LAST,
+    MODES,
+    NEVER,
+    NOT_AMONG_OTHERS,
+    NUMBERS,
+)
 
 _LOAD, _EQUAL, _GREATER, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x06
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
@@ -30,6 +37,9 @@ _STREAM, _KIND = 1, 0xF
 _TERMINAL_CALLS = (0x5412, 0x541C)
 _OWNER_CALLS = (0x8901, 0x8902)
 _SET_OWNER, _SET_SIGNAL, _SET_OWNER_EXTENDED = 8, 10, 15
+
+#: S_ISUID and S_ISGID.
+_OTHER_USER = 0o6000
 
 SUPPORTED = MACHINE in ARCHITECTURES
 
@@ -45,6 +55,9 @@ def program_filter(*, alone: bool, apart: bool) -> bytes:
     for name in NEVER:
         filter_.refuse(name, errno.EPERM)
     filter_.refuse("clone3", errno.ENOSYS)  # what it wants cannot be seen; clone is tried then
+    filter_.refuse("openat2", errno.ENOSYS)  # its mode cannot be seen; openat is tried then
+    for name, place in MODES.items():
+        filter_.refuse_bits(name, place, _OTHER_USER)
     if alone:
         filter_.refuse("fork", errno.EPERM)
         filter_.refuse("vfork", errno.EPERM)

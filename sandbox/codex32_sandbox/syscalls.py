@@ -23,6 +23,7 @@ _SHARED = {
     "fspick": 433,
     "pidfd_open": 434,
     "clone3": 435,
+    "openat2": 437,
     "pidfd_getfd": 438,
     "process_madvise": 440,
     "mount_setattr": 442,
@@ -33,6 +34,7 @@ _SHARED = {
     "fchmodat2": 452,
 }
 _X86_64 = {
+    "open": 2,
     "ioctl": 16,
     "shmget": 29,
     "socket": 41,
@@ -47,6 +49,7 @@ _X86_64 = {
     "msgget": 68,
     "fcntl": 72,
     "truncate": 76,
+    "creat": 85,
     "chmod": 90,
     "fchmod": 91,
     "chown": 92,
@@ -55,6 +58,7 @@ _X86_64 = {
     "ptrace": 101,
     "syslog": 103,
     "utime": 132,
+    "mknod": 133,
     "uselib": 134,
     "personality": 135,
     "setpriority": 141,
@@ -105,6 +109,8 @@ _X86_64 = {
     "ioprio_set": 251,
     "inotify_init": 253,
     "migrate_pages": 256,
+    "openat": 257,
+    "mknodat": 259,
     "fchownat": 260,
     "futimesat": 261,
     "fchmodat": 268,
@@ -126,6 +132,7 @@ _X86_64 = {
     "kcmp": 312,
     "finit_module": 313,
     "sched_setattr": 314,
+    "memfd_create": 319,
     "kexec_file_load": 320,
     "bpf": 321,
     "userfaultfd": 323,
@@ -142,6 +149,7 @@ _AARCH64 = {
     "inotify_init1": 26,
     "ioctl": 29,
     "ioprio_set": 30,
+    "mknodat": 33,
     "umount2": 39,
     "mount": 40,
     "pivot_root": 41,
@@ -152,6 +160,7 @@ _AARCH64 = {
     "fchmodat": 53,
     "fchownat": 54,
     "fchown": 55,
+    "openat": 56,
     "vhangup": 58,
     "quotactl": 60,
     "utimensat": 88,
@@ -209,6 +218,7 @@ _AARCH64 = {
     "kcmp": 272,
     "finit_module": 273,
     "sched_setattr": 274,
+    "memfd_create": 279,
     "bpf": 280,
     "userfaultfd": 282,
     "kexec_file_load": 294,
@@ -223,14 +233,28 @@ NEVER = tuple(
     pidfd_getfd pidfd_send_signal mount umount2 pivot_root chroot open_tree move_mount fsopen
     fsconfig fsmount fspick mount_setattr unshare setns name_to_handle_at open_by_handle_at bpf
     perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register memfd_secret
-    add_key request_key keyctl kexec_load kexec_file_load init_module finit_module delete_module
-    create_module reboot swapon swapoff acct quotactl quotactl_fd nfsservctl _sysctl uselib
-    modify_ldt iopl ioperm settimeofday clock_settime adjtimex clock_adjtime sethostname
+    memfd_create add_key request_key keyctl kexec_load kexec_file_load init_module finit_module
+    delete_module create_module reboot swapon swapoff acct quotactl quotactl_fd nfsservctl _sysctl
+    uselib modify_ldt iopl ioperm settimeofday clock_settime adjtimex clock_adjtime sethostname
     setdomainname vhangup syslog personality lookup_dcookie fanotify_init mbind set_mempolicy
     set_mempolicy_home_node get_mempolicy migrate_pages move_pages shmget semget msgget mq_open
     setpriority sched_setparam sched_setscheduler sched_setattr ioprio_set
     """.split()  # noqa: SIM905 - a hundred quotes would hide the words
 )
+
+#: Where each of these is told the mode of a file. With an S_ISUID a program that has the house's
+#: user, as those with ``allow.files`` have, would leave others a way to become that user.
+MODES = {
+    "open": 2,
+    "openat": 3,
+    "creat": 1,
+    "mknod": 1,
+    "mknodat": 2,
+    "chmod": 1,
+    "fchmod": 1,
+    "fchmodat": 2,
+    "fchmodat2": 2,
+}
 
 #: Where there are no namespaces: these reach what Landlock does not guard, or other processes.
 NOT_AMONG_OTHERS = tuple(

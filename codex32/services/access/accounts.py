@@ -22,7 +22,7 @@ from codex32.kernel.account_rows import (
     SessionRow,
 )
 from codex32.kernel.caller import Caller
-from codex32.kernel.ids import new_id
+from codex32.kernel.ids import ID_PATTERN, new_id
 from codex32.kernel.json_values import JSON
 from codex32.services.access import keys, sessions
 from codex32.services.access.faults import AccountNotFound, AccountTaken, LastAdministrator
@@ -74,6 +74,8 @@ def create(new: NewAccount, caller: Caller, now: int) -> AccountRow:
 
 
 def _require_free(account_id: str, values: Mapping[str, Any]) -> None:
+    if _is_id(values.get("username", "")):
+        raise AccountTaken("username")
     for name, what in (("email", "address"), ("username", "username")):
         column = getattr(AccountRow, name)
         taken = (column == values.get(name)) & (AccountRow.id != account_id)
@@ -116,8 +118,9 @@ def find(who: str) -> AccountRow:
     Raises:
       AccountNotFound: There is none.
     """
-    row = named(who) or (who.isprintable() and AccountRow.get_or_none(AccountRow.id == who))
-    if not row:
+    # What is written like an id is one, whatever somebody calls themselves.
+    row = AccountRow.get_or_none(AccountRow.id == who) if _is_id(who) else named(who)
+    if row is None:
         raise AccountNotFound(who)
     return row
 
@@ -242,7 +245,11 @@ def words(row: AccountRow) -> Iterable[str]:
 def free_username(wanted: str) -> str:
     """``wanted``, made into a username that is not taken."""
     base = re.sub(r"[^a-z0-9._-]", "", wanted.lower()).lstrip("._-")[:50] or "user"
-    return next(name for name in _numbered(base) if named(name) is None)
+    return next(name for name in _numbered(base) if not _is_id(name) and named(name) is None)
+
+
+def _is_id(who: str) -> bool:
+    return ID_PATTERN.fullmatch(who) is not None
 
 
 def _numbered(base: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from codex32.kernel.permissions import Role
 from codex32.kernel.safe_rows import ConnectionRow, DataKeyRow, SecretRow
 from codex32.services.access import accounts, keys
 from codex32.services.access.faults import (
+    AccountNotFound,
     MemberNotFound,
     WorkspaceInUse,
     WorkspaceNotFound,
@@ -159,10 +160,13 @@ def put_member(workspace: str, who: str, role: Role, caller: Caller, now: int) -
 
     Raises:
       WorkspaceNotFound: There is no such workspace.
-      AccountNotFound: No account is called ``who``.
+      AccountNotFound: No account is called ``who``; an address that was not proved names none.
     """
     get(workspace)
     account = accounts.find(who)
+    if "@" in who and not account.email_verified:
+        # Anybody can say that an address is theirs.
+        raise AccountNotFound(who)
     row = _member(workspace, account.id)
     if row is None:
         MemberRow.insert(

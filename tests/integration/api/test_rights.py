@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from codex32.kernel.account_rows import ApiKeyRow
+from codex32.kernel.account_rows import AccountRow, ApiKeyRow
 from codex32.kernel.caller import STRANGER
 from codex32.kernel.permissions import OWN, PERMISSIONS, ROLES, Level
 from codex32.services.access import accounts, sessions, workspaces
@@ -400,3 +400,30 @@ async def test_a_key_with_another_secret_or_a_mistake_is_nobodys(api, people):
     forged = Key(key.prefix, Key.new().secret)
     for text in (forged.text, key.text[:-1], key.text + "0", key.prefix, key.secret):
         assert (await api("GET", BOTS, token=text)).status == 401
+
+
+@one_database
+async def test_nobody_is_taken_for_another_by_being_called_like_their_id(api, people, runtime):
+    victim, impostor = await people.add("anna", "user"), await people.add("eve", "viewer")
+    eve = (await people.sign_in("eve"))["access_token"]
+    renamed = await api("PATCH", ME, token=eve, json={"username": victim})
+    assert (renamed.status, renamed.json["code"]) == (409, "account-taken")
+
+    # Even one that was there before is not found by what is written like an id.
+    def take():
+        AccountRow.update(username=victim).where(AccountRow.id == impostor).execute()
+
+    await runtime.door.write(take)
+    changed = await api("PUT", f"/api/v1/members/{victim}", json={"role": "admin"})
+    assert (changed.json["id"], changed.json["role"]) == (victim, "admin")
+    assert (await api("GET", f"/api/v1/users/{victim}")).json["username"] == "anna"
+
+
+@one_database
+async def test_an_address_that_nobody_proved_names_no_member(api, people, runtime):
+    mallory = accounts.NewAccount("bob@corp.example", "mallory")
+    await runtime.door.write(lambda: accounts.create(mallory, STRANGER, 1))
+    wish = {"user": "bob@corp.example", "role": "user"}
+    answer = await api("POST", "/api/v1/members", json=wish)
+    assert (answer.status, answer.json["code"]) == (404, "account-not-found")
+    assert (await api("POST", "/api/v1/members", json={**wish, "user": "mallory"})).status == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from codex32 import FileGrant, Program, ProgramHost
@@ -102,3 +104,57 @@ async def test_processes_are_there_where_they_are_named(runner):
     )
     assert (await run(runner, code, {})).code == "raised"
     assert (await run(runner, code, {}, processes=4)).output == 7 << 8
+
+
+LEND = """
+import os
+
+def main(folder):
+    tried = []
+    path = f"{folder}/lent"
+    open(path, "w").close()
+    for how in (
+        lambda: os.chmod(path, 0o4755),
+        lambda: os.chmod(path, 0o2755),
+        lambda: os.chmod("lent", 0o4755, dir_fd=os.open(folder, os.O_RDONLY)),
+        lambda: os.fchmod(os.open(path, os.O_RDONLY), 0o6755),
+        lambda: os.close(os.open(f"{folder}/other", os.O_CREAT | os.O_WRONLY, 0o4755)),
+        lambda: os.mknod(f"{folder}/third", 0o104755),
+    ):
+        try:
+            how()
+            tried.append("done")
+        except PermissionError:
+            tried.append("refused")
+    os.chmod(path, 0o755)
+    return tried
+"""
+
+
+async def test_nobody_is_lent_the_user_of_the_house(runner, tmp_path):
+    folder = tmp_path.resolve()
+    grant = FileGrant(str(folder), write=True)
+    result = await run(runner, LEND, {"folder": str(folder)}, files=(grant,))
+    assert (result.error, set(result.output)) == (None, {"refused"})
+    assert all(not each.stat().st_mode & 0o6000 for each in folder.iterdir())
+
+
+async def test_a_granted_path_leads_nowhere_else(runner, tmp_path):
+    (tmp_path / "link").symlink_to("/etc")
+    for path in (str(tmp_path.resolve() / "link"), "/proc", "/"):
+        result = await run(runner, "def main(): return 1", {}, files=(FileGrant(path),))
+        assert result.code == "refused", path
+        assert "allow.files names" in result.error
+
+
+async def test_files_in_memory_are_no_way_around_the_limits(runner):
+    code = "import os\ndef main(): return os.memfd_create('x')"
+    assert "Operation not permitted" in (await run(runner, code, {})).error
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it is about root alone")
+async def test_root_has_files_or_processes_and_not_both(runner, tmp_path):
+    files = (FileGrant(str(tmp_path.resolve())),)
+    result = await run(runner, "def main(): return 1", {}, files=files, processes=2)
+    assert result.code == "refused"
+    assert "ordinary user" in result.error
