@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from benchmarks import costs, history, idle, report, schedules, throughput, trips
+from benchmarks import costs, history, idle, report, requests, schedules, throughput, trips
 from benchmarks.processes import ROOT
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
@@ -32,6 +32,9 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
         ),
         "latency": lambda servers, progress: costs.latency(
             servers, progress, samples=20 if quick else 100
+        ),
+        "requests": lambda servers, progress: requests.measure(
+            servers, progress, rounds=rounds, requests=executions
         ),
         "trips": lambda servers, progress: trips.measure(servers, progress, executions=executions),
         "steps": lambda servers, progress: costs.steps(
