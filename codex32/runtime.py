@@ -113,7 +113,7 @@ class Runtime:
     @cached_property
     def registry(self) -> Registry:
         """Writes bots and versions."""
-        policy = Policy(approve_capabilities=self.settings.approvals.capabilities)
+        policy = Policy(self.settings.approvals.capabilities)
         return Registry(self.components.trigger_types, self.definitions, policy)
 
     def folder_sync(self) -> FolderSync:
@@ -435,11 +435,10 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
         _require_keys(runtime)
     database.close()  # this thread may never ask again
     plugins.process_started(process)
-    now = runtime.clock.now()
     for record in plugins.records:
         if record.state == "failed":
-            failed = PluginFailed(at=now, plugin=record.name, reason=record.reason)
-            door.post(announce_all, failed)
+            at, why = runtime.clock.now(), record.reason
+            door.post(announce_all, PluginFailed(at=at, plugin=record.name, reason=why))
     return runtime
 
 

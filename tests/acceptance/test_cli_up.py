@@ -92,7 +92,7 @@ def processes_of(project: Path) -> list[str]:
     return found
 
 
-def eventually_gone(project: Path, seconds: float = 30.0) -> bool:
+def eventually_gone(project: Path, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while processes_of(project):
         if time.monotonic() > deadline:
@@ -195,7 +195,7 @@ def test_a_worker_that_dies_is_replaced_and_its_execution_goes_on(
     monkeypatch.setenv("CODEX32_WORKER__LEASE_SECONDS", "1")
     monkeypatch.setenv("CODEX32_RECOVERY__INTERVAL_SECONDS", "0.5")
     (project / "bots" / "deadly.yaml").write_text(
-        "name: deadly\nsteps:\n"
+        f"name: deadly\nallow: {{files: [{{path: '{project}', write: true}}]}}\nsteps:\n"
         "  - {id: before, type: set, with: {values: {a: 1}}}\n"
         "  - id: long\n    type: python\n    with:\n      args: {here: '" + str(project) + "'}\n"
         "      code: |\n"

@@ -76,7 +76,7 @@ def test_site_packages_gets_nothing_but_packages_of_ours(dist: Path) -> None:
     for path in dist.glob("*.whl"):
         tops = {name.partition("/")[0] for name in _files(path)}
         assert all(top.startswith("codex32") for top in tops), f"{path.name}: {tops}"
-        assert not {name for name in _files(path) if "/tests/" in name or "/bots/" in name}
+        assert not {name for name in _files(path) if "/tests/" in name}
 
 
 def test_every_file_of_every_package_is_shipped(wheel: Path) -> None:

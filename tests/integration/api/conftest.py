@@ -167,7 +167,8 @@ class Client:
             ):
                 told = entry[method.lower()]["responses"]
                 schema = told.get(str(answer.status), next(iter(told.values())))
-                if "application/json" in schema.get("content", {}):
+                kind = answer.headers.get("Content-Type", "").partition(";")[0]
+                if kind == "application/json" and kind in schema.get("content", {}):
                     self._fits(schema["content"]["application/json"]["schema"], answer.json)
                 return
 

@@ -17,7 +17,7 @@ from codex32.engine.reading.document import read_documents
 from codex32.engine.reading.schema import bot_schema
 from codex32.kernel.components import Components
 
-DOCS = Path(__file__).parents[3] / "docs" / "reference" / "bot-file.md"
+DOCS = Path(__file__).parents[4] / "docs" / "reference" / "bot-file.md"
 
 
 @pytest.fixture(scope="module")
