@@ -39,7 +39,9 @@ def driven(sandbox: str, user: str) -> dict[str, Any]:
     }
     command = [sys.executable, "-P", "-m", "codex32_escapes.drive", sandbox]
     try:
-        answer = run_as(user, command, environment, [Path(sys.base_prefix), ROOT])
+        answer = run_as(
+            user, command, environment, [Path(sys.base_prefix), Path(sys.prefix), ROOT]
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if answer.returncode != 0:

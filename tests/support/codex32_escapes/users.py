@@ -51,15 +51,15 @@ def _ordinary(reaching: Sequence[Path]) -> Callable[[], None]:
         if libc.unshare(_NEW_MOUNTS):
             raise OSError(ctypes.get_errno(), "unshare")
         mount("none", "/", None, _PRIVATE | _RECURSIVE)
-        for path in reaching:
-            closed = _first_closed(path)
-            if closed is None:
-                continue
-            held = os.open(path, os.O_PATH)
+        # All are taken hold of first: what covers the way to one may cover another.
+        behind = {path: _first_closed(path) for path in reaching}
+        held = {path: os.open(path, os.O_PATH) for path in reaching if behind[path]}
+        for closed in {behind[path] for path in held}:
             mount("none", str(closed), "tmpfs", 0, "mode=755")
-            path.mkdir(parents=True)
-            mount(f"/proc/self/fd/{held}", str(path), None, _BIND | _RECURSIVE)
-            os.close(held)
+        for path, descriptor in held.items():
+            path.mkdir(parents=True, exist_ok=True)
+            mount(f"/proc/self/fd/{descriptor}", str(path), None, _BIND | _RECURSIVE)
+            os.close(descriptor)
         os.setgroups([])
         os.setgid(_ORDINARY)
         os.setuid(_ORDINARY)
