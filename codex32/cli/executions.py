@@ -100,8 +100,8 @@ def list_(
 @pass_context
 def show(obj: Context, execution_id: str) -> None:
     """Show an execution: its steps with input, output and error."""
-    from codex32.cli.follow import step_as_dict
     from codex32.services.executions import executions as service
+    from codex32.services.executions.telling import step_as_dict
 
     with obj.runtime() as runtime:
         row = runtime.door.read_now(service.find, execution_id)

@@ -189,23 +189,6 @@ def ending_text(row: ExecutionRow) -> str:
     return f"{MARKS.get(row.status, '?')} {row.bot_name} {row.status}{took}{message}"
 
 
-def step_as_dict(step: StepRow, payloads: PayloadStore) -> dict[str, Any]:
-    """A step as plain data for JSON."""
-    return {
-        "step": step.step,
-        "item": None if step.item == NO_ITEM else step.item,
-        "status": step.status,
-        "tries": step.tries,
-        "effect": step.effect,
-        "sandbox": step.sandbox,
-        "input": payloads.unpack(step.execution_id, step.input),
-        "output": payloads.unpack(step.execution_id, step.output),
-        "error": loads(step.error) if step.error else None,
-        "started_at": iso(step.started_at),
-        "finished_at": iso(step.finished_at),
-    }
-
-
 def line_as_dict(line: LogLineRow) -> dict[str, Any]:
     """A log line as plain data for JSON."""
     return {

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from codex32.cli import failures
-from codex32.cli.follow import Follower, ending_text, step_as_dict
+from codex32.cli.follow import Follower, ending_text
 from codex32.cli.inputs import read_inputs
 from codex32.cli.output import STYLES, Output
 from codex32.engine.running.host import Host
@@ -27,6 +27,7 @@ from codex32.services.bots import bots
 from codex32.services.bots.written import RUN, Written
 from codex32.services.executions import executions
 from codex32.services.executions.starting import Start
+from codex32.services.executions.telling import step_as_dict
 from codex32.services.upkeep import processes
 
 #: Seconds between looks at the rows of an execution that is watched.

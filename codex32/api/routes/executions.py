@@ -11,12 +11,12 @@ from codex32.api.reading import Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.ids import ID_PATTERN
-from codex32.kernel.json_values import JSON, loads
-from codex32.kernel.models import NO_ITEM, ExecutionRow, LogLineRow, StepRow
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import ExecutionRow, StepRow
 from codex32.kernel.statuses import Cause, Status
 from codex32.runtime import Runtime
 from codex32.services.executions import executions
-from codex32.services.presentation import iso
+from codex32.services.executions.telling import line_as_dict, step_as_dict
 
 
 class ExecutionsQuery(Strict):
@@ -136,22 +136,7 @@ class ExecutionRoutes:
         found = list(rows.order_by(StepRow.step, StepRow.item).limit(query.limit + 1))
         shown = found[: query.limit]
         more = f"{shown[-1].step}:{shown[-1].item}" if len(found) > len(shown) else None
-        return {"items": [self._step(row) for row in shown], "next": more}
-
-    def _step(self, row: StepRow) -> dict[str, JSON]:
-        return {
-            "step": row.step,
-            "item": None if row.item == NO_ITEM else row.item,
-            "status": row.status,
-            "tries": row.tries,
-            "effect": row.effect,
-            "input": self._payloads.unpack(row.execution_id, row.input),
-            "output": self._payloads.unpack(row.execution_id, row.output),
-            "error": self._payloads.unpack(row.execution_id, row.error),
-            "sandbox": row.sandbox,
-            "started_at": iso(row.started_at),
-            "finished_at": iso(row.finished_at),
-        }
+        return {"items": [step_as_dict(row, self._payloads) for row in shown], "next": more}
 
     async def _logs(self, request: ApiRequest) -> JSON:
         asked = request.path["id"], request.query, request.caller.workspace
@@ -193,18 +178,6 @@ def _log_page(execution_id: str, query: LogsQuery, workspace: str) -> dict[str, 
     cursor = query.cursor or "0"
     rows = executions.log_lines(execution_id, after=int(cursor), limit=query.limit)
     return {
-        "items": [_line(row) for row in rows],
+        "items": [line_as_dict(row) for row in rows],
         "next": str(rows[-1].id) if rows else cursor,
-    }
-
-
-def _line(row: LogLineRow) -> dict[str, JSON]:
-    return {
-        "id": row.id,
-        "step": row.step,
-        "item": None if row.item == NO_ITEM else row.item,
-        "at": iso(row.at),
-        "level": row.level,
-        "message": row.message,
-        "fields": loads(row.fields) if row.fields else None,
     }

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from codex32.kernel.json_values import dumps, loads
-from codex32.kernel.models import NO_ITEM, LogLineRow
+from codex32.kernel.json_values import dumps
+from codex32.kernel.models import LogLineRow
 from codex32.kernel.statuses import FINAL
 from codex32.services.events.feed_mailbox import Told
 from codex32.services.events.feed_standing import Change, Standing, Step
-from codex32.services.presentation import iso
+from codex32.services.executions.telling import line_as_dict
 
 _POSITION = re.compile(r"(\d{1,18})\.(\d{1,9})\.(\d{1,9})\.(\d{1,18})")
 
@@ -80,7 +80,7 @@ class Position:
                 yield self._other(standing, other[1])
                 other = next(others, None)
             self.line = line.id
-            yield Told("log", _line_as_json(line), self.text)
+            yield Told("log", dumps(line_as_dict(line)), self.text)
         while other is not None:
             yield self._other(standing, other[1])
             other = next(others, None)
@@ -123,17 +123,3 @@ class Position:
             if self._open.get(place) != state:
                 self._open[place] = state
                 yield Told("step", step.as_json())
-
-
-def _line_as_json(row: LogLineRow) -> str:
-    return dumps(
-        {
-            "id": row.id,
-            "step": row.step,
-            "item": None if row.item == NO_ITEM else row.item,
-            "at": iso(row.at),
-            "level": row.level,
-            "message": row.message,
-            "fields": loads(row.fields) if row.fields else None,
-        }
-    )
