@@ -18,7 +18,7 @@ class Coverage:
     Attributes:
       steps: Ids of all steps.
       unrun: Those that no test ran.
-      branches: Twice the steps that have an ``if``, or that ``on_failure`` holds.
+      branches: Twice the steps that have an ``if``.
       unseen: Which way of which step no test went: ``"stop if true"``, ``"stop if false"``.
     """
 

@@ -65,12 +65,12 @@ class Doubles:
         answer = self._answer(bot_type, context, params)
         if answer is not None:
             return _outcome(answer)
-        if bot_type.name == "notify" and params.get("to") != "log":
-            place = f"notify {params.get('to')}"
-            raise self._uncovered(f"step {context.step.id} would send a notification: {place}")
-        if bot_type.name == "notify":
+        if bot_type.name != "notify":
+            return await bot_type.run(context, params)
+        if params.get("to") == "log":
             return Succeeded({"id": "log"})
-        return await bot_type.run(context, params)
+        place = f"notify {params.get('to')}"
+        raise self._uncovered(f"step {context.step.id} would send a notification: {place}")
 
     # which mock
 
