@@ -18,8 +18,9 @@ def fork_away(path):
         os.setsid()
         if os.fork() == 0:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            with open(path, "a") as file:
+            with open(path + ".part", "w") as file:
                 file.write(f"{os.getpid()}\\n")
+            os.rename(path + ".part", path)
             while True:
                 time.sleep(1)
         os._exit(0)

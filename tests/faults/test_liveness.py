@@ -68,7 +68,7 @@ def test_the_dead_are_replaced_in_time(
 
     # A lost bell: the ticket is gone before a worker could hear of it.
     with redis_client.Redis.from_url(arena.redis.url) as client:
-        house.signal("worker 2", signal.SIGSTOP)
+        arena.freeze_idle("worker 2")
         client.client_kill_filter(_type="normal")  # else Redis has handed it over already
         arena.load.submit(["line"])
         client.flushall()

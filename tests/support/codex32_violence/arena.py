@@ -127,6 +127,28 @@ class Arena:
 
     # violence
 
+    def freeze_idle(self, name: str) -> None:
+        """Stop a process that is in no transaction, so that it holds nothing that others need.
+
+        On SQLite a process that is frozen while it writes holds up every writer, as the
+        documentation says; whoever wants to see something else must not meet that by chance.
+        """
+        until(lambda: self._frozen_without_a_lock(name), f"{name} freezes outside a transaction")
+
+    def _frozen_without_a_lock(self, name: str) -> bool:
+        self.house.signal(name, signal.SIGSTOP)
+        if self.kind != "sqlite":
+            return True
+        try:
+            path = self.database_url.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(path, timeout=2, isolation_level=None)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            self.house.signal(name, signal.SIGCONT)
+            return False
+        return True
+
     def redis_pid(self) -> int:
         """Of the Redis that runs now."""
         with redis_client.Redis.from_url(self.redis.url) as client:
