@@ -125,6 +125,7 @@ from codex32.kernel.outcomes import (
     Waiting,
 )
 from codex32.kernel.problems import Problem
+from codex32.kernel.sending import refusal, retry_after_seconds, send_once
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.kernel.text import did_you_mean, format_duration, parse_duration, parse_size
 from codex32.kernel.views import (
@@ -266,4 +267,7 @@ __all__ = [
     "hookimpl",
     "parse_duration",
     "parse_size",
+    "refusal",
+    "retry_after_seconds",
+    "send_once",
 ]

@@ -125,7 +125,7 @@ _ATTRIBUTES: dict[str, dict[str, Callable[[Any], str | None]]] = {
         "single": _flag,
     },
     "trigger_types": {"config_schema": _schema, "timed": _flag},
-    "notifiers": {"idempotent": _flag},
+    "notifiers": {"idempotent": _flag, "replies": _flag, "updates": _flag},
     "embedders": {"dimension": _positive},
     "sandboxes": {"level": _level, "runtimes": _names},
 }

@@ -20,7 +20,7 @@ from codex32.kernel.contracts.bot_type import StepContext
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.contracts.notifier import Notification, Receipt
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult
-from codex32.kernel.errors import CapabilityRefused
+from codex32.kernel.errors import CapabilityRefused, ProviderRejected
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.views import Connection, ExecutionInfo, ExecutionRef, StepInfo, Waited
@@ -130,7 +130,12 @@ class EngineContext(StepContext):
         ``target``, which are for machines, they are not.
         """
         found = self._env.components.notifier(notifier)
-        title, text = map(self._course.book.masker.mask, (notification.title, notification.text))
+        if notification.reply_to and not found.replies:
+            raise ProviderRejected(f"{notifier} cannot reply; leave out reply_to")
+        if notification.update and not found.updates:
+            raise ProviderRejected(f"{notifier} cannot change what it sent; leave out update")
+        told = (notification.title, notification.text, notification.html)
+        title, text, html = map(self._course.book.masker.mask, told)
         left = (self.deadline_at - self._env.clock.now()).total_seconds()
         self.log(f"notify {notifier}: {title or text}"[:500])
         receipt = await found.send(
@@ -138,6 +143,7 @@ class EngineContext(StepContext):
                 notification,
                 title=title,
                 text=text,
+                html=html,
                 idempotency_key=notification.idempotency_key or self.step.idempotency_key,
             ),
             target,

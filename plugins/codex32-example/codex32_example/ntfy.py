@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 
 from codex32 import (
-    EffectUnknown,
     HttpClient,
     HttpRequest,
     Notification,
     Notifier,
-    ProviderRateLimited,
-    ProviderRejected,
-    ProviderUnavailable,
     Receipt,
+    refusal,
+    send_once,
 )
 
 
@@ -38,18 +36,9 @@ class Ntfy(Notifier):
             json=message,
             timeout_seconds=timeout_seconds,
         )
-        try:
-            response = await http.send(request)
-        except ProviderUnavailable as fault:
-            if fault.fault_code == "http-unreachable":
-                raise
-            raise EffectUnknown("ntfy may have taken the message before it fell silent") from fault
-        if response.status == 429:
-            raise ProviderRateLimited("ntfy asks to send less often")
-        if response.status >= 500:
-            raise ProviderUnavailable(f"ntfy answered {response.status}")
-        if response.status >= 300:
-            raise ProviderRejected(f"ntfy answered {response.status}; is the topic's name right?")
+        response = await send_once(http, request, service="ntfy")
+        if fault := refusal(response, "ntfy"):
+            raise fault
         return Receipt(_message_id(response.text()))
 
 

@@ -46,6 +46,52 @@ async def test_notify_sends_under_the_key_of_its_step(context):
     assert notify.effect(params) is Effect.ONCE
 
 
+async def test_notify_fills_templates_from_data_and_escapes_html(context):
+    params = {
+        "to": "log",
+        "template": "{{n}} files from {{who}}",
+        "html": "<b>{{who}}</b>",
+        "data": {"n": 3, "who": "<script>"},
+        "reply_to": "r-0",
+    }
+    await NotifyBotType().run(context, params)
+    ((_, sent, _),) = context.notified
+    assert sent.text == "3 files from <script>"
+    assert sent.html == "<b>&lt;script&gt;</b>"
+    assert sent.reply_to == "r-0"
+
+
+async def test_notify_that_replaces_may_be_repeated():
+    assert NotifyBotType().effect({"to": "x", "text": "a", "update": "1"}) is Effect.IDEMPOTENT
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "needs `text` or `template`"),
+        ({"text": "a", "template": "b"}, "not both"),
+        ({"template": "{{#a}}"}, "the section a is not closed"),
+        ({"template": "${{ inputs.a }}"}, "hand values over in `data`"),
+        ({"text": "a", "html": "${{ inputs.a }}"}, "hand values over in `data`"),
+    ],
+)
+def test_notify_says_what_is_wrong_with_a_template_when_the_file_is_read(params, message):
+    (fault,) = NotifyBotType().check({"to": "log", **params})
+    assert message in fault.message
+
+
+async def test_a_template_that_grows_beyond_bounds_fails_the_step(context):
+    long = ["x" * 1000] * 100
+    params = {
+        "to": "log",
+        "template": "{{#a}}{{#a}}{{.}}{{/a}}{{/a}}",
+        "data": {"a": long},
+    }
+    outcome = await NotifyBotType().run(context, params)
+    assert isinstance(outcome, Failed)
+    assert "longer than" in outcome.message
+
+
 async def test_dedupe_passes_on_what_was_not_seen(context):
     dedupe = DedupeBotType()
     params = {"items": [{"a": 1, "b": 2}, {"b": 2, "a": 1}, "x"]}

@@ -1,9 +1,14 @@
+import json
 import logging
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from standardwebhooks import Webhook
 
 from codex32 import (
     EffectUnknown,
+    ManualClock,
     Notification,
     ProviderRateLimited,
     ProviderRejected,
@@ -34,8 +39,9 @@ async def test_webhook_posts_the_notification(context):
     assert await post(context) == Receipt("r-9")
     (sent,) = context.http.sent
     assert (sent.method, sent.url, sent.timeout_seconds) == ("POST", URL, 3)
-    assert sent.json == {"title": "Alert", "text": "Disk full", "data": {"host": "a"}}
-    assert sent.headers == {"Idempotency-Key": "k-1"}
+    told = {"title": "Alert", "text": "Disk full", "data": {"host": "a"}}
+    assert json.loads(sent.body) == told
+    assert sent.headers == {"Content-Type": "application/json", "Idempotency-Key": "k-1"}
     assert sent.follow == 0
 
 
@@ -71,3 +77,34 @@ async def test_webhook_that_does_not_answer_may_have_been_told(context, code):
     context.http.script.append(ProviderUnavailable("no", code=code))
     with pytest.raises(EffectUnknown):
         await post(context)
+
+
+SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+
+
+async def test_a_secret_signs_the_webhook_so_that_others_can_verify_it(context):
+    context.http.answers()
+    context.http.answers()
+    signed = replace(NOTE, secret=SECRET)
+    for _ in range(2):
+        await WebhookNotifier().send(signed, URL, http=context.http, timeout_seconds=3)
+    first, again = context.http.sent
+    assert Webhook(SECRET).verify(first.body, first.headers)["text"] == "Disk full"
+    assert first.headers["webhook-id"] == again.headers["webhook-id"]
+    assert SECRET not in repr(signed)
+
+
+async def test_the_time_of_a_signature_is_that_of_sending(context):
+    context.http.answers()
+    clock = ManualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+    signed = replace(NOTE, secret=SECRET)
+    await WebhookNotifier(clock).send(signed, URL, http=context.http, timeout_seconds=3)
+    assert context.http.sent[0].headers["webhook-timestamp"] == "1772366400"
+
+
+async def test_what_cannot_be_signed_with_is_refused_before_anything_is_sent(context):
+    wrong = replace(NOTE, secret="hunter2!")
+    with pytest.raises(ProviderRejected, match="cannot be signed") as caught:
+        await WebhookNotifier().send(wrong, URL, http=context.http, timeout_seconds=3)
+    assert "hunter2" not in str(caught.value)
+    assert context.http.sent == []
