@@ -22,12 +22,15 @@ from codex32.kernel.caller import Caller
 from codex32.kernel.clock import Clock, ManualClock, SystemClock
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
-from codex32.kernel.contracts.embedder import Embedder, Vector
+from codex32.kernel.contracts.embedder import Embedded, Embedder, EmbeddingPurpose, Vector
 from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
 from codex32.kernel.contracts.llm import (
+    CAPABILITIES,
+    Completion,
     CompletionEvent,
     CompletionRequest,
     Finished,
+    Image,
     LLMProvider,
     ModelInfo,
     ModelMessage,
@@ -112,6 +115,7 @@ from codex32.kernel.events import (
 from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.markers import hookimpl
+from codex32.kernel.model_errors import BudgetExceeded, FaultKind, ModelFault, PriceUnknown
 from codex32.kernel.outcomes import (
     ApprovalRequest,
     Effect,
@@ -138,6 +142,7 @@ from codex32.kernel.views import (
 )
 
 __all__ = [
+    "CAPABILITIES",
     "JSON",
     "LARGEST_BODY",
     "PUBLIC",
@@ -157,12 +162,14 @@ __all__ = [
     "BotNotFound",
     "BotRecovered",
     "BotType",
+    "BudgetExceeded",
     "Caller",
     "CapabilityRefused",
     "Cause",
     "Clock",
     "Codex32Error",
     "CollectionNotFound",
+    "Completion",
     "CompletionEvent",
     "CompletionRequest",
     "Concurrency",
@@ -172,7 +179,9 @@ __all__ = [
     "Dispatcher",
     "Effect",
     "EffectUnknown",
+    "Embedded",
     "Embedder",
+    "EmbeddingPurpose",
     "Ended",
     "Event",
     "EventAwaited",
@@ -187,18 +196,21 @@ __all__ = [
     "ExecutionRef",
     "ExpressionFault",
     "Failed",
+    "FaultKind",
     "FileGrant",
     "Filter",
     "Finished",
     "HttpClient",
     "HttpRequest",
     "HttpResponse",
+    "Image",
     "InputsInvalid",
     "LLMProvider",
     "ManualClock",
     "Match",
     "Metric",
     "MigrationSource",
+    "ModelFault",
     "ModelInfo",
     "ModelMessage",
     "Notification",
@@ -207,6 +219,7 @@ __all__ = [
     "Occurrence",
     "Outcome",
     "PluginFailed",
+    "PriceUnknown",
     "Problem",
     "ProcessInfo",
     "Program",

@@ -14,6 +14,8 @@ from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.json_values import is_json
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+#: Embedders may be of a provider, as models are.
+_EMBEDDER = re.compile(_NAME.pattern + r"(:[A-Za-z0-9][A-Za-z0-9._:/-]{0,126})?")
 #: Keys that stand beside a trigger's kind in a bot file.
 _BESIDE_A_TRIGGER = {"timezone", "on_missed", "overlap", "dedupe", "if", "inputs", "enabled"}
 
@@ -30,7 +32,8 @@ def faults_of(kind: Kind, component: Any) -> list[str]:
 
 def _faults(kind: Kind, component: Any) -> Iterator[str]:
     name = getattr(component, kind.label, None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    pattern = _EMBEDDER if kind.key == "embedders" else _NAME
+    if not isinstance(name, str) or not pattern.fullmatch(name):
         yield f".{kind.label} is {name!r}; it must be a text like 'my_{kind.word.split()[-1]}'"
     if kind.key == "trigger_types" and name in _BESIDE_A_TRIGGER:
         yield f".name is {name!r}, which already means something else beside a trigger"

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
 
 from codex32 import (
+    CAPABILITIES,
     JSON,
     CompletionEvent,
     CompletionRequest,
@@ -47,10 +48,10 @@ class EchoProvider(LLMProvider):
 
     def models(self) -> Sequence[ModelInfo]:
         """One model; any other name is answered alike."""
-        return [ModelInfo("echo", 100_000, frozenset({"tools", "schema", "images", "stream"}))]
+        return [ModelInfo("echo", 100_000, CAPABILITIES, free=True)]
 
     async def complete(
-        self, request: CompletionRequest, *, timeout_seconds: float
+        self, request: CompletionRequest, *, timeout_seconds: float, key: str | None
     ) -> AsyncIterator[CompletionEvent]:
         """Stream the next reply word by word."""
         self.requests.append(request)

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from codex32 import Embedder, Vector
+from codex32 import Embedded, Embedder, EmbeddingPurpose
 
 _WORD = re.compile(r"\w+")
 
@@ -20,9 +20,16 @@ class HashEmbedder(Embedder):
     def __init__(self, dimension: int = 256) -> None:
         self.dimension = dimension
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        purpose: EmbeddingPurpose,
+        timeout_seconds: float,
+        key: str | None,
+    ) -> Embedded:
         """One vector of unit length a text, all zeros for a text without any word."""
-        return [self._vector(text) for text in texts]
+        return Embedded([self._vector(text) for text in texts])
 
     def _vector(self, text: str) -> list[float]:
         vector = [0.0] * self.dimension

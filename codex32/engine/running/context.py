@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,10 +17,13 @@ from codex32.engine.running.timer import Timer
 from codex32.kernel.bot import Allow
 from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.bot_type import StepContext
+from codex32.kernel.contracts.embedder import EmbeddingPurpose, Vector
+from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
 from codex32.kernel.contracts.http import HttpClient
+from codex32.kernel.contracts.llm import Completion, CompletionRequest
 from codex32.kernel.contracts.notifier import Notification, Receipt
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult
-from codex32.kernel.errors import CapabilityRefused, ProviderRejected
+from codex32.kernel.errors import CapabilityRefused, ProviderRejected, StepFault
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.views import Connection, ExecutionInfo, ExecutionRef, StepInfo, Waited
@@ -107,6 +110,47 @@ class EngineContext(StepContext):
 
     def _take_line(self, stream: str, line: str) -> None:
         self.log(line, level=_STREAM_LEVELS.get(stream, "info"))
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        fallback: Sequence[str] = (),
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """Ask a model that the bot may use."""
+        return await self._models.complete(
+            self._model_caller, request, fallback=fallback, on_text=on_text
+        )
+
+    async def embed(
+        self, texts: Sequence[str], *, embedder: str, purpose: EmbeddingPurpose = "document"
+    ) -> Sequence[Vector]:
+        """Turn texts into vectors, with an embedder that the bot may use."""
+        return await self._models.embed(
+            self._model_caller, texts, embedder=embedder, purpose=purpose
+        )
+
+    @property
+    def _models(self) -> ModelGateway:
+        if self._env.models is None:
+            raise StepFault("no models can be called here")
+        return self._env.models
+
+    @property
+    def _model_caller(self) -> ModelCaller:
+        claim = self._course.claim
+        return ModelCaller(
+            workspace=claim.workspace,
+            deadline_at=self.deadline_at,
+            bot_id=claim.bot_id,
+            bot=claim.bot_name,
+            execution_id=claim.id,
+            step=self.step.id,
+            item=self.step.item,
+            models=self._allow.models,
+            spend_usd=self._allow.spend_usd,
+        )
 
     async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:
         """Which keys this step sees for the first time."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from codex32.engine.running.plan import Plan
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.components import Components
+from codex32.kernel.contracts.gateway import ModelGateway
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.database import Door
@@ -57,6 +58,7 @@ class Environment:
         workspace may read knows it.
       connection: A workspace's connection, by both names, or None.
       start_child: Starts or finds the execution that a step asked for.
+      models: Calls models and embedders; None where nothing may be called.
       decide_retry: What plugins say of a failed try, or None.
       close: Lets go of connections, once no attempt runs any more.
       listening: Whether anybody wants events; where nobody does, none are made.
@@ -72,6 +74,7 @@ class Environment:
     secret: Callable[[str, str], Awaitable[str | None]]
     start_child: Callable[[ChildRequest], Awaitable[ExecutionRef]]
     connection: Callable[[str, str], Awaitable[Destination | None]] = _no_connection
+    models: ModelGateway | None = None
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
     listening: Callable[[], bool] = lambda: False
     close: Callable[[], Awaitable[None]] | None = None

@@ -15,6 +15,7 @@ from codex32.kernel.errors import (
     StepFault,
 )
 from codex32.kernel.json_values import JSON
+from codex32.kernel.model_errors import BudgetExceeded, PriceUnknown
 from codex32.kernel.outcomes import Failed
 from codex32.kernel.statuses import Cause
 
@@ -30,6 +31,8 @@ def as_failed(error: Exception) -> Failed:
         return Failed(error.message, code=error.code, cause=Cause.CAPABILITY)
     if isinstance(error, EffectUnknown):
         return Failed(error.message, unknown=True, code=error.code, cause=Cause.EFFECT)
+    if isinstance(error, BudgetExceeded | PriceUnknown):
+        return Failed(error.message, code=error.code, cause=Cause.BUDGET)
     if isinstance(error, StepFault):
         return Failed(
             error.message,

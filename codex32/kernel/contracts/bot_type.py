@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from codex32.kernel.contracts.embedder import EmbeddingPurpose, Vector
 from codex32.kernel.contracts.http import HttpClient
+from codex32.kernel.contracts.llm import Completion, CompletionRequest
 from codex32.kernel.contracts.notifier import Notification, Receipt
 from codex32.kernel.contracts.program import Program, ProgramResult
 from codex32.kernel.json_values import JSON
@@ -33,6 +35,45 @@ class StepContext(ABC):
     @abstractmethod
     async def run_program(self, program: Program) -> ProgramResult:
         """Run code in a process of its own; its output lines become log lines of the step."""
+
+    @abstractmethod
+    async def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        fallback: Sequence[str] = (),
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """Ask a model named in ``allow.models``, within what ``allow.spend_usd`` leaves.
+
+        What this same step asked before, in an attempt that was cut off, is not bought again.
+
+        Args:
+          request: ``model`` is ``provider:model``. With ``schema`` the answer's ``value`` fits.
+          fallback: Models that are asked, in order, where the one before does not answer.
+          on_text: Called with each piece of the answer as it comes. From the first piece on no
+            other try is made; without it, nothing is handed out before it is whole.
+
+        Raises:
+          ModelFault: No model answered.
+          BudgetExceeded: It would cost more than is left.
+          PriceUnknown: Nobody knows what it costs.
+          CapabilityRefused: ``allow.models`` does not name a model.
+          ComponentNotFound: No such provider is installed.
+        """
+
+    @abstractmethod
+    async def embed(
+        self, texts: Sequence[str], *, embedder: str, purpose: EmbeddingPurpose = "document"
+    ) -> Sequence[Vector]:
+        """Turn any number of texts into vectors, in order; booked as ``complete`` is.
+
+        One that bills must be named in ``allow.models``.
+
+        Raises:
+          ComponentNotFound: No such embedder is installed.
+          ModelFault, BudgetExceeded, PriceUnknown, CapabilityRefused: As for ``complete``.
+        """
 
     @abstractmethod
     async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:

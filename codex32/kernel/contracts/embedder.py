@@ -4,25 +4,60 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 Vector: TypeAlias = Sequence[float]
+#: Whether texts are kept to be found, or sought with: some models treat them differently.
+EmbeddingPurpose: TypeAlias = Literal["document", "query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors, and how many tokens will be paid for: None where the service did not say."""
+
+    vectors: Sequence[Vector]
+    input_tokens: int | None = None
 
 
 class Embedder(ABC):
-    """Turns texts into vectors of ``dimension`` floats."""
+    """Turns texts into vectors of ``dimension`` floats.
+
+    Attributes:
+      name: A word, or ``provider:model`` where a service bills for it: ``allow.models`` and
+        prices then go by this name.
+      secret: Name of the secret that holds the key, as for a provider of models.
+      endpoint: Where calls go; empty where they stay in this process.
+      price_list: As for a provider of models.
+      free: Whether nobody bills for it.
+    """
 
     name: str
     dimension: int
+    secret: str | None = None
+    endpoint: str = ""
+    price_list: str | None = None
+    free: bool = True
 
     @abstractmethod
-    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        purpose: EmbeddingPurpose,
+        timeout_seconds: float,
+        key: str | None,
+    ) -> Embedded:
         """Turn texts into vectors.
 
-        Called by retrieval, up to 256 texts at once, concurrently.
+        Called by the gateway, up to 256 texts at once, concurrently; it retries, limits and
+        books. Whatever computes for long does so on a thread.
 
         Args:
           texts: Any text, the empty one included.
+          purpose: What the vectors are for.
+          timeout_seconds: Limit of the whole call; the gateway holds it, too.
+          key: The value of ``secret``; None where no store knows it.
 
         Returns:
           One vector a text, in the order of ``texts``: ``len(texts)`` rows of ``dimension``
@@ -30,6 +65,5 @@ class Embedder(ABC):
           which may be all zeros. The same text gives the same vector.
 
         Raises:
-          ProviderUnavailable: Worth trying again, after ``retry_after_seconds`` if that is set.
-          ProviderRejected: Never worth trying again.
+          ModelFault: Whatever went wrong, by its kind.
         """

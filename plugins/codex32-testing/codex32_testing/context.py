@@ -10,7 +10,10 @@ from codex32 import (
     JSON,
     BotNotFound,
     CapabilityRefused,
+    Completion,
+    CompletionRequest,
     Connection,
+    EmbeddingPurpose,
     ExecutionInfo,
     ExecutionRef,
     Notification,
@@ -19,6 +22,7 @@ from codex32 import (
     Receipt,
     StepContext,
     StepInfo,
+    Vector,
     Waited,
 )
 from codex32_testing.http import FakeHttp
@@ -38,6 +42,9 @@ class FakeStepContext(StepContext):
       bots: Name to how an execution of that bot stands when it is asked for.
       run_code: What answers :meth:`run_program`.
       expressions: What answers :meth:`evaluate`, as ``(expression, variables) -> value``.
+      answer: What answers :meth:`complete`.
+      vector: What :meth:`embed` makes of each text.
+      asked: Every request of a model.
       sent: Every notification, as ``(notifier, notification, target)``.
       executed: Every execution that was started, as ``(bot, inputs)``.
       logs: Every log line, as ``(level, message, fields)``.
@@ -54,6 +61,9 @@ class FakeStepContext(StepContext):
     bots: Mapping[str, ExecutionRef] = field(default_factory=dict)
     run_code: Callable[[Program], ProgramResult] | None = None
     expressions: Callable[[str, Mapping[str, JSON]], JSON] | None = None
+    answer: Callable[[CompletionRequest], Completion] | None = None
+    vector: Callable[[str], Vector] | None = None
+    asked: list[CompletionRequest] = field(default_factory=list)
     sent: list[tuple[str, Notification, str]] = field(default_factory=list)
     executed: list[tuple[str, Mapping[str, JSON]]] = field(default_factory=list)
     logs: list[tuple[str, str, Mapping[str, JSON]]] = field(default_factory=list)
@@ -63,6 +73,28 @@ class FakeStepContext(StepContext):
         """What ``run_code`` answers."""
         assert self.run_code, "this step runs code: hand in FakeStepContext(run_code=...)"
         return self.run_code(program)
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        fallback: Sequence[str] = (),
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """What ``answer`` says."""
+        assert self.answer, "this step asks a model: hand in FakeStepContext(answer=...)"
+        self.asked.append(request)
+        completion = self.answer(request)
+        if on_text and completion.text:
+            on_text(completion.text)
+        return completion
+
+    async def embed(
+        self, texts: Sequence[str], *, embedder: str, purpose: EmbeddingPurpose = "document"
+    ) -> Sequence[Vector]:
+        """What ``vector`` makes of each text."""
+        assert self.vector, "this step embeds: hand in FakeStepContext(vector=...)"
+        return [self.vector(text) for text in texts]
 
     async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:
         """Remember keys for ever; the same step and item is told the same again."""

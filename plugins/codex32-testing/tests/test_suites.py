@@ -6,7 +6,7 @@ import sys
 LYING = """
 import pytest
 from codex32 import (
-    BotType, Embedder, HttpRequest, Notifier, Problem, ProviderRejected, Receipt, Succeeded
+    BotType, Embedded, Embedder, HttpRequest, Notifier, Problem, ProviderRejected, Receipt, Succeeded
 )
 from codex32_testing.conformance import BotTypeSuite, EmbedderSuite, NotifierSuite
 
@@ -28,8 +28,8 @@ class TestLoose(BotTypeSuite):
 class Constant(Embedder):
     name = "constant"
     dimension = 2
-    async def embed(self, texts):
-        return [[3.0, 4.0]] * max(len(texts), 1)
+    async def embed(self, texts, *, purpose, timeout_seconds, key):
+        return Embedded([[3.0, 4.0]] * max(len(texts), 1))
 
 class TestConstant(EmbedderSuite):
     @pytest.fixture

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from codex32 import (
+    CAPABILITIES,
     CompletionEvent,
     CompletionRequest,
     Finished,
@@ -26,9 +27,11 @@ class LLMProviderSuite:
 
     Attributes:
       model: The model's name, without the provider's prefix.
+      key: What the gateway would hand over as the value of ``provider.secret``.
     """
 
     model: ClassVar[str]
+    key: ClassVar[str | None] = None
 
     @pytest.fixture
     def provider(self) -> LLMProvider:
@@ -44,7 +47,7 @@ class LLMProviderSuite:
         models = provider.models()
         assert all(isinstance(model, ModelInfo) for model in models)
         assert all(
-            model.capabilities <= {"tools", "schema", "images", "stream"} for model in models
+            model.capabilities is None or model.capabilities <= CAPABILITIES for model in models
         )
         names = [model.name for model in models]
         assert len(names) == len(set(names))
@@ -79,7 +82,7 @@ class LLMProviderSuite:
     @pytest.mark.asyncio
     async def test_a_stream_may_be_left_early(self, provider: LLMProvider) -> None:
         """A cancelled step closes the stream; the next call works."""
-        stream = provider.complete(self._request("Say hello."), timeout_seconds=30)
+        stream = provider.complete(self._request("Say hello."), timeout_seconds=30, key=self.key)
         async for _ in stream:
             break
         if close := getattr(stream, "aclose", None):
@@ -90,5 +93,5 @@ class LLMProviderSuite:
         return CompletionRequest(self.model, [ModelMessage("user", text)])
 
     async def _ask(self, provider: LLMProvider, text: str) -> list[CompletionEvent]:
-        stream = provider.complete(self._request(text), timeout_seconds=30)
+        stream = provider.complete(self._request(text), timeout_seconds=30, key=self.key)
         return [event async for event in stream]
