@@ -6,7 +6,8 @@ import sys
 LYING = """
 import pytest
 from codex32 import (
-    BotType, Embedded, Embedder, HttpRequest, Notifier, Problem, ProviderRejected, Receipt, Succeeded
+    BotType, Embedded, Embedder, HttpRequest, Notifier, Problem, ProviderRejected, Receipt,
+    Succeeded,
 )
 from codex32_testing.conformance import BotTypeSuite, EmbedderSuite, NotifierSuite
 
