@@ -6,7 +6,7 @@ coverage is measured, and every line imported then would count as never run.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from codex32_testing.context import FakeStepContext
     from codex32_testing.http import FakeHttp
     from codex32_testing.loopback import LoopbackServer
+    from codex32_testing.model_server import ModelServer
 
 
 @pytest.fixture
@@ -40,4 +41,13 @@ async def loopback_server() -> AsyncIterator[LoopbackServer]:
     from codex32_testing.loopback import LoopbackServer
 
     async with LoopbackServer() as server:
+        yield server
+
+
+@pytest.fixture
+def model_server() -> Iterator[ModelServer]:
+    """A service of language models and embeddings on this machine, on a thread of its own."""
+    from codex32_testing.model_server import ModelServer
+
+    with ModelServer() as server:
         yield server
