@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from codex32.kernel.statuses import Cause, Status, StepStatus
+from codex32.services.executions.diagnosis import Trouble
 
 _Item = TypeVar("_Item", bound=BaseModel)
 
@@ -116,6 +117,17 @@ class ErrorOut(Out):
     code: str
 
 
+class DiagnosisOut(Out):
+    """What a failed execution suffered from, by rules over what is recorded."""
+
+    trouble: Trouble
+    remedy: str = Field(description="What helps, for people.")
+    step: str | None = Field(description="The step that failed, if it was a step.")
+    item: int | None = Field(description="Of `foreach`, the first item that failed.")
+    file: str | None = Field(description="Where the version that ran came from.")
+    line: int | None = Field(description="Where the step stands in it, from 1.")
+
+
 class SettledOut(Out):
     """How somebody looked after a failed execution."""
 
@@ -133,6 +145,7 @@ class ExecutionDetail(ExecutionOut):
     inputs: dict[str, Any]
     output: Any
     error: ErrorOut | None
+    diagnosis: DiagnosisOut | None = Field(description="Of one that failed.")
 
 
 class StepOut(Out):

@@ -106,7 +106,7 @@ def show(obj: Context, execution_id: str) -> None:
     with obj.runtime() as runtime:
         row = runtime.door.read_now(service.find, execution_id)
         found = runtime.door.read_now(service.inspect, row.id)
-        data = service.as_dict(found.execution, runtime.payloads)
+        data = runtime.door.read_now(service.detail, found.execution, runtime.payloads)
         data["steps"] = [step_as_dict(each, runtime.payloads) for each in found.steps]
         data["approvals"] = _open_approvals(runtime, found.execution)
     data["attempts"] = [
@@ -127,6 +127,14 @@ def _open_approvals(runtime: Runtime, row: ExecutionRow) -> list[dict[str, Any]]
     return [approvals.as_dict(each, runtime.payloads, now) for each in reversed(asked)]
 
 
+def _diagnosis(told: dict[str, Any] | None) -> list[tuple[str, str | None]]:
+    from codex32.services.executions.diagnosis import place
+
+    if told is None:
+        return []
+    return [("trouble", told["trouble"]), ("where", place(told)), ("remedy", told["remedy"])]
+
+
 def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
     from codex32.cli.follow import clock_text, step_text
     from codex32.cli.output import STYLES
@@ -139,6 +147,7 @@ def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
             ("status", row.status),
             ("cause", row.cause),
             ("message", row.message),
+            *_diagnosis(data["diagnosis"]),
             ("trigger", row.trigger_kind),
             ("parent", row.parent_id),
             ("retry of", row.retry_of),

@@ -26,6 +26,7 @@ from codex32.runtime import Runtime
 from codex32.services.bots import bots
 from codex32.services.bots.written import RUN, Written
 from codex32.services.executions import executions
+from codex32.services.executions.diagnosis import place
 from codex32.services.executions.starting import Start
 from codex32.services.executions.telling import step_as_dict
 from codex32.services.upkeep import processes
@@ -182,14 +183,18 @@ class Running:
     async def _tell_end(self, row: ExecutionRow) -> None:
         payloads = self.runtime.payloads
         found = await self.runtime.door.read(executions.inspect, row.id)
-        data = executions.as_dict(row, payloads)
+        data = await self.runtime.door.read(executions.detail, row, payloads)
+        diagnosis = data["diagnosis"]
         data["steps"] = [step_as_dict(each, payloads) for each in found.steps]
 
         def show() -> None:
             self.output.line(ending_text(row), STYLES.get(row.status))
             if data["output"] is not None:
                 self.output.line(_output_text(data["output"]))
-            if row.status == Status.FAILED:
+            if diagnosis is not None:
+                where = place(diagnosis)
+                trouble = f"trouble: {diagnosis['trouble']}" + (f" ({where})" if where else "")
+                self.output.note(f"{trouble}\n{diagnosis['remedy']}")
                 self.output.note(f"see: codex32 executions show {row.id}")
 
         self.output.result(data, show)

@@ -22,6 +22,7 @@ from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import AttemptRow, BotRow, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
+from codex32.services.executions.diagnosis import diagnose
 from codex32.services.presentation import iso
 from codex32.services.safe import audit
 
@@ -404,8 +405,10 @@ def _closes_cancelled(row: ExecutionRow) -> bool:
 
 
 def detail(row: ExecutionRow, payloads: PayloadStore) -> dict[str, JSON]:
-    """An execution with its values and with its error, if it did not succeed, for JSON."""
+    """An execution with its values and, if it did not succeed, with what went wrong, for JSON."""
     error = None
     if row.status in (Status.FAILED, Status.CANCELLED):
         error = {"message": row.message, "code": row.cause or row.status}
-    return {**as_dict(row, payloads), "error": error}
+    found = diagnose(row, payloads)
+    diagnosis = found.as_dict() if found is not None else None
+    return {**as_dict(row, payloads), "error": error, "diagnosis": diagnosis}

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codex32.kernel.database import Door
+from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow, VersionRow
+from codex32.kernel.payloads import PayloadStore
+from codex32.services.executions.diagnosis import Diagnosis, diagnose, place, trouble_of
+
+TEXT = """\
+name: other
+type: set
+with: {values: {}}
+---
+name: ping
+steps:
+  - id: fetch
+    type: http
+    with: {url: "https://example.com/"}
+  - id: count
+    type: python
+    with:
+      code: |
+        # how many
+
+        def main(page):
+            return len(page["items"])
+on_failure:
+  - {id: tell, type: notify, with: {to: log, text: hm}}
+"""
+
+
+@pytest.fixture
+def payloads(tmp_path: Path) -> PayloadStore:
+    return PayloadStore(tmp_path)
+
+
+@pytest.fixture
+def look(
+    door: Door, execution: Callable[..., str], payloads: PayloadStore, now: int
+) -> Callable[..., Diagnosis | None]:
+    """What is said of a failed execution of the bot with these steps, ``(id, item, error)``."""
+
+    def make(*steps: tuple[str, int, dict[str, object]], **values: object) -> Diagnosis | None:
+        given = {"status": "failed", "cause": "error", "finished_at": now, **values}
+
+        def write() -> str:
+            VersionRow.insert(
+                id="ver_1", bot_id="bot_1", number=1, digest="d", document="{}", text=TEXT,
+                origin="file", source="bots/ping.yaml", created_at=now,
+            ).execute()  # fmt: skip
+            written = execution(**given)
+            for number, (step, item, error) in enumerate(steps):
+                StepRow.insert(
+                    execution_id=written, step=step, item=item, status="failed", tries=1,
+                    effect="none", error=json.dumps(error), finished_at=now + number,
+                ).execute()  # fmt: skip
+            return written
+
+        made = door.write_now(write)
+        row = door.read_now(lambda: ExecutionRow.get_by_id(made))
+        return door.read_now(diagnose, row, payloads)
+
+    return make
+
+
+def test_it_names_the_step_its_line_and_what_helps(look: Callable[..., Diagnosis]) -> None:
+    error = {"message": "GET https://example.com/ answered 401", "code": "http-401"}
+    found = look(("fetch", NO_ITEM, error), message=error["message"])
+    assert (found.trouble, found.step, found.item) == ("credential", "fetch", None)
+    assert "codex32 secrets list" in found.remedy
+    assert place(found.as_dict()) == "bots/ping.yaml:7, step fetch"
+
+
+def test_a_program_that_raises_is_found_at_its_own_line(look: Callable[..., Diagnosis]) -> None:
+    traceback = (
+        'Traceback (most recent call last):\n  File "<count>", line 4, in main\n'
+        "    return len(page[\"items\"])\nKeyError: 'items'\n"
+    )
+    error = {"message": "KeyError: 'items'", "code": "raised", "detail": {"traceback": traceback}}
+    found = look(("count", NO_ITEM, error), message="KeyError: 'items'")
+    assert found.trouble == "code"
+    assert TEXT.splitlines()[found.line - 1].strip() == 'return len(page["items"])'
+
+
+def test_of_a_foreach_the_first_item_that_failed_is_named(
+    look: Callable[..., Diagnosis],
+) -> None:
+    late = {"message": "no answer", "code": "http-timeout"}
+    whole = {"message": "item 3: no answer", "code": "http-timeout"}
+    found = look(
+        ("fetch", 3, late), ("fetch", 5, late), ("fetch", NO_ITEM, whole), message=whole["message"]
+    )
+    assert (found.trouble, found.step, found.item) == ("timeout", "fetch", 3)
+
+
+def test_a_failure_that_was_passed_over_is_not_the_culprit(look: Callable[..., Diagnosis]) -> None:
+    passed = {"message": "passed over", "code": "http-500"}
+    deadly = {"message": "there is no item 3", "code": "expression"}
+    found = look(
+        ("fetch", NO_ITEM, passed), ("count", NO_ITEM, deadly), message="there is no item 3"
+    )
+    assert (found.trouble, found.step) == ("expression", "count")
+
+
+def test_a_whole_execution_can_fail_without_a_step(look: Callable[..., Diagnosis]) -> None:
+    found = look(cause="timeout", message="the execution ran longer than its limit of 60 s")
+    assert (found.trouble, found.step, found.line) == ("timeout", None, None)
+    assert place(found.as_dict()) == "bots/ping.yaml"
+
+
+@pytest.mark.parametrize("status", ["succeeded", "cancelled", "skipped", "running"])
+def test_what_did_not_fail_is_not_ill(look: Callable[..., Diagnosis | None], status: str) -> None:
+    assert look(status=status, cause=None) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "trouble"),
+    [
+        ("http-403", "error", "credential"),
+        ("provider-unauthorized", "error", "credential"),
+        ("secret-not-found", "capability", "credential"),
+        ("http-429", "error", "rate_limit"),
+        ("provider-rate-limited", "error", "rate_limit"),
+        ("timeout", "timeout", "timeout"),
+        ("http-504", "error", "timeout"),
+        ("http-503", "error", "network"),
+        ("http-unreachable", "error", "network"),
+        ("http-cut", "effect", "network"),
+        ("http-404", "error", "data"),
+        ("http-not-json", "error", "data"),
+        ("invalid-params", "error", "data"),
+        ("inputs-invalid", "invalid", "data"),
+        ("expression", "error", "expression"),
+        ("capability", "capability", "capability"),
+        ("budget", "budget", "budget"),
+        ("syntax", "error", "code"),
+        ("not-json", "error", "code"),
+        ("killed", "error", "resources"),
+        (None, "lost", "resources"),
+        ("approval-expired", "error", "decision"),
+        ("bot-type-raised", "error", "plugin"),
+        ("invalid-output", "error", "plugin"),
+        ("something-of-a-stranger", "error", "unknown"),
+        ("something-of-a-stranger", "budget", "budget"),
+        (None, None, "unknown"),
+    ],
+)
+def test_codes_and_causes_tell_the_trouble(
+    code: str | None, cause: str | None, trouble: str
+) -> None:
+    assert trouble_of(code, cause) == trouble
