@@ -12,6 +12,7 @@ from aiohttp import web
 
 from codex32.api.rates import TooManyRequests
 from codex32.kernel import errors as kernel
+from codex32.kernel import vector_errors as vectors
 from codex32.kernel.database import is_outage
 from codex32.kernel.errors import AccessDenied, Codex32Error
 from codex32.kernel.payloads import PayloadMissing
@@ -142,7 +143,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.StateNotFound: 404,
     kernel.ApprovalNotFound: 404,
     kernel.ComponentNotFound: 404,
-    kernel.CollectionNotFound: 404,
+    vectors.CollectionNotFound: 404,
     EndpointNotFound: 404,
     DeliveryNotFound: 404,
     kernel.SecretNotFound: 404,
@@ -180,7 +181,10 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.FormInvalid: 422,
     kernel.TriggerInvalid: 422,
     kernel.StepFault: 422,
-    kernel.DimensionMismatch: 422,
+    vectors.DimensionMismatch: 422,
+    vectors.MetricMismatch: 422,
+    vectors.RecordInvalid: 422,
+    vectors.FilterInvalid: 422,
     faults.PasswordRefused: 422,
     faults.TooManyTries: 429,
     TooManyRequests: 429,

@@ -130,5 +130,6 @@ _ATTRIBUTES: dict[str, dict[str, Callable[[Any], str | None]]] = {
     "trigger_types": {"config_schema": _schema, "timed": _flag},
     "notifiers": {"idempotent": _flag, "replies": _flag, "updates": _flag},
     "embedders": {"dimension": _positive},
+    "vector_stores": {"durable": _flag, "shared": _flag},
     "sandboxes": {"level": _level, "runtimes": _names},
 }

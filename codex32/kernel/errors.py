@@ -5,6 +5,7 @@
     Codex32Error
     ├── PluginError (plugin)          PluginLoadError · PluginContractError
     ├── ComponentNotFound (kind, name, known)
+    ├── WithProblems (problems)        BotInvalid · TriggerInvalid · InputsInvalid · FormInvalid …
     ├── BotNotFound · VersionNotFound (version) · BotInvalid (problems)
     ├── BotReadOnly (source) · BotDisabled (reason) · BotExists · StateNotFound (key)
     ├── TriggerInvalid (problems)
@@ -19,7 +20,7 @@
     │   └── ProviderError
     │       ├── ProviderUnavailable · ProviderRateLimited
     │       └── ProviderRejected · ProviderUnauthorized
-    ├── CollectionNotFound · DimensionMismatch (expected, given)
+    ├── CollectionNotFound · DimensionMismatch … (vector_errors)
     ├── SecretNotFound (reference) · ConnectionNotFound (name)
     ├── SchemaOutOfDate (pending)
     ├── IdempotencyConflict · StreamsFull
@@ -119,26 +120,30 @@ class VersionNotFound(Codex32Error):
         self.version = version
 
 
-class _WithProblems(Codex32Error):
+class WithProblems(Codex32Error):
+    """What has faults that a person can mend; all of them are in ``problems``."""
+
+    code = "problems"
+
     def __init__(self, message: str, problems: Sequence[Problem]) -> None:
         listed = "\n".join(str(problem) for problem in problems)
         super().__init__(f"{message}\n{listed}" if listed else message)
         self.problems = tuple(problems)
 
 
-class BotInvalid(_WithProblems):
+class BotInvalid(WithProblems):
     """A bot's definition has faults; all of them are in ``problems``."""
 
     code = "bot-invalid"
 
 
-class TriggerInvalid(_WithProblems):
+class TriggerInvalid(WithProblems):
     """A trigger's configuration has faults."""
 
     code = "trigger-invalid"
 
 
-class InputsInvalid(_WithProblems):
+class InputsInvalid(WithProblems):
     """The inputs of an execution do not fit what the bot declares."""
 
     code = "inputs-invalid"
@@ -235,7 +240,7 @@ class IdempotencyConflict(Codex32Error):
     code = "idempotency-conflict"
 
 
-class EffectsRepeated(_WithProblems):
+class EffectsRepeated(WithProblems):
     """A retry would send effects once more; somebody has to say that this is meant."""
 
     code = "effects-repeated"
@@ -271,7 +276,7 @@ class ApprovalSettled(Codex32Error):
         self.approval_id, self.status = approval_id, status
 
 
-class FormInvalid(_WithProblems):
+class FormInvalid(WithProblems):
     """What was filled in does not fit the approval's form."""
 
     code = "form-invalid"
@@ -353,26 +358,6 @@ class ProviderUnauthorized(ProviderError):
     """The service does not accept the credentials."""
 
     code = "provider-unauthorized"
-
-
-class CollectionNotFound(Codex32Error):
-    """A vector store has no collection of this name."""
-
-    code = "collection-not-found"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"no collection is called {name!r}; index something into it first")
-        self.name = name
-
-
-class DimensionMismatch(Codex32Error):
-    """A vector does not have the length its collection was made for."""
-
-    code = "dimension-mismatch"
-
-    def __init__(self, expected: int, given: int) -> None:
-        super().__init__(f"the collection holds vectors of {expected} numbers, not {given}")
-        self.expected, self.given = expected, given
 
 
 class SecretNotFound(Codex32Error):

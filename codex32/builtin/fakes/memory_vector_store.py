@@ -2,74 +2,117 @@
 
 from __future__ import annotations
 
+import asyncio
+import bisect
 import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import mul
 
 from codex32 import (
     CollectionNotFound,
     DimensionMismatch,
     Filter,
+    IdPage,
     Match,
     Metric,
+    MetricMismatch,
     Vector,
     VectorRecord,
     VectorStore,
+    check_collection,
+    check_limit,
+    check_query,
+    check_records,
+    holds,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    record: VectorRecord
+    #: As floats, of length 1 where the metric is cosine.
+    vector: list[float]
 
 
 @dataclass(slots=True)
 class _Collection:
     dimension: int
     metric: Metric
-    records: dict[str, VectorRecord] = field(default_factory=dict)
+    #: Changed by single calls alone, which no other thread can see half done.
+    kept: dict[str, _Kept] = field(default_factory=dict)
 
-    def check(self, vector: Vector) -> None:
-        if len(vector) != self.dimension:
-            raise DimensionMismatch(self.dimension, len(vector))
+    def prepared(self, vector: Vector) -> list[float]:
+        numbers = [float(number) for number in vector]
+        if self.metric != "cosine":
+            return numbers
+        length = math.hypot(*numbers)
+        return [number / length for number in numbers]
+
+    def nearest(self, vector: Vector, limit: int, where: Filter | None) -> list[Match]:
+        asked = self.prepared(vector)
+        scored = (
+            (_score(self.metric, asked, kept.vector), kept.record)
+            for kept in list(self.kept.values())
+            if where is None or holds(where, kept.record.metadata)
+        )
+        best = heapq.nlargest(limit, scored, key=lambda pair: pair[0])
+        return [Match(r.id, score, r.text, dict(r.metadata)) for score, r in best]
 
 
 class MemoryVectorStore(VectorStore):
-    """Exact, for some ten thousand records."""
+    """Exact, for some ten thousand records: each query looks at all of them, on a thread."""
 
     name = "memory"
+    durable = False
+    shared = False
 
     def __init__(self) -> None:
         self._collections: dict[str, _Collection] = {}
 
     async def ensure_collection(self, name: str, *, dimension: int, metric: Metric) -> None:
         """Make the collection if it is not there."""
+        check_collection(name, dimension)
         collection = self._collections.setdefault(name, _Collection(dimension, metric))
         if collection.dimension != dimension:
             raise DimensionMismatch(collection.dimension, dimension)
+        if collection.metric != metric:
+            raise MetricMismatch(collection.metric, metric)
 
     async def upsert(self, collection: str, records: Sequence[VectorRecord]) -> None:
         """Write all of the records, or none where one does not fit."""
-        kept = self._find(collection)
-        for record in records:
-            kept.check(record.vector)
-        kept.records.update({record.id: record for record in records})
+        found = self._find(collection)
+        check_records(records, found.dimension)
+        found.kept.update({r.id: _Kept(r, found.prepared(r.vector)) for r in records})
 
     async def query(
         self, collection: str, vector: Vector, *, limit: int, where: Filter | None = None
     ) -> Sequence[Match]:
         """The nearest records; of equally near ones those that were written first."""
-        kept = self._find(collection)
-        kept.check(vector)
-        matches = (
-            Match(
-                record.id, _score(kept.metric, vector, record.vector), record.text, record.metadata
-            )
-            for record in kept.records.values()
-            if _fits(record, where or {})
-        )
-        return heapq.nlargest(limit, matches, key=lambda match: match.score)
+        found = self._find(collection)
+        check_query(vector, found.dimension, limit, where)
+        return await asyncio.to_thread(found.nearest, vector, limit, where)
 
     async def delete(self, collection: str, ids: Sequence[str]) -> int:
         """Delete by id; how many were there."""
-        kept = self._collections.get(collection)
-        return sum(kept.records.pop(one, None) is not None for one in ids) if kept else 0
+        found = self._collections.get(collection)
+        return sum(found.kept.pop(one, None) is not None for one in ids) if found else 0
+
+    async def list_ids(
+        self, collection: str, *, after: str | None = None, limit: int = 1000
+    ) -> IdPage:
+        """The ids, sorted."""
+        found = self._find(collection)
+        check_limit(limit)
+        ids = sorted(found.kept)
+        start = 0 if after is None else bisect.bisect_right(ids, after)
+        page = ids[start : start + limit]
+        return IdPage(page, page[-1] if start + limit < len(ids) else None)
+
+    async def count(self, collection: str) -> int:
+        """How many records are there."""
+        return len(self._find(collection).kept)
 
     async def drop_collection(self, name: str) -> None:
         """Forget a collection."""
@@ -82,21 +125,7 @@ class MemoryVectorStore(VectorStore):
             raise CollectionNotFound(name) from None
 
 
-def _score(metric: Metric, one: Vector, other: Vector) -> float:
+def _score(metric: Metric, one: Sequence[float], other: Sequence[float]) -> float:
     if metric == "euclidean":
         return 1 / (1 + math.dist(one, other))
-    dot = sum(a * b for a, b in zip(one, other, strict=True))
-    if metric == "dot":
-        return dot
-    lengths = math.hypot(*one) * math.hypot(*other)
-    return dot / lengths if lengths else 0.0
-
-
-def _fits(record: VectorRecord, where: Filter) -> bool:
-    # True equals 1 in Python and is another value in JSON.
-    return all(
-        key in record.metadata
-        and record.metadata[key] == value
-        and isinstance(record.metadata[key], bool) is isinstance(value, bool)
-        for key, value in where.items()
-    )
+    return math.fsum(map(mul, one, other))

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from codex32.kernel import errors
+from codex32.kernel import errors, vector_errors
 from codex32.kernel.problems import Problem
 
 EXAMPLES = [
@@ -21,8 +21,11 @@ EXAMPLES = [
     errors.StepFault("x", retry_after_seconds=3.0),
     errors.CapabilityRefused("hosts", "example.com"),
     errors.ProviderRateLimited("x", retry_after_seconds=1.5),
-    errors.CollectionNotFound("docs"),
-    errors.DimensionMismatch(3, 4),
+    vector_errors.CollectionNotFound("docs"),
+    vector_errors.DimensionMismatch(3, 4),
+    vector_errors.MetricMismatch("cosine", "dot"),
+    vector_errors.RecordInvalid("the query is all zeros"),
+    vector_errors.FilterInvalid([Problem("no", "a")]),
     errors.SecretNotFound("TOKEN"),
     errors.SchemaOutOfDate(["0002_more"]),
     errors.FolderHeld("pid 7"),

@@ -116,15 +116,6 @@ async def test_the_nearest_come_first(store):
 
 
 @pytest.mark.parametrize(
-    ("where", "found"),
-    [({"source": "a"}, {"x", "z"}), ({"n": 1}, {"x"}), ({"n": True}, {"y"}), ({"m": 1}, set())],
-)
-async def test_what_is_asked_of_metadata_holds(store, where, found):
-    matches = await store.query("c", [1.0, 1.0], limit=9, where=where)
-    assert {match.id for match in matches} == found
-
-
-@pytest.mark.parametrize(
     ("metric", "score"), [("dot", 6.0), ("euclidean", 1 / 3), ("cosine", 1 / math.sqrt(2))]
 )
 async def test_each_metric_scores_higher_what_is_nearer(metric, score):
