@@ -115,7 +115,8 @@ def build_application(
     guard = Guard(known, gatekeeper, keeping or Keeping(), stopping)
     app = web.Application(middlewares=[guard.middleware()])
     app.on_shutdown.append(stopping.tell)
-    for operation in operations:
+    # The router tries those with variables one after the other: what starts bots comes first.
+    for operation in sorted(operations, key=lambda each: each.route.rate != "start"):
         path = re.sub(r"\{(\w+)\}", rf"{{\1:{VARIABLE}}}", operation.path)
         for method in operation.methods:
             known[app.router.add_route(method, path, _unguarded)] = operation

@@ -6,8 +6,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
-
 from codex32.api.errors import InvalidToken, Unauthorized
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import AccessDenied, Codex32Error
@@ -35,12 +33,11 @@ class Gatekeeper:
         self._digest = _digest(token)
         self._recogniser = recogniser
 
-    async def recognise(self, headers: Mapping[str, str], address: str) -> Caller:
-        """The caller who sent these headers.
+    async def recognise(self, headers: Mapping[str, str]) -> Caller:
+        """The caller who sent these headers; from where, others know.
 
         Args:
           headers: Of the request; names in any case.
-          address: Where it came from.
 
         Raises:
           Unauthorized: There is no token, or it is nobody's.
@@ -53,7 +50,7 @@ class Gatekeeper:
         if scheme.lower() != "bearer":
             raise InvalidToken("the header Authorization holds no bearer token")
         workspace = headers.get("X-Workspace") or None
-        return replace(await self._find(token, workspace), address=address)
+        return await self._find(token, workspace)
 
     async def _find(self, token: str, workspace: str | None) -> Caller:
         # Digests are of one length, so the comparison tells nothing of the token's.

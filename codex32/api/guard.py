@@ -95,7 +95,7 @@ class Guard:
             response = await self._answer(request, handler, headers)
         except Exception as error:
             response = problem(error, request_id)
-        if not response.prepared:
+        if not response.prepared and "X-Request-Id" not in response.headers:
             for name, value in headers.items():
                 response.headers.setdefault(name, value)
         return response
@@ -109,7 +109,8 @@ class Guard:
         operation = self._operations.get(request.match_info.route)
         # A stranger is not even told which addresses exist.
         caller = await self._admit(request, operation)
-        caller = replace(caller, request_id=headers["X-Request-Id"])
+        address = self._keeping.peers.address(request)
+        caller = replace(caller, address=address, request_id=headers["X-Request-Id"])
         if operation is None:
             return await handler(request)
         standing = self._count(operation, caller)
@@ -120,14 +121,13 @@ class Guard:
 
     async def _admit(self, request: web.Request, operation: Operation | None) -> Caller:
         policy = operation.route.policy if operation is not None else None
-        address = self._keeping.peers.address(request)
         if policy == PUBLIC:
-            return replace(STRANGER, address=address)
+            return STRANGER
         try:
-            caller = await self._gatekeeper.recognise(request.headers, address)
+            caller = await self._gatekeeper.recognise(request.headers)
         except errors.Unauthorized:
             # Who tries tokens is no caller yet, and is counted by where they come from.
-            self._keeping.limiter.take("normal", address)
+            self._keeping.limiter.take("normal", self._keeping.peers.address(request))
             raise
         if policy is not None:
             require(caller, policy)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from aiohttp import web
+from multidict import CIMultiDict
 from pydantic import BaseModel
 
 from codex32.api.reading import Nothing, read_body, read_bytes, read_form, read_query
@@ -95,7 +96,7 @@ class Operation:
         if isinstance(result.body, EventStream):
             told = {**headers, **result.headers}
             return await send_stream(request, result.body, told, stopping, admit)
-        return self._written(result, request)
+        return self._written(result, request, headers)
 
     async def _asked(self, request: web.Request, caller: Caller) -> ApiRequest:
         route = self.route
@@ -114,14 +115,18 @@ class Operation:
         content_type = request.content_type if "Content-Type" in request.headers else ""
         return ApiRequest(request.match_info, query, body, caller, request.headers, content_type)
 
-    def _written(self, result: ApiResponse, request: web.Request) -> web.Response:
-        response = web.Response(status=result.status, headers=result.headers)
-        if result.status not in (204, 304):
-            body = _encoded(result.body)
-            response.body = body
-            response.headers["Content-Type"] = result.content_type or self.route.content_type
-            if len(body) >= PACKED_BYTES:
-                _pack(response, request)
+    def _written(
+        self, result: ApiResponse, request: web.Request, headers: Mapping[str, str]
+    ) -> web.Response:
+        told = CIMultiDict(headers)
+        told.update(result.headers)
+        if result.status in (204, 304):
+            return web.Response(status=result.status, headers=told)
+        body = _encoded(result.body)
+        told["Content-Type"] = result.content_type or self.route.content_type
+        response = web.Response(status=result.status, headers=told, body=body)
+        if len(body) >= PACKED_BYTES:
+            _pack(response, request)
         return response
 
 

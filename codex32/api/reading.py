@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
@@ -98,7 +99,8 @@ async def read_body(request: web.Request, model: type[_Model], max_bytes: int) -
     """
     data = await read_bytes(request, max_bytes)
     if not data:
-        return _checked(model, {})
+        nothing: _Model = _of_nothing(model)
+        return nothing
     if request.content_type != JSON_TYPE:
         raise MediaTypeUnsupported(f"send JSON, with `Content-Type: {JSON_TYPE}`")
     return _checked(model, parse_json(data))
@@ -135,6 +137,9 @@ def read_query(request: web.Request, model: type[_Model]) -> _Model:
     Raises:
       RequestInvalid: It does not fit the model, or names twice what is no list.
     """
+    if not request.rel_url.raw_query_string:
+        nothing: _Model = _of_nothing(model)
+        return nothing
     values: dict[str, Any] = {}
     twice: list[Problem] = []
     for name in request.query:
@@ -148,6 +153,12 @@ def read_query(request: web.Request, model: type[_Model]) -> _Model:
     if twice:
         raise RequestInvalid(list(dict.fromkeys(twice)))
     return _checked(model, values)
+
+
+@cache
+def _of_nothing(model: type[BaseModel]) -> Any:
+    """What a model makes of no value at all; nobody changes it, for it is frozen."""
+    return _checked(model, {})
 
 
 def parse_json(data: bytes) -> JSON:

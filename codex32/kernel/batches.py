@@ -1,14 +1,16 @@
 """Many rows in one statement's cost: the two statements of the hot path, and picking by id.
 
 On PostgreSQL the rows travel as one array a column through ``unnest`` (some 25 times the
-rows of single statements, with a constant text); on SQLite, inside the one transaction, as
-repeated executions of a prepared statement.
+rows of single statements, with a constant text); on SQLite, inside the one transaction, new
+rows as few statements of many rows, since each lets other threads have Python meanwhile and then
+waits for it, and changes as repeated executions of a prepared statement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import peewee as pw
@@ -33,6 +35,9 @@ def listed(values: Iterable[str]) -> Any:
         return dumps(list(values))
     return list(values)
 
+
+#: Of one statement at most; what SQLite itself takes was once 999.
+_SQLITE_PARAMETERS = 900
 
 _TYPES = {
     pw.TextField: "text",
@@ -110,7 +115,8 @@ class Insert:
     columns: tuple[str, ...]
     replace: bool = False
     _key: tuple[int, ...] = field(init=False, default=())
-    _sqlite: str = field(init=False, default="")
+    #: By the number of rows, which are powers of two.
+    _sqlite: dict[int, str] = field(init=False, default_factory=dict)
     _postgresql: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -124,9 +130,13 @@ class Insert:
             rest = [c for c in self.columns if c not in key]
             sets = ", ".join(f"{c} = excluded.{c}" for c in rest)
             conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
-        marks = ", ".join("?" for _ in self.columns)
         arrays = ", ".join(f"%s::{_type(meta.fields[c])}[]" for c in self.columns)
-        object.__setattr__(self, "_sqlite", f"{head} VALUES ({marks}) {conflict}")
+        marks = f"({', '.join('?' for _ in self.columns)})"
+        most = _SQLITE_PARAMETERS // len(self.columns)
+        # Few texts, so that SQLite knows each again: any number is a sum of these.
+        for count in (1 << power for power in range(most.bit_length())):
+            values = ", ".join([marks] * count)
+            self._sqlite[count] = f"{head} VALUES {values} {conflict}"
         object.__setattr__(
             self,
             "_postgresql",
@@ -137,6 +147,14 @@ class Insert:
         """Write ``rows``, each with one value a column."""
         write_all((self, rows))
 
+    def on_sqlite(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
+        """The statements that write ``rows``, each with its parameters."""
+        start, most = 0, max(self._sqlite)
+        while (left := len(rows) - start) > 0:
+            count = min(1 << left.bit_length() - 1, most)
+            yield self._sqlite[count], list(chain.from_iterable(rows[start : start + count]))
+            start += count
+
 
 def write_all(*inserts: tuple[Insert, Sequence[Sequence[Any]]]) -> None:
     """Write rows of several tables, on PostgreSQL in one round trip."""
@@ -146,7 +164,8 @@ def write_all(*inserts: tuple[Insert, Sequence[Sequence[Any]]]) -> None:
     if isinstance(database_proxy.obj, pw.SqliteDatabase):
         connection = database_proxy.connection()
         for insert, rows in filled:
-            connection.executemany(insert._sqlite, rows)
+            for statement, parameters in insert.on_sqlite(rows):
+                connection.execute(statement, parameters)
         return
     texts: list[str] = []
     values: list[str] = []

@@ -21,6 +21,8 @@ def dumps(value: JSON) -> str:
       ValueError: A number is not finite, or a value holds itself.
     """
     text = _encoder.encode(value)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

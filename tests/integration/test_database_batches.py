@@ -53,6 +53,19 @@ def test_a_row_whose_key_is_there_is_passed_over(door: Door, rows, more) -> None
     door.write_now(work)
 
 
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 127, 300])
+def test_any_number_of_rows_is_written_whole_and_in_order(door: Door, count: int) -> None:
+    rows = [("exe", "s", n, 0, "info", f"line {n}") for n in range(count)]
+    insert = Insert(LogLineRow, ("execution_id", "step", "item", "at", "level", "message"))
+
+    def work() -> list[int]:
+        insert.write(rows)
+        query = LogLineRow.select(LogLineRow.item).order_by(LogLineRow.id)
+        return [item for (item,) in query.tuples()]
+
+    assert door.write_now(work) == list(range(count))
+
+
 @_examples
 @given(rows=st.lists(_STEP, max_size=12), more=st.lists(_STEP, max_size=6))
 def test_a_replacing_row_takes_the_place_of_the_one_before(door: Door, rows, more) -> None:

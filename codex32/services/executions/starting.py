@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 
 from codex32.engine.expressions import compile_template
 from codex32.engine.records.turns import asking
@@ -115,7 +117,7 @@ def prepare(start: Start, subject: Subject, payloads: PayloadStore, now: int) ->
     """
     bot = subject.bot
     inputs = check_inputs(bot, start.inputs)
-    trigger = start.trigger if "at" in start.trigger else {"at": iso(now), **start.trigger}
+    trigger = start.trigger if "at" in start.trigger else {"at": _told_at(now), **start.trigger}
     gate, gate_limit, when_full, max_queued = _gate(start, subject, inputs, trigger)
     return NewExecution(
         id=start.id,
@@ -139,6 +141,16 @@ def prepare(start: Start, subject: Subject, payloads: PayloadStore, now: int) ->
         when_full=when_full,
         max_queued=max_queued,
     )
+
+
+@lru_cache(maxsize=8)  # those that start together start at one time
+def _told_at(now: int) -> str | None:
+    return iso(now)
+
+
+@lru_cache(maxsize=8)
+def _moment(now: int) -> datetime:
+    return from_micros(now)
 
 
 def scoped_key(bot_id: str, key: str | None) -> str | None:
@@ -178,7 +190,7 @@ def _gate(
 def queued_event(new: NewExecution) -> ExecutionQueued:
     """The event that tells of a new execution."""
     return ExecutionQueued(
-        at=from_micros(new.created_at),
+        at=_moment(new.created_at),
         workspace=new.workspace,
         execution_id=new.id,
         bot=new.bot_name,
