@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+
 from codex32.api.errors import InvalidToken, Unauthorized
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import AccessDenied, Codex32Error

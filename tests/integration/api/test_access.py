@@ -83,7 +83,7 @@ async def test_a_token_in_the_query_is_refused(api, name):
 
 async def test_a_caller_without_the_permission_is_refused(runtime, aiohttp_client_of):
     class Narrow(Gatekeeper):
-        async def recognise(self, headers, address):
+        async def recognise(self, headers):
             return Caller("user", "u", "narrow", permissions=frozenset({"bots.read"}))
 
     client = await aiohttp_client_of(build_application(all_operations(runtime), Narrow("t")))
