@@ -7,7 +7,18 @@ import pytest
 
 import codex32
 
-HEAVY = ["aiohttp", "cel_expr_python", "click", "dramatiq", "peewee", "pydantic", "redis", "yaml"]
+HEAVY = [
+    "aiohttp",
+    "aiosmtplib",
+    "apprise",
+    "cel_expr_python",
+    "click",
+    "dramatiq",
+    "peewee",
+    "pydantic",
+    "redis",
+    "yaml",
+]
 #: Each module is imported in a child of its own. The parent has seen what is not ours and slow,
 #: and the face, which any import of ours begins with.
 ALONE = """

@@ -10,7 +10,10 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-plugin.md"
 PAGES = [
     TUTORIAL,
-    *(ROOT / "docs" / "howto" / name for name in ("write-a-bot-type.md", "test-a-plugin.md")),
+    *(
+        ROOT / "docs" / "howto" / name
+        for name in ("write-a-bot-type.md", "write-a-notifier.md", "test-a-plugin.md")
+    ),
     *(ROOT / "docs" / "reference" / name for name in ("hooks.md", "contracts.md")),
     ROOT / "docs" / "explanation" / "plugins.md",
 ]

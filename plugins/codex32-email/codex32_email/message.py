@@ -1,0 +1,59 @@
+"""A notification as a message of mail."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+
+from codex32 import Notification, ProviderRejected
+
+_MESSAGE_ID = re.compile(r"<[^\s<>@]{1,200}@[^\s<>@]{1,200}>")
+_LONGEST_SUBJECT = 200
+
+
+def compose(
+    notification: Notification, recipients: list[str], *, sender: str, domain: str, now: datetime
+) -> EmailMessage:
+    """The message; its id follows from the notification's key, so that tries share it.
+
+    Raises:
+      ProviderRejected: ``reply_to`` is no id of a message.
+    """
+    message = EmailMessage(policy=SMTP)
+    name, address = parseaddr(sender)
+    message["From"] = Address(_line(name), addr_spec=address)
+    message["To"] = ", ".join(recipients)
+    first, _, _ = notification.text.strip().partition("\n")
+    message["Subject"] = _line(notification.title or first or "Codex-32")[:_LONGEST_SUBJECT]
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = message_id(notification.idempotency_key, domain)
+    # So that no machine that is away on holiday answers a machine (RFC 3834).
+    message["Auto-Submitted"] = "auto-generated"
+    if notification.reply_to:
+        if not _MESSAGE_ID.fullmatch(notification.reply_to):
+            raise ProviderRejected("reply_to is no id of a message: <…@…>")
+        message["In-Reply-To"] = notification.reply_to
+        message["References"] = notification.reply_to
+    message.set_content(_clean(notification.text) or "\n")
+    if notification.html:
+        message.add_alternative(_clean(notification.html), subtype="html")
+    return message
+
+
+def message_id(key: str, domain: str) -> str:
+    """The id of the message of a notification."""
+    return f"<{hashlib.sha256(key.encode(errors='replace')).hexdigest()[:40]}@{domain}>"
+
+
+def _line(text: str) -> str:
+    """One line: what stands in a header must not begin another one."""
+    return " ".join("".join(c if c.isprintable() else " " for c in _clean(text)).split())
+
+
+def _clean(text: str) -> str:
+    return text.encode(errors="replace").decode()

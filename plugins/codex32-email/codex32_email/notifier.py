@@ -1,0 +1,146 @@
+"""Mail, handed to a server by SMTP."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from codex32 import (
+    Clock,
+    EffectUnknown,
+    HttpClient,
+    Notification,
+    Notifier,
+    ProviderRejected,
+    ProviderUnauthorized,
+    ProviderUnavailable,
+    Receipt,
+    StepFault,
+    SystemClock,
+)
+from codex32_email.message import compose
+from codex32_email.server import MailServer, is_address
+
+if TYPE_CHECKING:
+    from aiosmtplib import SMTP
+
+_MOST_RECIPIENTS = 50
+
+
+class Email(Notifier):
+    """Writes to the addresses in the target, with commas between.
+
+    It is sent to all of them or to none. The server is the operator's; bots name recipients.
+    """
+
+    name = "email"
+    replies = True
+
+    def __init__(self, server: MailServer, clock: Clock = SystemClock.shared) -> None:
+        self._server, self._clock = server, clock
+
+    async def send(
+        self, notification: Notification, target: str, *, http: HttpClient, timeout_seconds: float
+    ) -> Receipt:
+        """Hand over once; ``id`` is the message's own, to which a reply may refer."""
+        recipients = self._recipients(target)
+        message = compose(
+            notification,
+            recipients,
+            sender=self._server.sender,
+            domain=self._server.domain,
+            now=self._clock.now(),
+        )
+        envelope_from = message["From"].addresses[0].addr_spec
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(timeout_seconds), self._session() as smtp:
+                await smtp.mail(envelope_from)
+                for recipient in recipients:
+                    await smtp.rcpt(recipient)
+                progress.handed_over = True
+                await smtp.data(message.as_bytes())
+                progress.taken = True
+        except Exception as error:
+            # The server has answered for it; how it then says goodbye does not matter.
+            if not progress.taken:
+                raise _fault(error, handed_over=progress.handed_over) from None
+        return Receipt(str(message["Message-ID"]))
+
+    def _recipients(self, target: str) -> list[str]:
+        recipients = [each.strip() for each in target.split(",") if each.strip()]
+        if not recipients or not all(map(is_address, recipients)):
+            raise ProviderRejected(
+                "the target must be addresses with commas between: a@example.com, b@example.com"
+            )
+        if len(recipients) > _MOST_RECIPIENTS:
+            raise ProviderRejected(f"one mail goes to at most {_MOST_RECIPIENTS} addresses")
+        if not all(map(self._server.permits, recipients)):
+            raise ProviderRejected(
+                "the operator does not let bots write to this address; see the setting "
+                "plugins.email.recipients"
+            )
+        return recipients
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[SMTP]:
+        import aiosmtplib
+
+        server = self._server
+        context = None
+        if server.security != "none":
+            context = await asyncio.to_thread(ssl.create_default_context, cafile=server.ca_file)
+        smtp = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            timeout=None,  # the whole has one
+            use_tls=server.security == "tls",
+            start_tls=server.security == "starttls",
+            tls_context=context,
+        )
+        try:
+            await smtp.connect()
+            if server.user:
+                await smtp.login(server.user, server.password)
+            yield smtp
+            await smtp.quit()
+        finally:
+            smtp.close()
+
+
+class _Progress:
+    """How far a message has come."""
+
+    handed_over = False
+    taken = False
+
+
+def _fault(error: Exception, *, handed_over: bool) -> StepFault:
+    """What came of it; the server's words may quote addresses, so its number alone is told."""
+    import aiosmtplib
+
+    if isinstance(error, StepFault):
+        return error
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError) and error.code >= 500:
+        return ProviderUnauthorized(f"the mail server does not accept the user ({error.code})")
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        if error.code >= 500:
+            return ProviderRejected(f"the mail server refused the mail ({error.code})")
+        return ProviderUnavailable(f"the mail server cannot take the mail now ({error.code})")
+    if handed_over:
+        return EffectUnknown("the mail server fell silent; it may have taken the mail")
+    if "not supported" in str(error):  # of STARTTLS, aiosmtplib has no error of its own
+        return ProviderRejected(
+            "the mail server does not offer what the settings ask of it: STARTTLS, or a way to "
+            "sign in"
+        )
+    if isinstance(error, ssl.SSLCertVerificationError) or isinstance(
+        error.__cause__, ssl.SSLCertVerificationError
+    ):
+        return ProviderRejected("the mail server's certificate cannot be trusted; see ca_file")
+    if isinstance(error, TimeoutError):
+        return ProviderUnavailable("the mail server did not answer in time; nothing was sent")
+    return ProviderUnavailable("the mail server cannot be reached; nothing was sent")

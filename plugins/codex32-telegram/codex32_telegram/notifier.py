@@ -1,0 +1,132 @@
+"""Messages to Telegram, through the Bot API."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from codex32 import (
+    EffectUnknown,
+    HttpClient,
+    HttpRequest,
+    HttpResponse,
+    Notification,
+    Notifier,
+    ProviderRateLimited,
+    ProviderRejected,
+    Receipt,
+    StepFault,
+    refusal,
+    send_once,
+)
+
+_TARGET = re.compile(r"(\d+:[A-Za-z0-9_-]+)/(-?\d+|@[A-Za-z0-9_]+)")
+#: The longest text, in units of UTF-16, as Telegram counts.
+_LONGEST = 4096
+_CUT = "… (cut)"
+_MAX_ANSWER_BYTES = 256 * 1024
+_UNCHANGED = "message is not modified"
+
+
+class Telegram(Notifier):
+    """Sends as the bot and to the chat that the target names: ``BOT_TOKEN/CHAT_ID``.
+
+    Text is plain: what came from outside cannot format or break a message.
+    """
+
+    name = "telegram"
+    replies = True
+    updates = True
+
+    def __init__(self, api: str) -> None:
+        self._api = api.rstrip("/")
+
+    async def send(
+        self, notification: Notification, target: str, *, http: HttpClient, timeout_seconds: float
+    ) -> Receipt:
+        """Send or edit once; ``id`` is the message's in its chat."""
+        found = _TARGET.fullmatch(target)
+        if found is None:
+            raise ProviderRejected("the target is not BOT_TOKEN/CHAT_ID, such as 123:ABC…/-100123")
+        method, message = "sendMessage", {"chat_id": found[2], **_content(notification)}
+        if notification.update:
+            method = "editMessageText"
+            message["message_id"] = _message_id(notification.update, "update")
+        elif notification.reply_to:
+            replied = _message_id(notification.reply_to, "reply_to")
+            # The notification is worth more than its place.
+            message["reply_parameters"] = {
+                "message_id": replied,
+                "allow_sending_without_reply": True,
+            }
+        request = HttpRequest(
+            f"{self._api}/bot{found[1]}/{method}",
+            "POST",
+            json=message,
+            has_json=True,
+            timeout_seconds=timeout_seconds,
+            max_bytes=_MAX_ANSWER_BYTES,
+        )
+        response = await send_once(http, request, service="Telegram")
+        return _receipt(response, notification.update)
+
+
+def _receipt(response: HttpResponse, update: str) -> Receipt:
+    try:
+        answer = json.loads(response.body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
+        raise refusal(response, "Telegram") or EffectUnknown(
+            "Telegram answered with no JSON of its own; it may have sent the message"
+        )
+    if not answer["ok"]:
+        if update and _UNCHANGED in str(answer.get("description", "")):
+            return Receipt(update)  # it was edited before, by a try that was cut
+        raise _fault(answer, response)
+    result = answer.get("result")
+    number = result.get("message_id") if isinstance(result, dict) else None
+    return Receipt(str(number or update))
+
+
+def _fault(answer: dict[str, Any], response: HttpResponse) -> StepFault:
+    """What an answer stands for that says it is not ok; its description may quote the text."""
+    status = answer.get("error_code")
+    status = status if isinstance(status, int) else response.status
+    told = HttpResponse(status, response.headers, b"", "")
+    fault = refusal(told, "Telegram") or ProviderRejected("Telegram refused without saying why")
+    parameters = answer.get("parameters")
+    parameters = parameters if isinstance(parameters, dict) else {}
+    patience = parameters.get("retry_after")
+    if isinstance(fault, ProviderRateLimited) and isinstance(patience, int | float):
+        fault.retry_after_seconds = max(float(patience), 0.0)
+    if "migrate_to_chat_id" in parameters:
+        return ProviderRejected("Telegram says that the chat has moved; write its new id")
+    return fault
+
+
+def _content(notification: Notification) -> dict[str, Any]:
+    title = notification.title
+    told = f"{title}\n{notification.text}" if title else notification.text
+    if _units(told) > _LONGEST:
+        room = (_LONGEST - len(_CUT)) * 2
+        told = told.encode("utf-16-le", "replace")[:room].decode("utf-16-le", "ignore") + _CUT
+    content: dict[str, Any] = {
+        "text": (told.strip() and told) or "(empty)",
+        "link_preview_options": {"is_disabled": True},
+    }
+    if title.strip():
+        length = min(_units(title), _LONGEST)
+        content["entities"] = [{"type": "bold", "offset": 0, "length": length}]
+    return content
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "replace")) // 2
+
+
+def _message_id(text: str, parameter: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ProviderRejected(f"{parameter} is no id that Telegram gave: a number")
+    return int(text)
