@@ -10,6 +10,7 @@ import peewee as pw
 
 from codex32.kernel.account_rows import ACCOUNT_ROWS
 from codex32.kernel.outbound_rows import OUTBOUND_ROWS
+from codex32.kernel.retrieval_rows import RETRIEVAL_ROWS
 from codex32.kernel.row import Row, database_proxy
 from codex32.kernel.safe_rows import SAFE_ROWS
 
@@ -440,4 +441,5 @@ ROWS: tuple[type[Row], ...] = (
     *ACCOUNT_ROWS,
     *SAFE_ROWS,
     *OUTBOUND_ROWS,
+    *RETRIEVAL_ROWS,
 )

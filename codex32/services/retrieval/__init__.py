@@ -1,0 +1,1 @@
+"""Collections of documents: read, cut up, found again, and quoted from."""

@@ -1,0 +1,200 @@
+"""Bringing a collection to what is there: what is unchanged costs nothing, what is gone goes.
+
+Every step is written down before the next begins: vectors as they come from the embedder,
+documents as soon as all their vectors are there, records of the store after them. Whoever is cut
+off finds all of it when it begins again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from codex32.kernel.clock import Clock
+from codex32.kernel.contracts.collections import CollectionCaller, IndexOrder, IndexReport
+from codex32.kernel.contracts.program import ProgramRunner
+from codex32.kernel.database import Door
+from codex32.kernel.errors import StepFault
+from codex32.kernel.fault_points import fault_point
+from codex32.services.retrieval import keeping, reading
+from codex32.services.retrieval.chunking import CHUNKER, Cut, chunks
+from codex32.services.retrieval.embedding import Embedding
+from codex32.services.retrieval.holding import Hold
+from codex32.services.retrieval.keeping import Collection, Known, Read, Texts
+from codex32.services.retrieval.reading import Item, Refused
+from codex32.services.retrieval.storing import Index, Storing
+
+#: Documents that are read, embedded and written down together.
+_TOGETHER = 16
+_FEWEST_WORDS, _MOST_WORDS = 20, 1000
+
+
+@dataclass
+class Tally:
+    """What became of the documents so far."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def cut_of(order: IndexOrder) -> Cut:
+    """How large chunks shall be.
+
+    Raises:
+      StepFault: Nobody could mean that.
+    """
+    if not _FEWEST_WORDS <= order.words <= _MOST_WORDS:
+        raise StepFault(
+            f"a chunk has {_FEWEST_WORDS} to {_MOST_WORDS} words, not {order.words}", code="chunk"
+        )
+    if not 0 <= order.overlap <= order.words // 2:
+        raise StepFault("neighbours share at most half of their words", code="chunk")
+    return Cut(order.words, order.overlap)
+
+
+class Indexing:
+    """One run over a collection that is held."""
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        clock: Clock,
+        programs: ProgramRunner,
+        storing: Storing,
+        embedding: Embedding,
+        collection: Collection,
+        hold: Hold,
+        caller: CollectionCaller,
+    ) -> None:
+        self._door, self._clock, self._programs = door, clock, programs
+        self._storing, self._embedding = storing, embedding
+        self._collection, self._hold, self._caller = collection, hold, caller
+        self._index = Index.of(collection)
+        self._tally = Tally()
+
+    async def run(self, order: IndexOrder) -> IndexReport:
+        """Do it; see ``Collections.index``."""
+        cut = cut_of(order)
+        # What was cut off before is finished first; it was paid for.
+        await self._storing.ensure(self._index)
+        await self._storing.flush(self._index, self._hold.check)
+        known = await self._door.read(keeping.known, self._collection.id)
+        items = await asyncio.to_thread(lambda: _distinct(self._found(order)))
+        refused = [each for each in items if isinstance(each, Refused)]
+        self._tally.failed += [(each.source, each.why) for each in refused]
+        fresh = self._changed([each for each in items if isinstance(each, Item)], known, order)
+        await self._take_in(fresh, known, order, cut)
+        await self._remove({each.source for each in items}, known, order)
+        await self._storing.flush(self._index, self._hold.check)
+        await self._door.write(partial(self._finish))
+        await self._storing.store(self._index).flush(self._index.name)
+        for source, why in self._tally.failed:
+            self._caller.log(f"{source} was passed over: {why}")
+        return IndexReport(
+            self._tally.added,
+            self._tally.changed,
+            self._tally.removed,
+            self._tally.unchanged,
+            tuple(self._tally.failed),
+            await self._door.read(keeping.count_chunks, self._collection.id),
+            self._embedding.count,
+        )
+
+    def _found(self, order: IndexOrder) -> Iterator[Item | Refused]:
+        for document in order.documents:
+            yield reading.handed(document)
+        if order.path is not None:
+            yield from reading.found(order.path, order.include, self._caller.files)
+
+    def _changed(
+        self, items: Sequence[Item], known: dict[str, Known], order: IndexOrder
+    ) -> list[tuple[Item, str]]:
+        """Documents that are not what they were, with their digests."""
+        fresh = []
+        for item in items:
+            digest = _digest(item, order)
+            before = known.get(item.source)
+            if before is not None and (before.digest, before.scope) == (digest, order.scope):
+                self._tally.unchanged += 1
+            else:
+                fresh.append((item, digest))
+        return fresh
+
+    async def _take_in(
+        self,
+        fresh: Sequence[tuple[Item, str]],
+        known: dict[str, Known],
+        order: IndexOrder,
+        cut: Cut,
+    ) -> None:
+        for start in range(0, len(fresh), _TOGETHER):
+            group = fresh[start : start + _TOGETHER]
+            read = await self._read(group, order, cut)
+            texts = [Texts(c.sha256, c.embedded) for each in read for c in each.chunks]
+            await self._embedding.add(texts)
+            fault_point("index.embedded")
+            await self._door.write(partial(self._write, read))
+            await self._storing.flush(self._index, self._hold.check)
+            anew = sum(each.source in known for each in read)
+            self._tally.changed += anew
+            self._tally.added += len(read) - anew
+            self._caller.log(
+                f"{min(start + _TOGETHER, len(fresh))} of {len(fresh)} documents, "
+                f"{self._embedding.count} chunks embedded"
+            )
+
+    async def _read(
+        self, group: Sequence[tuple[Item, str]], order: IndexOrder, cut: Cut
+    ) -> list[Read]:
+        items = [item for item, _ in group]
+        sections = await reading.read(items, self._programs, self._collection.name)
+        read = []
+        for (item, digest), found in zip(group, sections, strict=True):
+            if isinstance(found, Refused):
+                self._tally.failed.append((found.source, found.why))
+                continue
+            parts = await asyncio.to_thread(chunks, item.source, found, cut)
+            metadata = {key: value for key, value in item.metadata.items() if key != "source"}
+            read.append(Read(item.source, order.scope, digest, metadata, parts))
+        return read
+
+    def _write(self, read: Sequence[Read]) -> None:
+        self._hold.check()
+        keeping.write_documents(self._collection, read, self._clock.micros())
+
+    async def _remove(self, there: set[str], known: dict[str, Known], order: IndexOrder) -> None:
+        if not order.scope:
+            return
+        gone = [
+            each.id
+            for source, each in known.items()
+            if each.scope == order.scope and source not in there
+        ]
+        for start in range(0, len(gone), 200):
+            await self._door.write(partial(self._drop, gone[start : start + 200]))
+        self._tally.removed = len(gone)
+
+    def _drop(self, ids: Sequence[str]) -> None:
+        self._hold.check()
+        keeping.remove_documents(self._collection, ids, self._clock.micros())
+
+    def _finish(self) -> None:
+        self._hold.check()
+        keeping.sweep(self._collection)
+
+
+def _digest(item: Item, order: IndexOrder) -> str:
+    told = f"{item.digest} {CHUNKER} {order.words} {order.overlap}"
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _distinct(items: Iterator[Item | Refused]) -> list[Item | Refused]:
+    """Each source once; the last of several counts, as it would if they came one by one."""
+    return list({each.source: each for each in items}.values())

@@ -1,0 +1,64 @@
+"""Links taken out of what a model wrote, unless they lead where the bot may go.
+
+A document may ask a model to show a picture whose address carries away what it read, and whoever
+shows the answer would fetch it. So pictures and links to other hosts do not leave.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+REMOVED = "[link removed]"
+_MARKDOWN = re.compile(r"!?\[([^\]\n]*)\]\(\s*<?([^)>\s]*)>?[^)]*\)")
+_REFERENCE = re.compile(r"^\s{0,3}\[[^\]\n]+\]:\s*\S.*$", re.MULTILINE)
+_TAG = re.compile(r"<(?!https?:)[a-zA-Z!/][^<>]*>?")
+_BARE = re.compile(
+    r"(?:[a-zA-Z][a-zA-Z0-9+.\-]{1,20}:)?//[^\s<>\"')\]]+|\b(?:www\.)[^\s<>\"')\]]+"
+    r"|\b(?:data|javascript|vbscript|mailto):[^\s<>\"')\]]+",
+    re.IGNORECASE,
+)
+
+
+def without_foreign_links(text: str, hosts: Sequence[str]) -> str:
+    """A text without HTML, and without pictures and links to hosts other than ``hosts``.
+
+    These are as in ``allow.hosts``: ``*.example.com`` stands for every host below.
+    """
+    text = _REFERENCE.sub("", text)
+    text = _MARKDOWN.sub(lambda found: _markdown(found, hosts), text)
+    text = _TAG.sub("", text)
+    return _BARE.sub(lambda found: _bare(found.group(), hosts), text)
+
+
+def _markdown(found: re.Match[str], hosts: Sequence[str]) -> str:
+    label, target = found.group(1), found.group(2)
+    picture = found.group().startswith("!")
+    if _is_allowed(target, hosts) and not picture:
+        return f"{label} ({target})" if label else target
+    if picture and _is_allowed(target, hosts):
+        return found.group()
+    return f"{label} {REMOVED}".strip()
+
+
+def _bare(target: str, hosts: Sequence[str]) -> str:
+    return target if _is_allowed(target, hosts) else REMOVED
+
+
+def _is_allowed(target: str, hosts: Sequence[str]) -> bool:
+    try:
+        parts = urlsplit(target)
+        host = (parts.hostname or "").rstrip(".").lower()
+    except ValueError:
+        return False
+    if parts.scheme.lower() not in ("http", "https") or not host or parts.username is not None:
+        return False
+    return any(_fits(host, each.lower()) for each in hosts)
+
+
+def _fits(host: str, allowed: str) -> bool:
+    allowed = allowed.partition(":")[0] if allowed.count(":") == 1 else allowed
+    if allowed.startswith("*."):
+        return host.endswith(allowed[1:])
+    return host == allowed

@@ -1,0 +1,197 @@
+"""An index made anew, and a collection moved to another embedder: old until new is proved.
+
+All of it happens beside the index that queries ask. Vectors are written down as they come, so
+whoever is cut off pays for none twice; a move is one write. The vectors of the embedder before
+are kept: going back costs nothing but making the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from codex32.kernel.components import Components
+from codex32.kernel.contracts.gateway import ModelCaller
+from codex32.kernel.database import Door, fetch
+from codex32.kernel.errors import Codex32Error, StepFault
+from codex32.kernel.fault_points import fault_point
+from codex32.kernel.retrieval_rows import ChunkRow
+from codex32.services.retrieval import keeping, spaces
+from codex32.services.retrieval.embedding import TOKEN_CHARACTERS, Embedding
+from codex32.services.retrieval.keeping import Collection
+from codex32.services.retrieval.quality import Question, Recall, recall, sampled
+from codex32.services.retrieval.retrieval import Retrieval, who
+from codex32.services.retrieval.storing import Index, Verdict
+
+#: How many chunks are embedded before the next are looked up.
+_PAGE = 500
+Progress = Callable[[str, int, int], None]
+
+
+class QualityLost(Codex32Error):
+    """With the new embedder less is found, so the collection was not moved."""
+
+    code = "quality-lost"
+
+    def __init__(self, name: str, before: float, after: float) -> None:
+        super().__init__(
+            f"{name} was not moved: of the questions asked, {before:.0%} find their document now "
+            f"and {after:.0%} would; give a larger --max-drop to move it all the same"
+        )
+        self.name, self.before, self.after = name, before, after
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a move would take.
+
+    Attributes:
+      chunks: All of them.
+      lacking: Those for which the embedder has to be asked.
+      tokens: About what these have.
+    """
+
+    chunks: int
+    lacking: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A move that was made: how good the old index was and the new one is."""
+
+    collection: str
+    embedder: str
+    former: str
+    embedded: int
+    before: Recall
+    after: Recall
+
+
+class Mover:
+    """Makes indexes anew and moves collections, on behalf of a caller."""
+
+    def __init__(
+        self, retrieval: Retrieval, door: Door, components: Components, caller: ModelCaller
+    ) -> None:
+        self._retrieval, self._door = retrieval, door
+        self._components, self._caller = components, caller
+
+    async def cost(self, name: str, embedder: str) -> Cost:
+        """What it would take to move a collection to an embedder.
+
+        Raises:
+          CollectionNotFound: There is none of this name.
+          ComponentNotFound: No such embedder is installed.
+        """
+        collection = await self._get(name)
+        space = spaces.fingerprint(embedder, self._components.embedder(embedder).dimension)
+        return await self._door.read(_cost, collection, space)
+
+    async def rebuild(self, name: str, on_progress: Progress) -> Verdict:
+        """Make the index anew from the rows; damaged vectors are embedded again.
+
+        How the index stood to the rows before is answered.
+        """
+        async with self._retrieval.held(await self._get(name), self._holder("rebuilding")) as hold:
+            collection = await self._get(name)
+            verdict = await self._retrieval.storing.verify(Index.of(collection))
+            broken = (collection.id, collection.fingerprint, verdict.damaged)
+            await self._door.write(partial(keeping.forget_vectors, *broken))
+            embedding = self._retrieval.embedding(
+                self._caller, collection, collection.embedder, hold
+            )
+            await self._embed(embedding, collection, on_progress)
+            new = replace(collection, index_name=_next(collection.index_name))
+            await self._build(new, on_progress)
+            await self._door.write(partial(keeping.move, collection, new, hold.check))
+        await self._retrieval.storing.drop_all_gone()
+        return verdict
+
+    async def move(
+        self,
+        name: str,
+        embedder: str,
+        on_progress: Progress,
+        *,
+        questions: Sequence[Question] = (),
+        max_drop: float = 0.05,
+    ) -> Moved:
+        """Move a collection to another embedder, if what is sought is found there as well.
+
+        Args:
+          name: The collection.
+          embedder: An installed one.
+          on_progress: Told what is done, how much of it, and how much there is.
+          questions: With the documents that answer them; without any, passages of the
+            collection are sought.
+          max_drop: By how much the share of questions that find their document may fall.
+
+        Raises:
+          QualityLost: It would fall further; nothing was changed.
+        """
+        async with self._retrieval.held(await self._get(name), self._holder("moving")) as hold:
+            old = await self._get(name)
+            dimension = self._components.embedder(embedder).dimension
+            new = replace(
+                old,
+                embedder=embedder,
+                dimension=dimension,
+                fingerprint=spaces.fingerprint(embedder, dimension),
+                index_name=_next(old.index_name),
+                former=old.embedder,
+            )
+            if new.fingerprint == old.fingerprint:
+                raise StepFault(f"{name} is there already: its embedder is {embedder}")
+            embedding = self._retrieval.embedding(self._caller, old, embedder, hold)
+            await self._embed(embedding, old, on_progress)
+            fault_point("move.embedded")
+            await self._build(new, on_progress)
+            asked = list(questions) or await self._door.read(sampled, old)
+            before = await recall(self._retrieval, self._caller, old, asked)
+            after = await recall(self._retrieval, self._caller, new, asked)
+            if after.share < before.share - max_drop:
+                await self._retrieval.storing.store(Index.of(new)).drop_collection(new.index_name)
+                raise QualityLost(name, before.share, after.share)
+            await self._door.write(partial(keeping.move, old, new, hold.check))
+        await self._retrieval.storing.drop_all_gone()
+        return Moved(name, embedder, old.embedder, embedding.count, before, after)
+
+    async def _get(self, name: str) -> Collection:
+        return await self._door.read(keeping.get, self._caller.workspace, name)
+
+    def _holder(self, doing: str) -> str:
+        return f"{doing} by {who(self._caller)}"
+
+    async def _embed(
+        self, embedding: Embedding, collection: Collection, on_progress: Progress
+    ) -> None:
+        """Embed every chunk that has no vector in this space yet."""
+        total = (await self._door.read(_cost, collection, embedding.fingerprint)).lacking
+        while page := await self._door.read(
+            keeping.lacking, collection, embedding.fingerprint, _PAGE
+        ):
+            await embedding.add(page)
+            on_progress("embed", min(embedding.count, total), total)
+
+    async def _build(self, new: Collection, on_progress: Progress) -> None:
+        total = await self._door.read(keeping.count_chunks, new.id)
+        await self._retrieval.storing.build(
+            Index.of(new), lambda count: on_progress("store", count, total)
+        )
+
+
+def _next(index_name: str) -> str:
+    """The name of the index after this one."""
+    stem, _, number = index_name.rpartition("_")
+    return f"{stem}_{int(number) + 1}"
+
+
+def _cost(collection: Collection, fingerprint: str) -> Cost:
+    row = ChunkRow
+    mine = row.select(row.sha256, row.text, row.heading).where(row.collection_id == collection.id)
+    sizes = {digest: len(text) + len(heading) for digest, text, heading in fetch(mine.tuples())}
+    there = keeping.embedded(collection.id, fingerprint, list(sizes))
+    lacking = [size for digest, size in sizes.items() if digest not in there]
+    return Cost(len(sizes), len(lacking), sum(size // TOKEN_CHARACTERS + 1 for size in lacking))

@@ -1,0 +1,281 @@
+"""Reads documents that others wrote; runs in a sandbox, on the standard library and pypdf.
+
+Its text is handed to a program runner as it stands here, so it imports nothing of the house. What
+a hostile file can reach is one cell without network, with limits on time, memory and the answer;
+the limits below only let it fail with a sentence instead of being killed.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+import sys
+import zipfile
+from html.parser import HTMLParser
+from typing import Any
+from xml.parsers import expat
+
+MOST_CHARACTERS = 5_000_000
+MOST_PAGES = 2_000
+MOST_PART_BYTES = 64 * 1024 * 1024
+_WORD_NS = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_ROWS_TOGETHER = 20
+_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+_STYLE = re.compile(r"(?i)(?:heading|titel|überschrift|berschrift)\s?(\d)|title")
+
+
+class Unreadable(Exception):
+    """A document that cannot be read; the text says why."""
+
+
+def main(files: list[dict[str, Any]], libraries: list[str]) -> list[dict[str, Any]]:
+    """Read each file by itself: ``{"sections": [[headings, text], …]}`` or ``{"error": why}``."""
+    sys.path[:0] = libraries
+    # A recursion that goes deep must end as an error and not as a broken process.
+    sys.setrecursionlimit(400)
+    return [_read(each) for each in files]
+
+
+def _read(file: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if "path" in file:
+            with open(file["path"], "rb") as opened:
+                data = opened.read()
+        else:
+            data = base64.b64decode(file["data"])
+        sections = READERS[file["kind"]](data)
+    except Unreadable as error:
+        return {"error": str(error)}
+    except MemoryError:
+        return {"error": "it needs more memory than a document may"}
+    except Exception as error:
+        return {"error": f"it is damaged: {type(error).__name__}: {error}"[:300]}
+    if sum(len(text) for _, text in sections) > MOST_CHARACTERS:
+        return {"error": f"it has more than {MOST_CHARACTERS} characters"}
+    return {"sections": sections}
+
+
+def decoded(data: bytes) -> str:
+    """Bytes as text: as their mark says, else UTF-8, else Latin-1, which never fails."""
+    for mark, name in _MARKS.items():
+        if data.startswith(mark):
+            return data.decode(name, errors="replace")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+class _Html(HTMLParser):
+    HIDDEN = frozenset({"script", "style", "noscript", "template", "svg", "iframe", "object"})
+    BLOCKS = frozenset(
+        [
+            "p", "div", "section", "article", "main", "header", "footer", "aside", "nav", "ul",
+            "ol", "li", "table", "tr", "pre", "blockquote", "figure", "dl", "dt", "dd",
+            "hr", "br", "h1", "h2", "h3", "h4", "h5", "h6", "title",
+        ]
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.sections: list[list[Any]] = []
+        self.path: list[tuple[int, str]] = []
+        self.parts: list[str] = []
+        self.heading: list[str] | None = None
+        self.hidden = 0
+        self.level = 0
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag in self.HIDDEN:
+            self.hidden += 1
+        elif re.fullmatch("h[1-6]", tag):
+            self.flush()
+            self.level, self.heading = int(tag[1]), []
+        elif tag == "title":
+            self.level, self.heading = 0, []
+        elif tag in self.BLOCKS:
+            self.parts.append("\n\n" if tag in ("p", "section", "article", "pre") else "\n")
+        elif tag in ("td", "th"):
+            self.parts.append(" | ")
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        if tag not in self.HIDDEN:
+            self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.HIDDEN:
+            self.hidden = max(self.hidden - 1, 0)
+        elif self.heading is not None and (re.fullmatch("h[1-6]", tag) or tag == "title"):
+            title = " ".join("".join(self.heading).split())
+            if title and self.level:
+                self.path = [each for each in self.path if each[0] < self.level]
+                self.path.append((self.level, title))
+            self.heading = None
+        elif tag in self.BLOCKS:
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if self.hidden:
+            return
+        (self.parts if self.heading is None else self.heading).append(data)
+
+    def flush(self) -> None:
+        text = re.sub(r"[ \t\r\f\v]+", " ", "".join(self.parts))
+        text = re.sub(r" ?\n ?", "\n", text)
+        text = re.sub(r"\n{3,}", "\n\n", text).strip()
+        self.parts = []
+        if text:
+            self.sections.append([[title for _, title in self.path], text])
+
+
+def read_html(data: bytes) -> list[list[Any]]:
+    """HTML by its headings, without scripts and styles."""
+    parser = _Html()
+    parser.feed(decoded(data))
+    parser.close()
+    parser.flush()
+    return parser.sections
+
+
+def read_csv(data: bytes) -> list[list[Any]]:
+    """Rows as ``column: value`` lines, some together, so that each chunk tells its columns."""
+    text = decoded(data)
+    try:
+        dialect: Any = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
+    except csv.Error:
+        dialect = csv.excel
+    rows = [row for row in csv.reader(io.StringIO(text), dialect) if any(map(str.strip, row))]
+    if len(rows) < 2:
+        return [[[], "; ".join(rows[0])]] if rows else []
+    names, found, size = rows[0], [], 0
+    for row in rows[1:]:
+        line = "; ".join(
+            f"{names[at] if at < len(names) else at + 1}: {value}"
+            for at, value in enumerate(row)
+            if value.strip()
+        )
+        size += len(line)
+        if size > MOST_CHARACTERS:
+            raise Unreadable(f"it has more than {MOST_CHARACTERS} characters")
+        found.append(line)
+    together = range(0, len(found), _ROWS_TOGETHER)
+    return [
+        [[f"rows {at + 1} to {min(at + _ROWS_TOGETHER, len(found))}"],
+         "\n".join(found[at : at + _ROWS_TOGETHER])]
+        for at in together
+    ]  # fmt: skip
+
+
+class _Docx:
+    """Paragraphs of ``word/document.xml``, by the styles of headings."""
+
+    def __init__(self) -> None:
+        self.sections: list[list[Any]] = []
+        self.path: list[tuple[int, str]] = []
+        self.lines: list[str] = []
+        self.parts: list[str] = []
+        self.style = ""
+        self.in_text = False
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.StartElementHandler = self.start
+        self.parser.EndElementHandler = self.end
+        self.parser.CharacterDataHandler = self.text
+        self.parser.StartDoctypeDeclHandler = self.refuse
+        self.depth = 0
+
+    def refuse(self, *_: object) -> None:
+        raise Unreadable("it declares a document type, which no DOCX does")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.depth += 1
+        if self.depth > 200:
+            raise Unreadable("it is nested too deeply")
+        _, _, tag = name.rpartition(" ")
+        if not name.startswith(_WORD_NS):
+            return
+        if tag == "pStyle":
+            self.style = attributes.get(f"{_WORD_NS} val", "")
+        elif tag == "t":
+            self.in_text = True
+        elif tag in ("tab", "br"):
+            self.parts.append(" ")
+
+    def end(self, name: str) -> None:
+        self.depth -= 1
+        if not name.startswith(_WORD_NS):
+            return
+        _, _, tag = name.rpartition(" ")
+        if tag == "t":
+            self.in_text = False
+        elif tag == "p":
+            self.paragraph("".join(self.parts).strip())
+            self.parts, self.style = [], ""
+
+    def text(self, data: str) -> None:
+        if self.in_text:
+            self.parts.append(data)
+
+    def paragraph(self, text: str) -> None:
+        level = re.fullmatch(
+            r"(?i)(?:heading|titel|überschrift|berschrift)\s?(\d)|title", self.style
+        )
+        if not text:
+            return
+        if level is None:
+            self.lines.append(text)
+            return
+        self.flush()
+        depth = int(level.group(1) or 0)
+        self.path = [each for each in self.path if each[0] < depth] + [(depth, text)]
+
+    def flush(self) -> None:
+        if self.lines:
+            titles = [title for _, title in self.path]
+            self.sections.append([titles, "\n\n".join(self.lines)])
+        self.lines = []
+
+
+def read_docx(data: bytes) -> list[list[Any]]:
+    """The paragraphs of a Word document; only its main part is unpacked, and only so far."""
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        try:
+            part = packed.getinfo("word/document.xml")
+        except KeyError:
+            raise Unreadable("it is no Word document") from None
+        with packed.open(part) as opened:
+            # What the directory says of the size is the file's own word.
+            xml = opened.read(MOST_PART_BYTES + 1)
+    if len(xml) > MOST_PART_BYTES:
+        raise Unreadable(f"its text unpacks to more than {MOST_PART_BYTES >> 20} MiB")
+    reader = _Docx()
+    reader.parser.Parse(xml, True)
+    reader.flush()
+    return reader.sections
+
+
+def read_pdf(data: bytes) -> list[list[Any]]:
+    """The text of a PDF, page by page; what is only a picture has none."""
+    import pypdf
+
+    document = pypdf.PdfReader(io.BytesIO(data), strict=False)
+    if document.is_encrypted and not document.decrypt(""):
+        raise Unreadable("it is encrypted")
+    if len(document.pages) > MOST_PAGES:
+        raise Unreadable(f"it has more than {MOST_PAGES} pages")
+    sections: list[list[Any]] = []
+    size = 0
+    for number, page in enumerate(document.pages, 1):
+        text = re.sub(r"[ \t]+", " ", page.extract_text() or "").strip()
+        size += len(text)
+        if size > MOST_CHARACTERS:
+            raise Unreadable(f"it has more than {MOST_CHARACTERS} characters")
+        if text:
+            sections.append([[f"page {number}"], text])
+    if not sections:
+        raise Unreadable("it holds no text; a scan has to be recognised first")
+    return sections
+
+
+READERS = {"html": read_html, "csv": read_csv, "docx": read_docx, "pdf": read_pdf}

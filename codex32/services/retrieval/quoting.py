@@ -1,0 +1,69 @@
+"""Whether what a model says it read stands where it says: computed, never judged by a model."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+Status: TypeAlias = Literal["supported", "misattributed", "stitched", "absent"]
+
+#: A quote of fewer letters and digits proves nothing, wherever it stands.
+_SHORTEST: Final = 8
+#: Pieces of a stitched quote are at least so many words.
+_PIECE_WORDS: Final = 3
+_MARKS = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"',
+                        "\u2013": "-", "\u2014": "-", "\u00ad": ""})  # fmt: skip
+_SPACES = re.compile(r"\s+")
+#: What models leave out or put around a quote, and what Markdown puts into it.
+_DECORATION = re.compile(r"[*_`]+")
+_GAP = re.compile(r"\s*(?:\.\.\.|\u2026|\[\.\.\.\])\s*")
+
+
+def normal(text: str) -> str:
+    """A text without what a quote may differ in: white space, case, kinds of quotation marks."""
+    text = unicodedata.normalize("NFKC", text).translate(_MARKS)
+    return _SPACES.sub(" ", _DECORATION.sub("", text)).casefold().strip(" \"'")
+
+
+def status_of(quote: str, cited: int | None, texts: Sequence[str]) -> tuple[Status, int | None]:
+    """What a quote is, and the place of the text that holds it.
+
+    Args:
+      quote: As the model wrote it.
+      cited: The place in ``texts`` that it names; None where it names none that is there.
+      texts: The parts of documents it was given.
+    """
+    wanted = normal(quote)
+    if sum(map(str.isalnum, wanted)) < _SHORTEST:
+        return "absent", None
+    sources = [normal(text) for text in texts]
+    if cited is not None and wanted in sources[cited]:
+        return "supported", cited
+    for place, source in enumerate(sources):
+        if wanted in source:
+            return "misattributed", place
+    return ("stitched" if _is_stitched(quote, wanted, sources) else "absent"), None
+
+
+def _is_stitched(quote: str, wanted: str, sources: Sequence[str]) -> bool:
+    """Whether all of it stands in the sources, in pieces that nobody wrote together."""
+    if len(parts := [normal(each) for each in _GAP.split(quote) if each.strip()]) > 1:
+        return all(any(part in source for source in sources) for part in parts)
+    words = wanted.split()
+    at = 0
+    while at < len(words):
+        longest = max((_run(words, at, source) for source in sources), default=0)
+        if longest < min(_PIECE_WORDS, len(words)):
+            return False
+        at += longest
+    return True
+
+
+def _run(words: Sequence[str], at: int, source: str) -> int:
+    """How many words from ``at`` on stand together in a source."""
+    count = 0
+    while at + count < len(words) and " ".join(words[at : at + count + 1]) in source:
+        count += 1
+    return count

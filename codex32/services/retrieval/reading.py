@@ -1,0 +1,274 @@
+"""Documents as they are found: files below a folder, and what was handed over.
+
+Text and Markdown are decoded here. Everything that needs a parser is read by ``program.py`` in
+the sandbox that runs Python steps: a file that somebody else wrote never meets a parser in a
+process of the house, and where no sandbox holds, such files are refused like Python steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+
+from codex32.kernel.contracts.collections import Document
+from codex32.kernel.contracts.program import FileGrant, Program, ProgramHost, ProgramRunner
+from codex32.kernel.errors import CapabilityRefused, StepFault
+from codex32.kernel.json_values import JSON
+from codex32.services.retrieval.program import decoded
+from codex32.services.retrieval.sections import Section, from_program, markdown, plain
+
+#: Larger files are not read.
+MAX_BYTES = 50 * 1024 * 1024
+MAX_FILES = 20_000
+_PROGRAM_SECONDS = 120.0
+_PROGRAM_BYTES = 1024 * 1024 * 1024
+#: How many bytes of files are read by one program, so that few programs are started.
+_TOGETHER_BYTES = 8 * 1024 * 1024
+
+_TEXT = {"md": "markdown", "markdown": "markdown", "txt": "text", "text": "text", "rst": "text",
+         "log": "text", "json": "text", "yaml": "text", "yml": "text"}  # fmt: skip
+_PARSED = {"html": "html", "htm": "html", "xhtml": "html", "csv": "csv", "tsv": "csv",
+           "docx": "docx", "pdf": "pdf"}  # fmt: skip
+KINDS: Mapping[str, str] = {**_TEXT, **_PARSED}
+_MEDIA = {
+    "text/markdown": "markdown",
+    "text/html": "html",
+    "application/xhtml+xml": "html",
+    "text/csv": "csv",
+    "application/pdf": "pdf",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A document before it is read.
+
+    Attributes:
+      kind: How it is read: ``markdown text html csv docx pdf``.
+      path: Where its bytes are, unless they are in ``content``.
+      digest: SHA-256 of the bytes and of the metadata.
+    """
+
+    source: str
+    kind: str
+    digest: str
+    path: str | None = None
+    content: bytes | None = None
+    size: int = 0
+    metadata: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A document that cannot be read, and why."""
+
+    source: str
+    why: str
+
+
+def handed(document: Document) -> Item | Refused:
+    """A document that was handed over."""
+    content = document.content
+    if content is None:
+        content = (document.text or "").encode(errors="replace")
+    kind = _kind(document)
+    if kind is None:
+        return Refused(document.source, f"{document.media_type or 'its kind'} cannot be read")
+    metadata = {**document.metadata, "source": document.source}
+    if len(content) > MAX_BYTES:
+        return Refused(document.source, _too_large())
+    digest = _digest(content, kind, metadata)
+    return Item(document.source, kind, digest, None, content, len(content), metadata)
+
+
+def _kind(document: Document) -> str | None:
+    media = document.media_type.partition(";")[0].strip().lower()
+    if media in _MEDIA:
+        return _MEDIA[media]
+    suffix = PurePosixPath(document.source.partition("?")[0]).suffix.lower().lstrip(".")
+    if not media and document.text is None:
+        return KINDS.get(suffix)
+    if not media:
+        return _TEXT.get(suffix, "markdown")
+    return _TEXT.get(suffix, "text") if media.startswith("text/") else KINDS.get(suffix)
+
+
+def found(
+    path: str, include: Sequence[str], grants: Sequence[FileGrant] | None
+) -> Iterator[Item | Refused]:
+    """The files of a path, in order; it reads them all, so it belongs on a thread.
+
+    Args:
+      path: A file or a folder; absolute.
+      include: Patterns of names below the folder.
+      grants: What may be read; None where nothing limits it.
+
+    Raises:
+      CapabilityRefused: The path is not among the grants.
+      StepFault: There is nothing there.
+    """
+    root = Path(path)
+    if not root.is_absolute():
+        raise StepFault(f"path must be absolute, not {path!r}", code="path")
+    allowed = None if grants is None else [Path(each.path).resolve() for each in grants]
+    real = root.resolve()
+    if allowed is not None and not any(real.is_relative_to(each) for each in allowed):
+        raise CapabilityRefused("files", path)
+    if not real.exists():
+        raise StepFault(f"there is no file and no folder {path}", code="path")
+    for count, file in enumerate(_walk(real, include)):
+        if count == MAX_FILES:
+            raise StepFault(f"{path} holds more than {MAX_FILES} files", code="path")
+        yield _item(file, real)
+
+
+def _walk(root: Path, include: Sequence[str]) -> Iterator[Path]:
+    if root.is_file():
+        yield root
+        return
+    for file in sorted(root.rglob("*")):
+        below = file.relative_to(root)
+        # A link may lead anywhere; what it leads to can be named itself.
+        if any(part.startswith(".") for part in below.parts) or _linked(file, root):
+            continue
+        name = below.as_posix()
+        wanted = not include or any(_fits(name, each) for each in include)
+        if wanted and file.suffix.lower().lstrip(".") in KINDS and file.is_file():
+            yield file
+
+
+def _fits(name: str, pattern: str) -> bool:
+    # Before Python 3.13, ``**`` is one folder here, and never none.
+    return fnmatch(name, pattern) or PurePosixPath(name).match(pattern.removeprefix("**/"))
+
+
+def _linked(file: Path, root: Path) -> bool:
+    here = [each for each in (file, *file.parents) if each.is_relative_to(root) and each != root]
+    return any(each.is_symlink() for each in here)
+
+
+def _item(file: Path, root: Path) -> Item | Refused:
+    source = file.name if file == root else file.relative_to(root).as_posix()
+    source = source.encode(errors="replace").decode()
+    kind = KINDS[file.suffix.lower().lstrip(".")] if file.suffix else "text"
+    try:
+        size = file.stat().st_size
+        if size > MAX_BYTES:
+            return Refused(source, _too_large())
+        content = file.read_bytes()
+    except OSError as error:
+        return Refused(source, f"it cannot be opened: {error.strerror}")
+    metadata = {"source": source}
+    return Item(source, kind, _digest(content, kind, metadata), str(file), None, size, metadata)
+
+
+def _digest(content: bytes, kind: str, metadata: Mapping[str, JSON]) -> str:
+    told = repr((kind, sorted(metadata.items()))).encode(errors="replace")
+    return hashlib.sha256(hashlib.sha256(content).digest() + told).hexdigest()
+
+
+def _too_large() -> str:
+    return f"it is larger than {MAX_BYTES >> 20} MiB"
+
+
+async def read(
+    items: Sequence[Item], programs: ProgramRunner, owner: str
+) -> list[list[Section] | Refused]:
+    """What the documents say, in the order of ``items``."""
+    texts = {
+        at: await asyncio.to_thread(_read_text, item)
+        for at, item in enumerate(items)
+        if item.kind in ("markdown", "text")
+    }
+    parsed = [at for at in range(len(items)) if at not in texts]
+    for group in _groups(parsed, items):
+        found = await _parse([items[at] for at in group], programs, owner)
+        texts.update(zip(group, found, strict=True))
+    return [texts[at] for at in range(len(items))]
+
+
+def _read_text(item: Item) -> list[Section] | Refused:
+    try:
+        data = Path(item.path).read_bytes() if item.path else item.content or b""
+    except OSError as error:
+        return Refused(item.source, f"it cannot be opened: {error.strerror}")
+    text = clean(decoded(data))
+    return markdown(text) if item.kind == "markdown" else plain(text)
+
+
+def clean(text: str) -> str:
+    """Without what no database keeps."""
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
+
+
+def _groups(places: Sequence[int], items: Sequence[Item]) -> Iterator[list[int]]:
+    group: list[int] = []
+    size = 0
+    for at in places:
+        if group and size + items[at].size > _TOGETHER_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(at)
+        size += items[at].size
+    if group:
+        yield group
+
+
+async def _parse(
+    items: Sequence[Item], programs: ProgramRunner, owner: str
+) -> list[list[Section] | Refused]:
+    result = await programs.run(_program(items, owner), ProgramHost(lambda stream, line: None))
+    if result.error is None and isinstance(result.output, list):
+        answers = zip(items, result.output, strict=True)
+        return [_sections(item, answer) for item, answer in answers]
+    if result.code == "refused":
+        raise StepFault(f"documents cannot be read: {result.error}", code="documents")
+    if len(items) == 1:
+        return [Refused(items[0].source, f"it could not be read: {result.error}")]
+    # One of them broke the program; by themselves, the others are read.
+    return [(await _parse([item], programs, owner))[0] for item in items]
+
+
+def _sections(item: Item, answer: JSON) -> list[Section] | Refused:
+    match answer:
+        case {"sections": list(sections)}:
+            made = from_program(sections)
+            return [Section(tuple(map(clean, each.heading)), clean(each.text)) for each in made]
+        case {"error": str(why)}:
+            return Refused(item.source, clean(why))
+    return Refused(item.source, "it could not be read")
+
+
+def _program(items: Sequence[Item], owner: str) -> Program:
+    libraries = [] if all(item.kind != "pdf" for item in items) else [_pypdf()]
+    grants = [FileGrant(item.path) for item in items if item.path]
+    return Program(
+        code=(files("codex32.services.retrieval") / "program.py").read_text(),
+        args={"files": [_told(item) for item in items], "libraries": libraries},
+        file="<documents>",
+        timeout_seconds=_PROGRAM_SECONDS,
+        memory_bytes=_PROGRAM_BYTES,
+        owner=owner,
+        files=(*grants, *(FileGrant(f"{each}/pypdf") for each in libraries)),
+    )
+
+
+def _told(item: Item) -> dict[str, JSON]:
+    if item.path:
+        return {"kind": item.kind, "path": item.path}
+    return {"kind": item.kind, "data": base64.b64encode(item.content or b"").decode()}
+
+
+def _pypdf() -> str:
+    spec = importlib.util.find_spec("pypdf")
+    if spec is None or spec.origin is None:
+        raise StepFault("PDFs need pypdf: pip install 'codex32[documents]'", code="documents")
+    return str(Path(spec.origin).parents[1])

@@ -1,0 +1,238 @@
+"""Collections as all use them: bots through their steps, people through API and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+
+from codex32.kernel.caller import Caller
+from codex32.kernel.clock import Clock
+from codex32.kernel.components import Components
+from codex32.kernel.contracts.collections import (
+    Answer,
+    AnswerOrder,
+    CollectionCaller,
+    CollectionKeeper,
+    Found,
+    IndexOrder,
+    IndexReport,
+    SearchOrder,
+)
+from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
+from codex32.kernel.contracts.program import ProgramRunner
+from codex32.kernel.contracts.vector_store import Match
+from codex32.kernel.database import Door
+from codex32.kernel.errors import EmbedderChanged, StepFault
+from codex32.kernel.ids import new_id
+from codex32.kernel.vector_errors import CollectionNotFound
+from codex32.kernel.vector_filters import read_filter
+from codex32.services.retrieval import keeping, searching, spaces
+from codex32.services.retrieval.answering import Answering
+from codex32.services.retrieval.embedding import Embedding
+from codex32.services.retrieval.holding import Hold, held
+from codex32.services.retrieval.indexing import Indexing, cut_of
+from codex32.services.retrieval.keeping import Collection
+from codex32.services.retrieval.names import NAME
+from codex32.services.retrieval.searching import Hit
+from codex32.services.retrieval.storing import Index, Storing, Verdict
+
+_WAIT_SECONDS = 300.0
+LIMIT_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a collection is made with where nothing is said."""
+
+    embedder: str
+    store: str
+
+
+class Retrieval(CollectionKeeper):
+    """Indexes, searches and answers.
+
+    Args:
+      models: Calls embedders and models.
+      programs: Reads documents that need a parser.
+    """
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        clock: Clock,
+        components: Components,
+        models: ModelGateway,
+        programs: ProgramRunner,
+        defaults: Defaults,
+    ) -> None:
+        self._door, self._clock, self._components = door, clock, components
+        self._models, self._programs, self._defaults = models, programs, defaults
+        self.storing = Storing(door, components)
+
+    async def index(self, caller: CollectionCaller, order: IndexOrder) -> IndexReport:
+        """Bring a collection to what the order says; see ``Collections.index``."""
+        cut_of(order)
+        collection = await self._ensure(caller.models.workspace, order)
+        async with self.held(collection, f"indexing by {who(caller.models)}") as hold:
+            indexing = Indexing(
+                door=self._door,
+                clock=self._clock,
+                programs=self._programs,
+                storing=self.storing,
+                embedding=self.embedding(caller.models, collection, collection.embedder, hold),
+                collection=await self.again(collection),
+                hold=hold,
+                caller=caller,
+            )
+            return await indexing.run(order)
+
+    def held(self, collection: Collection, holder: str) -> AbstractAsyncContextManager[Hold]:
+        """Hold a collection while it is changed."""
+        return held(self._door, self._clock, collection, holder, _WAIT_SECONDS)
+
+    def embedding(
+        self, caller: ModelCaller, collection: Collection, embedder: str, hold: Hold
+    ) -> Embedding:
+        """Embeds chunks of a collection that is held."""
+        return Embedding(
+            self._door,
+            self._models,
+            caller,
+            collection_id=collection.id,
+            embedder=embedder,
+            dimension=self._components.embedder(embedder).dimension,
+            guard=hold.check,
+        )
+
+    async def _ensure(self, workspace: str, order: IndexOrder) -> Collection:
+        """The collection of an order, made if it is not there."""
+        if not NAME.fullmatch(order.collection):
+            raise StepFault(f"{order.collection!r} cannot name a collection: {NAME.pattern}")
+        found = await self._door.read(keeping.find, workspace, order.collection)
+        if found is None:
+            found = await self._make(workspace, order)
+        if order.embedder not in (None, found.embedder):
+            raise EmbedderChanged(found.name, found.embedder, str(order.embedder))
+        self._require_space(found)
+        return found
+
+    async def _make(self, workspace: str, order: IndexOrder) -> Collection:
+        embedder = order.embedder or self._defaults.embedder
+        dimension = self._components.embedder(embedder).dimension
+        store = order.store or self._defaults.store
+        self._components.vector_store(store)
+        collection_id = new_id("col")
+        wish = Collection(
+            id=collection_id,
+            workspace=workspace,
+            name=order.collection,
+            embedder=embedder,
+            dimension=dimension,
+            store=store,
+            index_name=f"{collection_id}_1",
+            fingerprint=spaces.fingerprint(embedder, dimension),
+        )
+        return await self._door.write(partial(keeping.create, wish, self._clock.micros()))
+
+    def _require_space(self, collection: Collection) -> None:
+        """Refuse to put vectors of one space beside those of another."""
+        dimension = self._components.embedder(collection.embedder).dimension
+        if spaces.fingerprint(collection.embedder, dimension) != collection.fingerprint:
+            raise EmbedderChanged(collection.name, "as it was made", collection.embedder)
+
+    async def again(self, collection: Collection) -> Collection:
+        """The collection as it is by now: it may have moved while it was waited for."""
+        return await self._door.read(keeping.get, collection.workspace, collection.name)
+
+    async def search(self, caller: CollectionCaller, order: SearchOrder) -> Sequence[Found]:
+        """What fits best; see ``Collections.search``."""
+        hits = await self.hits(caller.models, order)
+        return [
+            Found(
+                text=each.text,
+                source=each.source,
+                heading=each.heading,
+                score=each.score,
+                id=each.id,
+                similarity=each.similarity,
+                coverage=each.coverage,
+                dense_rank=each.dense_rank,
+                keyword_rank=each.keyword_rank,
+                metadata=each.metadata,
+            )
+            for each in hits
+        ]
+
+    async def hits(self, caller: ModelCaller, order: SearchOrder) -> list[Hit]:
+        """What fits best, with all that is known of it."""
+        if not 1 <= order.limit <= LIMIT_MOST:
+            raise StepFault(f"limit is 1 to {LIMIT_MOST}, not {order.limit}", code="limit")
+        collection = await self._door.read(keeping.get, caller.workspace, order.collection)
+        self._require_space(collection)
+        where = None if order.where is None else read_filter(order.where)
+        count = searching.candidates(order.limit)
+        dense = await self.nearest(caller, collection, order.text, count, where)
+        words = await self._door.read(searching.keyword_list, collection, order.text, count, where)
+        return await self._door.read(
+            searching.hits, collection, order.text, dense, words, order.limit
+        )
+
+    async def nearest(
+        self, caller: ModelCaller, collection: Collection, text: str, count: int, where: object
+    ) -> Sequence[Match]:
+        """The nearest records of the store; none where the query has no word."""
+        (vector,) = spaces.checked(
+            await self._models.embed(
+                caller, [text], embedder=collection.embedder, purpose="query"
+            ),
+            1,
+            collection.dimension,
+        )
+        if not any(vector):
+            return []
+        index = Index.of(collection)
+        try:
+            return await self.storing.store(index).query(
+                index.name,
+                vector,
+                limit=count,
+                where=where,  # type: ignore[arg-type]
+            )
+        except CollectionNotFound:
+            # The store lost it, or never had it: the words still find, and verify will tell.
+            return []
+
+    async def answer(self, caller: CollectionCaller, order: AnswerOrder) -> Answer:
+        """Have a model answer from what is found; see ``Collections.answer``."""
+        search = SearchOrder(order.collection, order.question, order.limit, order.where)
+        found = await self.search(caller, search)
+        return await Answering(self._models, caller).answer(order, found)
+
+    # what people do beside; see also moving.py
+
+    async def verify(self, workspace: str, name: str) -> Verdict:
+        """Hold the index of a collection to its rows.
+
+        Raises:
+          CollectionNotFound: There is none of this name.
+        """
+        collection = await self._door.read(keeping.get, workspace, name)
+        return await self.storing.verify(Index.of(collection))
+
+    async def delete(self, workspace: str, name: str, caller: Caller) -> None:
+        """Delete a collection; its index is dropped, now or as soon as its store can be reached.
+
+        Raises:
+          CollectionNotFound: There is none of this name.
+        """
+        work = partial(keeping.delete, workspace, name, caller, self._clock.micros())
+        await self._door.write(work)
+        await self.storing.drop_all_gone()
+
+
+def who(caller: ModelCaller) -> str:
+    """Who changes a collection, for others to read."""
+    return caller.execution_id or caller.purpose or "a person"

@@ -1,0 +1,89 @@
+"""What a document is once it has been read: texts below headings.
+
+Markdown is taken apart here; it and plain text need no parser that a hostile file could harm.
+All other formats are read by ``program.py``, in a sandbox.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+_HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
+_UNDERLINE = re.compile(r"^(=+|-{2,})\s*$")
+_FENCE = re.compile(r"^\s{0,3}(`{3,}|~{3,})")
+_LONGEST_HEADING = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A text, and the headings it stands under, outermost first."""
+
+    heading: tuple[str, ...]
+    text: str
+
+
+def plain(text: str) -> list[Section]:
+    """A text without headings."""
+    return [Section((), text)] if text.strip() else []
+
+
+def markdown(text: str) -> list[Section]:
+    """Markdown by its headings; what looks like one inside a fence is code."""
+    return [each for each in _markdown(_without_front_matter(text)) if each.text.strip()]
+
+
+def _markdown(text: str) -> Iterator[Section]:
+    path: list[tuple[int, str]] = []
+    lines: list[str] = []
+    fence: str | None = None
+
+    def section() -> Section:
+        return Section(tuple(title for _, title in path), "\n".join(lines).strip("\n"))
+
+    for line in text.splitlines():
+        if found := _FENCE.match(line):
+            mark = found.group(1)
+            if fence is None:
+                fence = mark
+            elif mark.startswith(fence):
+                fence = None
+        heading = None if fence else _heading(line, lines)
+        if heading is None:
+            lines.append(line)
+            continue
+        yield section()
+        level, title = heading
+        path = [each for each in path if each[0] < level] + [(level, title[:_LONGEST_HEADING])]
+        lines = []
+    yield section()
+
+
+def _heading(line: str, before: list[str]) -> tuple[int, str] | None:
+    """The level and the title where this line makes a heading; it may take the line before."""
+    if found := _HEADING.match(line):
+        return len(found.group(1)), found.group(2)
+    under = _UNDERLINE.match(line)
+    alone = len(before) == 1 or (len(before) > 1 and not before[-2].strip())
+    if under and alone and before[-1].strip() and not before[-1].startswith((" ", "-", "|", ">")):
+        return (1 if under.group(1)[0] == "=" else 2), before.pop().strip()
+    return None
+
+
+def _without_front_matter(text: str) -> str:
+    if not text.startswith("---\n"):
+        return text
+    end = text.find("\n---\n", 4)
+    return text[end + 5 :] if end > 0 else text
+
+
+def from_program(sections: Iterable[object]) -> list[Section]:
+    """What ``program.py`` answered; it is no more to be trusted than what it read."""
+    found = []
+    for each in sections:
+        match each:
+            case [list(heading), str(text)] if text.strip():
+                titles = tuple(str(title)[:_LONGEST_HEADING] for title in heading)
+                found.append(Section(titles, text))
+    return found

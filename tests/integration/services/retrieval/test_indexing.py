@@ -1,0 +1,253 @@
+import asyncio
+
+import pytest
+
+from codex32.kernel.contracts.collections import Document, IndexOrder, SearchOrder
+from codex32.kernel.errors import (
+    CapabilityRefused,
+    CollectionBusy,
+    EmbedderChanged,
+    StepFault,
+)
+from codex32.kernel.model_errors import ModelFault
+from codex32.kernel.retrieval_rows import (
+    ChunkRow,
+    CollectionRow,
+    DocumentRow,
+    EmbeddingRow,
+    GoneRow,
+)
+from codex32.services.retrieval import keeping
+
+GUIDE = """# Guide
+
+Some words to begin with, which are about nothing in particular and take up a little room so that
+this part of the guide is long enough to stand by itself and is not joined with the next one here.
+
+## Retries
+
+A step is retried when its fault says that trying again can help. The setting max_attempts says
+how often, and the pause grows by a factor until it has reached its greatest length at the end.
+"""
+
+
+def order(path, **values):
+    return IndexOrder("docs", path=str(path), scope="files", **values)
+
+
+def counts(report):
+    return report.added, report.changed, report.removed, report.unchanged
+
+
+async def sources(retrieval, caller, text):
+    found = await retrieval.search(caller, SearchOrder("docs", text, limit=50))
+    return {each.source for each in found}
+
+
+async def test_unchanged_files_cost_nothing_and_changed_ones_only_what_changed(
+    retrieval, caller, docs, gateway
+):
+    (docs / "guide.md").write_text(GUIDE)
+    (docs / "other.txt").write_text("Kestrels hover above the meadow.")
+    first = await retrieval.index(caller, order(docs))
+    assert counts(first) == (2, 0, 0, 0)
+    assert first.embedded == first.chunks == 3
+    gateway.embedded.clear()
+
+    again = await retrieval.index(caller, order(docs))
+    assert counts(again) == (0, 0, 0, 2)
+    assert gateway.embedded == []
+
+    (docs / "guide.md").write_text(GUIDE.replace("max_attempts", "most_tries"))
+    third = await retrieval.index(caller, order(docs))
+    assert counts(third) == (0, 1, 0, 1)
+    assert [len(batch) for batch in gateway.embedded] == [1]
+    assert "most_tries" in gateway.embedded[0][0]
+
+
+async def test_deleted_and_renamed_files_leave_nothing_behind(
+    retrieval, caller, docs, door, store, me
+):
+    (docs / "old-name.md").write_text(GUIDE)
+    (docs / "gone.txt").write_text("Kestrels hover above the meadow.")
+    await retrieval.index(caller, order(docs))
+    (docs / "old-name.md").rename(docs / "new-name.md")
+    (docs / "gone.txt").unlink()
+    report = await retrieval.index(caller, order(docs))
+    assert counts(report) == (1, 0, 2, 0)
+    assert await sources(retrieval, caller, "kestrels retries guide") == {"new-name.md"}
+
+    def rows():
+        return [row.select().count() for row in (DocumentRow, ChunkRow, EmbeddingRow, GoneRow)]
+
+    assert await door.read(rows) == [1, 2, 2, 0]
+    collection = await door.read(keeping.get, "default", "docs")
+    assert await store.count(collection.index_name) == 2
+    assert (await retrieval.verify("default", "docs")).sound
+
+
+async def test_an_indexing_removes_only_what_is_its_own(retrieval, caller, docs):
+    (docs / "a.md").write_text(GUIDE)
+    await retrieval.index(caller, order(docs))
+    note = Document("note", "Kestrels hover above the meadow.")
+    await retrieval.index(caller, IndexOrder("docs", [note], scope="notes"))
+    kept = await retrieval.index(caller, order(docs))
+    assert counts(kept) == (0, 0, 0, 1)
+    emptied = await retrieval.index(caller, IndexOrder("docs", [], scope="notes"))
+    assert emptied.removed == 1
+    assert await sources(retrieval, caller, "kestrels guide") == {"a.md"}
+
+
+async def test_what_an_embedder_gave_is_not_asked_for_again_after_a_fault(
+    retrieval, caller, docs, gateway, monkeypatch
+):
+    monkeypatch.setattr("codex32.services.retrieval.embedding.BATCH_TEXTS", 1)
+    (docs / "guide.md").write_text(GUIDE)
+    gateway.faults.extend([None, ModelFault("server", "it is on fire")])
+    with pytest.raises(ModelFault):
+        await retrieval.index(caller, order(docs))
+    assert len(gateway.embedded) == 1
+    report = await retrieval.index(caller, order(docs))
+    assert report.embedded == 1
+    assert len(gateway.embedded) == 2
+    assert counts(report) == (1, 0, 0, 0)
+
+
+async def test_vectors_that_were_not_stored_are_stored_by_the_next_indexing(
+    retrieval, caller, docs, store, gateway, monkeypatch
+):
+    (docs / "guide.md").write_text(GUIDE)
+
+    async def broken(collection, records):
+        raise StepFault("the store is away", retryable=True)
+
+    monkeypatch.setattr(store, "upsert", broken)
+    with pytest.raises(StepFault, match="away"):
+        await retrieval.index(caller, order(docs))
+    monkeypatch.undo()
+    asked = len(gateway.embedded)
+    report = await retrieval.index(caller, order(docs))
+    assert counts(report) == (0, 0, 0, 1)
+    assert len(gateway.embedded) == asked
+    assert (await retrieval.verify("default", "docs")).sound
+
+
+async def test_a_batch_that_a_service_does_not_take_is_halved_until_it_does(
+    retrieval, caller, gateway
+):
+    gateway.most_texts = 3
+    many = [Document(f"n{n}", f"note number {n} about subject {n}") for n in range(16)]
+    report = await retrieval.index(caller, IndexOrder("docs", many, scope="notes"))
+    assert report.embedded == 16
+    assert max(map(len, gateway.embedded)) <= 3
+    assert sorted(text for batch in gateway.embedded for text in batch) == sorted(
+        f"{each.source}\n{each.text}" for each in many
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        pytest.param(lambda v: v[:-1], "vectors came back", id="too-few"),
+        pytest.param(lambda v: [each[:-1] for each in v], "255 numbers", id="too-short"),
+        pytest.param(lambda v: [[float("nan")] * 256 for _ in v], "no number", id="nan"),
+        pytest.param(lambda v: [[float("inf")] * 256 for _ in v], "no number", id="infinite"),
+    ],
+)
+async def test_nonsense_from_an_embedder_is_never_kept(
+    retrieval, caller, docs, gateway, door, spoil, told
+):
+    (docs / "guide.md").write_text(GUIDE)
+    gateway.spoil = spoil
+    with pytest.raises(ModelFault, match=told):
+        await retrieval.index(caller, order(docs))
+    assert await door.read(lambda: EmbeddingRow.select().count()) == 0
+
+
+async def test_a_document_without_a_word_is_kept_and_stored_nowhere(retrieval, caller):
+    report = await retrieval.index(caller, IndexOrder("docs", [Document("!", "?!")], scope="x"))
+    assert report.chunks == 1
+    assert (await retrieval.verify("default", "docs")).sound
+
+
+async def test_two_do_not_change_a_collection_at_once(retrieval, caller, docs, door, monkeypatch):
+    monkeypatch.setattr("codex32.services.retrieval.retrieval._WAIT_SECONDS", 0.0)
+    (docs / "guide.md").write_text(GUIDE)
+    await retrieval.index(caller, order(docs))
+    collection = await door.read(keeping.get, "default", "docs")
+    async with retrieval.held(collection, "indexing by exe_1"):
+        with pytest.raises(CollectionBusy, match="indexing by exe_1"):
+            await retrieval.index(caller, order(docs))
+    await retrieval.index(caller, order(docs))
+
+
+async def test_whoever_lost_a_collection_writes_nothing_more(retrieval, caller, docs, door):
+    (docs / "guide.md").write_text(GUIDE)
+    await retrieval.index(caller, order(docs))
+    collection = await door.read(keeping.get, "default", "docs")
+    async with retrieval.held(collection, "the first") as hold:
+        await door.write(lambda: CollectionRow.update(holder="the second").execute())
+        with pytest.raises(CollectionBusy):
+            await door.write(hold.check)
+    assert await door.read(lambda: CollectionRow.get().holder) == "the second"
+
+
+async def test_those_who_come_at_once_wait_for_each_other(retrieval, caller):
+    orders = [
+        IndexOrder("docs", [Document(f"n{n}", f"note {n} of all notes")], scope=f"s{n}")
+        for n in range(3)
+    ]
+    reports = await asyncio.gather(*(retrieval.index(caller, each) for each in orders))
+    assert [counts(each) for each in reports] == [(1, 0, 0, 0)] * 3
+    assert await sources(retrieval, caller, "notes") == {"n0", "n1", "n2"}
+
+
+async def test_another_embedder_is_refused_and_the_way_is_told(retrieval, caller):
+    note = [Document("note", "Kestrels hover.")]
+    await retrieval.index(caller, IndexOrder("docs", note))
+    with pytest.raises(EmbedderChanged, match="codex32 collections reindex docs --embedder other"):
+        await retrieval.index(caller, IndexOrder("docs", note, embedder="other"))
+
+
+async def test_only_files_that_the_bot_may_read_are_read(retrieval, caller, docs, tmp_path):
+    (tmp_path / "secret.md").write_text("the password is swordfish")
+    (docs / "link.md").symlink_to(tmp_path / "secret.md")
+    (docs / ".hidden.md").write_text("hidden swordfish")
+    (docs / "open.md").write_text(GUIDE)
+    report = await retrieval.index(caller, order(docs))
+    assert report.added == 1
+    for path in (tmp_path, tmp_path / "secret.md", docs / "link.md", docs / ".." / "secret.md"):
+        with pytest.raises(CapabilityRefused):
+            await retrieval.index(caller, order(path))
+
+
+async def test_only_what_is_included_is_read(retrieval, caller, docs):
+    (docs / "sub").mkdir()
+    for name in ("a.md", "b.txt", "sub/c.md", "sub/d.py"):
+        (docs / name).write_text(f"about {name}")
+    await retrieval.index(caller, order(docs, include=["**/*.md"]))
+    assert await sources(retrieval, caller, "about") == {"a.md", "sub/c.md"}
+
+
+async def test_collections_of_workspaces_do_not_meet(retrieval, caller, me):
+    from dataclasses import replace
+
+    other = replace(caller, models=replace(me, workspace="other"))
+    await retrieval.index(caller, IndexOrder("docs", [Document("mine", "a kestrel of mine")]))
+    await retrieval.index(other, IndexOrder("docs", [Document("theirs", "a kestrel of theirs")]))
+    assert await sources(retrieval, caller, "kestrel") == {"mine"}
+    assert await sources(retrieval, other, "kestrel") == {"theirs"}
+
+
+async def test_deleting_a_collection_leaves_no_row_and_no_index(
+    retrieval, caller, door, store, person
+):
+    await retrieval.index(caller, IndexOrder("docs", [Document("note", "a kestrel")]))
+    collection = await door.read(keeping.get, "default", "docs")
+    await retrieval.delete("default", "docs", person)
+    tables = (CollectionRow, DocumentRow, ChunkRow, EmbeddingRow, GoneRow)
+    assert await door.read(lambda: [row.select().count() for row in tables]) == [0] * 5
+    from codex32 import CollectionNotFound
+
+    with pytest.raises(CollectionNotFound):
+        await store.count(collection.index_name)
