@@ -70,13 +70,13 @@ def _joined(sections: Sequence[Section]) -> Iterator[Section]:
     """Sections, small ones together with their next sibling."""
     held: Section | None = None
     for section in sections:
-        if held is not None and held.heading[:-1] == section.heading[:-1] and held.heading:
+        if held is not None and held.heading and held.heading[:-1] == section.heading[:-1]:
             title = section.heading[-1] if section.heading else ""
             section = Section(held.heading, f"{held.text}\n\n{title}\n{section.text}")
         elif held is not None:
             yield held
         held = None
-        if len(_WORD.findall(section.text[: _SMALL * 41])) < _SMALL:
+        if section.joins and len(_WORD.findall(section.text[: _SMALL * 41])) < _SMALL:
             held = section
         else:
             yield section

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from codex32.kernel.clock import Clock
 from codex32.kernel.database import Door
-from codex32.kernel.errors import CollectionBusy
+from codex32.kernel.errors import StepFault
 from codex32.kernel.ids import new_id
 from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.kernel.vector_errors import CollectionNotFound
@@ -18,6 +18,20 @@ from codex32.services.retrieval.keeping import Collection
 LEASE_SECONDS = 90.0
 _RENEW_SECONDS = 20.0
 _ASK_SECONDS = 0.5
+
+
+class CollectionBusy(StepFault):
+    """Somebody else changes the collection."""
+
+    code = "collection-busy"
+    retryable_by_default = True
+
+    def __init__(self, name: str, holder: str, seconds: float) -> None:
+        super().__init__(
+            f"the collection {name!r} is being changed by {holder}; try again",
+            retry_after_seconds=seconds,
+        )
+        self.name, self.holder = name, holder
 
 
 class Hold:

@@ -225,7 +225,8 @@ def _groups(places: Sequence[int], items: Sequence[Item]) -> Iterator[list[int]]
 async def _parse(
     items: Sequence[Item], programs: ProgramRunner, owner: str
 ) -> list[list[Section] | Refused]:
-    result = await programs.run(_program(items, owner), ProgramHost(lambda stream, line: None))
+    program = await asyncio.to_thread(_program, items, owner)
+    result = await programs.run(program, ProgramHost(lambda stream, line: None))
     if result.error is None and isinstance(result.output, list):
         answers = zip(items, result.output, strict=True)
         return [_sections(item, answer) for item, answer in answers]
@@ -241,7 +242,10 @@ def _sections(item: Item, answer: JSON) -> list[Section] | Refused:
     match answer:
         case {"sections": list(sections)}:
             made = from_program(sections)
-            return [Section(tuple(map(clean, each.heading)), clean(each.text)) for each in made]
+            joins = item.kind in ("html", "docx")
+            return [
+                Section(tuple(map(clean, each.heading)), clean(each.text), joins) for each in made
+            ]
         case {"error": str(why)}:
             return Refused(item.source, clean(why))
     return Refused(item.source, "it could not be read")

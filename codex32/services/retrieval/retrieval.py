@@ -24,7 +24,7 @@ from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
 from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.contracts.vector_store import Match
 from codex32.kernel.database import Door
-from codex32.kernel.errors import EmbedderChanged, StepFault
+from codex32.kernel.errors import StepFault
 from codex32.kernel.ids import new_id
 from codex32.kernel.vector_errors import CollectionNotFound
 from codex32.kernel.vector_filters import read_filter
@@ -40,6 +40,19 @@ from codex32.services.retrieval.storing import Index, Storing, Verdict
 
 _WAIT_SECONDS = 300.0
 LIMIT_MOST = 100
+
+
+class EmbedderChanged(StepFault):
+    """A collection was made with another embedder; vectors of the two must not be mixed."""
+
+    code = "embedder-changed"
+
+    def __init__(self, name: str, there: str, wanted: str) -> None:
+        super().__init__(
+            f"the collection {name!r} was made with the embedder {there}, not with {wanted}; "
+            f"move it with: codex32 collections reindex {name} --embedder {wanted}"
+        )
+        self.name, self.there, self.wanted = name, there, wanted
 
 
 @dataclass(frozen=True, slots=True)

