@@ -118,7 +118,7 @@ class WorkspaceOut(Out):
 class MeOut(Out):
     """Who the caller is, and what they may do."""
 
-    kind: Literal["user", "operator"]
+    kind: Literal["user", "key", "operator"]
     name: str
     admin: bool
     workspace: str = Field(description="In which this request works; empty: in none.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -60,18 +61,25 @@ def create(obj: Context, name: str, title: str) -> None:
 @workspaces.command()
 @json_option
 @_NAME
+@click.option("--purge", is_flag=True, help="With the history of what was there.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_context
-def delete(obj: Context, name: str, yes: bool) -> None:
-    """Delete a workspace in which nothing is left, with the keys for it."""
+def delete(obj: Context, name: str, purge: bool, yes: bool) -> None:
+    """Delete a workspace in which nothing is live, with the keys for it."""
     from codex32.services.access import workspaces as service
+    from codex32.services.upkeep import purging
 
     with obj.runtime() as runtime:
         runtime.door.read_now(service.get, name)
         if not yes:
-            click.confirm(f"Delete the workspace {name}?", abort=True, err=True)
-        now = runtime.clock.micros()
-        runtime.door.write_now(partial(service.delete, name, obj.caller(name), now))
+            more = " and its whole history" if purge else ""
+            click.confirm(f"Delete the workspace {name}{more}?", abort=True, err=True)
+        now, door, caller = runtime.clock.micros(), runtime.door, obj.caller(name)
+        if purge:
+            purged = purging.purge(door, door.write, runtime.payloads, name, caller, now)
+            asyncio.run(purged)
+        else:
+            door.write_now(partial(service.delete, name, caller, now))
     obj.output.result({"name": name}, lambda: obj.output.line(f"{name} is deleted"))
 
 

@@ -94,6 +94,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = MappingProxyType(
             _workspace("plugins.read", _EVERYBODY, "See what is installed"),
             _workspace("plugins.use", _USERS, "Use routes that plugins add"),
             _workspace("plugins.manage", _ADMINS, "Use routes of plugins that change settings"),
+            Permission("caller.read", Level.SELF, "See who one is, and what one may do"),
             Permission("account.read", Level.SELF, "See the own account, sessions and keys"),
             Permission("account.write", Level.SELF, "Change them"),
             Permission("users.read", Level.INSTANCE, "See all users"),
@@ -113,5 +114,7 @@ ROLES: Final[Mapping[Role, frozenset[str]]] = MappingProxyType(
     }
 )
 
+#: What everybody may who was recognised, programs too.
+RECOGNISED: Final = frozenset({"caller.read"})
 #: What everybody with an account may do with it.
 OWN: Final = frozenset(name for name, each in PERMISSIONS.items() if each.level is Level.SELF)

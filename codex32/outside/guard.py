@@ -104,6 +104,27 @@ class PrivateHosts:
         return any(pattern.fits(host, port) for pattern in self.names)
 
 
+def surely_refused(host: str, port: int, private: PrivateHosts) -> bool:
+    """Whether a host tells by itself that no connection to it will be made.
+
+    So it is with addresses, in whatever notation, and with this machine's own name; what other
+    names are resolved to is known only when they are.
+    """
+    host = host.rstrip(".").lower()
+    if private.names_host(host, port):
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        host = "127.0.0.1"
+    try:
+        address = unwrapped(host)
+    except ValueError:
+        try:  # 127.1, 2130706433, 0x7f000001: some resolvers take them
+            address = ip_address(socket.inet_aton(host))
+        except (OSError, ValueError):
+            return False
+    return not is_public(address) and not private.holds(address, port)
+
+
 @dataclass(frozen=True, slots=True)
 class GuardedSockets:
     """Makes sockets for connections to public addresses, and to what operators permit."""

@@ -42,7 +42,7 @@ class AccountRoutes:
                 method="GET",
                 path="/auth/me",
                 operation="account.read",
-                policy="account.read",
+                policy="caller.read",
                 handler=self._read,
                 summary="Who the caller is, and what they may do",
                 response=MeOut,
@@ -164,6 +164,9 @@ def _me(caller: Caller) -> JSON:
     if account is None and caller.kind == "user":
         raise CredentialsInvalid("the account is gone")
     everywhere = caller.user_id is None or caller.admin
+    seen = workspaces.listing(None if everywhere else caller.user_id, limit=100)
+    if caller.kind == "key":  # a program is told of itself, and nothing of whose it is
+        account, seen = None, [each for each in seen if each["name"] == caller.workspace]
     return {
         "kind": caller.kind,
         "name": caller.name,
@@ -172,5 +175,5 @@ def _me(caller: Caller) -> JSON:
         "role": caller.role,
         "permissions": None if caller.permissions is None else sorted(caller.permissions),
         "account": None if account is None else accounts.as_dict(account),
-        "workspaces": workspaces.listing(None if everywhere else caller.user_id, limit=100),
+        "workspaces": seen,
     }

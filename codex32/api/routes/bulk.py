@@ -11,6 +11,7 @@ from codex32.api.models import Out
 from codex32.api.reading import Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
+from codex32.kernel.errors import ExecutionNotFound
 from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON
 from codex32.kernel.statuses import Cause, Status
@@ -18,6 +19,7 @@ from codex32.runtime import Runtime
 from codex32.services.executions import executions
 from codex32.services.executions.bulk import MOST, Bulk, Done
 
+_WHOLE = "Where an id is none of the workspace's, the whole request is refused, and nothing done."
 _Id = Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)]
 
 
@@ -95,6 +97,7 @@ class BulkRoutes:
                 handler=self._cancel,
                 summary="Cancel many, each as if it were alone",
                 body=BulkIn,
+                description=_WHOLE,
                 **common,
             ),
             Route(
@@ -104,6 +107,7 @@ class BulkRoutes:
                 handler=self._retry,
                 summary="Do many again, each as if it were alone",
                 body=RetryManyIn,
+                description=_WHOLE,
                 **common,
             ),
             Route(
@@ -113,6 +117,7 @@ class BulkRoutes:
                 handler=self._dismiss,
                 summary="Take many off the list, each as if it were alone",
                 body=DismissManyIn,
+                description=_WHOLE,
                 **common,
             ),
         ]
@@ -137,6 +142,7 @@ class BulkRoutes:
         door, now = self._runtime.door, self._runtime.clock.micros()
         if body.ids is not None:
             ids, more = list(dict.fromkeys(body.ids)), False
+            await door.read(_require_all, ids, request.caller.workspace)
         else:
             found = await door.read(_chosen, body.filter, request.caller.workspace)
             ids, more = found[:MOST], len(found) > MOST
@@ -149,6 +155,18 @@ class BulkRoutes:
             "more": more,
             "items": [each.as_dict() for each in done],
         }
+
+
+def _require_all(ids: Sequence[str], workspace: str) -> None:
+    """Refuse all where one is not there, or not here: before anything is done to any.
+
+    Raises:
+      ExecutionNotFound: Names the first.
+    """
+    known = {row.id for row in executions.get_many(ids, workspace=workspace)}
+    for each in ids:
+        if each not in known:
+            raise ExecutionNotFound(each)
 
 
 def _chosen(wanted: Chosen, workspace: str) -> list[str]:

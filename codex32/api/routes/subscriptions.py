@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
@@ -23,6 +24,8 @@ from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.event_names import LONGEST_NAME
 from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON
+from codex32.kernel.problems import Problem
+from codex32.outside.guard import PrivateHosts, surely_refused
 from codex32.runtime import Runtime
 from codex32.services.events import outbound_deliveries as deliveries
 from codex32.services.events import outbound_endpoints as endpoints
@@ -91,6 +94,7 @@ class SubscriptionRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door, self._clock, self._vault = runtime.door, runtime.clock, runtime.vault
+        self._private = PrivateHosts.parse(runtime.settings.outside.private_hosts)
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -224,7 +228,23 @@ class SubscriptionRoutes:
         )
         return _page(found, query.limit, endpoints.as_dict)
 
+    def _require_public(self, url: str | None) -> None:
+        """Tell at once what would fail at every delivery; names are looked up only then.
+
+        Raises:
+          EndpointInvalid: It leads to a private address that the operator does not permit.
+        """
+        try:
+            parts = urlsplit(url or "")
+            port = parts.port or {"http": 80}.get(parts.scheme, 443)
+        except ValueError:
+            return  # which the service tells of
+        if parts.hostname and surely_refused(parts.hostname, port, self._private):
+            told = "it is a private address, which outside.private_hosts does not permit"
+            raise endpoints.EndpointInvalid([Problem(told, "url")])
+
     async def _create(self, request: ApiRequest) -> ApiResponse:
+        self._require_public(request.body.url)
         row, secret = await self._act(
             request, endpoints.create, self._vault, Wish(**request.body.model_dump())
         )
@@ -234,6 +254,7 @@ class SubscriptionRoutes:
         return endpoints.as_dict(await self._look(request, endpoints.get, request.path["id"]))
 
     async def _change(self, request: ApiRequest) -> JSON:
+        self._require_public(request.body.url)
         wish = Wish(**request.body.model_dump())
         return endpoints.as_dict(
             await self._act(request, endpoints.change, request.path["id"], wish)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from pydantic import Field
+
 from codex32.api.access_models import (
     MemberBody,
     MemberOut,
@@ -19,12 +21,22 @@ from codex32.api.access_models import (
     page,
 )
 from codex32.api.models import Page
+from codex32.api.reading import Strict
 from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
 from codex32.services.access import workspaces
 from codex32.services.access.faults import WorkspaceNotFound
+from codex32.services.upkeep import purging
+
+
+class PurgeQuery(Strict):
+    """How much is to go."""
+
+    purge: bool = Field(
+        False, description="With its history: executions that have ended, bots that were deleted."
+    )
 
 
 class WorkspaceRoutes:
@@ -32,6 +44,7 @@ class WorkspaceRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door, self._clock = runtime.door, runtime.clock
+        self._payloads = runtime.payloads
         self._change = runtime.access.recogniser.change
 
     def routes(self) -> list[Route]:
@@ -87,6 +100,8 @@ class WorkspaceRoutes:
                 policy="workspaces.write",
                 handler=self._delete,
                 summary="Delete it once it holds nothing any more",
+                description="History of what was there holds it, unless it is purged.",
+                query=PurgeQuery,
                 status=204,
             ),
         ]
@@ -157,7 +172,11 @@ class WorkspaceRoutes:
 
     async def _delete(self, request: ApiRequest) -> ApiResponse:
         name, caller, now = request.path["name"], request.caller, self._clock.micros()
-        await self._change(partial(workspaces.delete, name, caller, now))
+        if request.query.purge:
+            door, payloads = self._door, self._payloads
+            await purging.purge(door, self._change, payloads, name, caller, now)
+        else:
+            await self._change(partial(workspaces.delete, name, caller, now))
         return ApiResponse(status=204)
 
     async def _members(self, request: ApiRequest) -> JSON:

@@ -18,7 +18,7 @@ from codex32.kernel.account_rows import (
 )
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch
-from codex32.kernel.permissions import OWN, ROLES, Role
+from codex32.kernel.permissions import OWN, RECOGNISED, ROLES, Role
 from codex32.services.access import keys, workspaces
 from codex32.services.access.faults import CredentialsInvalid, WorkspaceNotFound
 from codex32.services.access.signing import Claims
@@ -116,7 +116,7 @@ def by_key(key: Key, workspace: str | None, now: int) -> Found:
         row.name,
         user_id=owner.id,
         workspace=row.workspace,
-        permissions=scopes if allowed is None else scopes & allowed,
+        permissions=RECOGNISED | (scopes if allowed is None else scopes & allowed),
     )
     stale = row.last_used_at is None or now - row.last_used_at > keys.TOUCH_MICROS
     return Found(caller, row.id if stale else None)

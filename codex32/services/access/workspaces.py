@@ -6,14 +6,14 @@ Functions here read and write rows: they are called through ``Door.read`` and ``
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codex32.kernel.account_rows import AccountRow, MemberRow, WorkspaceRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import BotRow, EventRow, ExecutionRow
-from codex32.kernel.outbound_rows import EndpointRow
+from codex32.kernel.outbound_rows import DeliveryRow, EndpointRow, FeedRow
 from codex32.kernel.permissions import Role
 from codex32.kernel.safe_rows import ConnectionRow, DataKeyRow, SecretRow
 from codex32.services.access import accounts, keys
@@ -31,12 +31,17 @@ from codex32.services.safe import audit
 DEFAULT = "default"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 #: What must be gone from a workspace before it can go.
-_HOLDS: Sequence[tuple[type[Any], str]] = (
-    (BotRow, "bots"),
+_LIVE: Sequence[tuple[type[Any], Any, str]] = (
+    (BotRow, BotRow.removed_at.is_null(), "bots"),
+    (ExecutionRow, ExecutionRow.finished_at.is_null(), "executions that have not ended"),
+    (SecretRow, None, "secrets"),
+    (ConnectionRow, None, "connections"),
+    (EndpointRow, None, "outbound webhooks"),
+)
+#: What is left of what was there; it goes where somebody says so.
+_HISTORY: Sequence[tuple[type[Any], str]] = (
     (ExecutionRow, "executions"),
-    (SecretRow, "secrets"),
-    (ConnectionRow, "connections"),
-    (EndpointRow, "outbound webhooks"),
+    (BotRow, "bots that were deleted"),
 )
 
 
@@ -109,27 +114,57 @@ def change_title(name: str, title: str, caller: Caller, now: int) -> WorkspaceRo
     return get(name)
 
 
-def delete(name: str, caller: Caller, now: int) -> None:
-    """Delete a workspace in which nothing is left; its members leave, its keys are revoked.
+def require_still(name: str) -> None:
+    """Refuse a workspace that cannot go, for something in it is live.
 
     Raises:
       WorkspaceNotFound: There is none.
-      WorkspaceInUse: It holds bots, history, secrets or the like, or is the one that stays.
+      WorkspaceInUse: It holds bots, secrets or the like, or is the one that stays.
     """
     get(name)
     if name == DEFAULT:
         raise WorkspaceInUse(f"{name} is always there")
-    for kind, what in _HOLDS:
+    held = [
+        what
+        for kind, live, what in _LIVE
+        if kind.select().where(kind.workspace == name, *([] if live is None else [live])).exists()
+    ]
+    if held:
+        raise WorkspaceInUse(f"{name} still holds {', '.join(held)}; delete them first")
+
+
+def delete(
+    name: str, caller: Caller, now: int, *, purged: Mapping[str, JSON] | None = None
+) -> None:
+    """Delete a workspace in which nothing is left; its members leave, its keys are revoked.
+
+    Args:
+      name: The workspace.
+      caller: Who wants it.
+      now: Microseconds.
+      purged: How much of its history was deleted before, for the audit log.
+
+    Raises:
+      WorkspaceNotFound: There is none.
+      WorkspaceInUse: Something in it is live, or history is left, or it is the one that stays.
+    """
+    require_still(name)
+    for kind, what in _HISTORY:
         if kind.select().where(kind.workspace == name).exists():
-            raise WorkspaceInUse(f"{name} still holds {what}, or their history; delete them first")
+            raise WorkspaceInUse(
+                f"{name} still holds the history of {what}; to delete it as well, purge it: "
+                f"`?purge=true`, or codex32 workspaces delete {name} --purge"
+            )
     keys.delete_in(name)
     MemberRow.delete().where(MemberRow.workspace == name).execute()
     # Another one of this name must find nothing of this one.
-    EventRow.delete().where(EventRow.workspace == name).execute()
+    for each in (EventRow, FeedRow, DeliveryRow):
+        each.delete().where(each.workspace == name).execute()
     scopes = [f"workspace:{name}", f"webhooks:{name}"]
     DataKeyRow.delete().where(DataKeyRow.scope.in_(scopes)).execute()
     WorkspaceRow.delete().where(WorkspaceRow.name == name).execute()
-    audit.record(caller, "workspace.deleted", name, now, workspace=name)
+    change = None if purged is None else {"purged": dict(purged)}
+    audit.record(caller, "workspace.deleted", name, now, change=change, workspace=name)
 
 
 def members(workspace: str, *, limit: int, after: str = "") -> list[dict[str, JSON]]:

@@ -18,7 +18,7 @@ from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.kernel.notices import announce
 from codex32.kernel.problems import Problem
-from codex32.services.bots import schedules, webhook_paths
+from codex32.services.bots import memories, schedules, webhook_paths
 from codex32.services.bots.written import (
     FILE,
     RUN,
@@ -170,6 +170,8 @@ def remove(
 ) -> bool:
     """Disable a bot whose file is gone, or that the API deletes; its history stays.
 
+    What it remembers goes where it is deleted. A file may come back, and then the bot goes on.
+
     Raises:
       BotNotFound: There is no such bot.
       BotReadOnly: It does not belong to ``origin``.
@@ -192,6 +194,8 @@ def remove(
     ).where(BotRow.id == row.id).execute()
     schedules.switch_off(row.id)
     webhook_paths.forget(row.id)
+    if origin != FILE:
+        memories.forget([row.id])
     tell(row, "removed", None, now, by)
     return True
 

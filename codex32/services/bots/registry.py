@@ -16,7 +16,7 @@ from codex32.kernel.caller import Caller
 from codex32.kernel.errors import BotInvalid, Codex32Error, InvalidTransition
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
-from codex32.services.bots import bots, schedules, webhook_paths
+from codex32.services.bots import bots, memories, schedules, webhook_paths
 from codex32.services.bots.bots import FOLDERS, Precondition
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.diff import diff
@@ -132,6 +132,9 @@ class Registry:
 
     def _change(self, row: BotRow, written: Written, now: int, by: Caller) -> Stored:
         check_owner(row, written)
+        if row.removed_at is not None and written.origin not in (FILE, RUN):
+            # It is made anew; executions of the one before may have written after it was deleted.
+            memories.forget([row.id])
         self._check_addresses(row, written)
         active = bots.version_of(row.active_version_id)
         pending = bots.version_of(row.pending_version_id)

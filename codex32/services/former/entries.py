@@ -16,6 +16,7 @@ from typing import Any
 from codex32.engine.reading.inlining import MAX_BYTES
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.json_values import JSON
+from codex32.kernel.redaction import scrub
 
 REGISTRY = "codex32_registry.json"
 _MOST_BYTES = 64 * 1024 * 1024
@@ -89,6 +90,15 @@ def unlisted(root: Path, entries: Iterable[Entry]) -> list[str]:
 def looks_secret(key: str) -> bool:
     """Whether a value under this key is better not shown."""
     return _SECRET.search(key) is not None
+
+
+def holds_secret(value: Any) -> bool:
+    """Whether something in a value is written like a secret: a URL with a password, a token."""
+    if isinstance(value, str):
+        return scrub(value) != value
+    if isinstance(value, Mapping):
+        return any((v and looks_secret(str(k))) or holds_secret(v) for k, v in value.items())
+    return isinstance(value, list) and any(map(holds_secret, value))
 
 
 def _load(registry: Path) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from codex32.kernel.json_values import JSON, is_json
-from codex32.services.former.entries import Entry, looks_secret
+from codex32.services.former.entries import Entry, holds_secret, looks_secret
 
 #: Keys of an entry that are understood; all others stand in the report.
 KNOWN = frozenset(
@@ -57,7 +57,7 @@ def translated(entry: Entry) -> dict[str, JSON]:
 def left_over(entry: Entry) -> dict[str, JSON]:
     """What the registry says beyond what is understood, for the report."""
     return {
-        key: "********" if looks_secret(key) else value
+        key: "********" if looks_secret(key) or holds_secret(value) else value
         for key, value in entry.said.items()
         if key not in KNOWN
     }
@@ -65,6 +65,8 @@ def left_over(entry: Entry) -> dict[str, JSON]:
 
 def _callable(entry: Entry) -> str:
     code = entry.code or ""
+    if holds_secret(code):
+        entry.notes.append("its code holds what looks like a secret; keep it with codex32 secrets")
     if _MAIN.search(code) or not _RUN.search(code):
         return code
     entry.notes.append("its function is called run; `main = run` was added")
@@ -100,7 +102,8 @@ def _inputs(entry: Entry) -> dict[str, JSON]:
                 raise ValueError(f"{key}.{name} is no JSON")
             kind = _TYPES.get(type(value))
             declared[name] = {"type": kind} if kind else {}
-            if looks_secret(name) and isinstance(value, str) and value:
+            secret = looks_secret(name) and isinstance(value, str) and value
+            if secret or holds_secret(value):
                 told = "looks like a secret and was left out; keep it with codex32 secrets"
                 entry.notes.append(f"{key}.{name} {told}")
             else:

@@ -126,10 +126,10 @@ async def _apply(door: Door, rule: _Rule, payloads: PayloadStore, done: Pruned) 
     if rule.youngest is None or not rule.before:
         return
     while ids := await door.read(_expired, rule):
-        letters = await door.write(lambda ids=ids: _delete(ids))  # type: ignore[misc]
+        letters = await door.write(lambda ids=ids: delete_executions(ids))  # type: ignore[misc]
         if letters:
             log.warning("%d dead letters of %s are too old to be kept", letters, rule.bot_id)
-        await asyncio.to_thread(_delete_files, payloads, ids)
+        await asyncio.to_thread(delete_files, payloads, ids)
         done.executions += len(ids)
 
 
@@ -199,7 +199,7 @@ def _expired(rule: _Rule) -> list[str]:
     return [row[0] for row in fetch(query)]
 
 
-def _delete(ids: Sequence[str]) -> int:
+def delete_executions(ids: Sequence[str]) -> int:
     """Delete executions with all that belongs to them; how many of them were dead letters."""
     mine = ExecutionRow.id.in_(ids)
     failed = (ExecutionRow.status == Status.FAILED) & ExecutionRow.settled.is_null()
@@ -210,7 +210,8 @@ def _delete(ids: Sequence[str]) -> int:
     return int(letters)
 
 
-def _delete_files(payloads: PayloadStore, ids: Sequence[str]) -> None:
+def delete_files(payloads: PayloadStore, ids: Sequence[str]) -> None:
+    """Remove what long values executions left in files."""
     for execution_id in ids:
         payloads.remove(execution_id)
 

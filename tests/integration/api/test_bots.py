@@ -6,7 +6,7 @@ import json
 import pytest
 
 from codex32.engine.reading.schema import bot_schema
-from codex32.kernel.models import BotRow, ExecutionRow
+from codex32.kernel.models import BotRow, ExecutionRow, SeenRow, StateRow
 from codex32.kernel.safe_rows import AuditRow
 from codex32.services.bots.registry import Policy
 from codex32.services.bots.written import FILE, Written
@@ -204,6 +204,32 @@ async def test_enabling_and_deleting_are_versions_and_history(api):
     assert [each["name"] for each in gone] == ["ping"]
     assert len((await api("GET", "/api/v1/bots/ping/versions")).json["items"]) == 3
     assert (await post(api)).json["change"] in ("restored", "changed")
+
+
+async def test_a_bot_made_anew_remembers_nothing_of_the_one_that_was_deleted(api, runtime):
+    bot = {"name": "sum", "type": "set", "with": {"values": {}}}
+    made = await api("POST", "/api/v1/bots", json=bot)
+    assert made.status == 201
+    await api("PUT", "/api/v1/bots/sum/state/entry", json={"key": "k", "value": 1})
+    (bot_id,) = await runtime.door.read(lambda: [row.id for row in BotRow.select()])
+
+    def dedupe():
+        SeenRow.insert(
+            bot_id=bot_id, step="s", digest="d", owner="exe_1", seen_at=1, expires_at=None
+        ).execute()
+
+    def late():  # an execution that was under way writes once more
+        StateRow.insert(bot_id=bot_id, key="late", value="1", updated_at=1).execute()
+
+    def left():
+        return StateRow.select().count(), SeenRow.select().count()
+
+    await runtime.door.write(dedupe)
+    assert (await api("DELETE", "/api/v1/bots/sum")).status == 204
+    assert await runtime.door.read(left) == (0, 0)
+    await runtime.door.write(late)
+    assert (await api("POST", "/api/v1/bots", json=bot)).status == 201
+    assert (await api("GET", "/api/v1/bots/sum/state")).json["items"] == []
 
 
 async def test_what_was_changed_stands_in_the_audit_log(api, runtime):

@@ -6,6 +6,7 @@ import pytest
 
 from codex32.kernel.account_rows import AccountRow, ApiKeyRow
 from codex32.kernel.caller import STRANGER
+from codex32.kernel.models import BotRow, ExecutionRow, StateRow, TriggerRow, VersionRow
 from codex32.kernel.permissions import OWN, PERMISSIONS, ROLES, Level
 from codex32.services.access import accounts, sessions, workspaces
 from codex32.services.access.faults import CredentialsInvalid
@@ -258,6 +259,47 @@ async def test_a_workspace_is_made_renamed_for_people_and_deleted_once_it_is_emp
     assert (await api("GET", BOTS, token=key)).status == 401
 
 
+async def test_a_workspace_in_which_something_was_goes_with_its_history(api, runtime):
+    assert (await api("POST", "/api/v1/workspaces", json={"name": "lab"})).status == 201
+    lab = {"X-Workspace": "lab"}
+    bot = {"name": "sum", "type": "set", "with": {"values": {}}, "triggers": [{"every": "1d"}]}
+    assert (await api("POST", BOTS, json=bot, headers=lab)).status == 201
+    await api("PUT", "/api/v1/bots/sum/state/entry", json={"key": "k", "value": 1}, headers=lab)
+    started = (await api("POST", "/api/v1/bots/sum/execute", headers=lab)).json["id"]
+    where = "/api/v1/workspaces/lab"
+    for query in ("", "?purge=true"):  # what is live is deleted by nobody in passing
+        refused = await api("DELETE", where + query)
+        assert (refused.status, refused.json["code"]) == (409, "workspace-in-use")
+        assert "bots" in refused.json["detail"]
+        assert "not ended" in refused.json["detail"]
+    await api("POST", f"/api/v1/executions/{started}/cancel", headers=lab)
+    assert (await api("DELETE", "/api/v1/bots/sum", headers=lab)).status == 204
+    refused = await api("DELETE", where)
+    assert (refused.status, "--purge" in refused.json["detail"]) == (409, True)
+    assert (await api("DELETE", f"{where}?purge=true")).status == 204
+    kinds = (BotRow, VersionRow, TriggerRow, StateRow, ExecutionRow)
+    left = await runtime.door.read(lambda: [kind.select().count() for kind in kinds])
+    assert left == [0] * len(kinds)
+    # One that is made anew under the name finds nothing of it.
+    assert (await api("POST", "/api/v1/workspaces", json={"name": "lab"})).status == 201
+    assert (await api("GET", f"{BOTS}?status=removed", headers=lab)).json["items"] == []
+    told = await api("GET", "/api/v1/audit?action=workspace.deleted", headers=lab)
+    assert told.json["items"][0]["change"] == {"purged": {"executions": 1, "bots": 1}}
+
+
+async def test_a_key_is_told_who_it_is_and_nothing_of_whose(api, people):
+    await people.add("anna", "user")
+    made = await key_of(api, (await people.sign_in("anna"))["access_token"])
+    me = await api("GET", ME, token=made["key"])
+    assert me.status == 200
+    told = me.json
+    assert (told["kind"], told["name"], told["account"]) == ("key", made["name"], None)
+    assert [each["name"] for each in told["workspaces"]] == ["default"]
+    assert set(made["scopes"]) < set(told["permissions"])
+    assert "anna@example.com" not in me.text
+    assert (await api("GET", "/api/v1/auth/sessions", token=made["key"])).status == 403
+
+
 @one_database
 async def test_lists_come_in_pages(api, people):
     await people.add("anna", "admin")
@@ -356,7 +398,7 @@ async def test_no_key_makes_keys_or_reads_accounts_whatever_its_owner_is(api, pe
     key = (await key_of(api, token, *all_scopes))["key"]
     body = {"name": "more", "scopes": ["bots.read"]}
     assert (await api("POST", KEYS, token=key, json=body)).status == 403
-    for path in (KEYS, "/api/v1/users", "/api/v1/keys", ME, "/api/v1/auth/sessions"):
+    for path in (KEYS, "/api/v1/users", "/api/v1/keys", "/api/v1/auth/sessions"):
         assert (path, (await api("GET", path, token=key)).status) == (path, 403)
     for scope in ("members.write", "keys.manage", "users.write", "account.write", "nonsense"):
         refused = await api("POST", KEYS, token=token, json={"name": "x", "scopes": [scope]})

@@ -228,9 +228,7 @@ async def test_no_route_tells_or_changes_anything_of_theirs(api, runtime, theirs
         assert answer.status not in (401, 500), (name, answer.text)
         if variables:
             assert refused(operation, answer), (name, answer.status, answer.text)
-        elif name.endswith((".bulk.cancel", ".bulk.retry", ".bulk.dismiss")):
-            assert answer.json["done"] == 0
-        elif name == "executions.start":
+        elif ".bulk." in name or name == "executions.start":
             assert answer.status == 404
     assert await seen(theirs) == before
 

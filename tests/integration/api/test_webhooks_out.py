@@ -33,6 +33,20 @@ async def test_the_secret_is_shown_once(api, make):
     assert rotated["secret"] not in ("", made["secret"])
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["127.0.0.1", "[::1]", "10.1.2.3", "169.254.169.254", "[::ffff:10.0.0.1]", "localhost",
+     "2130706433", "127.1", "api.localhost"],
+)  # fmt: skip
+async def test_a_private_address_is_refused_when_it_is_given(api, make, place):
+    private = {"url": f"https://{place}/hook"}
+    refused = await api("POST", WEBHOOKS, json={**WISH, **private})
+    assert (refused.status, refused.json["errors"][0]["path"]) == (422, "url")
+    assert "outside.private_hosts" in refused.text
+    changed = await api("PATCH", f"{WEBHOOKS}/{(await make())['id']}", json=private)
+    assert changed.status == 422
+
+
 async def test_it_is_changed_disabled_and_deleted(api, make):
     where = f"{WEBHOOKS}/{(await make())['id']}"
     changed = (await api("PATCH", where, json={"events": ["bot.*"], "enabled": False})).json

@@ -204,3 +204,17 @@ def test_what_was_changed_afterwards_is_told(door, former, take, reader, registr
 def test_what_is_no_registry_is_refused(former, take, text):
     with pytest.raises(RegistryUnreadable):
         take(former(text))
+
+
+def test_passwords_in_urls_are_left_out_wherever_they_stand(former, take, door):
+    url = "postgres://ann:hunter2@db.example/x"
+    entry = {"name": "a", "config": {"place": url, "more": {"hosts": [url]}, "plain": "x"}}
+    report = take(former([{**entry, "backend": [url]}], a=f"{CODE}DB = {url!r}\n"))
+    (told,) = report["entries"]
+    assert "hunter2" not in json.dumps(report)
+    document = json.loads(door.read_now(lambda: VersionRow.get().document))
+    inputs = document["inputs"]
+    assert ("default" in inputs["place"], "default" in inputs["more"]) == (False, False)
+    assert inputs["plain"]["default"] == "x"
+    # Code is taken over as it is, and somebody has to look.
+    assert any("its code holds what looks like a secret" in note for note in told["notes"])
