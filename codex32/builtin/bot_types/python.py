@@ -11,19 +11,15 @@ from codex32 import (
     JSON,
     BotType,
     Cause,
-    Clock,
     Failed,
     Outcome,
     Problem,
     Program,
     StepContext,
     Succeeded,
-    SystemClock,
 )
 
 _LONGEST = 256 * 1024
-#: The step's own limit speaks first; this one only stands behind it.
-_GRACE_SECONDS = 5.0
 #: Ends that another try may avoid; the others lie in the code or in what it answers.
 _RETRYABLE = frozenset({"raised", "killed", "timeout"})
 
@@ -56,9 +52,6 @@ class PythonBotType(BotType):
     }
     inlined_files: ClassVar[Mapping[str, str]] = {"file": "code"}
 
-    def __init__(self, clock: Clock = SystemClock.shared) -> None:
-        self._clock = clock
-
     def check(self, params: Mapping[str, JSON]) -> Sequence[Problem]:
         """Code that cannot be compiled or has no ``main``; it is parsed and never run."""
         faults = []
@@ -74,13 +67,11 @@ class PythonBotType(BotType):
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Hand the code to the program runner."""
-        left = (context.deadline_at - self._clock.now()).total_seconds()
         result = await context.run_program(
             Program(
                 code=params["code"],
                 args=params.get("args", {}),
                 file=params.get("file", f"<{context.step.id}>"),
-                timeout_seconds=max(left, 0.0) + _GRACE_SECONDS,
             )
         )
         if result.error is None:

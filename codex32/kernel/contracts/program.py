@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,7 +30,8 @@ class Program:
 
     Attributes:
       file: Name shown in tracebacks.
-      timeout_seconds: After this the process and its descendants are killed.
+      timeout_seconds: After this the process and its descendants are killed; a step's program
+        has at most what is left to its step, which is the engine's to reckon.
       memory_bytes: Address space of each of its processes, or None for the runner's default.
       processes: How many processes and threads it may be; None for one process with threads.
       disk_bytes: What it may write to its own folders, or None for the runner's default.
@@ -45,7 +47,7 @@ class Program:
     code: str
     args: Mapping[str, JSON] = field(default_factory=dict)
     file: str = "<step>"
-    timeout_seconds: float = 3600.0
+    timeout_seconds: float = math.inf
     memory_bytes: int | None = None
     cpu_seconds: float | None = None
     processes: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -71,7 +72,7 @@ class Conversation:
         self._channel = channel
         try:
             try:
-                async with asyncio.timeout(self._program.timeout_seconds):
+                async with asyncio.timeout(_finite(self._program.timeout_seconds)):
                     await self._send(order, writing)
                     await self._over
             except TimeoutError:
@@ -214,6 +215,11 @@ def _word(body: bytes) -> tuple[str, dict[str, Any]]:
         case [str(name), dict(values)]:
             return name, values
     raise ValueError("a question is a name and its values")
+
+
+def _finite(seconds: float) -> float | None:
+    # Not every event loop can wait for ever by number.
+    return None if math.isinf(seconds) else seconds
 
 
 def _how_it_ended(exit_code: int) -> str:
