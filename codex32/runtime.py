@@ -22,7 +22,6 @@ from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.migration import MigrationSource
-from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.database import Door, Stop, announce_all, connect
 from codex32.kernel.errors import Codex32Error
@@ -58,7 +57,6 @@ from codex32_config.settings import OidcSettings, Settings
 if TYPE_CHECKING:
     from codex32.outside.http_on_demand import HttpOnDemand
     from codex32.outside.redis_server import BundledRedis
-    from codex32.outside.sandboxes.choice import SandboxRules
     from codex32.outside.sandboxes.runner import SandboxedRunner
     from codex32.services.bots.folders import FolderSync
 
@@ -215,16 +213,9 @@ class Runtime:
 
     def programs(self) -> SandboxedRunner:
         """Runs the Python of bots; belongs to the running event loop."""
-        from codex32.outside.sandboxes.runner import SandboxedRunner
+        from codex32.sandboxing import runner
 
-        rules = sandbox_rules(self.settings)
-        most = self.settings.worker.programs
-        return SandboxedRunner(
-            self.components.sandboxes,
-            rules,
-            max_parallel=most,
-            private_hosts=self.settings.outside.private_hosts,
-        )
+        return runner(self.settings, self.components.sandboxes)
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
@@ -316,15 +307,6 @@ def _openid_client(oidc: OidcSettings) -> Client | None:
 async def _call(bot_type: BotType, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
     """A try of a step, before plugins stand around it."""
     return await bot_type.run(context, params)
-
-
-def sandbox_rules(settings: Settings) -> SandboxRules:
-    """What the operator wants of sandboxes."""
-    from codex32.outside.sandboxes.choice import SandboxRules
-
-    chosen = settings.sandbox
-    model_code = SandboxLevel[chosen.model_code.upper()]
-    return SandboxRules(chosen.backend, chosen.accept_less, model_code)
 
 
 def core_migrations() -> MigrationSource:

@@ -17,7 +17,7 @@ from codex32.cli.failures import describe
 from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.models import BotRow, database_proxy
-from codex32.runtime import Runtime, running_redis_url, sandbox_rules, schema_status
+from codex32.runtime import Runtime, running_redis_url, schema_status
 from codex32.services.upkeep import processes
 
 _MIB = 1024 * 1024
@@ -123,6 +123,7 @@ def _token(obj: Context) -> Iterator[Finding]:
 def _sandbox(obj: Context) -> Iterator[Finding]:
     """Each sandbox has programs try to escape it, as it has when a worker starts."""
     from codex32.outside.sandboxes.choice import try_all
+    from codex32.sandboxing import sandbox_rules
 
     chosen = asyncio.run(try_all(obj.plugins.components.sandboxes, sandbox_rules(obj.settings)))
     told = [f"{name}: {fault}" for name, fault in chosen.faults.items() if fault]
@@ -139,6 +140,21 @@ def _sandbox(obj: Context) -> Iterator[Finding]:
     else:
         held = f"{sandbox.name} holds: programs tried to escape it and could not"
         yield Finding("sandbox", "ok", "; ".join([held, *told]))
+
+
+def _packages(obj: Context) -> Iterator[Finding]:
+    from codex32.outside.packages.installers import find_installer
+    from codex32.sandboxing import package_shelf
+
+    kept = package_shelf(obj.settings).listing()
+    size = sum(each.bytes for each in kept) // _MIB
+    told = f"{len(kept)} environments of Python steps, {size:,} MiB"
+    installer = find_installer()
+    if installer is None:
+        remedy = "install uv or pip for the worker's Python"
+        yield Finding("packages", "warn", f"{told}; nothing is here to install more", remedy)
+    else:
+        yield Finding("packages", "ok", f"{told}, installed with {installer.name}")
 
 
 def _database(runtime: Runtime) -> Iterator[Finding]:
@@ -196,6 +212,7 @@ _LOOKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
     "settings": _settings,
     "plugins": _plugins,
     "sandbox": _sandbox,
+    "packages": _packages,
     "disk": _disk,
     "token": _token,
     "redis": _redis,

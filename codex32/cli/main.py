@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, str] = {
     "users": "users",
     "workspaces": "workspaces",
     "keys": "keys",
+    "packages": "packages",
     "plugins": "plugins",
     "db": "db",
     "config": "config",

@@ -223,6 +223,17 @@ class SandboxSettings(_Table):
     model_code: Literal["machine", "namespace", "process", "plain"]
 
 
+class PackageSettings(_Table):
+    """Packages that Python steps require."""
+
+    index_url: SecretStr | None
+    find_links: _Several[str]
+    offline: bool
+    timeout_seconds: PositiveFloat
+    keep_days: PositiveFloat | None
+    max_mib: PositiveFloat | None
+
+
 class WebhookSettings(_Table):
     """Outbound webhooks."""
 
@@ -281,6 +292,7 @@ class Settings(_Table):
     storage: StorageSettings
     retention: RetentionSettings
     sandbox: SandboxSettings
+    packages: PackageSettings
     webhooks: WebhookSettings
     outside: OutsideSettings
     secrets: SecretSettings

@@ -59,6 +59,15 @@ def unshare_all(uid: int | None) -> tuple[int, int]:
     return user, group
 
 
+def open_to_all(folder: str) -> bool:
+    """Whether every user may look into a folder."""
+    while folder != "/":
+        if os.stat(folder).st_mode & 0o5 != 0o5:
+            return False
+        folder = os.path.dirname(folder)
+    return True
+
+
 def prepare(level: str, paths: list[str], owner: tuple[int, int]) -> None:
     """Do what can be done before an order is there; in the keeper."""
     os.setsid()
@@ -77,7 +86,8 @@ def keep(level: str, channel: socket.socket, paths: list[str], owner: tuple[int,
     order, streams = read_order(channel)
     if order is None:
         os._exit(0)
-    if order["files"]:
+    closed = level == "process" and not all(map(open_to_all, order["packages"]))
+    if order["files"] or closed:
         # What belongs to the house's user is reached with the rights of that user, none more.
         owner = (os.getuid(), os.getgid())
         if owner[0] == 0 and order["processes"] > 1:
@@ -115,8 +125,8 @@ def _close_in(
     level: str, channel: socket.socket, order: dict[str, Any], owner: tuple[int, int]
 ) -> None:
     if level == "namespace":
-        packages = [(path, False) for path in order["packages"]]
-        rooms.enter([*map(tuple, order["files"]), *packages], order["disk_bytes"], owner)
+        order["packages"] = rooms.show_packages(order["packages"])
+        rooms.enter([*map(tuple, order["files"])], order["disk_bytes"], owner)
         if order["network"]:
             _open_way_out(channel)
         _become_nobody(owner)

@@ -22,7 +22,7 @@ def run(order: dict[str, Any], channel: socket.socket) -> NoReturn:
     """Run the program of ``order`` in this process, and end it."""
     house = House(channel)
     codex32_step._at(house)
-    sys.path[:0] = order["packages"]
+    sys.path += order["packages"]
     answer = _answer(order)
     try:
         sys.stdout.flush()

@@ -16,6 +16,8 @@ _SITE = "/sys"
 HOME = "/step"
 #: What a program may write to; together they hold as much as it may write.
 WRITABLE = (HOME, "/tmp", "/dev/shm")  # noqa: S108 - inside its own root
+#: Where the packages of a program are shown, wherever they lie outside.
+PACKAGES = "/packages"
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 _TABLES = (
@@ -137,6 +139,22 @@ def _require_itself(path: str) -> None:
         raise OSError(f"allow.files names {path}, which is a link or leads through one")
     if not path.strip("/") or path.split("/")[1] in ("proc", "sys", "dev"):
         raise OSError(f"allow.files names {path}, which no program may have")
+
+
+def show_packages(folders: Sequence[str]) -> list[str]:
+    """Show folders of packages, read-only; where they lie inside.
+
+    Raises:
+      OSError: One is not there.
+    """
+    inside = []
+    for number, folder in enumerate(folders):
+        place = f"{PACKAGES}/{number}"
+        os.makedirs(_SITE + place)
+        calls.bind(folder, _SITE + place)
+        calls.restrict_mount(_SITE + place, _SEALED)
+        inside.append(place)
+    return inside
 
 
 def enter(files: Sequence[tuple[str, bool]], disk_bytes: int, owner: tuple[int, int]) -> None:

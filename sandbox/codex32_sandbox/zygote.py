@@ -121,7 +121,7 @@ class Zygote:
         """A user of the cell's own, where we may choose one."""
         if os.getuid() != 0 or self._level == "plain":
             return None
-        if self._level == "process" and not _open_to_all(os.path.dirname(os.__file__)):
+        if self._level == "process" and not cell.open_to_all(os.path.dirname(os.__file__)):
             return None  # another user could not import a module
         try:
             with open("/proc/self/uid_map", encoding="ascii") as file:
@@ -159,15 +159,6 @@ class Zygote:
                 socket.send_fds(self._line, [line], [descriptor])
         except OSError:
             return  # the worker is gone, which the next look at the line tells
-
-
-def _open_to_all(folder: str) -> bool:
-    """Whether every user may look into a folder."""
-    while folder != "/":
-        if os.stat(folder).st_mode & 0o5 != 0o5:
-            return False
-        folder = os.path.dirname(folder)
-    return True
 
 
 def _kill(pid: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -21,7 +22,8 @@ from codex32 import (
 
 _LONGEST = 256 * 1024
 #: Ends that another try may avoid; the others lie in the code or in what it answers.
-_RETRYABLE = frozenset({"raised", "killed", "timeout"})
+_RETRYABLE = frozenset({"raised", "killed", "timeout", "packages-unavailable"})
+_PINNED = re.compile(r"\s*[A-Za-z0-9][\w.-]*\s*(\[[\w.,\s-]*\])?\s*==\s*[A-Za-z0-9][\w.!+-]*\s*")
 
 
 class PythonBotType(BotType):
@@ -46,7 +48,9 @@ class PythonBotType(BotType):
             "requires": {
                 "type": "array",
                 "items": {"type": "string"},
-                "description": "Packages the code imports.",
+                "maxItems": 50,
+                "description": "Packages the code imports, as name==version; each must be named "
+                "in allow.packages.",
             },
         },
     }
@@ -55,9 +59,10 @@ class PythonBotType(BotType):
     def check(self, params: Mapping[str, JSON]) -> Sequence[Problem]:
         """Code that cannot be compiled or has no ``main``; it is parsed and never run."""
         faults = []
-        if params.get("requires"):
-            message = "packages arrive with the sandbox; use the standard library until then"
-            faults.append(Problem(message, path="requires", code="unsupported"))
+        for number, package in enumerate(params.get("requires") or ()):
+            if not _PINNED.fullmatch(package):
+                message = f"{package!r} must name one exact version, as httpx==0.28.1 does"
+                faults.append(Problem(message, path=f"requires.{number}", code="unpinned"))
         code = params.get("code")
         if code is not None:
             faults += _faults(code)
@@ -72,6 +77,7 @@ class PythonBotType(BotType):
                 code=params["code"],
                 args=params.get("args", {}),
                 file=params.get("file", f"<{context.step.id}>"),
+                requires=tuple(params.get("requires") or ()),
             )
         )
         if result.error is None:

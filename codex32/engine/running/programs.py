@@ -11,6 +11,7 @@ from codex32.kernel.contracts.bot_type import StepContext
 from codex32.kernel.contracts.program import FileGrant, Program
 from codex32.kernel.errors import CapabilityRefused
 from codex32.kernel.json_values import JSON
+from codex32.kernel.requirements import canonical
 
 _LEVELS = frozenset({"debug", "info", "warning", "error"})
 _LONGEST_LINE = 64 * 1024
@@ -23,8 +24,9 @@ def granted(program: Program, allow: Allow) -> Program:
     Raises:
       CapabilityRefused: It requires a package that ``allow.packages`` does not name.
     """
+    allowed = {_canonical(each) for each in allow.packages}
     for package in program.requires:
-        if package not in allow.packages:
+        if _canonical(package) not in allowed:
             raise CapabilityRefused("packages", package)
     return replace(
         program,
@@ -35,6 +37,13 @@ def granted(program: Program, allow: Allow) -> Program:
         files=tuple(file_grants(allow.files)),
         hosts=allow.hosts,
     )
+
+
+def _canonical(package: str) -> str:
+    try:
+        return canonical(package)
+    except ValueError:
+        return package  # whoever installs it will say what is wrong with it
 
 
 def _least(asked: float | None, allowed: float | None) -> Any:

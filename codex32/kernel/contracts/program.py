@@ -69,7 +69,8 @@ class ProgramResult:
       error: One sentence, such as ``ValueError: no entries``.
       traceback: The author's own lines.
       code: ``raised``, ``timeout``, ``killed``, ``no-main``, ``syntax``, ``not-json``,
-        ``too-long``, ``refused`` (it was not begun).
+        ``too-long``, or where it was not begun ``refused``, ``packages`` (what it requires cannot
+        be had), ``packages-unavailable`` (now; trying again may help).
       sandbox: Name of what kept it in; empty where it was not begun.
       state: What it wrote to the bot's state; kept if the step succeeds.
     """

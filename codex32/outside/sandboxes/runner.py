@@ -6,9 +6,12 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult, ProgramRunner
 from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
+from codex32.outside.packages.environments import Environments
+from codex32.outside.packages.faults import PackagesFault
 from codex32.outside.sandboxes.choice import Choice, SandboxRules, choose
 from codex32.outside.sandboxes.way_out import Proxy, Ways
 from codex32.outside.turns import Turns
@@ -27,6 +30,7 @@ class SandboxedRunner(ProgramRunner):
       rules: What the operator wants.
       max_parallel: Programs that run at once; others wait their turn.
       private_hosts: What operators permit beside public addresses.
+      packages: Where packages come from; None where there are none.
     """
 
     def __init__(
@@ -36,7 +40,9 @@ class SandboxedRunner(ProgramRunner):
         *,
         max_parallel: int = 8,
         private_hosts: Sequence[str] = (),
+        packages: Environments | None = None,
     ) -> None:
+        self._packages = packages
         self._sandboxes, self._rules = sandboxes, rules
         self._private_hosts = private_hosts
         self._turns = Turns(max_parallel)
@@ -75,9 +81,29 @@ class SandboxedRunner(ProgramRunner):
         if program.hosts:
             way_out = Proxy(Ways.of(program.hosts, self._private_hosts))
             host = replace(host, serve_way_out=way_out.serve)
+        if not program.requires:
+            return await self._take_turn(sandbox, program, host)
+        if self._packages is None:
+            return ProgramResult(error="there are no packages here", code="refused")
+        try:
+            # Before its turn, and so before its time runs: others would wait, and its own limit
+            # is meant for its own work.
+            tell = partial(host.on_line, "packages")
+            async with self._packages.use(program.requires, tell) as folder:
+                return await self._take_turn(sandbox, program, host, [str(folder)])
+        except PackagesFault as fault:
+            return ProgramResult(error=str(fault), code=fault.code)
+
+    async def _take_turn(
+        self,
+        sandbox: SandboxBackend,
+        program: Program,
+        host: ProgramHost,
+        packages: Sequence[str] = (),
+    ) -> ProgramResult:
         async with self._turns.turn(program.owner):
             host.on_begin()
-            result = await sandbox.run(program, host)
+            result = await sandbox.run(program, host, packages)
         return result if result.code == "refused" else replace(result, sandbox=sandbox.name)
 
     def _refusal(self, program: Program, sandbox: SandboxBackend, *, holds: bool) -> str | None:
@@ -99,3 +125,5 @@ class SandboxedRunner(ProgramRunner):
             await asyncio.gather(self._choosing, return_exceptions=True)
         for sandbox in self._sandboxes.values():
             await sandbox.close()
+        if self._packages is not None:
+            await self._packages.close()

@@ -34,6 +34,13 @@ async def test_a_file_gives_its_name_to_the_traceback(python, context):
     assert context.programs[0].file == "lib/work.py"
 
 
+async def test_what_it_requires_goes_along(python, context):
+    params = {"code": GOOD, "requires": ["httpx==0.28.1", "Pillow[x] == 12.0"]}
+    assert python.check({**params, "requires": ["httpx==0.28.1", "pillow[x]==12.0"]}) == []
+    await python.run(context, params)
+    assert context.programs[0].requires == ("httpx==0.28.1", "Pillow[x] == 12.0")
+
+
 @pytest.mark.parametrize(
     ("code", "retryable", "cause"),
     [
@@ -41,6 +48,8 @@ async def test_a_file_gives_its_name_to_the_traceback(python, context):
         ("killed", True, Cause.ERROR),
         ("timeout", True, Cause.TIMEOUT),
         ("no-main", False, Cause.ERROR),
+        ("packages", False, Cause.ERROR),
+        ("packages-unavailable", True, Cause.ERROR),
         ("not-json", False, Cause.ERROR),
     ],
 )
@@ -76,7 +85,8 @@ def test_code_with_a_main_is_fine(python, code):
         ({"code": "def other(): ..."}, "code", "main"),
         ({"code": "import main2 as other"}, "code", "main"),
         ({}, "", "`code` or `file`"),
-        ({"code": GOOD, "requires": ["httpx"]}, "requires", "sandbox"),
+        ({"code": GOOD, "requires": ["a==1", "httpx"]}, "requires.1", "one exact version"),
+        ({"code": GOOD, "requires": ["httpx>=1"]}, "requires.0", "one exact version"),
         ({"code": 'def main(): return "${{ inputs.x }}"'}, "code", "args"),
         ({"code": "#" * 300_000}, "code", "256 KiB"),
     ],
