@@ -120,6 +120,14 @@ from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.markers import hookimpl
 from codex32.kernel.model_errors import BudgetExceeded, FaultKind, ModelFault, PriceUnknown
+from codex32.kernel.model_wires import (
+    ClientPerLoop,
+    in_time,
+    model_refusal,
+    token_count,
+    unit_vector,
+    unkeyed,
+)
 from codex32.kernel.outcomes import (
     ApprovalRequest,
     Effect,
@@ -201,6 +209,7 @@ __all__ = [
     "Caller",
     "CapabilityRefused",
     "Cause",
+    "ClientPerLoop",
     "Clock",
     "Codex32Error",
     "CollectionNotFound",
@@ -328,6 +337,8 @@ __all__ = [
     "format_duration",
     "holds",
     "hookimpl",
+    "in_time",
+    "model_refusal",
     "numbers",
     "parse_duration",
     "parse_size",
@@ -335,4 +346,7 @@ __all__ = [
     "refusal",
     "retry_after_seconds",
     "send_once",
+    "token_count",
+    "unit_vector",
+    "unkeyed",
 ]
