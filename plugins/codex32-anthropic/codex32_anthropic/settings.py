@@ -86,7 +86,7 @@ def _model_problems(about: Any, path: str) -> Iterator[Problem]:
         elif not isinstance(value, _MODEL[key]):
             kind = "a list" if _MODEL[key] is list else "a text"
             yield Problem(f"write {kind}, not {value!r}", f"{path}.{key}")
-        elif key == "capabilities" and (strange := set(value) - CAPABILITIES):
+        elif isinstance(value, list) and (strange := set(map(str, value)) - CAPABILITIES):
             told = f"{min(strange)!r} is none of: {', '.join(sorted(CAPABILITIES))}"
             yield Problem(told, f"{path}.{key}")
 
