@@ -104,6 +104,8 @@ from codex32.kernel.events import (
     BotChanged,
     BotFailed,
     BotRecovered,
+    BudgetExhausted,
+    BudgetWarned,
     Event,
     EventPublished,
     ExecutionEvent,
@@ -120,14 +122,6 @@ from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.markers import hookimpl
 from codex32.kernel.model_errors import BudgetExceeded, FaultKind, ModelFault, PriceUnknown
-from codex32.kernel.model_wires import (
-    ClientPerLoop,
-    in_time,
-    model_refusal,
-    token_count,
-    unit_vector,
-    unkeyed,
-)
 from codex32.kernel.outcomes import (
     ApprovalRequest,
     Effect,
@@ -206,10 +200,11 @@ __all__ = [
     "BotRecovered",
     "BotType",
     "BudgetExceeded",
+    "BudgetExhausted",
+    "BudgetWarned",
     "Caller",
     "CapabilityRefused",
     "Cause",
-    "ClientPerLoop",
     "Clock",
     "Codex32Error",
     "CollectionNotFound",
@@ -337,8 +332,6 @@ __all__ = [
     "format_duration",
     "holds",
     "hookimpl",
-    "in_time",
-    "model_refusal",
     "numbers",
     "parse_duration",
     "parse_size",
@@ -346,7 +339,4 @@ __all__ = [
     "refusal",
     "retry_after_seconds",
     "send_once",
-    "token_count",
-    "unit_vector",
-    "unkeyed",
 ]

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from codex32 import chosen
 from codex32.engine.reading.definition import Reader
 from codex32.engine.reading.policies import unsigned_webhooks
 from codex32.engine.reading.promises import unkept
@@ -35,7 +36,6 @@ from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
 from codex32.services.access.foreign_sign_in import ForeignRules
 from codex32.services.access.parts import Access
-from codex32.services.access.provider import Client
 from codex32.services.access.signing_in import Rules
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.plans import Plans
@@ -51,13 +51,13 @@ from codex32.services.safe.vault import Vault
 from codex32.services.triggers.backfill import Backfiller
 from codex32.services.triggers.triggers import Ticker
 from codex32.services.upkeep import timekeeping
-from codex32_config import SettingsError
-from codex32_config.settings import OidcSettings, Settings
+from codex32_config.settings import Settings
 
 if TYPE_CHECKING:
     from codex32.outside.http_on_demand import HttpOnDemand
     from codex32.outside.redis_server import BundledRedis
     from codex32.outside.sandboxes.runner import SandboxedRunner
+    from codex32.services.ai.parts import Models
     from codex32.services.bots.folders import FolderSync
 
 log = logging.getLogger(__name__)
@@ -193,6 +193,7 @@ class Runtime:
         async def close() -> None:
             await programs.close()
             await client.close()
+            await self.models.close()
 
         return Environment(
             door=self.door,
@@ -205,6 +206,7 @@ class Runtime:
             secret=self.secrets.secret,
             connection=partial(connections.look_up, self.door),
             start_child=self.starter.start_child,
+            models=self.models.gateway,
             decide_retry=self.plugins.decide_retry,
             listening=self._listening,
             clock=self.clock,
@@ -242,6 +244,24 @@ class Runtime:
         return SecretLookup(self.door, self.vault, self._secret_stores, shared)
 
     @cached_property
+    def models(self) -> Models:
+        """Calls models, and pays them."""
+        from codex32.outside.redis_board import RedisBoard
+        from codex32.services.ai.parts import Models
+
+        return Models(
+            door=self.door,
+            clock=self.clock,
+            components=self.components,
+            payloads=self.payloads,
+            board=lambda: RedisBoard(lambda: self.settings.redis_url),
+            secret=self.secrets.secret,
+            caps=chosen.caps(self.settings),
+            prices=chosen.prices(self.settings),
+            rules=chosen.model_rules(self.settings),
+        )
+
+    @cached_property
     def access(self) -> Access:
         """Lets people and programs in.
 
@@ -262,7 +282,7 @@ class Runtime:
             ),
             way_out=self._way_out,
             notifier=None if auth.mail is None else self.components.notifier(auth.mail),
-            provider=_openid_client(auth.oidc),
+            provider=chosen.openid_client(auth.oidc),
             foreign_rules=ForeignRules(auth.oidc.domains, auth.oidc.create),
         )
 
@@ -293,15 +313,6 @@ class Runtime:
         self.door.close()
         if "dispatcher" in self.__dict__ and self.dispatcher is not None:
             self.dispatcher.close()
-
-
-def _openid_client(oidc: OidcSettings) -> Client | None:
-    if oidc.issuer is None:
-        return None
-    if oidc.client_id is None or oidc.redirect_url is None:
-        raise SettingsError("auth.oidc.issuer needs client_id and redirect_url, too")
-    secret = None if oidc.client_secret is None else oidc.client_secret.get_secret_value()
-    return Client(oidc.issuer, oidc.client_id, oidc.redirect_url, secret)
 
 
 async def _call(bot_type: BotType, context: StepContext, params: Mapping[str, JSON]) -> Outcome:

@@ -25,9 +25,9 @@ NAMES = (
     "worker.lost",
     "plugin.failed",
     "webhook.disabled",
+    "budget.warned",
+    "budget.exhausted",
 )
-#: Names that are given, while nothing tells such an event yet.
-LATER = ("budget.warned", "budget.exhausted")
 #: What begins so is published by people, programs and bots, and by nobody else.
 CUSTOM = "custom."
 
@@ -51,7 +51,7 @@ def name_fault(name: str) -> str:
         return f"an event's name has at most {LONGEST_NAME} characters"
     if _CUSTOM_NAME.fullmatch(name):
         return ""
-    if name in NAMES or name in LATER:
+    if name in NAMES:
         return f"{name} is told by the house itself; what is published is called custom.something"
     return (
         f"{name!r} is no name for an event: write custom. and then letters, digits, _ and -, "
@@ -71,16 +71,12 @@ def pattern_fault(pattern: str) -> str:
         return ""
     if any(matches(name, pattern) for name in NAMES):
         return ""
-    if later := [name for name in LATER if matches(name, pattern)]:
-        return f"{' and '.join(later)}: not told by this version yet"
     return f"no event fits {pattern!r}; there are {', '.join(NAMES)} and custom.*"
 
 
 def _listened_name_fault(name: str) -> str:
     if name in NAMES or _CUSTOM_NAME.fullmatch(name):
         return ""
-    if name in LATER:
-        return f"{name} is not told by this version yet"
     if name.startswith(CUSTOM):
         return name_fault(name)
     hint = did_you_mean(name, NAMES)

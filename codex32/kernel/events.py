@@ -160,6 +160,25 @@ class WebhookDisabled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetWarned(Event):
+    """Of a budget 50 or 80 % are spent: ``budget`` says whose and when, such as ``2026-11``."""
+
+    budget: str
+    percent: int
+    spent_usd: float
+    limit_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetExhausted(Event):
+    """A budget is spent, or a call was refused because what is left does not cover it."""
+
+    budget: str
+    spent_usd: float
+    limit_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSent(Event):
     """A notifier took a notification."""
 

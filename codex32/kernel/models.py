@@ -13,6 +13,7 @@ from codex32.kernel.outbound_rows import OUTBOUND_ROWS
 from codex32.kernel.retrieval_rows import RETRIEVAL_ROWS
 from codex32.kernel.row import Row, database_proxy
 from codex32.kernel.safe_rows import SAFE_ROWS
+from codex32.kernel.spending_rows import SPENDING_ROWS
 
 __all__ = ["NO_ITEM", "ROWS", "Row", "database_proxy"]
 
@@ -442,4 +443,5 @@ ROWS: tuple[type[Row], ...] = (
     *SAFE_ROWS,
     *OUTBOUND_ROWS,
     *RETRIEVAL_ROWS,
+    *SPENDING_ROWS,
 )

@@ -47,12 +47,20 @@ class Leavings:
         del self.notices[notices:], self._last[last:]
 
     def write_last(self) -> None:
-        """Write what was kept for the end, items of the same work together."""
+        """Write what was kept for the end, items of the same work together.
+
+        Always in the same order, so that two transactions never wait for each other.
+        """
         items: dict[Callable[[Sequence[Any]], object], list[Any]] = {}
         for work, item in self._last:
             items.setdefault(work, []).append(item)
-        for work, its_items in items.items():
+        for work, its_items in sorted(items.items(), key=_name):
             work(its_items)
+
+
+def _name(entry: tuple[Callable[..., object], object]) -> str:
+    work = entry[0]
+    return f"{getattr(work, '__module__', '')}.{getattr(work, '__qualname__', '')}"
 
 
 def announce(notice: Event | str) -> None:

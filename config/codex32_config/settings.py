@@ -19,9 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -34,6 +32,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from codex32_config.ai import AiSettings
 from codex32_config.layers import (
     Layer,
     SettingsError,
@@ -42,6 +41,7 @@ from codex32_config.layers import (
     from_yaml,
     merged,
 )
+from codex32_config.table import Table
 
 PROJECT_FILE = "codex32.yaml"
 _MASK = "********"
@@ -89,11 +89,7 @@ _Several = Annotated[tuple[_V, ...], BeforeValidator(_split)]
 _Folder = Annotated[Path, AfterValidator(_in_folder)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class BotSettings(_Table):
+class BotSettings(Table):
     """Where bot files are."""
 
     folders: _Several[_Folder]
@@ -102,13 +98,13 @@ class BotSettings(_Table):
     unsigned_webhooks: bool
 
 
-class ApprovalSettings(_Table):
+class ApprovalSettings(Table):
     """What people have to approve."""
 
     capabilities: bool
 
 
-class RateSettings(_Table):
+class RateSettings(Table):
     """How often one caller may call, a minute."""
 
     normal: PositiveInt | None
@@ -128,7 +124,7 @@ def _origin(value: str) -> str:
     return value
 
 
-class ApiSettings(_Table):
+class ApiSettings(Table):
     """The HTTP API."""
 
     host: str
@@ -141,7 +137,7 @@ class ApiSettings(_Table):
     rates: RateSettings
 
 
-class OidcSettings(_Table):
+class OidcSettings(Table):
     """Signing in at an OpenID provider."""
 
     issuer: Annotated[str, AfterValidator(_issuer)] | None
@@ -152,7 +148,7 @@ class OidcSettings(_Table):
     create: bool
 
 
-class AuthSettings(_Table):
+class AuthSettings(Table):
     """How people sign in."""
 
     password_grant: bool
@@ -163,7 +159,7 @@ class AuthSettings(_Table):
     oidc: OidcSettings
 
 
-class WorkerSettings(_Table):
+class WorkerSettings(Table):
     """The processes that make attempts."""
 
     processes: PositiveInt
@@ -174,14 +170,14 @@ class WorkerSettings(_Table):
     stop_grace_seconds: NonNegativeFloat
 
 
-class RecoverySettings(_Table):
+class RecoverySettings(Table):
     """Mending what was lost."""
 
     interval_seconds: PositiveFloat
     max_deaths: PositiveInt
 
 
-class SchedulerSettings(_Table):
+class SchedulerSettings(Table):
     """Firing due triggers."""
 
     interval_seconds: PositiveFloat
@@ -190,14 +186,14 @@ class SchedulerSettings(_Table):
     files_interval_seconds: PositiveFloat
 
 
-class StorageSettings(_Table):
+class StorageSettings(Table):
     """Values too long for a row."""
 
     inline_bytes: PositiveInt
     directory: _Folder | None
 
 
-class RetentionDays(_Table):
+class RetentionDays(Table):
     """Days by final status; None is for ever."""
 
     succeeded: NonNegativeFloat | None
@@ -206,7 +202,7 @@ class RetentionDays(_Table):
     skipped: NonNegativeFloat | None
 
 
-class RetentionSettings(_Table):
+class RetentionSettings(Table):
     """How long history is kept."""
 
     days: RetentionDays
@@ -215,7 +211,7 @@ class RetentionSettings(_Table):
     interval_seconds: PositiveFloat
 
 
-class SandboxSettings(_Table):
+class SandboxSettings(Table):
     """What keeps Python steps in."""
 
     backend: str
@@ -223,7 +219,7 @@ class SandboxSettings(_Table):
     model_code: Literal["machine", "namespace", "process", "plain"]
 
 
-class PackageSettings(_Table):
+class PackageSettings(Table):
     """Packages that Python steps require."""
 
     index_url: SecretStr | None
@@ -234,20 +230,20 @@ class PackageSettings(_Table):
     max_mib: PositiveFloat | None
 
 
-class WebhookSettings(_Table):
+class WebhookSettings(Table):
     """Outbound webhooks."""
 
     timeout_seconds: Annotated[float, Field(ge=1, le=60)]
     keep_days: PositiveFloat | None
 
 
-class OutsideSettings(_Table):
+class OutsideSettings(Table):
     """The way out."""
 
     private_hosts: _Several[str]
 
 
-class SecretSettings(_Table):
+class SecretSettings(Table):
     """Secret stores, and the keys of the database's own."""
 
     stores: _Several[str] | None
@@ -255,7 +251,7 @@ class SecretSettings(_Table):
     keys: SecretStr | None
 
 
-class LoadingSettings(_Table):
+class LoadingSettings(Table):
     """Which plugins are loaded."""
 
     allow: _Several[str] | None
@@ -263,19 +259,19 @@ class LoadingSettings(_Table):
     strict: bool
 
 
-class LogSettings(_Table):
+class LogSettings(Table):
     """What the processes say."""
 
     level: Literal["debug", "info", "warning", "error"]
 
 
-class UpSettings(_Table):
+class UpSettings(Table):
     """The command ``codex32 up``."""
 
     companions: _Several[str]
 
 
-class Settings(_Table):
+class Settings(Table):
     """All settings, complete, checked and unchangeable; made by :func:`load_settings`."""
 
     home: _Folder
@@ -296,6 +292,7 @@ class Settings(_Table):
     webhooks: WebhookSettings
     outside: OutsideSettings
     secrets: SecretSettings
+    ai: AiSettings
     loading: LoadingSettings
     log: LogSettings
     up: UpSettings

@@ -7,6 +7,7 @@ import logging
 import random
 
 from codex32.runtime import Runtime
+from codex32.services.ai import ledger
 from codex32.services.upkeep import processes, recovery
 from codex32.services.upkeep.timekeeping import Timekeeper
 
@@ -35,6 +36,7 @@ async def keep_house(runtime: Runtime) -> None:
                     )
                 )
             judge = await keeper.look(door)
+            await ledger.reap(door, clock.micros())
             await recovery.recover(
                 door, clock.micros(), max_deaths=settings.max_deaths, judge_leases=judge
             )

@@ -7,6 +7,7 @@ from codex32.builtin.bot_types.dedupe import DedupeBotType
 from codex32.builtin.bot_types.end import EndBotType
 from codex32.builtin.bot_types.event import EventBotType
 from codex32.builtin.bot_types.http import HttpBotType
+from codex32.builtin.bot_types.llm import LlmBotType
 from codex32.builtin.bot_types.notify import NotifyBotType
 from codex32.builtin.bot_types.python import PythonBotType
 from codex32.builtin.bot_types.set import SetBotType
@@ -22,6 +23,7 @@ def all_bot_types() -> list[BotType]:
         EndBotType(),
         EventBotType(),
         HttpBotType(),
+        LlmBotType(),
         NotifyBotType(),
         PythonBotType(),
         SetBotType(),

@@ -43,6 +43,7 @@ class EngineContext(StepContext):
         self.step = step
         self.waited = waited
         self._timer = timer
+        self._asked: dict[str, int] = {}
         #: What kept the last program in, if one was run.
         self.sandbox: str | None = None
 
@@ -150,6 +151,7 @@ class EngineContext(StepContext):
             item=self.step.item,
             models=self._allow.models,
             spend_usd=self._allow.spend_usd,
+            asked=self._asked,
         )
 
     async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:

@@ -23,6 +23,7 @@ class ModelCaller:
       deadline_at: When whoever asks stops waiting.
       execution_id: The execution it is for; None where a person or the house asks.
       step: The step, and within ``foreach`` the item; what it bought it is given again.
+      asked: How often each request was made by this try of the step; the gateway counts here.
       purpose: What it is for where no bot asks, such as ``collection docs``.
     """
 
@@ -35,6 +36,7 @@ class ModelCaller:
     item: int | None = None
     models: Sequence[str] | None = None
     spend_usd: Mapping[str, float] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
     purpose: str = ""
 
 

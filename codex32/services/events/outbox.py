@@ -24,6 +24,8 @@ from codex32.kernel.events import (
     BotChanged,
     BotFailed,
     BotRecovered,
+    BudgetExhausted,
+    BudgetWarned,
     Event,
     EventPublished,
     ExecutionEvent,
@@ -190,6 +192,10 @@ def tell(event: Event) -> Told | None:
             return Told("plugin.failed", data, key=key)
         case WebhookDisabled():
             return Told("webhook.disabled", data)
+        case BudgetWarned():
+            return Told("budget.warned", data)
+        case BudgetExhausted():
+            return Told("budget.exhausted", data)
     return None
 
 

@@ -30,6 +30,7 @@ from codex32.kernel.models import (
 )
 from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow, EndpointRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.spending_rows import ModelAnswerRow
 from codex32.kernel.statuses import FINAL, Status
 from codex32.kernel.text import parse_duration
 from codex32.services.access import ended
@@ -204,7 +205,7 @@ def delete_executions(ids: Sequence[str]) -> int:
     mine = ExecutionRow.id.in_(ids)
     failed = (ExecutionRow.status == Status.FAILED) & ExecutionRow.settled.is_null()
     letters = ExecutionRow.select().where(mine & failed).count()
-    for kind in (StepRow, ApprovalRow, AttemptRow, LogLineRow, SubscriptionRow):
+    for kind in (StepRow, ApprovalRow, AttemptRow, LogLineRow, SubscriptionRow, ModelAnswerRow):
         kind.delete().where(kind.execution_id.in_(ids)).execute()
     ExecutionRow.delete().where(mine & ExecutionRow.finished_at.is_null(False)).execute()
     return int(letters)

@@ -17,6 +17,7 @@ def test_the_house_offers_what_the_bot_file_names():
             "end",
             "event",
             "http",
+            "llm",
             "notify",
             "python",
             "set",

@@ -15,8 +15,7 @@ from codex32_testing.model_server.log import Asked, Price
 from codex32_testing.model_server.script import Answerer
 from codex32_testing.model_server.turns import Turn
 
-#: Accepted where nothing else is said.
-KEY = "sk-local-0123456789abcdefghijklmnop"
+_KEY = "sk-local-0123456789abcdefghijklmnop"
 
 
 class ModelServer:
@@ -31,7 +30,7 @@ class ModelServer:
     def __init__(
         self,
         *,
-        keys: Iterable[str] = (KEY,),
+        keys: Iterable[str] = (_KEY,),
         models: Sequence[str] | None = None,
         port: int = 0,
     ) -> None:

@@ -1,0 +1,84 @@
+"""What the settings choose, in the words of the parts that are told it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from codex32.services.access.provider import Client
+from codex32_config import SettingsError
+
+if TYPE_CHECKING:
+    from codex32.services.ai.budgets import Caps
+    from codex32.services.ai.gateway import Rules
+    from codex32.services.ai.prices import Price, Prices
+    from codex32_config.ai import PriceSettings
+    from codex32_config.settings import OidcSettings, Settings
+
+
+def openid_client(oidc: OidcSettings) -> Client | None:
+    """What an OpenID provider knows this installation by.
+
+    Raises:
+      SettingsError: Something is missing.
+    """
+    if oidc.issuer is None:
+        return None
+    if oidc.client_id is None or oidc.redirect_url is None:
+        raise SettingsError("auth.oidc.issuer needs client_id and redirect_url, too")
+    secret = None if oidc.client_secret is None else oidc.client_secret.get_secret_value()
+    return Client(oidc.issuer, oidc.client_id, oidc.redirect_url, secret)
+
+
+def caps(settings: Settings) -> Caps:
+    """What models may cost."""
+    from codex32.services.ai.budgets import Caps
+    from codex32.services.ai.money import nano
+
+    chosen = settings.ai.budget
+    month, day, workspace_month, workspace_day = (
+        None if amount is None else nano(amount)
+        for amount in (
+            chosen.month_usd,
+            chosen.day_usd,
+            chosen.workspace_month_usd,
+            chosen.workspace_day_usd,
+        )
+    )
+    return Caps(month, day, workspace_month, workspace_day, chosen.timezone)
+
+
+def prices(settings: Settings) -> Prices:
+    """What models cost, as the operator says."""
+    from codex32.services.ai.prices import Prices
+
+    own: Mapping[str, Price] = {name: _price(p) for name, p in settings.ai.prices.items()}
+    return Prices(own, settings.ai.unknown_price)
+
+
+def _price(price: PriceSettings) -> Price:
+    from codex32.services.ai.prices import FREE, Price
+
+    if price.free or price.input_usd is None:
+        return FREE
+    input_usd, output_usd, cached, write = (
+        None if amount is None else Decimal(repr(amount))
+        for amount in (
+            price.input_usd,
+            price.output_usd,
+            price.cached_input_usd,
+            price.cache_write_usd,
+        )
+    )
+    assert input_usd is not None
+    assert output_usd is not None
+    return Price(input_usd, output_usd, cached, write)
+
+
+def model_rules(settings: Settings) -> Rules:
+    """How models are called."""
+    from codex32.services.ai.gateway import Rules
+
+    chosen = settings.ai
+    return Rules(chosen.call_seconds, chosen.max_tokens, chosen.repairs)

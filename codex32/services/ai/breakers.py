@@ -1,0 +1,96 @@
+"""Breakers: a model that fails is left alone, by all processes at once, and then tried by one.
+
+``closed`` until three failures follow each other within a minute, or one says for how long it is
+hopeless; then ``open``; after that one caller is let through while the others go on as if it were
+open. Each time it opens again, it stays so twice as long, up to five minutes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from codex32.kernel.clock import Clock, to_micros
+from codex32.kernel.contracts.board import Board
+from codex32.kernel.model_errors import ModelFault
+from codex32.services.ai.verdicts import VERDICTS
+
+#: Failures in a row, and within how long, until it opens.
+FAILURES, WITHIN_SECONDS = 3, 60.0
+FIRST_SECONDS, LONGEST_SECONDS = 2.0, 300.0
+#: How often it opened is remembered this long.
+_MEMORY_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a breaker belongs to: a model, where it is, and whose key is used."""
+
+    provider: str
+    endpoint: str
+    model: str
+    key: str | None
+
+    @property
+    def name(self) -> str:
+        """A name that gives nothing away."""
+        key = hashlib.sha256((self.key or "").encode()).hexdigest()[:16]
+        whole = "\n".join((self.provider, self.endpoint, self.model, key))
+        return "breaker:" + hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+
+class Breakers:
+    """The breakers of an installation.
+
+    Args:
+      board: Shared by all processes, where there is something to share it by.
+    """
+
+    def __init__(self, board: Board, clock: Clock) -> None:
+        self._board, self._clock = board, clock
+
+    async def closed_in(self, deployment: Deployment, *, probe_seconds: float) -> float:
+        """Seconds until it may be asked: 0 now, for a probe, too.
+
+        Args:
+          deployment: Which.
+          probe_seconds: How long a probe may take; meanwhile nobody else is let through.
+        """
+        name = deployment.name
+        until, trips = await self._board.read([f"{name}:until", f"{name}:trips"])
+        now = to_micros(self._clock.now())
+        if until is not None and int(until) > now:
+            return (int(until) - now) / 1e6
+        if trips is None:
+            return 0.0
+        if await self._board.claim(f"{name}:probe", "1", seconds=probe_seconds):
+            return 0.0
+        return 1.0
+
+    async def succeeded(self, deployment: Deployment) -> None:
+        """It answered."""
+        name = deployment.name
+        keys = [f"{name}:fails", f"{name}:trips", f"{name}:probe", f"{name}:until"]
+        if any(text is not None for text in await self._board.read(keys)):
+            await self._board.wipe(keys)
+
+    async def failed(self, deployment: Deployment, fault: ModelFault) -> None:
+        """It did not; open the breaker, if that is what follows."""
+        name, rest = deployment.name, VERDICTS[fault.kind].rest_seconds
+        if rest == 0:
+            # It lives, whatever it said.
+            await self._board.wipe([f"{name}:probe"])
+            return
+        if rest is None and fault.kind == "rate_limited" and fault.retry_after_seconds:
+            rest = min(fault.retry_after_seconds, _MEMORY_SECONDS)
+        if rest is None:
+            (trips,) = await self._board.read([f"{name}:trips"])
+            count = await self._board.count(f"{name}:fails", seconds=WITHIN_SECONDS)
+            if trips is None and count < FAILURES:
+                return
+        number = await self._board.count(f"{name}:trips", seconds=_MEMORY_SECONDS)
+        if rest is None:
+            rest = min(FIRST_SECONDS * 2 ** (number - 1), LONGEST_SECONDS)
+        until = to_micros(self._clock.now()) + int(rest * 1e6)
+        await self._board.write(f"{name}:until", str(until), seconds=rest)
+        await self._board.wipe([f"{name}:probe", f"{name}:fails"])

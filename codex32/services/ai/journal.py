@@ -1,0 +1,121 @@
+"""What a step bought is kept with what it cost, and given again when the step is repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from codex32.kernel.contracts.gateway import ModelCaller
+from codex32.kernel.contracts.llm import CompletionRequest, ToolCall, Usage
+from codex32.kernel.database import Door
+from codex32.kernel.json_values import JSON, canonical
+from codex32.kernel.payloads import PayloadMissing, PayloadStore
+from codex32.kernel.spending_rows import ModelAnswerRow, ModelAttemptRow
+from codex32.services.ai.answer import Answer
+
+
+def plain(request: CompletionRequest) -> dict[str, JSON]:
+    """A request as JSON; pictures stand as their digests."""
+    told: dict[str, Any] = {
+        name: getattr(request, name)
+        for name in request.__dataclass_fields__
+        if name not in ("messages", "tools", "schema", "options", "stop")
+    }
+    told["messages"] = [
+        {
+            "role": message.role,
+            "text": message.text,
+            "images": [[i.media_type, hashlib.sha256(i.data).hexdigest()] for i in message.images],
+            "calls": [asdict(call) for call in message.tool_calls],
+            "answers": message.tool_call_id,
+            "failed": message.failed,
+        }
+        for message in request.messages
+    ]
+    told["tools"] = [[t.name, t.description, dict(t.schema)] for t in request.tools]
+    told["schema"] = None if request.schema is None else dict(request.schema)
+    told["options"], told["stop"] = dict(request.options), list(request.stop)
+    return told
+
+
+def key_of(caller: ModelCaller, request: CompletionRequest, turn: int) -> str | None:
+    """Under what an answer is kept; None where no execution asks.
+
+    Args:
+      caller: Whose step and item.
+      request: As the provider gets it.
+      turn: How often this call asked the same before.
+    """
+    if caller.execution_id is None:
+        return None
+    whole: list[JSON] = [caller.execution_id, caller.step, caller.item, turn, plain(request)]
+    return hashlib.sha256(canonical(whole).encode()).hexdigest()
+
+
+class Journal:
+    """Keeps answers."""
+
+    def __init__(self, door: Door, payloads: PayloadStore) -> None:
+        self._door, self._payloads = door, payloads
+
+    async def find(self, key: str, execution_id: str) -> tuple[Answer, Usage, int] | None:
+        """An answer that was bought, what was used, and what it cost (nano-USD)."""
+
+        def look() -> tuple[str, ModelAttemptRow | None] | None:
+            row = ModelAnswerRow.get_or_none(ModelAnswerRow.key == key)
+            if row is None:
+                return None
+            return row.answer, ModelAttemptRow.get_or_none(ModelAttemptRow.id == row.attempt_id)
+
+        found = await self._door.read(look)
+        if found is None:
+            return None
+        text, attempt = found
+        try:
+            value = await asyncio.to_thread(self._payloads.unpack, execution_id, text)
+        except PayloadMissing:
+            return None
+        answer = _answer(value)
+        if attempt is None:
+            return answer, Usage(0, 0), 0
+        usage = Usage(
+            attempt.input_tokens,
+            attempt.output_tokens,
+            attempt.cached_tokens,
+            attempt.cache_write_tokens,
+            attempt.reasoning_tokens,
+        )
+        return answer, usage, attempt.cost_nano
+
+    async def pack(self, execution_id: str, answer: Answer) -> str:
+        """An answer as a row holds it; its file, if it needs one, is durable on return."""
+        value = {
+            "text": answer.text,
+            "calls": [asdict(call) for call in answer.tool_calls],
+            "reason": answer.reason,
+            "detail": answer.detail,
+            "model": answer.model,
+        }
+        small = self._payloads.pack_small(value)
+        if small is not None:
+            return small
+        return await asyncio.to_thread(self._payloads.pack, execution_id, value)
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Let answers be bought anew that were of no use, although they were paid."""
+        if keys:
+            delete = ModelAnswerRow.delete().where(ModelAnswerRow.key.in_(list(keys)))
+            await self._door.write(delete.execute)
+
+
+def _answer(value: Any) -> Answer:
+    return Answer(
+        text=value["text"],
+        tool_calls=tuple(ToolCall(**call) for call in value["calls"]),
+        reason=value["reason"],
+        detail=value["detail"],
+        model=value["model"],
+    )
