@@ -122,6 +122,14 @@ from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.markers import hookimpl
 from codex32.kernel.model_errors import BudgetExceeded, FaultKind, ModelFault, PriceUnknown
+from codex32.kernel.model_wires import (
+    ClientPerLoop,
+    in_time,
+    model_refusal,
+    token_count,
+    unit_vector,
+    unkeyed,
+)
 from codex32.kernel.outcomes import (
     ApprovalRequest,
     Effect,
@@ -205,6 +213,7 @@ __all__ = [
     "Caller",
     "CapabilityRefused",
     "Cause",
+    "ClientPerLoop",
     "Clock",
     "Codex32Error",
     "CollectionNotFound",
@@ -332,6 +341,8 @@ __all__ = [
     "format_duration",
     "holds",
     "hookimpl",
+    "in_time",
+    "model_refusal",
     "numbers",
     "parse_duration",
     "parse_size",
@@ -339,4 +350,7 @@ __all__ = [
     "refusal",
     "retry_after_seconds",
     "send_once",
+    "token_count",
+    "unit_vector",
+    "unkeyed",
 ]

@@ -15,6 +15,8 @@ MASK = "***"
 _SHAPES = (
     # Our own tokens and keys, and secrets of webhooks: what they are stays readable.
     (re.compile(r"\b(cx32_|whsec_)[A-Za-z0-9_+/=-]{8,}"), rf"\1{MASK}"),
+    # Keys of services of models, and of others that begin alike.
+    (re.compile(r"\b(sk-|pcsk_|gsk_|xai-|AIza)[A-Za-z0-9_-]{12,}"), rf"\1{MASK}"),
     (re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1\2{MASK}"),
     # Keys of services, such as those of models.
     (re.compile(r"\b(sk-|pk-|gsk_|AIza)[A-Za-z0-9_-]{8,}"), rf"\1{MASK}"),

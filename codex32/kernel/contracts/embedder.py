@@ -67,3 +67,6 @@ class Embedder(ABC):
         Raises:
           ModelFault: Whatever went wrong, by its kind.
         """
+
+    async def close(self) -> None:  # noqa: B027 - most have nothing to let go of
+        """Let go of connections of the running event loop; another call makes new ones."""

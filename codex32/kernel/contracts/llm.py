@@ -230,3 +230,6 @@ class LLMProvider(ABC):
         Raises:
           ModelFault: Whatever went wrong, by its kind. ``str(fault)`` holds no key.
         """
+
+    async def close(self) -> None:  # noqa: B027 - most have nothing to let go of
+        """Let go of connections of the running event loop; another call makes new ones."""

@@ -300,19 +300,20 @@ async def test_it_runs_as_a_process_that_is_told_what_to_do():
         try:
             told = json.loads(process.stdout.readline())
             async with aiohttp.ClientSession() as session:
-                turns = {"turns": ["overloaded", {"text": "yes", "tokens": {"output": 3}}]}
-                laid = await session.post(told["control"] + "/script", json=turns)
-                assert laid.status == 200
-                wrong = await session.post(
-                    told["control"] + "/script", json={"turns": ["nonsuch"]}
-                )
-                assert (wrong.status, await wrong.text()) == (400, "no such turn: 'nonsuch'")
+
+                async def post(url, body, **options):
+                    async with session.post(url, json=body, **options) as answer:
+                        return answer.status, await answer.text()
+
+                control, chat = told["control"], told["url"] + "/v1/chat/completions"
                 key = {"Authorization": f"Bearer {told['key']}"}
-                chat = told["url"] + "/v1/chat/completions"
-                statuses = [
-                    (await session.post(chat, json=CHAT, headers=key)).status for _ in range(2)
-                ]
-                log = await (await session.get(told["control"] + "/log")).json()
+                turns = {"turns": ["overloaded", {"text": "yes", "tokens": {"output": 3}}]}
+                assert (await post(control + "/script", turns))[0] == 200
+                wrong = await post(control + "/script", {"turns": ["nonsuch"]})
+                assert wrong == (400, "no such turn: 'nonsuch'")
+                statuses = [(await post(chat, CHAT, headers=key))[0] for _ in range(2)]
+                async with session.get(control + "/log") as answer:
+                    log = await answer.json()
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0

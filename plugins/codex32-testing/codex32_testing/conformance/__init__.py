@@ -16,6 +16,7 @@ The house's own components, the fakes and every plugin pass the same suites.
 from codex32_testing.conformance.bot_type import BotTypeSuite
 from codex32_testing.conformance.embedder import EmbedderSuite
 from codex32_testing.conformance.llm import LLMProviderSuite
+from codex32_testing.conformance.model_service import ServedEmbedderSuite, ServedLLMSuite
 from codex32_testing.conformance.notifier import NotifierSuite
 from codex32_testing.conformance.sandbox import SandboxSuite
 from codex32_testing.conformance.secret_store import SecretStoreSuite
@@ -29,6 +30,8 @@ __all__ = [
     "NotifierSuite",
     "SandboxSuite",
     "SecretStoreSuite",
+    "ServedEmbedderSuite",
+    "ServedLLMSuite",
     "TriggerTypeSuite",
     "VectorStoreSuite",
 ]

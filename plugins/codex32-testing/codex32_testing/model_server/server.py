@@ -15,7 +15,8 @@ from codex32_testing.model_server.log import Asked, Price
 from codex32_testing.model_server.script import Answerer
 from codex32_testing.model_server.turns import Turn
 
-_KEY = "sk-local-0123456789abcdefghijklmnop"
+#: Accepted where nothing else is said.
+KEY = "sk-local-0123456789abcdefghijklmnop"
 
 
 class ModelServer:
@@ -30,7 +31,7 @@ class ModelServer:
     def __init__(
         self,
         *,
-        keys: Iterable[str] = (_KEY,),
+        keys: Iterable[str] = (KEY,),
         models: Sequence[str] | None = None,
         port: int = 0,
     ) -> None:

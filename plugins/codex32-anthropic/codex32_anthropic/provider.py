@@ -1,0 +1,89 @@
+"""Language models on the wire of ``/v1/messages``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from codex32 import CompletionEvent, CompletionRequest, LLMProvider, ModelInfo, in_time
+from codex32_anthropic.answers import Answer
+from codex32_anthropic.clients import client_of, with_key
+from codex32_anthropic.faults import fault_of, malformed
+from codex32_anthropic.requests import arguments
+from codex32_anthropic.settings import Endpoint
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
+
+class AnthropicProvider(LLMProvider):
+    """The models of the service; always streamed, so that long answers are no single wait."""
+
+    name = "anthropic"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Serve; nothing is imported or connected before the first call."""
+        self.secret = endpoint.secret
+        self.endpoint = endpoint.base_url
+        self._told = endpoint
+        self._clients = client_of(endpoint)
+
+    def models(self) -> Sequence[ModelInfo]:
+        """Those of the catalogue and of the settings."""
+        return self._told.models
+
+    async def complete(
+        self, request: CompletionRequest, *, timeout_seconds: float, key: str | None
+    ) -> AsyncIterator[CompletionEvent]:
+        """Ask once."""
+        begun_at = time.monotonic()
+        client = await self._clients.get(timeout_seconds, self.name)
+        given = arguments(request, self._told)
+        left = timeout_seconds - (time.monotonic() - begun_at)
+        stream = self._ask(with_key(client, self._told, key, left), given, key)
+        async with aclosing(in_time(stream, left, service=self.name)) as events:
+            async for event in events:
+                yield event
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._clients.close()
+
+    async def _ask(
+        self, client: AsyncAnthropic, given: dict[str, Any], key: str | None
+    ) -> AsyncIterator[CompletionEvent]:
+        response = None
+        try:
+            raw = await client.messages.with_raw_response.create(**given)
+            response = raw.http_response
+            answer = Answer(self.name, request_id=response.headers.get("request-id", ""))
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                async for told in await _parsed(raw):
+                    for event in answer.event(_plain(told)):
+                        yield event
+                for event in answer.end():
+                    yield event
+            else:
+                # Asked for a stream, some gateways answer at once, and broken ones anything.
+                for event in answer.whole(json.loads(await response.aread())):
+                    yield event
+        except Exception as error:
+            raise fault_of(error, self.name, key) from None
+        finally:
+            if response is not None:
+                await response.aclose()
+
+
+async def _parsed(raw: Any) -> Any:
+    stream = raw.parse()
+    return await stream if hasattr(stream, "__await__") else stream
+
+
+def _plain(told: Any) -> Any:
+    """An event as plain data; the SDK builds its objects without looking at what is in them."""
+    if not hasattr(told, "to_dict"):
+        raise malformed("the service", "a part of it is no object")
+    return told.to_dict(mode="python", warnings=False)
