@@ -90,7 +90,7 @@ class RedisBoard(Board):
     async def _ask(
         self, ask: Callable[[Any], Awaitable[T]], instead: Callable[[], Awaitable[T]]
     ) -> T:
-        if time.monotonic() < self._rest_until:
+        if time.monotonic() < self._rest_until or self._url() is None:
             return await instead()
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):

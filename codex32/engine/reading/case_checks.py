@@ -8,7 +8,7 @@ from typing import Final
 
 from codex32.engine import expressions as cel
 from codex32.engine.expressions import Scope
-from codex32.engine.reading.case_schema import HTTP_MOCKS, STEP_MOCK, TYPE_MOCKS
+from codex32.engine.reading.case_schema import HTTP_MOCKS, LLM_MOCKS, STEP_MOCK, TYPE_MOCKS
 from codex32.engine.reading.document import Path
 from codex32.engine.reading.telling import Teller
 from codex32.engine.values.validation import Validator
@@ -19,10 +19,11 @@ from codex32.kernel.text import did_you_mean
 #: What the expressions of a test may speak of.
 REQUEST: Final = ("request",)
 PARAMS: Final = ("params",)
-ENDING: Final = ("status", "cause", "message", "output", "steps", "state", "effects")
+ENDING: Final = ("status", "cause", "message", "output", "steps", "state", "effects", "cost_usd")
 
 _step_mock = Validator(STEP_MOCK, trusted=True)
 _http_mocks = Validator(HTTP_MOCKS, trusted=True)
+_llm_mocks = Validator(LLM_MOCKS, trusted=True)
 _type_mocks = Validator(TYPE_MOCKS, trusted=True)
 
 
@@ -81,6 +82,9 @@ class CaseChecks:
                     self._tell.say(path, message, "missing" if not given else "invalid")
         elif name == "http":
             self._tell.findings(path, _http_mocks.findings(mock))
+            self._conditions(path, mock, REQUEST)
+        elif name == "llm":
+            self._tell.findings(path, _llm_mocks.findings(mock))
             self._conditions(path, mock, REQUEST)
         elif name in self._types:
             self._tell.findings(path, _type_mocks.findings(mock))

@@ -62,6 +62,27 @@ TYPE_MOCKS: Final[Schema] = {
         }
     ),
 }
+_CALL: Final = closed(
+    {
+        "name": told(TEXT, "The tool's."),
+        "arguments": told({"type": "object"}, "What it is given."),
+    },
+    "name",
+)
+#: What models answer: the first that fits a request, and is not used up, serves it.
+LLM_MOCKS: Final[Schema] = {
+    "type": "array",
+    "items": closed(
+        {
+            **_ANSWER_KEYS,
+            "model": told(TEXT, "Of the request; * stands for anything."),
+            "if": told(CONDITION, "CEL over request: model prompt system messages tools."),
+            "calls": told({"type": "array", "items": _CALL}, "The tools it asks for."),
+            "cost_usd": told({"type": "number", "minimum": 0}, "What it would cost."),
+            "times": told(WHOLE, "How many requests it serves; default: all."),
+        }
+    ),
+}
 _EXPECT_STEP: Final[Schema] = {
     "anyOf": [
         {"enum": list(_STEP_STATUSES)},
@@ -99,9 +120,12 @@ _EXPECT: Final = closed(
             {"type": "array", "items": _EFFECT},
             "All that is done to the outside, in this order, and nothing else.",
         ),
+        "cost_usd": told(
+            {"type": "number", "minimum": 0}, "The most that its models may cost together."
+        ),
         "that": told(
             {"type": "array", "items": CONDITION},
-            "CEL that must hold, over status cause message output steps state effects.",
+            "CEL that must hold, over status cause message output steps state effects cost_usd.",
         ),
     }
 )

@@ -108,6 +108,14 @@ class Form:
                 value = value["value"]
             elif rung in ("schema", "tool"):
                 raise Unfit(["it must be an object with the one key 'value'"])
+        return self.checked(value)
+
+    def checked(self, value: JSON) -> JSON:
+        """The value, if it fits.
+
+        Raises:
+          Unfit: It does not.
+        """
         found = Validator(self.schema).findings(value)
         if found:
             raise Unfit([f"{_place(each.path)}: {each.message}" for each in found[:_MOST_FAULTS]])

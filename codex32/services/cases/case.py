@@ -68,6 +68,7 @@ class Ending:
       effects: What was done to the outside, or would have been: ``{"step", "item", "type",
         "with"}``, in the order in which it was done.
       unmocked: What would have reached the outside without anything to stand in for it.
+      cost_usd: What its models would have cost, as the mocks say.
       seconds: How long it took, without its pauses.
     """
 
@@ -80,6 +81,7 @@ class Ending:
     effects: Sequence[Mapping[str, JSON]]
     unmocked: Sequence[str]
     seconds: float
+    cost_usd: float = 0.0
 
     def scope(self) -> dict[str, JSON]:
         """What expressions of ``expect.that`` may speak of."""
@@ -91,6 +93,7 @@ class Ending:
             "steps": {name: dict(step) for name, step in self.steps.items()},
             "state": dict(self.state),
             "effects": [dict(each) for each in self.effects],
+            "cost_usd": self.cost_usd,
         }
 
 

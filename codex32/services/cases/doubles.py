@@ -19,9 +19,12 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Effect, Failed, Outcome, Succeeded
 from codex32.services.cases.case import Case, holds
 from codex32.services.cases.http_double import HttpDouble
+from codex32.services.cases.model_double import ModelDouble
 
 #: What is told where nothing stands in; the step is not tried again.
 UNMOCKED = "unmocked"
+#: What stands in for these answers their requests, and not their steps.
+_BY_REQUEST = ("http", "llm")
 
 
 class Doubles:
@@ -36,6 +39,8 @@ class Doubles:
         self._case, self._allowed = case, allowed
         self._served: Counter[tuple[str, int]] = Counter()
         self._http = HttpDouble(case.mocks.get("http", ()), self._uncovered)
+        #: Calls no model; belongs into the environment.
+        self.models = ModelDouble(_listed(case.mocks.get("llm")), self._uncovered)
         self.effects: list[Mapping[str, JSON]] = []
         self.unmocked: list[str] = []
 
@@ -81,7 +86,7 @@ class Doubles:
         if isinstance(mock, Mapping):
             return _of_step(mock, context)
         rules = self._case.mocks.get(bot_type.name)
-        if bot_type.name == "http" or not isinstance(rules, Sequence):
+        if bot_type.name in _BY_REQUEST or not isinstance(rules, Sequence):
             return None
         for index, rule in enumerate(rules):
             place = (bot_type.name, index)
@@ -136,6 +141,11 @@ def _outcome(answer: Mapping[str, Any]) -> Outcome:
         retryable=answer.get("retryable", False),
         code=answer.get("code", "mocked"),
     )
+
+
+def _listed(mocks: JSON) -> Sequence[Mapping[str, Any]]:
+    """The rules of a list; a mapping is the mock of a step of that name."""
+    return mocks if isinstance(mocks, list) else ()
 
 
 def _short(params: Mapping[str, JSON]) -> str:

@@ -28,6 +28,8 @@ def faults_of(case: Case, ending: Ending) -> list[str]:
     faults += differences(expect.get("state", {}), ending.state, "state")
     if "effects" in expect:
         faults += _effects(expect["effects"], ending.effects)
+    if (most := expect.get("cost_usd")) is not None and ending.cost_usd > most:
+        faults.append(f"cost_usd: its models cost {ending.cost_usd:g}, more than {most:g}")
     for text in expect.get("that", ()):
         faults += _that(text, ending)
     return faults

@@ -18,6 +18,7 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import dumps, loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StateRow, StepRow
+from codex32.services.ai.money import usd
 from codex32.services.bots import bots
 from codex32.services.bots.written import RUN, Written
 from codex32.services.cases.case import Case, Ending, Verdict
@@ -106,6 +107,7 @@ class Trials:
             programs=Offline(self._env.programs),
             secret=doubles.secret,
             start_child=doubles.start_child,
+            models=doubles.models,
         )
         host = Host(env, "test", concurrency=1, lease_seconds=_LEASE_SECONDS)
         door = self._env.door
@@ -146,6 +148,7 @@ class Trials:
             state={each.key: loads(each.value) for each in state},
             effects=doubles.effects,
             unmocked=doubles.unmocked,
+            cost_usd=usd(doubles.models.cost_nano_usd),
             seconds=seconds,
         )
 
