@@ -59,6 +59,19 @@ class TokenOut(Out):
     scope: str
 
 
+class OAuthErrorOut(Out):
+    """An error of RFC 6749, 5.2."""
+
+    error: Literal[
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unsupported_grant_type",
+        "temporarily_unavailable",
+    ]
+    error_description: str
+
+
 class RefreshBody(Strict):
     """A refresh token; it is used up."""
 

@@ -10,6 +10,7 @@ from aiohttp.web_urldispatcher import AbstractRoute
 
 from codex32.api.callers import Gatekeeper
 from codex32.api.guard import Guard, Keeping
+from codex32.api.keyed import keyed
 from codex32.api.openapi import Documents
 from codex32.api.operations import VARIABLE, Operation, check_operations
 from codex32.api.routes.account import AccountRoutes
@@ -56,7 +57,9 @@ def all_operations(runtime: Runtime) -> list[Operation]:
     Raises:
       PluginContractError: A declaration is wrong.
     """
-    operations = list(_operations(runtime))
+    operations = [
+        keyed(each, runtime) if each.route.keyed else each for each in _operations(runtime)
+    ]
     if runtime.settings.api.docs:
         documents = Documents(operations)
         operations += [Operation(route, V1, "api") for route in documents.routes()]

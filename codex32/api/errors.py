@@ -22,6 +22,7 @@ from codex32.services.events.outbound_deliveries import DeliveryNotFound, Endpoi
 from codex32.services.events.outbound_endpoints import EndpointInvalid, EndpointNotFound
 from codex32.services.safe.connections import ConnectionInvalid
 from codex32.services.safe.keyring import KeyMissing, KeyRingInvalid
+from codex32.services.safe.requests import RequestUnderWay
 from codex32.services.safe.secrets import SecretInvalid
 from codex32.services.triggers.webhooks import DeliveryRefused
 
@@ -164,6 +165,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.BackfillRefused: 409,
     kernel.EffectsRepeated: 409,
     kernel.IdempotencyConflict: 409,
+    RequestUnderWay: 409,
     kernel.ApprovalSettled: 409,
     EndpointDisabled: 409,
     faults.AccountTaken: 409,

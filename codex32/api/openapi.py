@@ -183,7 +183,7 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     else:
         entry["x-permission"] = route.policy
         parameters.append({"$ref": "#/components/parameters/Workspace"})
-    if route.body is not None and "idempotency_key" in route.body.model_fields:
+    if route.keyed or (route.body is not None and "idempotency_key" in route.body.model_fields):
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if parameters:
         entry["parameters"] = parameters
@@ -201,7 +201,18 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "default": {"$ref": "#/components/responses/Problem"},
     }
     if route.refusal is not None:
-        entry["responses"] |= {str(status): _OTHERWISE for status in (400, 401, 403)}
+        answers = entry["responses"]
+        for code in ("400", "401", "403"):
+            answers.setdefault(code, _OTHERWISE)
+        # A fault of which the other standard does not speak is a problem all the same.
+        for status, model in route.also.items():
+            answer = _answer(route, status, model, schemas)
+            answer["content"][_PROBLEM_TYPE] = {
+                "schema": _schema(ProblemDocument, schemas, "serialization")
+            }
+            if status == HTTPStatus.TOO_MANY_REQUESTS:
+                answer["headers"]["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+            answers[str(status)] = answer
     return entry
 
 

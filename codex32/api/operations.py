@@ -16,6 +16,7 @@ from codex32.api.streaming import CONTENT_TYPE as EVENTS_TYPE
 from codex32.api.streaming import Admit, Stopping, send_stream
 from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.route import (
+    PUBLIC,
     ApiRequest,
     ApiResponse,
     EventStream,
@@ -166,6 +167,10 @@ def check_operations(operations: Iterable[Operation]) -> None:
             (
                 sum(map(bool, (route.body, route.form, route.raw))) > 1,
                 "its body is one of `body`, `form` and `raw`",
+            ),
+            (
+                route.keyed and (route.policy == PUBLIC or route.method != "POST"),
+                "keys belong to callers, and are for POST",
             ),
             (route.rate not in RATES, f"its rate is none of {', '.join(RATES)}"),
         ):

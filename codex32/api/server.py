@@ -20,16 +20,18 @@ from codex32.api.callers import Gatekeeper, admin_token
 from codex32.api.guard import Keeping
 from codex32.api.network import Origins, Peers
 from codex32.api.rates import Limiter
+from codex32.api.sharing import shared
 from codex32.engine.values import validation
 from codex32.kernel.caller import Caller
+from codex32.kernel.contracts.call_book import CallBook
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.private_files import write_private
 from codex32.outside.settling import settle_memory
-from codex32.runtime import Runtime
+from codex32.runtime import Runtime, running_redis_url
 from codex32.services.access.one_time import Code, first_way_in
 from codex32.services.safe import plugin_audit
 from codex32.services.upkeep import processes, timekeeping
-from codex32_config.settings import ApiSettings
+from codex32_config.settings import ApiSettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -94,13 +96,19 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
     """
     token = await asyncio.to_thread(admin_token, runtime.settings)
     gatekeeper = Gatekeeper(token, runtime.access.recogniser)
-    app = build_application(all_operations(runtime), gatekeeper, _keeping(runtime.settings.api))
+    keeping = _keeping(runtime.settings.api)
+    app = build_application(all_operations(runtime), gatekeeper, keeping)
+    book = await asyncio.to_thread(_call_book, runtime.settings)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
         await _bind(runner, host, port)
         url = _url(host, runner.addresses[0][1])
-        async with _announced(runtime.settings.home / "api.json", url), _beating(runtime):
+        async with (
+            _announced(runtime.settings.home / "api.json", url),
+            _beating(runtime),
+            shared(keeping.limiter, book),
+        ):
             log.info("listening on %s", url)
             settle_memory()
             yield url
@@ -116,6 +124,16 @@ def _keeping(settings: ApiSettings) -> Keeping:
         Peers(settings.trusted_proxies or ()),
         Origins(settings.cors_origins or ()),
     )
+
+
+def _call_book(settings: Settings) -> CallBook | None:
+    """Where all processes of the API count together; None where there is no Redis."""
+    url = running_redis_url(settings)
+    if url is None:
+        return None
+    from codex32.outside.redis_calls import RedisCallBook
+
+    return RedisCallBook(url)
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> None:

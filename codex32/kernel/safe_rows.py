@@ -10,7 +10,7 @@ from codex32.kernel.row import Row
 class DataKeyRow(Row):
     """A key that seals things of one scope, itself sealed with a key of the ring."""
 
-    #: ``workspace:NAME``, ``webhooks:NAME`` or ``audit``.
+    #: ``workspace:NAME``, ``webhooks:NAME``, ``audit`` or ``requests``.
     scope = pw.TextField()
     #: From 1, in its scope; the last is the present one.
     number = pw.IntegerField()
@@ -116,10 +116,26 @@ class AuditSealRow(Row):
         table_name = "audit_seal"
 
 
+class RequestRow(Row):
+    """A request that came with an idempotency key."""
+
+    #: SHA-256 of the key, of whose it is and of the workspace.
+    digest = pw.TextField(primary_key=True)
+    #: SHA-256 of what is asked for.
+    request = pw.TextField()
+    #: Number of the data key, nonce and ciphertext; null while it is carried out.
+    answer = pw.TextField(null=True)
+    created_at = pw.BigIntegerField(index=True)
+
+    class Meta:
+        table_name = "request_key"
+
+
 SAFE_ROWS: tuple[type[Row], ...] = (
     DataKeyRow,
     SecretRow,
     ConnectionRow,
     AuditRow,
     AuditSealRow,
+    RequestRow,
 )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from codex32.api.access_models import (
     AccountOut,
     ForgotBody,
+    OAuthErrorOut,
     RefreshBody,
     RegisterBody,
     ResetBody,
@@ -108,6 +109,7 @@ class AuthRoutes:
                 response=TokenOut,
                 rate="sign-in",
                 refusal=refused,
+                also=dict.fromkeys((400, 401, 413, 415, 429), OAuthErrorOut),
             ),
             Route(
                 method="POST",
@@ -120,6 +122,7 @@ class AuthRoutes:
                 max_bytes=_MAX_FORM,
                 rate="sign-in",
                 refusal=refused,
+                also=dict.fromkeys((400, 401, 413, 415, 429), OAuthErrorOut),
             ),
             Route(
                 method="POST",

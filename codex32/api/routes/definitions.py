@@ -48,6 +48,7 @@ class DefinitionRoutes:
                 method="POST",
                 path="/bots",
                 operation="bots.create",
+                keyed=True,
                 policy="bots.write",
                 handler=self._create,
                 summary="Make a bot of a definition, sent as YAML or JSON",

@@ -44,6 +44,7 @@ class KeyRoutes:
                 method="POST",
                 path="/auth/keys",
                 operation="account.keys.create",
+                keyed=True,
                 policy="account.write",
                 handler=self._create,
                 summary="Make an API key for the workspace of the request",

@@ -67,6 +67,7 @@ class WorkspaceRoutes:
                 method="POST",
                 path="/workspaces",
                 operation="workspaces.create",
+                keyed=True,
                 policy="workspaces.write",
                 handler=self._create,
                 summary="Make a workspace, without members",

@@ -109,6 +109,8 @@ class Route:
       status: Of the answer.
       also: Models of other answers, by status; None for those without a body.
       rate: How often it may be called.
+      keyed: Asking again with the same ``Idempotency-Key`` is asking once; the answer that was
+        given is given again. Not for answers that are no JSON.
       refusal: How errors are answered, where another standard than RFC 9457 says so; None leaves
         one to the house.
     """
@@ -131,3 +133,4 @@ class Route:
     rate: RateClass = "normal"
     description: str = ""
     refusal: Callable[[Codex32Error], ApiResponse | None] | None = None
+    keyed: bool = False

@@ -34,6 +34,7 @@ from codex32.kernel.spending_rows import ModelAnswerRow
 from codex32.kernel.statuses import FINAL, Status
 from codex32.kernel.text import parse_duration
 from codex32.services.access import ended
+from codex32.services.safe import requests
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Pruned:
     events: int = 0
     sign_ins: int = 0
     deliveries: int = 0
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ async def prune(door: Door, limits: Limits, payloads: PayloadStore, now: int) ->
                 done.occurrences += await _delete_occurrences(door, rule.bot_id, before)
     done.seen = await _delete_seen(door, now)
     done.rates = await _delete_rates(door, now)
+    done.requests = await requests.prune(door, now)
     if limits.event_days is not None:
         before = now - int(limits.event_days * _DAY_SECONDS * 1e6)
         done.events = await _delete_events(door, before)
