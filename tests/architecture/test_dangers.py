@@ -1,7 +1,9 @@
 """What turns data into code stands only where a reason is written here."""
 
 import ast
+import re
 import subprocess
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
@@ -88,3 +90,54 @@ def test_no_file_names_the_place_where_it_was_written(root, trace):
     if answer.returncode not in (0, 1):
         pytest.fail(answer.stderr)
     assert answer.stdout.splitlines() == []
+
+
+#: Where it is decided who somebody is and what they may.
+DECIDING = (
+    "codex32/api/callers.py",
+    "codex32/api/guard.py",
+    "codex32/kernel/caller.py",
+    "codex32/kernel/permissions.py",
+    "codex32/services/access/recogniser.py",
+    "codex32/services/access/recognition.py",
+)
+#: They take a part of a word for the word: ``run_1`` for ``run_10``.
+PARTIAL = {"startswith", "endswith", "lstrip", "rstrip", "strip", "find", "match", "search"}
+
+
+def test_who_may_is_decided_by_whole_words(sources):
+    looked = {source.path for source in sources}
+    assert looked >= set(DECIDING)
+    found = [
+        f"{source.path}:{node.lineno}: {ast.unparse(node)}"
+        for source in sources
+        if source.path in DECIDING
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Attribute) and node.attr in PARTIAL
+    ]
+    # The token's file may end in a line break.
+    assert [each for each in found if "read_text(" not in each] == []
+
+
+#: The first versions without flaws that became known; what is not installed harms nobody.
+FLOORS = {
+    "aiohttp": (3, 13, 5),
+    "joserfc": (1, 8),
+    "cryptography": (46,),
+    "pyjwt": (2, 13),
+    "authlib": (1, 6, 9),
+    "pyyaml": (6, 0, 3),
+}
+
+
+def test_no_library_is_older_than_the_end_of_its_known_flaws():
+    old = []
+    for name, floor in FLOORS.items():
+        try:
+            text = version(name)
+        except PackageNotFoundError:
+            continue
+        have = tuple(int(part) for part in re.findall(r"\d+", text)[: len(floor)])
+        if have < floor:
+            old.append(f"{name} {text}")
+    assert old == []

@@ -8,6 +8,7 @@ from codex32.kernel.ids import new_id
 from codex32.kernel.models import ExecutionRow, StepRow
 
 EXECUTE = "/api/v1/bots/ping/execute"
+BULK = ("executions/bulk/cancel", "executions/bulk/retry", "dead-letters/bulk/dismiss")
 
 
 @pytest.fixture(autouse=True)
@@ -110,18 +111,34 @@ async def test_what_nobody_can_tell_is_decided(api, runtime):
     assert (await api("GET", f"/api/v1/executions/{execution}")).json["status"] == "queued"
 
 
+async def test_one_that_is_not_theirs_spoils_a_request_for_many(api):
+    ids = await started(api, 2)
+    await api("POST", "/api/v1/workspaces", json={"name": "lab"})
+    lab = {"X-Workspace": "lab"}
+    bot = {"name": "ping", "type": "set", "with": {"values": {}}}
+    await api("POST", "/api/v1/bots", json=bot, headers=lab)
+    theirs = (await api("POST", EXECUTE, headers=lab)).json["id"]
+    for strange in (theirs, new_id("exe")):
+        for path in (
+            "executions/bulk/cancel",
+            "executions/bulk/retry",
+            "dead-letters/bulk/dismiss",
+        ):
+            for dry in (True, False):
+                body = {"ids": [*ids, strange], "dry_run": dry}
+                refused = await api("POST", f"/api/v1/{path}", json=body)
+                assert (refused.status, refused.json["code"]) == (404, "execution-not-found")
+    # Nothing was done to the others, nor to that one.
+    for each, headers in ((ids[0], {}), (ids[1], {}), (theirs, lab)):
+        read = await api("GET", f"/api/v1/executions/{each}", headers=headers)
+        assert read.json["status"] == "queued"
+
+
 async def test_many_are_cancelled_each_as_if_it_were_alone(api, runtime):
     ids = await started(api, 3)
-    strange = new_id("exe")
     body = {"ids": [*ids, ids[0]]}
     looked = await api("POST", "/api/v1/executions/bulk/cancel", json={**body, "dry_run": True})
     assert (looked.json["done"], looked.json["refused"]) == (3, 0)
-    assert (await api("GET", f"/api/v1/executions/{ids[0]}")).json["status"] == "queued"
-    mixed = {"ids": [*ids, strange]}
-    for path in ("executions/bulk/cancel", "executions/bulk/retry", "dead-letters/bulk/dismiss"):
-        refused = await api("POST", f"/api/v1/{path}", json=mixed)
-        assert (refused.status, refused.json["code"]) == (404, "execution-not-found")
-    # One that is not theirs spoils the whole request: nothing was done to the others.
     assert (await api("GET", f"/api/v1/executions/{ids[0]}")).json["status"] == "queued"
     answer = await api("POST", "/api/v1/executions/bulk/cancel", json=body)
     assert (answer.json["done"], answer.json["refused"]) == (3, 0)
@@ -149,5 +166,5 @@ async def test_many_are_retried_or_dismissed_by_what_they_have_in_common(api, ru
 
 @pytest.mark.parametrize("body", [{}, {"ids": [], "filter": {}}, {"ids": ["x"]}, {"ids": "all"}])
 async def test_a_choice_that_is_none_is_refused(api, body):
-    for path in ("executions/bulk/cancel", "executions/bulk/retry", "dead-letters/bulk/dismiss"):
+    for path in BULK:
         assert (await api("POST", f"/api/v1/{path}", json=body)).status == 422

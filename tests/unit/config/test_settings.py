@@ -49,6 +49,19 @@ def test_without_anything_the_defaults_hold(load, tmp_path: Path) -> None:
     assert settings.folder == tmp_path
 
 
+def test_a_fresh_installation_is_closed(load) -> None:
+    settings = load()
+    assert settings.api.host == "127.0.0.1"
+    assert (settings.api.token, settings.auth.registration, settings.auth.oidc.issuer) == (
+        None,
+        False,
+        None,
+    )
+    assert not settings.api.cors_origins
+    assert not settings.api.trusted_proxies
+    assert not settings.outside.private_hosts
+
+
 def test_each_layer_wins_over_the_ones_below(load) -> None:
     text = "worker: {processes: 3, threads: 3, concurrency: 3}"
     environ = {"CODEX32_WORKER__THREADS": "4", "CODEX32_WORKER__CONCURRENCY": "4"}
