@@ -22,6 +22,7 @@ OURS = {
     "PluginContractError",
     "FolderHeld",
     "Internal",
+    "WithProblems",  # what several have in common
 }
 
 
