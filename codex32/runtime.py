@@ -43,6 +43,7 @@ from codex32.services.bots.registry import Policy, Registry
 from codex32.services.events.outbox import Outbox
 from codex32.services.executions.retrying import Retrier
 from codex32.services.executions.starting import Starter
+from codex32.services.metering.meter import Meter
 from codex32.services.safe import audit, connections
 from codex32.services.safe.audit_anchors import Anchors
 from codex32.services.safe.keyring import KeySource
@@ -70,6 +71,7 @@ class Runtime:
     Attributes:
       process: Which process this is; its id is the name under which executions are claimed.
       listeners: Told of every event after its commit, beside the plugins.
+      meter: Counts events, where the settings want it.
     """
 
     settings: Settings
@@ -78,6 +80,7 @@ class Runtime:
     process: ProcessInfo
     clock: Clock = field(default_factory=lambda: SystemClock.shared)
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    meter: Meter = field(default_factory=Meter)
     _ways: list[HttpOnDemand] = field(default_factory=list, init=False, repr=False)
 
     @property
@@ -174,6 +177,8 @@ class Runtime:
         for notice in notices:
             if not isinstance(notice, str):
                 self._tell(notice)
+        if self.settings.metrics.enabled:
+            self.meter.take_note(notices)
 
     def _tell(self, event: Event) -> None:
         for listener in self.listeners:
@@ -221,7 +226,10 @@ class Runtime:
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
-        return self.plugins.listening or bool(self.listeners) or self.outbox.listening()
+        counting = self.settings.metrics.enabled
+        return (
+            counting or self.plugins.listening or bool(self.listeners) or self.outbox.listening()
+        )
 
     @cached_property
     def vault(self) -> Vault:
@@ -310,6 +318,7 @@ class Runtime:
     def close(self) -> None:
         """Let go of everything, in the reverse order."""
         self.plugins.process_stopping(self.process)
+        self.meter.keep_now(self.door)
         self.door.close()
         if "dispatcher" in self.__dict__ and self.dispatcher is not None:
             self.dispatcher.close()

@@ -26,6 +26,7 @@ from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.hooks import HookRoutes
 from codex32.api.routes.keys import KeyRoutes
+from codex32.api.routes.metrics import MetricsRoutes
 from codex32.api.routes.oidc import OidcRoutes
 from codex32.api.routes.patches import PatchRoutes
 from codex32.api.routes.plugins import PluginRoutes
@@ -69,6 +70,8 @@ def all_operations(runtime: Runtime) -> list[Operation]:
 
 def _operations(runtime: Runtime) -> Iterator[Operation]:
     for route in HealthRoutes(runtime).routes():
+        yield Operation(route, "", "api")
+    for route in MetricsRoutes(runtime).routes():
         yield Operation(route, "", "api")
     for route in HookRoutes(runtime).routes():
         yield Operation(route, "", "api")

@@ -192,6 +192,7 @@ async def _beat(runtime: Runtime) -> None:
         try:
             await runtime.door.read(timekeeping.follow, runtime.clock)
             await runtime.door.write(beat, patience_seconds=HEARTBEAT_SECONDS)
+            await runtime.meter.keep(runtime.door)
         except Exception as error:
             log.warning("the heartbeat could not be written: %s", error)
         await asyncio.sleep(HEARTBEAT_SECONDS)

@@ -52,9 +52,10 @@ class AttemptFinished(ExecutionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFinished(ExecutionEvent):
-    """A step was recorded with a final status."""
+    """A step of a bot type was recorded with a final status."""
 
     step: str
+    type: str
     item: int | None
     status: str
     duration_seconds: float
@@ -123,6 +124,7 @@ class TriggerFired(Event):
     """A trigger was evaluated: ``decision`` is ``fired`` or why it was not.
 
     ``chain`` names the bots whose doings led to it, where an event was answered.
+    ``late_seconds`` tells how late a time was answered that fired.
     """
 
     bot: str
@@ -130,6 +132,7 @@ class TriggerFired(Event):
     decision: str
     execution_id: str | None
     chain: tuple[str, ...] = ()
+    late_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

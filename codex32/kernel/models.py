@@ -9,6 +9,7 @@ from __future__ import annotations
 import peewee as pw
 
 from codex32.kernel.account_rows import ACCOUNT_ROWS
+from codex32.kernel.metric_rows import MetricRow
 from codex32.kernel.outbound_rows import OUTBOUND_ROWS
 from codex32.kernel.retrieval_rows import RETRIEVAL_ROWS
 from codex32.kernel.row import Row, database_proxy
@@ -439,6 +440,7 @@ ROWS: tuple[type[Row], ...] = (
     FileSeenRow,
     WebhookPathRow,
     ProcessRow,
+    MetricRow,
     *ACCOUNT_ROWS,
     *SAFE_ROWS,
     *OUTBOUND_ROWS,

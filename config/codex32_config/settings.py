@@ -265,6 +265,13 @@ class LogSettings(Table):
     level: Literal["debug", "info", "warning", "error"]
 
 
+class MetricsSettings(Table):
+    """What is counted, and who may see it."""
+
+    enabled: bool
+    token: SecretStr | None
+
+
 class UpSettings(Table):
     """The command ``codex32 up``."""
 
@@ -295,6 +302,7 @@ class Settings(Table):
     ai: AiSettings
     loading: LoadingSettings
     log: LogSettings
+    metrics: MetricsSettings
     up: UpSettings
     plugins: dict[str, dict[str, Any]] = Field(repr=False)
 

@@ -35,6 +35,7 @@ async def keep_house(runtime: Runtime) -> None:
                         process.id, process.kind, started_at, now
                     )
                 )
+                await runtime.meter.keep(door)
             judge = await keeper.look(door)
             await ledger.reap(door, clock.micros())
             await recovery.recover(

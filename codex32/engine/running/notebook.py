@@ -40,12 +40,16 @@ class Notebook:
     A finished step may be *held*: it then shares the commit of whatever is written next. It is
     flushed before another step starts, so a line of steps costs one commit each, and the last
     step shares the commit of the execution's end.
+
+    Attributes:
+      types: The bot types of the steps, by step.
     """
 
     def __init__(self, env: Environment, claim: Claim) -> None:
         self.env = env
         self.claim = claim
         self.masker = Masker()
+        self.types: Mapping[str, str] = {}
         self._lines: list[LogLine] = []
         self._lines_due: asyncio.TimerHandle | None = None
         self._held: tuple[StepRecord, ...] = ()
@@ -217,6 +221,7 @@ class Notebook:
                 execution_id=self.claim.id,
                 bot=self.claim.bot_name,
                 step=record.step,
+                type=self.types.get(record.step, ""),
                 item=None if record.item < 0 else record.item,
                 status=record.status,
                 duration_seconds=_seconds(record.started_at, record.finished_at),

@@ -108,6 +108,8 @@ class Plan:
     rate: Limit | None
     #: Whether it, or a step of it, has a rate limit.
     paced: bool
+    #: The bot types of all steps, by step.
+    types: Mapping[str, str]
 
     @classmethod
     def of(cls, bot: Bot, version_id: str, components: Components, origin: str = "file") -> Plan:
@@ -121,6 +123,7 @@ class Plan:
         def planned(steps: Sequence[Step]) -> Section:
             return Section(_plan_step(step, bot, components) for step in steps)
 
+        every = (*bot.steps, *bot.on_failure, *bot.finally_)
         return cls(
             bot=bot,
             version_id=version_id,
@@ -130,8 +133,8 @@ class Plan:
             finally_=planned(bot.finally_),
             output=None if bot.output is None else compile_template(bot.output),
             rate=_limit(bot.rate, f"bot:{bot.name}"),
-            paced=bot.rate is not None
-            or any(each.rate for each in (*bot.steps, *bot.on_failure, *bot.finally_)),
+            paced=bot.rate is not None or any(each.rate for each in every),
+            types={each.id: each.type for each in every},
         )
 
 

@@ -171,8 +171,15 @@ def carry_out(answers: Sequence[Answer], payloads: PayloadStore, now: int) -> No
                 decision=answer.decision,
                 execution_id=answer.execution_id,
                 chain=answer.chain,
+                late_seconds=_lateness(answer, now),
             )
         )
+
+
+def _lateness(answer: Answer, now: int) -> float | None:
+    """How late a time was answered that fired; None for what is no time, or did not fire."""
+    timely = answer.decision == "fired" and answer.key == _key(answer.at)
+    return (now - answer.at) / 1e6 if timely else None
 
 
 def _occurrence(answer: Answer, now: int) -> tuple[object, ...]:

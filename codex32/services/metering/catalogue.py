@@ -1,0 +1,81 @@
+"""The metrics: names, labels, units. Labels have few values: bot types, never bots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+#: Upper bounds in seconds: from a step of a millisecond to an execution of an hour.
+SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+      name: Without the prefix ``codex32_`` and, of a counter, without ``_total``.
+      labels: Names of its labels, in the order of their values.
+      buckets: Of a histogram, upper bounds in seconds; none makes it a counter or a gauge.
+    """
+
+    name: str
+    help: str
+    labels: Sequence[str] = ()
+    buckets: Sequence[float] = ()
+
+
+EXECUTIONS_ASKED = Metric("executions_asked", "Executions asked for, by trigger.", ("trigger",))
+EXECUTIONS = Metric("executions", "Executions that ended.", ("status", "cause"))
+EXECUTION_SECONDS = Metric(
+    "execution_seconds", "From the first attempt to the end.", ("status",), SECONDS
+)
+ATTEMPTS = Metric("attempts", "Attempts that ended.", ("outcome",))
+STEPS = Metric("steps", "Steps, and items of a foreach, that ended.", ("type", "status"))
+STEP_SECONDS = Metric("step_seconds", "How long steps took.", ("type",), SECONDS)
+TRIGGERS = Metric("triggers", "Triggers evaluated: fired, or why not.", ("decision",))
+LATENESS = Metric("trigger_lateness_seconds", "How late times were answered.", (), SECONDS)
+APPROVALS = Metric("approvals", "Approvals settled.", ("decision",))
+NOTIFICATIONS = Metric("notifications", "Notifications taken.", ("notifier",))
+WORKERS_LOST = Metric("workers_lost", "Workers that held executions and fell silent.")
+PLUGINS_FAILED = Metric("plugin_failures", "Starts at which a plugin was left out.", ("plugin",))
+
+#: What is added up.
+COUNTED: Mapping[str, Metric] = {
+    each.name: each
+    for each in (
+        EXECUTIONS_ASKED,
+        EXECUTIONS,
+        EXECUTION_SECONDS,
+        ATTEMPTS,
+        STEPS,
+        STEP_SECONDS,
+        TRIGGERS,
+        LATENESS,
+        APPROVALS,
+        NOTIFICATIONS,
+        WORKERS_LOST,
+        PLUGINS_FAILED,
+    )
+}
+
+OPEN = Metric("executions_open", "Executions that have not ended.", ("status",))
+OLDEST = Metric("queue_oldest_seconds", "For how long the oldest queued one has waited.")
+DEAD_LETTERS = Metric("dead_letters", "Failures that nobody retried or dismissed.")
+APPROVALS_OPEN = Metric("approvals_open", "Approvals that people have not settled.")
+SCHEDULE_BEHIND = Metric("schedule_behind_seconds", "How long the most overdue time has waited.")
+PROCESSES = Metric("processes", "Processes heard of lately.", ("kind",))
+BOTS = Metric("bots", "Bots, by whether they can be started.", ("state",))
+DELIVERIES = Metric("webhook_deliveries_open", "Deliveries to outbound webhooks still owed.")
+
+#: What is looked up when somebody asks.
+LOOKED_UP = (
+    OPEN,
+    OLDEST,
+    DEAD_LETTERS,
+    APPROVALS_OPEN,
+    SCHEDULE_BEHIND,
+    PROCESSES,
+    BOTS,
+    DELIVERIES,
+)

@@ -1,0 +1,100 @@
+"""How the house stands, in numbers: what was counted, and what is looked up on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import peewee as pw
+
+from codex32.kernel.database import fetch
+from codex32.kernel.json_values import loads
+from codex32.kernel.metric_rows import MetricRow
+from codex32.kernel.models import (
+    ApprovalRow,
+    BotRow,
+    ExecutionRow,
+    TriggerRow,
+)
+from codex32.kernel.outbound_rows import DeliveryRow
+from codex32.kernel.statuses import Status
+from codex32.services.executions import dead_letters
+from codex32.services.metering import catalogue
+from codex32.services.metering.catalogue import COUNTED, Metric
+from codex32.services.upkeep import processes
+
+_STATUSES = (Status.QUEUED, Status.RUNNING, Status.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A metric with its values, by the values of its labels.
+
+    Attributes:
+      values: Of a counter or gauge, one number; of a histogram what each part holds, see
+        :mod:`codex32.services.metering.meter`: counts, and the sum in microseconds.
+    """
+
+    metric: Metric
+    values: Mapping[tuple[str, ...], Mapping[str, int]]
+
+
+def counted() -> list[Reading]:
+    """What all processes have counted, in the order of the catalogue.
+
+    Rows of metrics, or with labels, that this version does not know are left out.
+    """
+    found: dict[str, dict[tuple[str, ...], dict[str, int]]] = {name: {} for name in COUNTED}
+    columns = MetricRow.name, MetricRow.labels, MetricRow.part, MetricRow.value
+    for name, packed, part, value in fetch(MetricRow.select(*columns)):
+        labels = tuple(loads(packed))
+        if name in COUNTED and len(labels) == len(COUNTED[name].labels):
+            found[name].setdefault(labels, {})[part] = value
+    for name, metric in COUNTED.items():
+        if not metric.labels:  # a series that begins with its first event has no first event
+            found[name].setdefault((), {})
+    return [Reading(COUNTED[name], values) for name, values in found.items()]
+
+
+def looked_up(now: int) -> list[tuple[Metric, Mapping[tuple[str, ...], float]]]:
+    """Gauges: each answered by an index, whatever the history holds."""
+    return [(metric, dict(values)) for metric, values in _gauges(now)]
+
+
+def _gauges(now: int) -> Iterator[tuple[Metric, Sequence[tuple[tuple[str, ...], float]]]]:
+    status = ExecutionRow.status
+    yield catalogue.OPEN, [((each.value,), _count(status == each)) for each in _STATUSES]
+    oldest = ExecutionRow.select(pw.fn.MIN(ExecutionRow.id)).where(status == Status.QUEUED)
+    asked_at = ExecutionRow.select(ExecutionRow.created_at).where(ExecutionRow.id == oldest)
+    yield catalogue.OLDEST, [((), _ago(asked_at.scalar(), now))]
+    yield catalogue.DEAD_LETTERS, [((), _count(dead_letters.OPEN))]
+    pending = ApprovalRow.select().where(ApprovalRow.status == "pending")
+    yield catalogue.APPROVALS_OPEN, [((), pending.count())]
+    due = TriggerRow.select(pw.fn.MIN(TriggerRow.next_at)).where(
+        TriggerRow.enabled & TriggerRow.next_at.is_null(False)
+    )
+    yield catalogue.SCHEDULE_BEHIND, [((), _ago(due.scalar(), now))]
+    kinds = [each.kind for each in processes.living(now)]
+    yield catalogue.PROCESSES, [((kind,), kinds.count(kind)) for kind in sorted(set(kinds))]
+    yield catalogue.BOTS, _bots()
+    owed = DeliveryRow.select().where(DeliveryRow.status == "pending")
+    yield catalogue.DELIVERIES, [((), owed.count())]
+
+
+def _count(condition: pw.Expression) -> int:
+    return int(ExecutionRow.select().where(condition).count())
+
+
+def _ago(moment: int | None, now: int) -> float:
+    return max(now - moment, 0) / 1e6 if moment is not None else 0.0
+
+
+def _bots() -> list[tuple[tuple[str, ...], float]]:
+    there = BotRow.select().where(BotRow.removed_at.is_null() & (BotRow.origin != "run"))
+    broken = BotRow.problems.is_null(False)
+    active = BotRow.enabled & ~BotRow.paused
+    return [
+        (("active",), there.where(active & ~broken).count()),
+        (("paused",), there.where(~active & ~broken).count()),
+        (("broken",), there.where(broken).count()),
+    ]

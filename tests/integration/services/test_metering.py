@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from codex32.kernel.database import Door
+from codex32.kernel.events import (
+    AttemptFinished,
+    ExecutionFinished,
+    ExecutionQueued,
+    StepFinished,
+    TriggerFired,
+    WorkerLost,
+)
+from codex32.kernel.metric_rows import MetricRow
+from codex32.kernel.models import BotRow, TriggerRow
+from codex32.services.metering import looking
+from codex32.services.metering.catalogue import COUNTED, EXECUTIONS, LOOKED_UP
+from codex32.services.metering.meter import Meter
+
+AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
+ABOUT = {"at": AT, "workspace": "default", "execution_id": "exe_1", "bot": "ping"}
+
+
+def ended(status: str = "succeeded", cause: str | None = None, seconds: float = 0.2) -> object:
+    return ExecutionFinished(
+        **ABOUT, status=status, cause=cause, message="", duration_seconds=seconds
+    )
+
+
+def step(kind: str, seconds: float, status: str = "succeeded") -> object:
+    return StepFinished(
+        **ABOUT, step="a", type=kind, item=None, status=status, duration_seconds=seconds
+    )
+
+
+async def counted(door: Door) -> dict[str, dict[tuple[str, ...], dict[str, int]]]:
+    found = await door.read(looking.counted)
+    return {each.metric.name: dict(each.values) for each in found}
+
+
+def stand(door: Door, now: int) -> dict[str, dict[tuple[str, ...], float]]:
+    return {metric.name: dict(values) for metric, values in door.read_now(looking.looked_up, now)}
+
+
+async def test_what_several_processes_count_is_added_up(door: Door) -> None:
+    one, other = Meter(), Meter()
+    for meter in (one, other, one):
+        meter.take_note([ended(), "an id", ended("failed", "timeout"), step("http", 0.3)])
+        await meter.keep(door)
+    await one.keep(door)  # nothing new
+    found = await counted(door)
+    assert found["executions"] == {
+        ("failed", "timeout"): {"": 3},
+        ("succeeded", ""): {"": 3},
+    }
+    assert found["steps"] == {("http", "succeeded"): {"": 3}}
+    assert found["step_seconds"] == {("http",): {"0.5": 3, "sum": 900_000}}
+
+
+async def test_durations_fall_into_the_bucket_of_their_bound(door: Door) -> None:
+    meter = Meter()
+    meter.take_note([step("set", seconds) for seconds in (0.0, 0.001, 0.002, 3600.0, 4000.0)])
+    await meter.keep(door)
+    (parts,) = (await counted(door))["step_seconds"].values()
+    assert parts == {"0.001": 2, "0.005": 1, "3600.0": 1, "+Inf": 1, "sum": 7_600_003_000}
+
+
+async def test_every_counted_event_has_its_metric(door: Door) -> None:
+    meter = Meter()
+    meter.take_note(
+        [
+            ExecutionQueued(**ABOUT, trigger="cron"),
+            AttemptFinished(**ABOUT, attempt=1, outcome="waiting"),
+            TriggerFired(
+                at=AT, bot="ping", trigger="trg_1", decision="fired", execution_id="exe_1",
+                late_seconds=0.02,
+            ),
+            TriggerFired(at=AT, bot="b", trigger="trg_1", decision="paused", execution_id=None),
+            WorkerLost(at=AT, worker="prc_1", executions=()),
+        ]
+    )  # fmt: skip
+    await meter.keep(door)
+    found = await counted(door)
+    assert found["executions_asked"] == {("cron",): {"": 1}}
+    assert found["attempts"] == {("waiting",): {"": 1}}
+    assert found["triggers"] == {("fired",): {"": 1}, ("paused",): {"": 1}}
+    assert found["trigger_lateness_seconds"] == {(): {"0.025": 1, "sum": 20_000}}
+    assert found["workers_lost"] == {(): {"": 1}}
+
+
+async def test_what_cannot_be_written_is_counted_the_next_time(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = Meter()
+    meter.take_note([ended()])
+    with monkeypatch.context() as away:
+        away.setattr(MetricRow, "insert_many", broken)
+        with pytest.raises(OSError, match="away"):
+            await meter.keep(door)
+    meter.take_note([ended()])
+    await meter.keep(door)
+    assert (await counted(door))["executions"] == {("succeeded", ""): {"": 2}}
+
+
+def broken(*_: object) -> None:
+    raise OSError("the database is away")
+
+
+def test_a_process_that_ends_adds_what_it_has(door: Door) -> None:
+    meter = Meter()
+    meter.take_note([ended()])
+    meter.keep_now(door)
+    (found,) = (each for each in door.read_now(looking.counted) if each.metric is EXECUTIONS)
+    assert found.values == {("succeeded", ""): {"": 1}}
+
+
+async def test_a_thousand_bots_make_no_series_of_their_own(door: Door) -> None:
+    meter = Meter()
+    for number in range(1000):
+        about = {**ABOUT, "bot": f"bot-{number}", "execution_id": f"exe_{number}"}
+        meter.take_note(
+            [
+                ExecutionQueued(**about, trigger="manual"),
+                ExecutionFinished(
+                    **about, status="succeeded", cause=None, message="", duration_seconds=0.2
+                ),
+            ]
+        )
+    await meter.keep(door)
+    rows = await door.read(lambda: list(MetricRow.select().tuples()))
+    assert len(rows) == 4
+    assert not any("bot" in (metric.labels) for metric in (*COUNTED.values(), *LOOKED_UP))
+
+
+async def test_rows_of_another_version_are_left_out(door: Door) -> None:
+    def write() -> None:
+        MetricRow.insert(name="of_tomorrow", labels="[]", part="", value=1).execute()
+        MetricRow.insert(name="executions", labels='["succeeded"]', part="", value=1).execute()
+
+    await door.write(write)
+    found = await counted(door)
+    assert "of_tomorrow" not in found
+    assert found["executions"] == {}
+
+
+def test_how_the_house_stands_is_looked_up(
+    door: Door, execution: Callable[..., str], now: int
+) -> None:
+    def write() -> None:
+        execution(status="queued", created_at=now - 7_000_000)
+        execution(status="running")
+        execution(status="waiting")
+        execution(status="failed", cause="error", finished_at=now)
+        execution(status="failed", cause="error", finished_at=now, settled="{}")
+        for name, values in {
+            "active": {},
+            "paused": {"paused": True},
+            "broken": {"problems": "[]"},
+            "gone": {"removed_at": now},
+        }.items():
+            BotRow.insert(
+                id=name, workspace="default", name=name, origin="file", created_at=now,
+                updated_at=now, **values,
+            ).execute()  # fmt: skip
+        TriggerRow.insert(
+            id="trg_1", bot_id="active", key="k", kind="cron", definition="{}",
+            next_at=now - 3_000_000, created_at=now,
+        ).execute()  # fmt: skip
+
+    door.write_now(write)
+    found = stand(door, now)
+    assert found["executions_open"] == {("queued",): 1, ("running",): 1, ("waiting",): 1}
+    assert found["queue_oldest_seconds"] == {(): 7.0}
+    assert found["dead_letters"] == {(): 1}
+    assert found["bots"] == {("active",): 1, ("paused",): 1, ("broken",): 1}
+    assert found["schedule_behind_seconds"] == {(): 3.0}
+    assert found["approvals_open"] == found["webhook_deliveries_open"] == {(): 0}
+
+
+def test_an_empty_house_stands_at_nothing(door: Door, now: int) -> None:
+    found = stand(door, now)
+    assert found["queue_oldest_seconds"] == found["schedule_behind_seconds"] == {(): 0.0}
+    assert set(found) == {metric.name for metric in LOOKED_UP}
