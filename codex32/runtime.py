@@ -56,7 +56,6 @@ from codex32_config.settings import Settings
 
 if TYPE_CHECKING:
     from codex32.outside.http_on_demand import HttpOnDemand
-    from codex32.outside.redis_server import BundledRedis
     from codex32.outside.sandboxes.runner import SandboxedRunner
     from codex32.services.ai.parts import Models
     from codex32.services.bots.folders import FolderSync
@@ -373,29 +372,6 @@ def schema_status(settings: Settings, plugins: Plugins) -> list[schema.Migration
         return schema.status(database, migration_sources(plugins))
     finally:
         database.close()
-
-
-def start_bundled_redis(settings: Settings) -> BundledRedis:
-    """The Redis server that comes along, started in the home folder.
-
-    Raises:
-      RedisNotRunning: Its wheel is not installed, or it does not come up.
-    """
-    from codex32.outside.redis_server import BundledRedis
-
-    server = BundledRedis(settings.home)
-    server.start()
-    return server
-
-
-def running_redis_url(settings: Settings) -> str | None:
-    """Where Redis is: as the settings say, or the bundled one if it runs for this home folder."""
-    if settings.redis_url is not None:
-        return settings.redis_url
-    from codex32.outside.redis_server import BundledRedis
-
-    server = BundledRedis(settings.home)
-    return server.url if server.alive() else None
 
 
 def _connect(settings: Settings) -> Any:

@@ -12,12 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from codex32.bundled import running_redis_url
 from codex32.cli.context import Context
 from codex32.cli.failures import describe
 from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.models import BotRow, database_proxy
-from codex32.runtime import Runtime, running_redis_url, schema_status
+from codex32.runtime import Runtime, schema_status
 from codex32.services.upkeep import processes
 
 _MIB = 1024 * 1024

@@ -70,7 +70,8 @@ class House:
 
     def _prepare(self) -> None:
         """Redis and the tables, at the same time; then all processes, in parallel."""
-        from codex32.runtime import start_bundled_redis, upgrade_schema
+        from codex32.bundled import start_bundled_redis
+        from codex32.runtime import upgrade_schema
 
         with ThreadPoolExecutor(1) as pool:
             redis = None

@@ -10,7 +10,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "monitor.md").read_text()
 
 def test_every_metric_has_its_row_and_its_labels():
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", PAGE, re.MULTILINE)
-    told = {name: labels.replace("`", "").split() for name, labels in rows}
+    told = {name: re.findall(r"`(\w+)`", labels) for name, labels in rows}
     wanted = {
         each.name if each.buckets else f"{each.name}_total": list(each.labels)
         for each in COUNTED.values()
