@@ -1,22 +1,31 @@
-"""``codex32 plugins``: what is installed, what it offers, what failed and why."""
+"""``codex32 plugins``: what is installed, what failed and why; new ones, and whether they hold."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.plugin_writing import KINDS, NameRefused, contents, plain_name, write
 
 if TYPE_CHECKING:
     from codex32.kernel.plugins import PluginRecord
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
 @pass_context
-def plugins(obj: Context) -> None:
+@click.pass_context
+def plugins(ctx: click.Context, obj: Context) -> None:
     """List the installed plugins: what they offer, which failed and why."""
+    if ctx.invoked_subcommand is not None:
+        return
     from codex32.cli.main import foreign_commands
 
     # Routes and commands are judged only when somebody asks for them.
@@ -31,6 +40,85 @@ def plugins(obj: Context) -> None:
             "no plugin is installed; reinstall codex32",
         ),
     )
+
+
+@plugins.command("new")
+@json_option
+@click.argument("name", metavar="NAME")
+@click.option("--kind", type=click.Choice(list(KINDS)), required=True, help="What it shall offer.")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="The new folder; codex32-NAME where you stand by default.",
+)
+@pass_context
+def new(obj: Context, name: str, kind: str, into: Path | None) -> None:
+    """Write a plugin that works: package, tests of its contract that pass, README and CI."""
+    try:
+        plain = plain_name(name)
+    except NameRefused as refused:
+        raise click.BadParameter(str(refused), param_hint="NAME") from None
+    folder = into or Path(f"codex32-{plain}")
+    texts = contents(plain, kind)
+    try:
+        write(folder, texts)
+    except FileExistsError as error:
+        raise click.UsageError(f"{error}; name another folder with --into") from None
+    data = {"name": plain, "kind": kind, "folder": str(folder), "files": sorted(texts)}
+
+    def show() -> None:
+        obj.output.line(f"wrote {len(texts)} files into {folder}")
+        obj.output.line(f"next: cd {folder} && pip install -e '.[test]' && pytest")
+
+    obj.output.result(data, show)
+
+
+@plugins.command("check")
+@json_option
+@click.argument("package", metavar="PACKAGE")
+@click.option("--live", is_flag=True, help="Also reach the services it speaks to; may cost money.")
+@click.option("--target", default="", metavar="TARGET", help="Where a notifier may send to.")
+@pass_context
+@click.pass_context
+def check(ctx: click.Context, obj: Context, package: str, live: bool, target: str) -> None:
+    """Hold an installed plugin to the contracts of what it offers, and report.
+
+    PACKAGE is the plugin's name or its distribution's. The suites of codex32-testing run as far as
+    they need nothing that only the author knows; its own tests hold it to the rest.
+    """
+    if find_spec("codex32_testing") is None:
+        raise click.UsageError(
+            "the suites are not installed; run: pip install codex32-testing "
+            "(into the environment of codex32)"
+        )
+    plain = package.lower().replace("_", "-").removeprefix("codex32-")
+    config = obj.settings.plugins.get(plain) or {}
+    asked = {"plugin": package, "config": dict(config), "live": live, "target": target}
+    answer = subprocess.run(
+        [sys.executable, "-m", "codex32_testing.check"],
+        input=json.dumps(asked, default=str),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        report = json.loads(answer.stdout)
+    except ValueError:
+        last = answer.stderr.strip().rpartition("\n")[2]
+        raise click.ClickException(f"the check itself failed: {last}") from None
+    if "error" in report:
+        raise click.UsageError(report["error"])
+    obj.output.result(report, lambda: _show(obj, report))
+    ctx.exit(0 if report["passed"] else 1)
+
+
+def _show(obj: Context, report: dict[str, Any]) -> None:
+    rows = [(c["status"], c["subject"], c["name"], c["detail"]) for c in report["checks"]]
+    obj.output.table(("", "what", "holds that", "because"), rows, "nothing was looked at")
+    counts = {s: sum(row[0] == s for row in rows) for s in ("passed", "failed", "skipped")}
+    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    obj.output.line(f"{report['distribution']} {report['version']}: {told}")
 
 
 def _as_json(record: PluginRecord) -> dict[str, Any]:

@@ -1,0 +1,270 @@
+"""``python -m codex32_testing.check``: an installed plugin held to the contracts it claims.
+
+Reads ``{"plugin", "config", "live", "target"}`` as JSON from standard input and writes a report as
+JSON. The tests of the conformance suites run that need nothing from the author and reach nothing
+outside this process; ``live`` lets those run, too, that do.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import io
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codex32.kernel.discovery import Candidate, find
+from codex32.kernel.errors import PluginError
+from codex32.kernel.plugins import Plugins
+from codex32_testing import conformance
+
+#: Importing a plugin may take this long; what it needs to work is imported when it works.
+_MOST_SECONDS = 0.1
+_SUITES = {
+    "bot_types": ("BotTypeSuite", "bot_type"),
+    "notifiers": ("NotifierSuite", "notifier"),
+    "trigger_types": ("TriggerTypeSuite", "trigger_type"),
+    "llm_providers": ("LLMProviderSuite", "provider"),
+    "embedders": ("EmbedderSuite", "embedder"),
+    "vector_stores": ("VectorStoreSuite", "vector_store"),
+    "secret_stores": ("SecretStoreSuite", "secret_store"),
+}
+#: Tests that ask for what only the author knows: cases, a known secret, a store opened again.
+_AUTHORS = (
+    "there_are_cases",
+    "good_params",
+    "check_lets_expressions",
+    "effect_is_known",
+    "each_case",
+    "there_are_configurations",
+    "a_known_secret",
+    "reopened",
+)
+_BEHIND_THE_FACE = ("kernel", "engine", "services", "outside", "builtin", "runtime", "api", "cli")
+
+
+@dataclass(slots=True)
+class Check:
+    """One thing that was looked at: ``passed``, ``failed`` or ``skipped``, and why."""
+
+    subject: str
+    name: str
+    status: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found."""
+
+    plugin: str
+    distribution: str = ""
+    version: str = ""
+    checks: list[Check] = field(default_factory=list)
+
+    def add(self, subject: str, name: str, faults: list[str]) -> None:
+        """Note what was looked at; no faults means that it passed."""
+        status = "failed" if faults else "passed"
+        self.checks.append(Check(subject, name, status, "; ".join(faults)))
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed."""
+        return all(check.status != "failed" for check in self.checks)
+
+
+class PluginNotInstalled(LookupError):
+    """No installed plugin or distribution has this name."""
+
+
+def check(
+    plugin: str, config: Mapping[str, Any], *, live: bool = False, target: str = ""
+) -> Report:
+    """Look at one installed plugin.
+
+    Args:
+      plugin: Its name, or its distribution's if that has one plugin alone.
+      config: Its table of settings.
+      live: Whether tests may reach the services that it speaks to, which may cost money.
+      target: Where a notifier may send to.
+
+    Raises:
+      PluginNotInstalled: There is none of this name.
+    """
+    candidate = _find(plugin)
+    report = Report(candidate.name, candidate.distribution, candidate.version)
+    module = next(p.value for p in entry_points(group="codex32") if p.name == candidate.name)
+    report.add("plugin", "it is quick to import and imports nothing heavy", _weight(module))
+    report.add("plugin", "it uses the public face alone", _behind_the_face(module))
+    others = [each.name for each in find("codex32", ()) if each.name != candidate.name]
+    try:
+        loaded = Plugins.load({candidate.name: dict(config)}, block=others, strict=True)
+    except PluginError as error:
+        report.add("plugin", "the house takes it", [error.message])
+        return report
+    report.add("plugin", "the house takes it", [])
+    record = next(each for each in loaded.records if each.name == candidate.name)
+    for kind, names in record.offers.items():
+        for name in names:
+            if kind in _SUITES:
+                component = getattr(loaded.components, kind)[name]
+                report.checks += _run_suite(kind, name, component, live=live, target=target)
+    if not any(record.offers.values()):
+        told = "it offers nothing with its present settings; see its README"
+        report.checks.append(Check("plugin", "it keeps its contracts", "skipped", told))
+    return report
+
+
+def _find(plugin: str) -> Candidate:
+    wanted = plugin.lower().replace("_", "-")
+    for candidate in find("codex32", ()):
+        if wanted in (candidate.name, candidate.distribution):
+            return candidate
+    raise PluginNotInstalled(f"no plugin {plugin!r} is installed here; see: codex32 plugins")
+
+
+def _weight(module: str) -> list[str]:
+    code = (
+        "import sys, codex32, time, importlib\nbefore = set(sys.modules)\n"
+        f"began = time.perf_counter()\nimportlib.import_module({module.partition(':')[0]!r})\n"
+        "print(time.perf_counter() - began)\nprint(len(set(sys.modules) - before))\n"
+    )
+    took: list[float] = []
+    for _ in range(3):  # the first may read from a cold disk
+        answer = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        )
+        if answer.returncode:
+            return [answer.stderr.strip().rpartition("\n")[2]]
+        took.append(float(answer.stdout.split()[0]))
+    if min(took) <= _MOST_SECONDS:
+        return []
+    count = answer.stdout.split()[1]
+    return [f"it takes {min(took) * 1000:.0f} ms and {count} modules; import inside functions"]
+
+
+def _behind_the_face(module: str) -> list[str]:
+    spec = importlib.util.find_spec(module.partition(":")[0].partition(".")[0])
+    if spec is None or spec.origin is None:
+        return []
+    origin = Path(spec.origin)
+    sources = origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin]
+    faults = []
+    for source in sorted(sources):
+        for node in ast.walk(ast.parse(source.read_bytes())):
+            faults += [
+                f"{source.name}:{getattr(node, 'lineno', 0)} imports {name}"
+                for name in _imported(node)
+                if name.split(".")[:1] == ["codex32"] and name.split(".")[1:2] in _HIDDEN
+            ]
+    return faults
+
+
+_HIDDEN = [[name] for name in _BEHIND_THE_FACE]
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.level == 0:
+        return [f"{node.module}.{alias.name}" for alias in node.names] + [node.module or ""]
+    return []
+
+
+def _run_suite(kind: str, name: str, component: Any, *, live: bool, target: str) -> list[Check]:
+    suite_name, fixture = _SUITES[kind]
+    suite = getattr(conformance, suite_name)
+    members: dict[str, Any] = {fixture: pytest.fixture(lambda self: component)}
+    if kind == "trigger_types":
+        members["valid"] = tuple(component.config_schema.get("examples", ()))
+    if kind == "bot_types":
+        members["wrong"] = ({"no such parameter": 1},)
+    if kind == "llm_providers":
+        members["model"] = next((model.name for model in component.models()), "")
+    if target:
+        members["target"] = pytest.fixture(lambda self: target)
+    module = type(sys)("codex32_checked")
+    module.TestComponent = type("TestComponent", (suite,), members)  # type: ignore[attr-defined]
+    run = _Run(module, f"{kind.removesuffix('s').replace('_', ' ')} {name}", live=live)
+    left_out = " and ".join(f"not {word}" for word in _AUTHORS)
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", "/dev/null", "-k", left_out]
+    options += ["--rootdir", str(Path.cwd()), "-o", "asyncio_default_fixture_loop_scope=function"]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        pytest.main([*options, str(Path(__file__).with_name("checked_module.py"))], plugins=[run])
+    return run.checks
+
+
+class _Run:
+    """What pytest is told: which module it collects, and that nothing is reached outside."""
+
+    def __init__(self, module: Any, subject: str, *, live: bool) -> None:
+        self.checks: list[Check] = []
+        self._module, self._subject, self._live = module, subject, live
+        self._reached = ""
+
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> Any:
+        """Collect the suite that was made, in the place of the file's own module."""
+        made = pytest.Module.from_parent(parent, path=module_path)
+        made._getobj = lambda: self._module  # type: ignore[method-assign]
+        return made
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Iterator[None]:
+        """Refuse connections while a test runs, and remember that one was wanted."""
+        self._reached = ""
+        if self._live:
+            return (yield)
+        real = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+        socket.socket.connect = self._refuse  # type: ignore[method-assign]
+        socket.socket.connect_ex = self._refuse  # type: ignore[method-assign]
+        socket.getaddrinfo = self._refuse  # type: ignore[assignment]
+        try:
+            return (yield)
+        finally:
+            socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo = real  # type: ignore[method-assign]
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        self._reached = "it reaches outside; run it with --live"
+        raise ConnectionRefusedError("no connections while a plugin is checked")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what came of a test."""
+        if report.when != "call" and report.outcome == "passed":
+            return
+        status, detail = report.outcome, ""
+        if status == "failed":
+            lines = str(report.longrepr).splitlines()
+            detail = next((line[2:].strip() for line in lines if line.startswith("E ")), "")
+            if self._reached:
+                status, detail = "skipped", self._reached
+        name = report.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+        self.checks.append(Check(self._subject, name, status, detail))
+
+
+def main() -> int:
+    """Check what standard input names; the exit code is 0 if nothing failed."""
+    asked = json.load(sys.stdin)
+    began = time.monotonic()
+    try:
+        report = check(asked.pop("plugin"), asked.pop("config"), **asked)
+    except PluginNotInstalled as error:
+        json.dump({"error": str(error)}, sys.stdout)
+        return 2
+    told = {**asdict(report), "passed": report.passed, "seconds": time.monotonic() - began}
+    json.dump(told, sys.stdout)
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The place in the file system of a suite that is made in memory; see ``check``."""
