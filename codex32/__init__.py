@@ -58,6 +58,7 @@ from codex32.kernel.contracts.route import (
 )
 from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
 from codex32.kernel.contracts.secret_store import SecretStore
+from codex32.kernel.contracts.source import Batch, Connect, News, Source
 from codex32.kernel.contracts.trigger_type import TriggerType, WatchedFiles
 from codex32.kernel.contracts.vector_store import (
     IdPage,
@@ -199,6 +200,7 @@ __all__ = [
     "ApprovalRequested",
     "AttemptFinished",
     "AttemptStarted",
+    "Batch",
     "Between",
     "Bot",
     "BotChanged",
@@ -221,6 +223,7 @@ __all__ = [
     "CompletionEvent",
     "CompletionRequest",
     "Concurrency",
+    "Connect",
     "Connection",
     "ConnectionNotFound",
     "DimensionMismatch",
@@ -265,6 +268,7 @@ __all__ = [
     "ModelFault",
     "ModelInfo",
     "ModelMessage",
+    "News",
     "Not",
     "Notification",
     "NotificationSent",
@@ -299,6 +303,7 @@ __all__ = [
     "SecretStore",
     "ServerSentEvent",
     "Skipped",
+    "Source",
     "Status",
     "Step",
     "StepCall",

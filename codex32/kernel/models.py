@@ -392,6 +392,18 @@ class FileSeenRow(Row):
         primary_key = pw.CompositeKey("trigger_id", "path")
 
 
+class SourceRow(Row):
+    """How far a trigger has read what it watches."""
+
+    trigger_id = pw.TextField(primary_key=True)
+    #: JSON, the source's own.
+    cursor = pw.TextField()
+    moved_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "source"
+
+
 class WebhookPathRow(Row):
     """An address that a live trigger wants to serve; of several that want one, the oldest does."""
 
@@ -438,6 +450,7 @@ ROWS: tuple[type[Row], ...] = (
     EventRow,
     SubscriptionRow,
     FileSeenRow,
+    SourceRow,
     WebhookPathRow,
     ProcessRow,
     MetricRow,

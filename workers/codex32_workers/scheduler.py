@@ -14,12 +14,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from codex32.outside.http_on_demand import HttpOnDemand
+from codex32.outside.streams import GuardedStreams
 from codex32.runtime import Runtime
 from codex32.services.bots import schedules
 from codex32.services.bots.watching import watch
 from codex32.services.events.outbound import Courier
 from codex32.services.events.routing import Router
 from codex32.services.triggers.file_triggers import FileWatcher
+from codex32.services.triggers.sources import SourceWatcher
 from codex32.services.triggers.triggers import Ticker
 from codex32.services.upkeep import processes, retention
 from codex32_workers.housekeeping import keep_house
@@ -49,6 +51,7 @@ async def _schedule(runtime: Runtime) -> None:
         asyncio.create_task(_tick(runtime)),
         asyncio.create_task(_every(settings.scheduler.events_interval_seconds, _route(runtime))),
         asyncio.create_task(_look_at_files(runtime)),
+        asyncio.create_task(_watch_sources(runtime)),
         asyncio.create_task(_send_webhooks(runtime)),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
         asyncio.create_task(_every(ANCHOR_SECONDS, _anchor(runtime))),
@@ -136,6 +139,23 @@ async def _look_at_files(runtime: Runtime) -> None:
             log.exception("a look at the files of triggers failed and is made again")
         spent = time.monotonic() - began
         await asyncio.sleep(max(runtime.settings.scheduler.files_interval_seconds, 9 * spent))
+
+
+async def _watch_sources(runtime: Runtime) -> None:
+    """Watch what triggers read on their own: mailboxes and the like."""
+    watcher = SourceWatcher(
+        runtime.door,
+        runtime.clock,
+        runtime.components.trigger_types,
+        runtime.definitions,
+        runtime.payloads,
+        secret=runtime.secrets.secret,
+        reach=GuardedStreams(runtime.settings.outside.private_hosts).for_hosts,
+    )
+    try:
+        await _every(runtime.settings.scheduler.files_interval_seconds, watcher.look)
+    finally:
+        await watcher.close()
 
 
 async def _send_webhooks(runtime: Runtime) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from codex32.kernel.contracts.source import Source
 from codex32.kernel.contracts.webhook import Webhook
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
@@ -35,9 +36,9 @@ class TriggerType(ABC):
     """The code behind one kind of trigger.
 
     A trigger answers times (:meth:`next_fire_at`), events (:meth:`event_pattern`), files
-    (:meth:`watched_files`) or requests (:meth:`webhook`). What it tells is looked at by the
-    scheduler, and by the API for requests, which do the rest: each happening is answered once,
-    however many of them run.
+    (:meth:`watched_files`), requests (:meth:`webhook`) or whatever a :meth:`source` watches. What
+    it tells is looked at by the scheduler, and by the API for requests, which do the rest: each
+    happening is answered once, however many of them run.
 
     Attributes:
       name: The key in the bot file: ``cron``, ``every`` …
@@ -71,6 +72,10 @@ class TriggerType(ABC):
 
     def webhook(self, config: JSON) -> Webhook | None:
         """What is served to senders; None where nothing is. Pure."""
+        return None
+
+    def source(self, config: JSON) -> Source | None:
+        """What is watched for news, where it is neither files nor events; None where nothing."""
         return None
 
     def identity(self, config: JSON) -> JSON:
