@@ -15,6 +15,7 @@ from codex32.kernel.retrieval_rows import RETRIEVAL_ROWS
 from codex32.kernel.row import Row, database_proxy
 from codex32.kernel.safe_rows import SAFE_ROWS
 from codex32.kernel.spending_rows import SPENDING_ROWS
+from codex32.kernel.watching_rows import WATCHING_ROWS
 
 __all__ = ["NO_ITEM", "ROWS", "Row", "database_proxy"]
 
@@ -379,31 +380,6 @@ class SubscriptionRow(Row):
         primary_key = pw.CompositeKey("execution_id", "step", "item")
 
 
-class FileSeenRow(Row):
-    """A file as a trigger last saw it; the row without a path says that it looked before."""
-
-    trigger_id = pw.TextField()
-    path = pw.TextField()
-    size = pw.BigIntegerField()
-    mtime_ns = pw.BigIntegerField()
-
-    class Meta:
-        table_name = "file_seen"
-        primary_key = pw.CompositeKey("trigger_id", "path")
-
-
-class SourceRow(Row):
-    """How far a trigger has read what it watches."""
-
-    trigger_id = pw.TextField(primary_key=True)
-    #: JSON, the source's own.
-    cursor = pw.TextField()
-    moved_at = pw.BigIntegerField()
-
-    class Meta:
-        table_name = "source"
-
-
 class WebhookPathRow(Row):
     """An address that a live trigger wants to serve; of several that want one, the oldest does."""
 
@@ -449,8 +425,6 @@ ROWS: tuple[type[Row], ...] = (
     RateRow,
     EventRow,
     SubscriptionRow,
-    FileSeenRow,
-    SourceRow,
     WebhookPathRow,
     ProcessRow,
     MetricRow,
@@ -459,4 +433,5 @@ ROWS: tuple[type[Row], ...] = (
     *OUTBOUND_ROWS,
     *RETRIEVAL_ROWS,
     *SPENDING_ROWS,
+    *WATCHING_ROWS,
 )

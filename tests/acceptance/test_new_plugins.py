@@ -79,7 +79,17 @@ def test_what_is_written_keeps_to_the_houses_style(tmp_path):
         (tmp_path / kind).mkdir()
         write(tmp_path / kind, kind)
     ruff = Path(sys.executable).with_name("ruff")
-    answer = run(ruff, "check", "--isolated", "--line-length", "99", tmp_path, cwd=tmp_path)
+    answer = run(
+        ruff,
+        "check",
+        "--isolated",
+        "--select",
+        "E,F,W,B,UP",
+        "--line-length",
+        "99",
+        tmp_path,
+        cwd=tmp_path,
+    )
     assert answer.returncode == 0, answer.stdout
     options = ("--isolated", "--line-length", "99", "--check")
     answer = run(ruff, "format", *options, tmp_path, cwd=tmp_path)

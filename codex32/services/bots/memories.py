@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codex32.kernel.models import FileSeenRow, SeenRow, StateRow, TriggerRow
+from codex32.kernel.models import SeenRow, StateRow, TriggerRow
+from codex32.kernel.watching_rows import FileSeenRow, SourceRow
 
 _CHUNK = 500
 
@@ -18,5 +19,6 @@ def forget(bot_ids: Sequence[str]) -> None:
         some = list(bot_ids[start : start + _CHUNK])
         triggers = TriggerRow.select(TriggerRow.id).where(TriggerRow.bot_id.in_(some))
         FileSeenRow.delete().where(FileSeenRow.trigger_id.in_(triggers)).execute()
+        SourceRow.delete().where(SourceRow.trigger_id.in_(triggers)).execute()
         StateRow.delete().where(StateRow.bot_id.in_(some)).execute()
         SeenRow.delete().where(SeenRow.bot_id.in_(some)).execute()

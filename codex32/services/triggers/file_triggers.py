@@ -23,8 +23,9 @@ from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.trigger_type import WatchedFiles
 from codex32.kernel.database import Door, fetch
 from codex32.kernel.fault_points import fault_point
-from codex32.kernel.models import BotRow, FileSeenRow, TriggerRow
+from codex32.kernel.models import BotRow, TriggerRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.watching_rows import FileSeenRow
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.schedules import TriggerTypes, restored
 from codex32.services.triggers.answering import Answerer, Happening, Question

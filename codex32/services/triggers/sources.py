@@ -27,8 +27,9 @@ from codex32.kernel.database import Door, fetch
 from codex32.kernel.errors import CapabilityRefused, StepFault
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, canonical, dumps, loads
-from codex32.kernel.models import SourceRow, TriggerRow
+from codex32.kernel.models import TriggerRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.watching_rows import SourceRow
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.schedules import TriggerTypes, restored
 from codex32.services.triggers.answering import Answerer, Happening, Question

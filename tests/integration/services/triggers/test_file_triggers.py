@@ -9,8 +9,9 @@ import pytest
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door
 from codex32.kernel.json_values import loads
-from codex32.kernel.models import ExecutionRow, FileSeenRow, OccurrenceRow
+from codex32.kernel.models import ExecutionRow, OccurrenceRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.watching_rows import FileSeenRow
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.written import Stored
 from codex32.services.triggers.file_scan import pattern, scan

@@ -10,8 +10,9 @@ from codex32.kernel.components import Components
 from codex32.kernel.contracts.source import Connect
 from codex32.kernel.database import Door
 from codex32.kernel.json_values import loads
-from codex32.kernel.models import ExecutionRow, OccurrenceRow, SourceRow
+from codex32.kernel.models import ExecutionRow, OccurrenceRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.watching_rows import SourceRow
 from codex32.outside.streams import GuardedStreams
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.written import Stored
