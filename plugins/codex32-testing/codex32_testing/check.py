@@ -228,7 +228,7 @@ class _Run:
         real = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
         socket.socket.connect = self._refuse  # type: ignore[method-assign]
         socket.socket.connect_ex = self._refuse  # type: ignore[method-assign]
-        socket.getaddrinfo = self._refuse  # type: ignore[assignment]
+        socket.getaddrinfo = self._refuse
         try:
             return (yield)
         finally:
