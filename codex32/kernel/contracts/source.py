@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
 from abc import ABC, abstractmethod
-from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from codex32.kernel.json_values import JSON
+
+if TYPE_CHECKING:
+    import ssl
+    from asyncio import StreamReader, StreamWriter
 
 
 @dataclass(frozen=True, slots=True)
