@@ -425,6 +425,7 @@ ROWS: tuple[type[Row], ...] = (
     RateRow,
     EventRow,
     SubscriptionRow,
+    *WATCHING_ROWS,
     WebhookPathRow,
     ProcessRow,
     MetricRow,
@@ -433,5 +434,4 @@ ROWS: tuple[type[Row], ...] = (
     *OUTBOUND_ROWS,
     *RETRIEVAL_ROWS,
     *SPENDING_ROWS,
-    *WATCHING_ROWS,
 )
