@@ -21,13 +21,14 @@ from codex32.api.guard import Keeping
 from codex32.api.network import Origins, Peers
 from codex32.api.rates import Limiter
 from codex32.api.sharing import shared
+from codex32.bundled import running_redis_url
 from codex32.engine.values import validation
 from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.call_book import CallBook
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.private_files import write_private
 from codex32.outside.settling import settle_memory
-from codex32.runtime import Runtime, running_redis_url
+from codex32.runtime import Runtime
 from codex32.services.access.one_time import Code, first_way_in
 from codex32.services.safe import plugin_audit
 from codex32.services.upkeep import processes, timekeeping
