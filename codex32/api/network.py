@@ -9,8 +9,8 @@ from aiohttp import web
 
 _ASKED = "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
 _ASKED += "x-request-id, x-workspace"
-_TOLD = "etag, location, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, "
-_TOLD += "x-request-id"
+_TOLD = "etag, idempotent-replayed, location, ratelimit-limit, ratelimit-remaining, "
+_TOLD += "ratelimit-reset, retry-after, x-request-id"
 
 
 class Peers:
