@@ -13,7 +13,17 @@ from typing import Any, NoReturn
 
 import click
 
-from benchmarks import costs, history, idle, report, requests, schedules, throughput, trips
+from benchmarks import (
+    costs,
+    history,
+    idle,
+    report,
+    requests,
+    schedules,
+    throughput,
+    trips,
+    vectors,
+)
 from benchmarks.processes import ROOT
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
@@ -58,6 +68,9 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
             history=50_000 if quick else 1_000_000,
             executions_each=executions,
             pairs=1 if quick else 3,
+        ),
+        "vectors": lambda servers, progress: vectors.measure(
+            servers, progress, chunks=2000 if quick else 10_000, queries=30 if quick else 200
         ),
         "idle": lambda servers, progress: idle.measure(
             servers, progress, seconds=4.0 if quick else 15.0

@@ -17,6 +17,7 @@ hook implementations::
         yield Shout()
 """
 
+from codex32.kernel.blocking_store import BlockingVectorStore, Shape
 from codex32.kernel.bot import Allow, Bot, Concurrency, Rate, Retry, Step, Trigger
 from codex32.kernel.caller import Caller
 from codex32.kernel.clock import Clock, ManualClock, SystemClock
@@ -202,6 +203,7 @@ __all__ = [
     "AttemptStarted",
     "Batch",
     "Between",
+    "BlockingVectorStore",
     "Bot",
     "BotChanged",
     "BotFailed",
@@ -302,6 +304,7 @@ __all__ = [
     "SecretNotFound",
     "SecretStore",
     "ServerSentEvent",
+    "Shape",
     "Skipped",
     "Source",
     "Status",

@@ -23,11 +23,15 @@ from codex32.kernel.vector_filters import (
     Filter,
     Not,
     OneOf,
+    facts,
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 #: As many as every store answers at once.
 LIMIT_MOST = 1000
+BATCH_MOST = 1000
+#: Of one record: texts, numbers and booleans, those in lists counted each.
+FACTS_MOST = 512
 ID_BYTES = 256
 #: Of text and metadata together; what hosted stores take is 40 KB with what they add.
 RECORD_BYTES = 32 * 1024
@@ -52,14 +56,16 @@ def check_collection(name: str, dimension: int | None = None) -> None:
 def check_records(records: Sequence[VectorRecord], dimension: int) -> None:
     """Refuse the whole batch for one record that is not sound.
 
-    Ids are 1 to 256 bytes of UTF-8 without NUL, no two alike; text and metadata (as JSON) have
-    at most 32 KiB together; vectors have ``dimension`` finite numbers and a length that is
-    not 0.
+    At most 1000 records. Ids are 1 to 256 bytes of UTF-8 without NUL, no two alike; text and
+    metadata (as JSON) have at most 32 KiB together, with at most 512 values that a filter can
+    ask for; vectors have ``dimension`` finite numbers and a length that is not 0.
 
     Raises:
       DimensionMismatch: A vector has another length.
       RecordInvalid: Anything else; the message names the record.
     """
+    if len(records) > BATCH_MOST:
+        raise RecordInvalid(f"{len(records)} records are too many at once; {BATCH_MOST} fit")
     seen: set[str] = set()
     for record in records:
         check_id(record.id)
@@ -134,6 +140,8 @@ def _check_content(record: VectorRecord) -> None:
             f"the record {record.id!r} has {size} bytes of text and metadata; "
             f"at most {RECORD_BYTES} fit, so cut the text into smaller chunks"
         )
+    if len(metadata) > FACTS_MOST and len(facts(record.metadata)) > FACTS_MOST:
+        raise RecordInvalid(f"the metadata of {record.id!r} has more than {FACTS_MOST} values")
 
 
 def _check_filter(where: Filter) -> None:

@@ -128,4 +128,4 @@ class MemoryVectorStore(VectorStore):
 def _score(metric: Metric, one: Sequence[float], other: Sequence[float]) -> float:
     if metric == "euclidean":
         return 1 / (1 + math.dist(one, other))
-    return math.fsum(map(mul, one, other))
+    return sum(map(mul, one, other), 0.0)

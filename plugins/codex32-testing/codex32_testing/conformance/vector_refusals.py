@@ -93,6 +93,11 @@ class RefusalCases(VectorStoreCase):
                 await vector_store.upsert(collection, [record])
         with pytest.raises(RecordInvalid, match="twice"):
             await vector_store.upsert(collection, [data.EAST, data.EAST])
+        with pytest.raises(RecordInvalid, match="too many"):
+            await vector_store.upsert(collection, data.random_records(1001, 3))
+        many = [str(n) for n in range(600)]
+        with pytest.raises(RecordInvalid, match="more than 512 values"):
+            await vector_store.upsert(collection, [VectorRecord("a", ASKED, "", {"t": many})])
         for limit in (0, -1, 1001):
             with pytest.raises(RecordInvalid):
                 await vector_store.query(collection, ASKED, limit=limit)
