@@ -43,6 +43,8 @@ COMMANDS: Mapping[str, str] = {
     "audit": "audit",
     "why": "why",
     "limits": "limits",
+    "usage": "usage",
+    "models": "usage",
     "login": "login",
     "logout": "login",
     "whoami": "login",

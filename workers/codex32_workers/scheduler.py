@@ -16,6 +16,7 @@ from functools import partial
 from codex32.outside.http_on_demand import HttpOnDemand
 from codex32.outside.streams import GuardedStreams
 from codex32.runtime import Runtime
+from codex32.services.ai import spending
 from codex32.services.bots import schedules
 from codex32.services.bots.watching import watch
 from codex32.services.events.outbound import Courier
@@ -54,6 +55,7 @@ async def _schedule(runtime: Runtime) -> None:
         asyncio.create_task(_watch_sources(runtime)),
         asyncio.create_task(_send_webhooks(runtime)),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
+        asyncio.create_task(_every(settings.retention.interval_seconds, _prune_spending(runtime))),
         asyncio.create_task(_every(ANCHOR_SECONDS, _anchor(runtime))),
         asyncio.create_task(keep_house(runtime)),
     ]
@@ -172,6 +174,11 @@ async def _send_webhooks(runtime: Runtime) -> None:
         await courier.run()
     finally:
         await client.close()
+
+
+def _prune_spending(runtime: Runtime) -> Callable[[], Awaitable[object]]:
+    keep = runtime.settings.ai.keep_days
+    return lambda: spending.prune(runtime.door, runtime.clock.micros(), keep)
 
 
 def _prune(runtime: Runtime) -> Callable[[], Awaitable[object]]:
