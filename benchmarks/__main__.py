@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,7 @@ from benchmarks import (
     throughput,
     trips,
     vectors,
+    wanted,
 )
 from benchmarks.processes import ROOT
 from benchmarks.report import Progress
@@ -102,7 +104,9 @@ def main(
         executions=executions or (1000 if quick else 4000),
         quick=quick,
     )
+    took: dict[str, float] = {}
     result: dict[str, Any] = {"environment": report.environment(ROOT), "quick": quick}
+    result["took_seconds"] = took
     progress = Progress()
     # Leaving by the same door as Ctrl-C stops all that was started.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -110,12 +114,14 @@ def main(
         servers = Servers(Path(folder), stack)
         for name, part in chosen.items():
             if name in only or not only:
+                began = time.monotonic()
                 try:
                     result |= _named(name, part(servers, progress))
                 except RuntimeError as error:
                     # What took minutes to measure is kept, whatever comes after it.
                     result.setdefault("failed", {})[name] = str(error)
                     progress.tell(f"{name} failed: {error}")
+                took[name] = round(time.monotonic() - began, 1)
     path = report.write(RESULTS, result)
     click.echo(json.dumps(result, indent=2) if as_json else _text(result))
     progress.tell(f"kept as {path.relative_to(ROOT)}")
@@ -141,7 +147,8 @@ def _text(result: Mapping[str, Any]) -> str:
     if "throughput" in result:
         lines += [report.table(throughput.table(result["throughput"])), ""]
     rest = {name: result[name] for name in result if name in PARTS and name != "throughput"}
-    lines += report.flat(rest)
+    lines += [*report.flat(rest), *report.flat({"took_seconds": result["took_seconds"]}), ""]
+    lines += [report.table(wanted.table(result))]
     return "\n".join(lines)
 
 

@@ -144,7 +144,7 @@ class Runtime:
     @cached_property
     def starter(self) -> Starter:
         """Starts executions."""
-        return Starter(self.door, self.definitions, self.payloads, self.clock)
+        return Starter(self.door, self.definitions, self.payloads, self.clock, self._listening)
 
     @cached_property
     def retrier(self) -> Retrier:

@@ -61,9 +61,12 @@ class Context:
         Raises:
           SettingsError: All their faults.
         """
+        from codex32.kernel.drivers import load_peewee
         from codex32_config.settings import load_settings
 
-        return load_settings(folder=self.folder, files=self.files, overrides=self._overrides)
+        settings = load_settings(folder=self.folder, files=self.files, overrides=self._overrides)
+        load_peewee(settings.database_url)
+        return settings
 
     def override(self, values: Mapping[str, Any]) -> None:
         """Let ``values``, by dotted names, win over every other setting; None changes nothing."""

@@ -10,21 +10,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import peewee as pw
 
 from codex32.kernel.connection import connect, fetch, is_outage, is_sqlite, snapshot, transaction
 from codex32.kernel.events import Event
 from codex32.kernel.fault_points import fault_point
+from codex32.kernel.jobs import (
+    SINGLE,
+    Job,
+    Line,
+    Nobody,
+    answer,
+    carry_out,
+    carry_out_apart,
+    fail,
+    groups_of,
+)
 from codex32.kernel.models import database_proxy
-from codex32.kernel.notices import Leavings, Stop, announce, announce_all, gathered, write_last
+from codex32.kernel.notices import Stop, announce, announce_all, gathered, write_last
 
 __all__ = [
     "Batch",
@@ -58,55 +68,6 @@ _FIRST_PAUSE_SECONDS = 0.05
 _READ_AGAIN_SECONDS = 0.5
 
 
-class _Job(Generic[T]):
-    """A write that waits for its commit."""
-
-    __slots__ = ("deadline", "error", "future", "item", "loop", "result", "work")
-
-    def __init__(
-        self,
-        work: Callable[..., Any],
-        item: Any,
-        loop: asyncio.AbstractEventLoop | None,
-        future: Any,
-        deadline: float | None,
-    ) -> None:
-        self.work, self.item, self.loop, self.future = work, item, loop, future
-        self.deadline = deadline
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def answer(self) -> None:
-        if self.future.done():
-            return
-        if isinstance(self.error, StopIteration):  # which no future takes
-            self.error = RuntimeError("the write raised StopIteration")
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
-
-
-class _Nobody:
-    """Stands for the future of a write that nobody waits for."""
-
-    @staticmethod
-    def done() -> bool:
-        return False
-
-    @staticmethod
-    def set_result(result: object) -> None:
-        pass
-
-    @staticmethod
-    def set_exception(error: BaseException) -> None:
-        log.error("a write that nobody waits for failed: %s", error)
-
-
-#: Marks a job whose work takes no item.
-_SINGLE = object()
-
-
 class Door:
     """Reads and writes, from coroutines and from threads.
 
@@ -130,13 +91,11 @@ class Door:
         self._on_commit, self._outbox = on_commit, outbox
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-reader")
         self._teller = ThreadPoolExecutor(1, thread_name_prefix="db-teller")
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._line = Line()
         self._reader_count = readers
         self._closed = False
         #: How many were written together lately.
         self._recent = 0
-        #: The writer has seen that the door closes.
-        self._closing = False
         self._writer = threading.Thread(target=self._write_loop, name="db-writer", daemon=True)
         self._writer.start()
         #: Commits and writes so far: how well commits are shared.
@@ -173,7 +132,7 @@ class Door:
           work: Reads and writes rows; no side effects but :func:`announce`.
           patience_seconds: How long an unreachable database is waited for; None for ever.
         """
-        return await self._async_job(work, _SINGLE, patience_seconds)  # type: ignore[no-any-return]
+        return await self._async_job(work, SINGLE, patience_seconds)  # type: ignore[no-any-return]
 
     async def write_many(
         self, work: Batch[I, T], item: I, *, patience_seconds: float | None = 30.0
@@ -187,14 +146,14 @@ class Door:
 
     def post(self, work: Batch[I, T], item: I) -> None:
         """Have ``item`` written in its turn; nobody waits for it. From any thread."""
-        self._put(_Job(work, item, None, _Nobody, _deadline(30.0)))
+        self._put(Job(work, item, None, Nobody, _deadline(30.0)))
 
     async def _async_job(
         self, work: Callable[..., Any], item: Any, patience_seconds: float | None
     ) -> Any:
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._put(_Job(work, item, loop, future, _deadline(patience_seconds)))
+        self._put(Job(work, item, loop, future, _deadline(patience_seconds)))
         return await future
 
     # from threads
@@ -213,7 +172,7 @@ class Door:
 
     def write_now(self, work: Callable[[], T], *, patience_seconds: float | None = 30.0) -> T:
         """Like :meth:`write`, for threads without an event loop."""
-        return self._sync_job(work, _SINGLE, patience_seconds)  # type: ignore[no-any-return]
+        return self._sync_job(work, SINGLE, patience_seconds)  # type: ignore[no-any-return]
 
     def write_many_now(
         self, work: Batch[I, T], item: I, *, patience_seconds: float | None = 30.0
@@ -221,17 +180,34 @@ class Door:
         """Like :meth:`write_many`, for threads without an event loop."""
         return self._sync_job(work, item, patience_seconds)  # type: ignore[no-any-return]
 
+    def write_apart(self, work: Callable[[], T], *, patience_seconds: float) -> T:
+        """Like :meth:`write_now`, but on the calling thread, beside what the writer is at.
+
+        What it brings can be worked on while other writes are still under way. SQLite lets one
+        write at a time, where a commit more would hold up everybody: there it shares one.
+        PostgreSQL is not waited for if it cannot be reached; the thread keeps a connection to it.
+        """
+        if is_sqlite():
+            return self.write_now(work, patience_seconds=patience_seconds)
+        if self._closed:
+            raise _closed()
+        job: Job[T] = Job(work, SINGLE, None, Future(), None)
+        error = self._carry_out([job])
+        if error is not None:
+            raise error
+        return job.future.result()  # type: ignore[no-any-return]
+
     def _sync_job(
         self, work: Callable[..., Any], item: Any, patience_seconds: float | None
     ) -> Any:
         future: Future[Any] = Future()
-        self._put(_Job(work, item, None, future, _deadline(patience_seconds)))
+        self._put(Job(work, item, None, future, _deadline(patience_seconds)))
         return future.result()
 
-    def _put(self, job: _Job[Any]) -> None:
+    def _put(self, job: Job[Any]) -> None:
         if self._closed:
             raise _closed()
-        self._jobs.put(job)
+        self._line.put(job)
 
     def close(self) -> None:
         """Finish what is waiting, then let go of the threads and their connections.
@@ -241,11 +217,10 @@ class Door:
         if self._closed:
             return
         self._closed = True
-        self._jobs.put(None)
+        self._line.put(None)
         self._writer.join()
-        late: list[_Job[Any]] = []
-        self._take(late, wait=False)
-        _fail(late, _closed())
+        self._line.take(wait=False)
+        fail(self._line.waiting, _closed())
         self._teller.shutdown()
         # Each thread has a connection of its own, which it alone can close.
         together = threading.Barrier(self._reader_count)
@@ -261,49 +236,26 @@ class Door:
     # the writer
 
     def _write_loop(self) -> None:
-        waiting: list[_Job[Any]] = []
-        pause = _FIRST_PAUSE_SECONDS
-        while waiting or not self._closing:
-            self._take(waiting, wait=not waiting)
-            if len(waiting) * 2 < self._recent:
+        line, pause = self._line, _FIRST_PAUSE_SECONDS
+        while line.waiting or not line.over:
+            line.take(wait=not line.waiting)
+            if len(line.waiting) * 2 < self._recent:
                 time.sleep(GATHER_SECONDS)
-                self._take(waiting, wait=False)
-            self._recent = max(len(waiting), self._recent // 2)
-            error = self._carry_out(waiting[:MAX_GROUP])
+                line.take(wait=False)
+            self._recent = max(len(line.waiting), self._recent // 2)
+            error = self._carry_out(line.waiting[:MAX_GROUP])
             if error is None:
-                del waiting[:MAX_GROUP]
+                del line.waiting[:MAX_GROUP]
                 pause = _FIRST_PAUSE_SECONDS
             else:
                 # Those that came meanwhile have deadlines as well.
-                self._take(waiting, wait=False)
-                waiting = self._patient(waiting, error)
-                time.sleep(pause if waiting else 0.0)
+                line.take(wait=False)
+                line.give_up_late(error)
+                time.sleep(pause if line.waiting else 0.0)
                 pause = min(pause * 2, 1.0)
         self._drop_connection()
 
-    def _take(self, jobs: list[_Job[Any]], *, wait: bool) -> None:
-        """Add all jobs that have come; ``wait`` for one if there is none."""
-        try:
-            job = self._jobs.get(block=wait)
-            while job is not None:
-                jobs.append(job)
-                job = self._jobs.get_nowait()
-            self._closing = True
-        except queue.Empty:
-            return
-
-    def _patient(self, jobs: list[_Job[Any]], error: Exception) -> list[_Job[Any]]:
-        """Those of ``jobs`` that go on waiting; the others fail with ``error``."""
-        now = time.monotonic()
-        patient: list[_Job[Any]] = []
-        late: list[_Job[Any]] = []
-        for job in jobs:
-            over = self._closing if job.deadline is None else job.deadline < now
-            (late if over else patient).append(job)
-        _fail(late, error)
-        return patient
-
-    def _carry_out(self, jobs: list[_Job[Any]]) -> Exception | None:
+    def _carry_out(self, jobs: list[Job[Any]]) -> Exception | None:
         """Do ``jobs`` and answer them; the error if the database is out of reach."""
         if not jobs:
             return None
@@ -312,7 +264,7 @@ class Door:
         except Exception as error:
             self._drop_connection()
             if not is_outage(error):
-                _fail(jobs, error)
+                fail(jobs, error)
                 return None
             if self.failing_since is None:
                 self.failing_since = time.monotonic()
@@ -326,11 +278,11 @@ class Door:
         self.writes += len(jobs)
         if notices and self._on_commit is not None:
             self._teller.submit(self._tell, notices)
-        _answer(jobs)
+        answer(jobs)
         return None
 
-    def _transaction(self, jobs: list[_Job[Any]]) -> list[Event | str]:
-        groups = _groups(jobs)
+    def _transaction(self, jobs: list[Job[Any]]) -> list[Event | str]:
+        groups = groups_of(jobs)
         try:
             notices = self._commit(groups, apart=False)
         except BaseException as error:
@@ -341,13 +293,13 @@ class Door:
         fault_point("commit.after")
         return notices
 
-    def _commit(self, groups: list[list[_Job[Any]]], *, apart: bool) -> list[Event | str]:
+    def _commit(self, groups: list[list[Job[Any]]], *, apart: bool) -> list[Event | str]:
         with gathered() as left, transaction(self.database):
             for group in groups:
                 if apart:
-                    _carry_out_group(self.database, group, left)
+                    carry_out_apart(self.database, group, left)
                 else:
-                    _do(group)
+                    carry_out(group)
             if left.notices and self._outbox is not None:
                 self._outbox(left.notices)
             left.write_last()
@@ -366,70 +318,9 @@ class Door:
             self.database.close()
 
 
-def _carry_out_group(database: pw.Database, group: list[_Job[Any]], left: Leavings) -> None:
-    mark = left.mark()
-    try:
-        with database.savepoint():
-            _do(group)
-    except BaseException as error:  # whatever it is, it is its caller's and not the writer's
-        left.back_to(mark)
-        if is_outage(error):
-            raise
-        if len(group) > 1:  # one bad item must not spoil the others
-            for job in group:
-                _carry_out_group(database, [job], left)
-        else:
-            group[0].error = error
-
-
-def _do(group: list[_Job[Any]]) -> None:
-    """Carry out writes of one kind."""
-    work = group[0].work
-    if group[0].item is _SINGLE:
-        results: Sequence[Any] = [work()]
-    else:
-        results = work([job.item for job in group])
-    for job, result in zip(group, results, strict=True):
-        job.result, job.error = result, None
-
-
-def _groups(jobs: list[_Job[Any]]) -> list[list[_Job[Any]]]:
-    grouped: dict[Any, list[_Job[Any]]] = {}
-    for position, job in enumerate(jobs):
-        key: Any = position if job.item is _SINGLE else job.work
-        grouped.setdefault(key, []).append(job)
-    return list(grouped.values())
-
-
 def _deadline(patience_seconds: float | None) -> float | None:
     return None if patience_seconds is None else time.monotonic() + patience_seconds
 
 
 def _closed() -> RuntimeError:
     return RuntimeError("the door to the database is closed")
-
-
-def _fail(jobs: list[_Job[Any]], error: BaseException) -> None:
-    for job in jobs:
-        job.error = error
-    _answer(jobs)
-
-
-def _answer(jobs: list[_Job[Any]]) -> None:
-    """Wake each event loop once for all its jobs."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
-    for job in jobs:
-        if job.loop is None:
-            job.answer()
-        else:
-            by_loop.setdefault(job.loop, []).append(job)
-    for loop, mine in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_answer_all, mine)
-        except RuntimeError:  # the loop was closed meanwhile; nobody waits any more
-            log.debug("answers came after their event loop had closed")
-
-
-def _answer_all(jobs: list[_Job[Any]]) -> None:
-    for job in jobs:
-        job.answer()

@@ -1,7 +1,8 @@
 """Bringing the database's tables to where the code expects them.
 
 Runs peewee's migration runner and adds what it lacks: one upgrade at a time (an advisory lock on
-PostgreSQL, a lock file beside a SQLite file), and a digest of each applied script.
+PostgreSQL, a lock file beside a SQLite file), and a digest of each applied script. The runner, and
+all that peewee loads with it, is loaded where there is something to apply.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file
 from pathlib import Path
 
 import peewee as pw
-from playhouse.migrations import Runner
 
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.errors import Codex32Error, SchemaOutOfDate
@@ -43,11 +44,8 @@ def status(database: pw.Database, sources: Sequence[MigrationSource]) -> list[Mi
     """Every known migration, in order."""
     found: list[MigrationStatus] = []
     for source in sources:
-        with _runner(database, source) as (runner, _):
-            found += [
-                MigrationStatus(source.name, each.name, each.applied is not None)
-                for each in runner.status()
-            ]
+        with as_file(source.scripts) as folder:
+            found += _status(database, source, folder)
     return found
 
 
@@ -71,19 +69,47 @@ def upgrade(database: pw.Database, sources: Sequence[MigrationSource]) -> list[s
     applied: list[str] = []
     with _one_at_a_time(database):
         for source in sources:
-            with _runner(database, source) as (runner, folder):
-                _check_digests(database, source, runner, folder)
+            with as_file(source.scripts) as folder:
+                _check_digests(database, source, folder)
                 try:
-                    applied += [f"{source.name}/{name}" for name in runner.up()]
+                    if any(not each.applied for each in _status(database, source, folder)):
+                        applied += _apply(database, source, folder)
                 finally:  # a script that fails does not undo the ones before it
-                    _store_digests(database, source, runner, folder)
+                    _store_digests(database, source, folder)
     return applied
 
 
-@contextlib.contextmanager
-def _runner(database: pw.Database, source: MigrationSource) -> Iterator[tuple[Runner, Path]]:
-    with as_file(source.scripts) as folder:
-        yield Runner(database, str(folder), table_name=f"schema_migration_{source.name}"), folder
+def _apply(database: pw.Database, source: MigrationSource, folder: Path) -> list[str]:
+    from playhouse.migrations import Runner
+
+    runner = Runner(database, str(folder), table_name=_table(source))
+    return [f"{source.name}/{name}" for name in runner.up()]
+
+
+def _table(source: MigrationSource) -> str:
+    return f"schema_migration_{source.name}"
+
+
+def _scripts(folder: Path) -> list[str]:
+    return [path.stem for path in folder.glob("[0-9]*.py")]
+
+
+def _place(name: str) -> tuple[int, str]:
+    """What the runner orders scripts by."""
+    number = re.match(r"\d+", name)
+    return (int(number.group()) if number else -1, name)
+
+
+def _status(database: pw.Database, source: MigrationSource, folder: Path) -> list[MigrationStatus]:
+    """The scripts of a folder, and those applied whose scripts are gone, in order."""
+    applied: set[str] = set()
+    if database.table_exists(_table(source)):
+        rows = database.execute_sql(f"SELECT name FROM {_table(source)}")  # noqa: S608 - our own
+        applied = {name for (name,) in rows.fetchall()}
+    names = {*_scripts(folder), *applied}
+    return [
+        MigrationStatus(source.name, name, name in applied) for name in sorted(names, key=_place)
+    ]
 
 
 @contextlib.contextmanager
@@ -106,10 +132,8 @@ def _digest(folder: Path, name: str) -> str:
     return hashlib.sha256((folder / f"{name}.py").read_bytes()).hexdigest()
 
 
-def _check_digests(
-    database: pw.Database, source: MigrationSource, runner: Runner, folder: Path
-) -> None:
-    scripts = {each.name for each in runner.migrations()}
+def _check_digests(database: pw.Database, source: MigrationSource, folder: Path) -> None:
+    scripts = set(_scripts(folder))
     for name, digest in _digests(database, source).items():
         if name in scripts and _digest(folder, name) != digest:
             raise MigrationChanged(
@@ -131,13 +155,12 @@ def _digests(database: pw.Database, source: MigrationSource) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def _store_digests(
-    database: pw.Database, source: MigrationSource, runner: Runner, folder: Path
-) -> None:
+def _store_digests(database: pw.Database, source: MigrationSource, folder: Path) -> None:
     known = _digests(database, source)
     mark = _mark(database)
-    for each in runner.status():
-        if each.applied and each.path and each.name not in known:
+    scripts = set(_scripts(folder))
+    for each in _status(database, source, folder):
+        if each.applied and each.name in scripts and each.name not in known:
             database.execute_sql(
                 f"INSERT INTO schema_migration_digest VALUES ({mark}, {mark}, {mark})",  # noqa: S608
                 (source.name, each.name, _digest(folder, each.name)),

@@ -101,6 +101,34 @@ def test_threads_without_a_loop_are_served_as_well(door: Door) -> None:
     assert door.read_now(keys) == ["a", "b"]
 
 
+@only_postgresql
+def test_a_write_apart_waits_for_no_other(door: Door) -> None:
+    with Held(door):
+        assert door.write_apart(lambda: put("a") or "done", patience_seconds=10.0) == "done"
+        assert door.read_now(keys) == ["a"]
+    door.database.close()  # of this thread
+
+
+def test_a_write_apart_is_whole_told_and_fails_alone(open_door) -> None:
+    told = []
+    door = open_door(on_commit=told.extend)
+
+    def half() -> None:
+        put("b")
+        announce("exe_half")
+        raise KeyError("b")
+
+    with pytest.raises(KeyError):
+        door.write_apart(half, patience_seconds=10.0)
+    door.write_apart(lambda: (put("c"), announce("exe_c")), patience_seconds=10.0)
+    assert door.read_now(keys) == ["c"]
+    door.database.close()
+    door.close()
+    assert told == ["exe_c"]
+    with pytest.raises(RuntimeError, match="closed"):
+        door.write_apart(lambda: None, patience_seconds=10.0)
+
+
 def test_a_posted_write_happens_though_nobody_waits(door: Door, caplog) -> None:
     door.post(put_all, "a")
     door.post(put_all, "a")

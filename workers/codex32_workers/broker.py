@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -29,8 +28,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 #: Claims are taken for about this much work at once, so that idle workers get their share.
 AHEAD_SECONDS = 0.02
-
-
+#: Where much is under way and there is little room, more is about to come: so long it waits.
+GATHER_SECONDS = 0.001
 #: While a bot has its share of this worker, others are looked for this often.
 CROWDED_SECONDS = 0.1
 
@@ -95,15 +94,12 @@ class TicketConsumer(Consumer):
 
     def __init__(self, broker: TicketBroker) -> None:
         self._broker = broker
-        self._ready: deque[Claim] = deque()
         self._closed = False
         #: Tickets to be thrown away: how many, and one that was drawn.
         self._used: tuple[int, str | None] | None = None
 
     def __next__(self) -> MessageProxy | None:
         """The next message, or None after a while without one. Never raises."""
-        if self._ready:
-            return self._message(self._ready.popleft())
         self._discard_used()
         if self._closed:
             time.sleep(0.05)
@@ -113,6 +109,9 @@ class TicketConsumer(Consumer):
             self._broker.room.wait(0.25)
             return None
         host = self._broker.engine.host
+        if room < host.running // 2:  # a claim for few costs as much as one for many
+            time.sleep(GATHER_SECONDS)
+            room = self._room()
         if not host.more and host.crowded:
             # What is queued may all be the crowding bot's: no ticket tells of others.
             self._broker.room.wait(CROWDED_SECONDS)
@@ -128,8 +127,7 @@ class TicketConsumer(Consumer):
         surplus = len(claims) - (drawn is not None) if claims else 64
         if drawn is not None or claims:
             self._used = (surplus, drawn)
-        self._ready.extend(claims)
-        return self._message(self._ready.popleft()) if self._ready else None
+        return self._message(claims) if claims else None
 
     def _discard_used(self) -> None:
         """Throw away the tickets of what was claimed; the work on it has begun by now."""
@@ -151,16 +149,18 @@ class TicketConsumer(Consumer):
             return None
         return self._broker.tickets.wait(POLL_SECONDS)
 
-    def _message(self, claim: Claim) -> MessageProxy:
-        self._broker.claims[claim.id] = claim
-        return MessageProxy(message(claim.id))
+    def _message(self, claims: Sequence[Claim]) -> MessageProxy:
+        """One message for all that was claimed together: each by itself would cost two turns."""
+        self._broker.claims.update((claim.id, claim) for claim in claims)
+        return MessageProxy(message(*(claim.id for claim in claims)))
 
     def ack(self, message: MessageProxy) -> None:
         """Nothing: the record of the execution is in the database."""
 
     def nack(self, message: MessageProxy) -> None:
         """Nothing: an execution that was not begun is given back when its lease ends."""
-        self._broker.claims.pop(message.message_id, None)
+        for execution_id in message.args:
+            self._broker.claims.pop(execution_id, None)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Nothing: what was claimed and not begun is handed over when the worker stops."""
@@ -183,7 +183,6 @@ class EngineMiddleware(dramatiq.Middleware):
 
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
         """Hand over what was claimed, then stop in good order."""
-        for claim in list(broker.claims.values()):
-            self._engine.hand_over(claim)
+        self._engine.hand_over(list(broker.claims.values()))
         broker.claims.clear()
         self._engine.stop(self._grace_seconds)

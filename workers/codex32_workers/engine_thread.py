@@ -52,17 +52,19 @@ class EngineThread:
     def take(self, limit: int, only: Sequence[str] = ()) -> list[Claim]:
         """Claim executions. From any thread but the loop's."""
         door = self.runtime.door
-        claims = door.write_now(partial(self.host.take, limit, only), patience_seconds=2.0)
+        work = partial(self.host.take, limit, only)
+        # While the engine runs these, the steps of those before them are recorded.
+        claims = door.write_apart(work, patience_seconds=2.0)
         if claims:
             fault_point("take.after_commit")
         self.host.hold(claims)
         return claims
 
-    def hand_over(self, claim: Claim) -> None:
-        """Have a claimed execution run. From any thread; many calls wake the loop once."""
+    def hand_over(self, claims: Sequence[Claim]) -> None:
+        """Have claimed executions run. From any thread; many calls wake the loop once."""
         with self._lock:
-            wake = not self._handed
-            self._handed.append(claim)
+            wake = bool(claims) and not self._handed
+            self._handed += claims
         if wake:
             self._loop.call_soon_threadsafe(self._begin_handed)
 

@@ -153,9 +153,8 @@ class Attempt:
     async def _main(self) -> tuple[Halt, Verdict | None]:
         """Walk the steps, within the bot's time and until a cancellation."""
         walk = Walk(self.course, self.course.plan.steps)
-        # A bare timer: asyncio.timeout() costs several times as much, for every execution.
         left = self.course.seconds_left()
-        timer = asyncio.get_running_loop().call_later(max(left, 0), self._expire)
+        limit = self.env.deadlines.call_later(max(left, 0), self._expire)
         self._in_main = True
         try:
             self._expired = left <= 0
@@ -171,7 +170,7 @@ class Attempt:
             return Halt(), await self._stopped(walk)
         finally:
             self._in_main = False
-            timer.cancel()
+            limit.cancel()
         if halt.failed is not None:
             failed = halt.failed
             return halt, Verdict(Status.FAILED, failed.cause, failed.message, halt.step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from codex32.engine.running.deadlines import Deadlines
 from codex32.engine.running.plan import Plan
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.components import Components
@@ -61,6 +62,7 @@ class Environment:
       models: Calls models and embedders; None where nothing may be called.
       decide_retry: What plugins say of a failed try, or None.
       close: Lets go of connections, once no attempt runs any more.
+      deadlines: Time limits and the like, of the event loop on which attempts run.
       listening: Whether anybody wants events; where nobody does, none are made.
     """
 
@@ -78,4 +80,5 @@ class Environment:
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
     listening: Callable[[], bool] = lambda: False
     close: Callable[[], Awaitable[None]] | None = None
+    deadlines: Deadlines = field(default_factory=Deadlines)
     clock: Clock = field(default_factory=lambda: SystemClock.shared)

@@ -35,6 +35,7 @@ class PlannedStep:
       rate: From which each try takes its slot.
     """
 
+    id: str
     step: Step
     type: BotType
     params: Template
@@ -46,11 +47,6 @@ class PlannedStep:
     #: Parameters that name notifiers: whether a notification may be repeated is the notifier's.
     notifier_params: tuple[str, ...]
     packed_params: str | None
-
-    @property
-    def id(self) -> str:
-        """The step's id."""
-        return self.step.id
 
     def check(self, params: Mapping[str, JSON]) -> None:
         """Check evaluated parameters; constant ones were checked when the file was read.
@@ -141,6 +137,7 @@ class Plan:
 def _plan_step(step: Step, bot: Bot, components: Components) -> PlannedStep:
     params = compile_params(components.bot_type(step.type), step.params)
     return PlannedStep(
+        id=step.id,
         step=step,
         type=components.bot_type(step.type),
         notifier_params=_notifier_params(components.bot_type(step.type)),

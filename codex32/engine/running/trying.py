@@ -147,7 +147,7 @@ class Trying:
         limit = self.planned.step.timeout_seconds
         timer = Timer(limit)
         context = EngineContext(self.course, info, waited, timer)
-        shown = asyncio.get_running_loop().call_later(SHOW_AFTER_SECONDS, self.entry.show)
+        shown = self.env.deadlines.call_later(SHOW_AFTER_SECONDS, self.entry.show)
         try:
             if limit is None:
                 return await self._call(context)

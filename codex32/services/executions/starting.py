@@ -7,7 +7,7 @@ starts a second share their queries and commits.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -205,6 +205,7 @@ class Starter:
       door: The database.
       definitions: Versions as bots.
       payloads: Where inputs go that are too long for a row.
+      listening: Whether anybody wants events; where nobody does, none are made.
     """
 
     def __init__(
@@ -213,8 +214,10 @@ class Starter:
         definitions: Definitions,
         payloads: PayloadStore,
         clock: Clock = SystemClock.shared,
+        listening: Callable[[], bool] = lambda: True,
     ) -> None:
         self._door, self._definitions = door, definitions
+        self._listening = listening
         self._payloads, self._clock = payloads, clock
 
     async def start(self, start: Start) -> Submitted:
@@ -281,10 +284,12 @@ class Starter:
                     made[place] = ready
         asked = {(row.bot_id, USUAL_PRIORITY): (row.last, row.served) for row in found.values()}
         submitted = executions.submit(list(made.values()), asked)
+        told = self._listening()
         for (place, new), answer in zip(made.items(), submitted, strict=True):
             answers[place] = _conflict() if answer.conflict else answer
             if answer.id == new.id:
-                announce(queued_event(new))
+                if told:
+                    announce(queued_event(new))
             elif new.inputs.startswith("@") or new.trigger.startswith("@"):
                 self._payloads.remove(new.id)
         return [answers[place] for place in range(len(starts))]

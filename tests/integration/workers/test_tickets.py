@@ -41,6 +41,16 @@ def test_a_ticket_is_a_message_as_dramatiq_writes_it(tickets, client, redis_url)
     stock.client.close()
 
 
+def test_tickets_of_many_at_once_are_each_as_dramatiq_writes_it(tickets, client):
+    ids = [f"exe_{n:026}" for n in range(3)]
+    tickets.push(ids)
+    tickets.push([])
+    for each in ids:
+        body = json.loads(client.hget(f"dramatiq:{QUEUE}.msgs", each))
+        stock = json.loads(message(each).encode())
+        assert body == {**stock, "message_timestamp": body["message_timestamp"]}
+
+
 def test_the_same_id_twice_is_one_ticket(tickets):
     tickets.push(["exe_1", "exe_2", "exe_1"])
     tickets.push(["exe_2"])

@@ -100,6 +100,12 @@ def test_a_message_by_stock_dramatiq_is_as_good_as_ours(runtime, worker, redis_u
     assert finished(runtime, [more]) == {more: "succeeded"}
 
 
+def test_one_message_may_carry_several_executions(runtime, worker):
+    ids = [start(runtime) for _ in range(3)]
+    worker.actors["execute"].send(*ids, "exe_forged")
+    assert finished(runtime, ids) == dict.fromkeys(ids, "succeeded")
+
+
 def test_a_hand_over_from_many_threads_loses_nothing(runtime, worker):
     ids = [start(runtime) for _ in range(40)]
     finished(runtime, ids)
@@ -109,7 +115,7 @@ def test_a_hand_over_from_many_threads_loses_nothing(runtime, worker):
 
     def hand_over(part) -> None:
         for claim in part:
-            engine.hand_over(claim)
+            engine.hand_over([claim])
 
     threads = [threading.Thread(target=hand_over, args=(claims[n::8],)) for n in range(8)]
     for thread in threads:
