@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from codex32.runtime import Runtime
 
 #: Seconds between looks at children and rows.
-LOOK_EVERY_SECONDS = 0.25
+LOOK_EVERY_SECONDS = 0.5
 #: The same until the API answers, for which people wait.
 BIRTH_LOOK_SECONDS = 0.05
 #: What a process gets, beside the workers' own grace, to let go of everything.

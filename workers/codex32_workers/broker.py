@@ -109,7 +109,7 @@ class TicketConsumer(Consumer):
             self._broker.room.wait(0.25)
             return None
         host = self._broker.engine.host
-        if room < host.running // 2:  # a claim for few costs as much as one for many
+        if room < host.held // 2:  # a claim for few costs as much as one for many
             time.sleep(GATHER_SECONDS)
             room = self._room()
         if not host.more and host.crowded:
@@ -138,7 +138,7 @@ class TicketConsumer(Consumer):
     def _room(self) -> int:
         """How many executions to claim now."""
         host = self._broker.engine.host
-        free = host.concurrency - host.running - len(self._broker.claims)
+        free = host.concurrency - host.held
         average = host.average_seconds
         worth = int(host.concurrency * AHEAD_SECONDS / max(average, 1e-6))
         return min(free, max(worth, 2))
@@ -161,6 +161,7 @@ class TicketConsumer(Consumer):
         """Nothing: an execution that was not begun is given back when its lease ends."""
         for execution_id in message.args:
             self._broker.claims.pop(execution_id, None)
+        self._broker.engine.host.let_go(message.args)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Nothing: what was claimed and not begun is handed over when the worker stops."""

@@ -88,6 +88,11 @@ class Host:
         """Attempts under way."""
         return len(self._attempts)
 
+    @property
+    def held(self) -> int:
+        """Executions that are claimed here and have not ended, begun or not."""
+        return len(self._held)
+
     def take(self, limit: int, only: Sequence[str] = ()) -> list[Claim]:
         """Claim executions; a function for ``Door.write``."""
         now = self.env.clock.micros()
@@ -132,6 +137,12 @@ class Host:
     def hold(self, claims: Sequence[Claim]) -> None:
         """Keep claims that have not begun yet. From any thread."""
         self._held.update((claim.id, claim.bot_id) for claim in claims)
+
+    def let_go(self, execution_ids: Sequence[str]) -> None:
+        """Keep claims no longer that will not begin; their leases end. From any thread."""
+        for execution_id in execution_ids:
+            if execution_id not in self._attempts:
+                self._held.pop(execution_id, None)
 
     def begin(self, claim: Claim) -> asyncio.Task[None]:
         """Start the attempt of a claimed execution. On the event loop."""

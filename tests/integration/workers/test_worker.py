@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import dramatiq
 import pytest
@@ -14,6 +15,7 @@ from codex32.kernel.models import AttemptRow, BotRow, ExecutionRow, VersionRow
 from codex32.runtime import open_runtime
 from codex32.services.executions.starting import Start
 from codex32_config import load_settings
+from codex32_workers.broker import TicketConsumer
 from codex32_workers.tickets import message
 from codex32_workers.worker import make_broker
 
@@ -104,6 +106,16 @@ def test_one_message_may_carry_several_executions(runtime, worker):
     ids = [start(runtime) for _ in range(3)]
     worker.actors["execute"].send(*ids, "exe_forged")
     assert finished(runtime, ids) == dict.fromkeys(ids, "succeeded")
+
+
+def test_what_is_claimed_takes_room_before_it_has_begun(runtime, worker):
+    host, consumer = worker.engine.host, TicketConsumer(worker)
+    claims = [SimpleNamespace(id=f"exe_{n}", bot_id=f"bot_{n}") for n in range(host.concurrency)]
+    assert consumer._room() > 0
+    host.hold(claims)
+    assert consumer._room() <= 0
+    consumer.nack(SimpleNamespace(args=[claim.id for claim in claims], message_id="exe_0"))
+    assert consumer._room() > 0
 
 
 def test_a_hand_over_from_many_threads_loses_nothing(runtime, worker):
