@@ -22,6 +22,17 @@ from codex32.kernel.bot import Allow, Bot, Concurrency, Rate, Retry, Step, Trigg
 from codex32.kernel.caller import Caller
 from codex32.kernel.clock import Clock, ManualClock, SystemClock
 from codex32.kernel.contracts.bot_type import BotType, StepContext
+from codex32.kernel.contracts.collections import (
+    Answer,
+    AnswerOrder,
+    Citation,
+    Collections,
+    Document,
+    Found,
+    IndexOrder,
+    IndexReport,
+    SearchOrder,
+)
 from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.embedder import Embedded, Embedder, EmbeddingPurpose, Vector
 from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
@@ -193,6 +204,8 @@ __all__ = [
     "AccessDenied",
     "AllOf",
     "Allow",
+    "Answer",
+    "AnswerOrder",
     "AnyOf",
     "ApiRequest",
     "ApiResponse",
@@ -217,10 +230,12 @@ __all__ = [
     "Caller",
     "CapabilityRefused",
     "Cause",
+    "Citation",
     "ClientPerLoop",
     "Clock",
     "Codex32Error",
     "CollectionNotFound",
+    "Collections",
     "Completion",
     "CompletionEvent",
     "CompletionRequest",
@@ -230,6 +245,7 @@ __all__ = [
     "ConnectionNotFound",
     "DimensionMismatch",
     "Dispatcher",
+    "Document",
     "Effect",
     "EffectUnknown",
     "Embedded",
@@ -255,11 +271,14 @@ __all__ = [
     "Filter",
     "FilterInvalid",
     "Finished",
+    "Found",
     "HttpClient",
     "HttpRequest",
     "HttpResponse",
     "IdPage",
     "Image",
+    "IndexOrder",
+    "IndexReport",
     "InputsInvalid",
     "LLMProvider",
     "ManualClock",
@@ -301,6 +320,7 @@ __all__ = [
     "SandboxBackend",
     "SandboxLevel",
     "SchemaUpgraded",
+    "SearchOrder",
     "SecretNotFound",
     "SecretStore",
     "ServerSentEvent",

@@ -12,11 +12,16 @@ from codex32.engine.records import seen
 from codex32.engine.records.children import child_key
 from codex32.engine.running.course import Course
 from codex32.engine.running.environment import ChildRequest
-from codex32.engine.running.programs import StepHost, granted
+from codex32.engine.running.programs import StepHost, file_grants, granted
 from codex32.engine.running.timer import Timer
 from codex32.kernel.bot import Allow
 from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.bot_type import StepContext
+from codex32.kernel.contracts.collections import (
+    CollectionCaller,
+    Collections,
+    CollectionsOf,
+)
 from codex32.kernel.contracts.embedder import EmbeddingPurpose, Vector
 from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
 from codex32.kernel.contracts.http import HttpClient
@@ -73,6 +78,16 @@ class EngineContext(StepContext):
     def http(self) -> HttpClient:  # type: ignore[override]
         """The guarded client for the bot's hosts."""
         return self._env.http(self._allow.hosts)
+
+    @property
+    def collections(self) -> Collections:  # type: ignore[override]
+        """The collections of the workspace, within what the bot may read and ask."""
+        if self._env.collections is None:
+            raise StepFault("there are no collections here")
+        caller = CollectionCaller(
+            self._model_caller, tuple(file_grants(self._allow.files)), self._allow.hosts, self.log
+        )
+        return CollectionsOf(self._env.collections, caller)
 
     @property
     def state(self) -> Mapping[str, JSON]:  # type: ignore[override]

@@ -9,6 +9,7 @@ from codex32.engine.running.deadlines import Deadlines
 from codex32.engine.running.plan import Plan
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.components import Components
+from codex32.kernel.contracts.collections import CollectionKeeper
 from codex32.kernel.contracts.gateway import ModelGateway
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.contracts.program import ProgramRunner
@@ -60,6 +61,7 @@ class Environment:
       connection: A workspace's connection, by both names, or None.
       start_child: Starts or finds the execution that a step asked for.
       models: Calls models and embedders; None where nothing may be called.
+      collections: Keeps documents to be searched; None where there are none.
       decide_retry: What plugins say of a failed try, or None.
       close: Lets go of connections, once no attempt runs any more.
       deadlines: Time limits and the like, of the event loop on which attempts run.
@@ -77,6 +79,7 @@ class Environment:
     start_child: Callable[[ChildRequest], Awaitable[ExecutionRef]]
     connection: Callable[[str, str], Awaitable[Destination | None]] = _no_connection
     models: ModelGateway | None = None
+    collections: CollectionKeeper | None = None
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
     listening: Callable[[], bool] = lambda: False
     close: Callable[[], Awaitable[None]] | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from codex32.kernel.contracts.collections import Collections
 from codex32.kernel.contracts.embedder import EmbeddingPurpose, Vector
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.contracts.llm import Completion, CompletionRequest
@@ -27,6 +28,8 @@ class StepContext(ABC):
     deadline_at: datetime
     #: Speaks to the hosts named in ``allow.hosts``.
     http: HttpClient
+    #: Documents of the workspace: indexed, searched, quoted.
+    collections: Collections
     #: The bot's state as it was when the step began.
     state: Mapping[str, JSON]
     #: Set when the step returned ``Waiting`` before; None on a first call.

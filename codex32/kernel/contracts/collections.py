@@ -254,3 +254,22 @@ class CollectionKeeper(ABC):
     @abstractmethod
     async def answer(self, caller: CollectionCaller, order: AnswerOrder) -> Answer:
         """As :meth:`Collections.answer`, for this caller."""
+
+
+class CollectionsOf(Collections):
+    """What a keeper does for one caller."""
+
+    def __init__(self, keeper: CollectionKeeper, caller: CollectionCaller) -> None:
+        self._keeper, self._caller = keeper, caller
+
+    async def index(self, order: IndexOrder) -> IndexReport:
+        """Bring a collection to what the order says."""
+        return await self._keeper.index(self._caller, order)
+
+    async def search(self, order: SearchOrder) -> Sequence[Found]:
+        """What fits best."""
+        return await self._keeper.search(self._caller, order)
+
+    async def answer(self, order: AnswerOrder) -> Answer:
+        """Have a model answer from what is found."""
+        return await self._keeper.answer(self._caller, order)

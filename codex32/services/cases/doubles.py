@@ -12,6 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from codex32.kernel.contracts.bot_type import BotType, StepContext
+from codex32.kernel.contracts.collections import (
+    AnswerOrder,
+    CollectionKeeper,
+    IndexOrder,
+    SearchOrder,
+)
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult, ProgramRunner
 from codex32.kernel.errors import StepFault
@@ -27,7 +33,7 @@ UNMOCKED = "unmocked"
 _BY_REQUEST = ("http", "llm")
 
 
-class Doubles:
+class Doubles(CollectionKeeper):
     """Everything that stands in, for one run of one case.
 
     Args:
@@ -57,6 +63,18 @@ class Doubles:
     async def start_child(self, _: Any) -> Any:
         """Other bots are outside, too."""
         raise self._uncovered("it would start another bot")
+
+    async def index(self, caller: Any, order: IndexOrder) -> Any:
+        """Collections outlive a test and cost money."""
+        raise self._uncovered(f"it would index into the collection {order.collection}")
+
+    async def search(self, caller: Any, order: SearchOrder) -> Any:
+        """Likewise."""
+        raise self._uncovered(f"it would search the collection {order.collection}")
+
+    async def answer(self, caller: Any, order: AnswerOrder) -> Any:
+        """Likewise."""
+        raise self._uncovered(f"it would answer from the collection {order.collection}")
 
     async def call(
         self, bot_type: BotType, context: StepContext, params: Mapping[str, JSON]

@@ -108,6 +108,7 @@ class Trials:
             secret=doubles.secret,
             start_child=doubles.start_child,
             models=doubles.models,
+            collections=doubles,
         )
         host = Host(env, "test", concurrency=1, lease_seconds=_LEASE_SECONDS)
         door = self._env.door

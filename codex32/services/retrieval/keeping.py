@@ -47,6 +47,8 @@ class Collection:
     index_name: str
     fingerprint: str
     former: str | None = None
+    #: When its documents changed last, in microseconds.
+    updated_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def _collection(row: CollectionRow) -> Collection:
         row.index_name,
         row.fingerprint,
         row.former,
+        row.updated_at,
     )
 
 

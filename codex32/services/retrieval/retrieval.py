@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -84,6 +85,10 @@ class Retrieval(CollectionKeeper):
         self._door, self._clock, self._components = door, clock, components
         self._models, self._programs, self._defaults = models, programs, defaults
         self.storing = Storing(door, components)
+        #: Of stores that each process has for itself: the state of the rows that they were
+        #: filled from.
+        self._loaded: dict[str, int] = {}
+        self._loading = asyncio.Lock()
 
     async def index(self, caller: CollectionCaller, order: IndexOrder) -> IndexReport:
         """Bring a collection to what the order says; see ``Collections.index``."""
@@ -207,6 +212,7 @@ class Retrieval(CollectionKeeper):
         if not any(vector):
             return []
         index = Index.of(collection)
+        await self._load(collection, index)
         try:
             return await self.storing.store(index).query(
                 index.name,
@@ -217,6 +223,15 @@ class Retrieval(CollectionKeeper):
         except CollectionNotFound:
             # The store lost it, or never had it: the words still find, and verify will tell.
             return []
+
+    async def _load(self, collection: Collection, index: Index) -> None:
+        """Fill an index that this process alone has, if the rows have changed since."""
+        if self.storing.store(index).shared:
+            return
+        async with self._loading:
+            if self._loaded.get(index.name) != collection.updated_at:
+                await self.storing.build(index, lambda count: None)
+                self._loaded[index.name] = collection.updated_at
 
     async def answer(self, caller: CollectionCaller, order: AnswerOrder) -> Answer:
         """Have a model answer from what is found; see ``Collections.answer``."""
@@ -233,7 +248,9 @@ class Retrieval(CollectionKeeper):
           CollectionNotFound: There is none of this name.
         """
         collection = await self._door.read(keeping.get, workspace, name)
-        return await self.storing.verify(Index.of(collection))
+        index = Index.of(collection)
+        await self._load(collection, index)
+        return await self.storing.verify(index)
 
     async def delete(self, workspace: str, name: str, caller: Caller) -> None:
         """Delete a collection; its index is dropped, now or as soon as its store can be reached.

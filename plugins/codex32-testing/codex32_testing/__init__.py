@@ -2,8 +2,8 @@
 
 ``conformance``
     Suites to subclass: the contracts' docstrings written as tests.
-``context`` · ``http``
-    Fakes to hand in: ``FakeStepContext``, ``FakeHttp``.
+``context`` · ``http`` · ``collections``
+    Fakes to hand in: ``FakeStepContext``, ``FakeHttp``, ``FakeCollections``.
 ``loopback``
     ``LoopbackServer``, a real server that answers, and misbehaves, as told.
 ``loading``

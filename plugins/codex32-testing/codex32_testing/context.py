@@ -25,6 +25,7 @@ from codex32 import (
     Vector,
     Waited,
 )
+from codex32_testing.collections import FakeCollections
 from codex32_testing.http import FakeHttp
 
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -39,6 +40,7 @@ class FakeStepContext(StepContext):
     Attributes:
       secrets: What :meth:`secret` knows; another name is refused as not allowed.
       connections: What :meth:`connection` knows; another name is refused as not allowed.
+      collections: What they are asked is kept in them; what they answer is laid down in them.
       bots: Name to how an execution of that bot stands when it is asked for.
       run_code: What answers :meth:`run_program`.
       expressions: What answers :meth:`evaluate`, as ``(expression, variables) -> value``.
@@ -59,6 +61,7 @@ class FakeStepContext(StepContext):
     secrets: Mapping[str, str] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
     bots: Mapping[str, ExecutionRef] = field(default_factory=dict)
+    collections: FakeCollections = field(default_factory=FakeCollections)
     run_code: Callable[[Program], ProgramResult] | None = None
     expressions: Callable[[str, Mapping[str, JSON]], JSON] | None = None
     answer: Callable[[CompletionRequest], Completion] | None = None

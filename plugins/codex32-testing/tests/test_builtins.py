@@ -5,10 +5,14 @@ from datetime import UTC, datetime
 import pytest
 
 from codex32 import (
+    Answer,
     ApprovalRequest,
+    Citation,
     Ended,
     ExecutionRef,
     Failed,
+    Found,
+    IndexReport,
     ManualClock,
     ProgramResult,
     Succeeded,
@@ -23,6 +27,7 @@ from codex32.builtin.fakes.memory_vector_store import MemoryVectorStore
 from codex32.builtin.notifiers import all_notifiers
 from codex32.builtin.secret_stores import EnvironmentSecretStore, FileSecretStore
 from codex32.builtin.triggers import all_trigger_types
+from codex32_testing.collections import FakeCollections
 from codex32_testing.conformance import (
     BotTypeSuite,
     EmbedderSuite,
@@ -71,6 +76,94 @@ class TestDedupe(_HouseBotType):
     @pytest.fixture
     def context(self):
         return FakeStepContext(expressions=lambda text, variables: variables["item"]["id"])
+
+
+class TestIndex(_HouseBotType):
+    name = "index"
+    cases = (
+        (
+            {"collection": "docs", "texts": [{"source": "a", "text": "x", "metadata": {"n": 1}}]},
+            {
+                "added": 1,
+                "changed": 0,
+                "removed": 0,
+                "unchanged": 0,
+                "failed": [{"source": "b", "error": "torn"}],
+                "chunks": 0,
+                "embedded": 0,
+            },
+        ),
+    )
+    wrong = (
+        {"collection": "docs"},
+        {"collection": "Docs", "texts": []},
+        {"collection": "docs", "texts": [], "path": "/x"},
+        {"collection": "docs", "texts": [], "include": ["*.md"]},
+        {"collection": "docs", "path": "/x", "chunk": {"words": 1}},
+    )
+
+    @pytest.fixture
+    def context(self):
+        report = IndexReport(added=1, failed=[("b", "torn")])
+        return FakeStepContext(collections=FakeCollections(report=report))
+
+
+FOUND = Found("hovers", "birds.md", "Air", 0.98765, "chk_1", 0.7, 1.0, 1, 2, {"n": 1})
+
+
+class TestRetrieve(_HouseBotType):
+    name = "retrieve"
+    cases = (
+        (
+            {"collection": "docs", "query": "kestrel", "limit": 1},
+            [
+                {
+                    "text": "hovers",
+                    "source": "birds.md",
+                    "score": 0.9877,
+                    "heading": "Air",
+                    "metadata": {"n": 1},
+                }
+            ],
+        ),
+    )
+    wrong = ({"collection": "docs"}, {"collection": "docs", "query": "x", "limit": 0})
+
+    @pytest.fixture
+    def context(self):
+        return FakeStepContext(collections=FakeCollections(found=[FOUND]))
+
+
+class TestAnswer(_HouseBotType):
+    name = "answer"
+    cases = (
+        (
+            {"collection": "docs", "question": "what?", "model": "echo:echo"},
+            {
+                "answer": "It hovers. [1]",
+                "found": True,
+                "sources": ["birds.md"],
+                "citations": [
+                    {
+                        "claim": "It hovers.",
+                        "quote": "hovers",
+                        "source": "birds.md",
+                        "status": "supported",
+                    }
+                ],
+            },
+        ),
+    )
+    wrong = (
+        {"collection": "docs", "question": "what?"},
+        {"collection": "docs", "question": "what?", "model": "a:b", "threshold": 2},
+    )
+
+    @pytest.fixture
+    def context(self):
+        citation = Citation("It hovers.", "hovers", "birds.md", "chk_1", "supported")
+        answer = Answer("It hovers. [1]", [citation], found=True, sources=["birds.md"])
+        return FakeStepContext(collections=FakeCollections(answered=answer))
 
 
 class TestEnd(_HouseBotType):

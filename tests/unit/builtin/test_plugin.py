@@ -11,6 +11,7 @@ def test_the_house_offers_what_the_bot_file_names():
     (record,) = plugins.records
     assert {kind: set(names) for kind, names in record.offers.items()} == {
         "bot_types": {
+            "answer",
             "approve",
             "bot",
             "dedupe",
@@ -18,8 +19,10 @@ def test_the_house_offers_what_the_bot_file_names():
             "event",
             "http",
             "llm",
+            "index",
             "notify",
             "python",
+            "retrieve",
             "set",
             "wait",
         },
