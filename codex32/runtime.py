@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from codex32.outside.sandboxes.runner import SandboxedRunner
     from codex32.services.ai.parts import Models
     from codex32.services.bots.folders import FolderSync
+    from codex32.services.retrieval.retrieval import Retrieval
 
 log = logging.getLogger(__name__)
 
@@ -211,6 +212,7 @@ class Runtime:
             connection=partial(connections.look_up, self.door),
             start_child=self.starter.start_child,
             models=self.models.gateway,
+            collections=self.retrieval(programs),
             decide_retry=self.plugins.decide_retry,
             listening=self._listening,
             clock=self.clock,
@@ -222,6 +224,13 @@ class Runtime:
         from codex32.sandboxing import runner
 
         return runner(self.settings, self.components.sandboxes)
+
+    def retrieval(self, programs: SandboxedRunner) -> Retrieval:
+        """Keeps collections, whose documents ``programs`` reads; of the running event loop."""
+        from codex32.collecting import keeper
+
+        parts = (self.settings, self.door, self.clock, self.components)
+        return keeper(*parts, self.models.gateway, programs)
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""

@@ -19,6 +19,7 @@ from codex32.api.routes.audit import AuditRoutes
 from codex32.api.routes.auth import AuthRoutes
 from codex32.api.routes.bots import BotRoutes
 from codex32.api.routes.bulk import BulkRoutes
+from codex32.api.routes.collections import CollectionRoutes
 from codex32.api.routes.connections import ConnectionRoutes
 from codex32.api.routes.definitions import DefinitionRoutes
 from codex32.api.routes.events import EventRoutes
@@ -96,6 +97,7 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         ApprovalRoutes,
         EventRoutes,
         SecretRoutes,
+        CollectionRoutes,
         ConnectionRoutes,
         AuditRoutes,
         StreamRoutes,

@@ -20,6 +20,8 @@ from codex32.kernel.problems import Problem
 from codex32.services.access import faults
 from codex32.services.events.outbound_deliveries import DeliveryNotFound, EndpointDisabled
 from codex32.services.events.outbound_endpoints import EndpointInvalid, EndpointNotFound
+from codex32.services.retrieval.holding import CollectionBusy
+from codex32.services.retrieval.retrieval import DocumentNotFound, EmbedderChanged
 from codex32.services.safe.connections import ConnectionInvalid
 from codex32.services.safe.keyring import KeyMissing, KeyRingInvalid
 from codex32.services.safe.requests import RequestUnderWay
@@ -145,6 +147,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.ApprovalNotFound: 404,
     kernel.ComponentNotFound: 404,
     vectors.CollectionNotFound: 404,
+    DocumentNotFound: 404,
     EndpointNotFound: 404,
     DeliveryNotFound: 404,
     kernel.SecretNotFound: 404,
@@ -167,6 +170,8 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.IdempotencyConflict: 409,
     RequestUnderWay: 409,
     kernel.ApprovalSettled: 409,
+    CollectionBusy: 409,
+    EmbedderChanged: 409,
     EndpointDisabled: 409,
     faults.AccountTaken: 409,
     faults.LastAdministrator: 409,

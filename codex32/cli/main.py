@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "hooks": "hooks",
     "webhooks": "webhooks",
     "secrets": "secrets",
+    "collections": "collections",
     "connections": "connections",
     "audit": "audit",
     "why": "why",

@@ -150,6 +150,28 @@ class Output:
             task = bar.add_task(what, total=total)
             yield lambda more: bar.advance(task, more)
 
+    @contextlib.contextmanager
+    def stages(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar a stage of long work, for whoever looks on.
+
+        The block calls what it is given with the stage, how much of it is done, and of how much.
+        """
+        if not self.live:
+            yield lambda stage, done, total: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            tasks: dict[str, Any] = {}
+
+            def told(stage: str, done: int, total: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bar.add_task(stage, total=total)
+                bar.update(tasks[stage], completed=done, total=total)
+
+            yield told
+
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
         """Rows under titles, or the sentence ``empty`` where there are none."""
         cells = [[clean(_cell(value)).replace("\n", " ") for value in row] for row in rows]

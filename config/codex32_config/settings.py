@@ -41,6 +41,7 @@ from codex32_config.layers import (
     from_yaml,
     merged,
 )
+from codex32_config.retrieval import RetrievalSettings
 from codex32_config.table import Table
 
 PROJECT_FILE = "codex32.yaml"
@@ -300,6 +301,7 @@ class Settings(Table):
     outside: OutsideSettings
     secrets: SecretSettings
     ai: AiSettings
+    retrieval: RetrievalSettings
     loading: LoadingSettings
     log: LogSettings
     metrics: MetricsSettings

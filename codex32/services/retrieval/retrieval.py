@@ -25,7 +25,7 @@ from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
 from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.contracts.vector_store import Match
 from codex32.kernel.database import Door
-from codex32.kernel.errors import StepFault
+from codex32.kernel.errors import Codex32Error, StepFault
 from codex32.kernel.ids import new_id
 from codex32.kernel.vector_errors import CollectionNotFound
 from codex32.kernel.vector_filters import read_filter
@@ -41,6 +41,16 @@ from codex32.services.retrieval.storing import Index, Storing, Verdict
 
 _WAIT_SECONDS = 300.0
 LIMIT_MOST = 100
+
+
+class DocumentNotFound(Codex32Error):
+    """A collection has no document of this source."""
+
+    code = "document-not-found"
+
+    def __init__(self, collection: str, source: str) -> None:
+        super().__init__(f"the collection {collection!r} has no document {source!r}")
+        self.collection, self.source = collection, source
 
 
 class EmbedderChanged(StepFault):
@@ -251,6 +261,28 @@ class Retrieval(CollectionKeeper):
         index = Index.of(collection)
         await self._load(collection, index)
         return await self.storing.verify(index)
+
+    async def remove(self, caller: ModelCaller, name: str, source: str) -> None:
+        """Take a document out of a collection.
+
+        Raises:
+          CollectionNotFound: There is none of this name.
+          DocumentNotFound: It has no such document.
+        """
+        collection = await self._door.read(keeping.get, caller.workspace, name)
+        async with self.held(collection, f"removing by {who(caller)}") as hold:
+            collection = await self.again(collection)
+            known = await self._door.read(keeping.known, collection.id)
+            if source not in known:
+                raise DocumentNotFound(name, source)
+
+            def drop() -> None:
+                hold.check()
+                now = self._clock.micros()
+                keeping.remove_documents(collection, [known[source].id], now)
+
+            await self._door.write(drop)
+            await self.storing.forget_gone(Index.of(collection))
 
     async def delete(self, workspace: str, name: str, caller: Caller) -> None:
         """Delete a collection; its index is dropped, now or as soon as its store can be reached.

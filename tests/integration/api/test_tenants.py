@@ -61,6 +61,8 @@ class Theirs:
         await self.call("PUT", "/secrets/ELSEWHERE", json={"value": CANARY})
         place = {"type": "http", "host": f"{CANARY}.example.com"}
         await self.call("PUT", f"/connections/{BOT}", json=place)
+        note = {"source": CANARY, "text": f"the {CANARY} sings", "metadata": {"a": CANARY}}
+        await self.call("PUT", f"/collections/{BOT}/documents", json=note)
         hook = {"url": f"https://{CANARY}.example.com/", "events": ["custom.*"]}
         webhook = (await self.call("POST", "/webhooks", json=hook))["id"]
         event = {"name": f"custom.{CANARY}", "data": {"a": CANARY}}
@@ -108,6 +110,7 @@ def values(theirs):
         "workspaces": {"name": theirs.name},
         "members": {"user": "other"},
         "secrets": {"name": "ELSEWHERE"},
+        "collections": {"name": BOT},
         "connections": {"name": BOT},
         "bots": bot,
         "versions": bot,
@@ -149,6 +152,9 @@ def bodies(theirs):
         "approvals.reject": {},
         "events.publish": {"name": "custom.mine"},
         "secrets.write": {"value": "mine"},
+        "collections.documents.write": {"source": "mine", "text": "mine"},
+        "collections.query": {"text": CANARY},
+        "collections.answer": {"question": CANARY, "model": "echo:echo", "threshold": 0},
         "connections.write": {"type": "http", "host": "mine.example.com"},
         "webhooks.create": {"url": "https://mine.example.com/", "events": ["custom.*"]},
         "webhooks.change": {"description": "x"},
@@ -158,12 +164,14 @@ def bodies(theirs):
 
 
 QUERIES = {
+    "collections.documents.delete": f"?source={CANARY}",
     "versions.diff": "?from=1&to=1",
     "state.read": "?key=k",
     "state.delete": "?key=k",
 }
 #: They make something of one's own under a name that is theirs, too, and are asked last.
 MAKING = ["bots.create", "bots.replace", "secrets.write", "connections.write"]
+MAKING += ["collections.documents.write"]
 #: Accounts are the installation's: an administrator may take in whomever they can name.
 MAKING += ["members.change", "members.remove"]
 
@@ -245,6 +253,8 @@ async def seen(theirs):
         "/dead-letters",
         "/events",
         "/secrets",
+        "/collections",
+        f"/collections/{BOT}/documents",
         "/connections",
         "/webhooks",
         "/keys",
