@@ -28,6 +28,7 @@ from benchmarks import (
 )
 from benchmarks.processes import ROOT
 from benchmarks.report import Progress
+from benchmarks.retrieval import measure as retrieval
 from benchmarks.servers import Servers
 
 RESULTS = Path(__file__).parent / "results"
@@ -73,6 +74,8 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
         ),
         "vectors": lambda servers, progress: vectors.measure(
             servers, progress, chunks=2000 if quick else 10_000, queries=30 if quick else 200
+        "retrieval": lambda servers, progress: retrieval.measure(
+            servers, progress, chunks=1000 if quick else 10_000
         ),
         "idle": lambda servers, progress: idle.measure(
             servers, progress, seconds=4.0 if quick else 15.0

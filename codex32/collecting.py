@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from codex32.kernel.clock import Clock
-from codex32.kernel.components import Components
-from codex32.kernel.contracts.gateway import ModelGateway
 from codex32.kernel.contracts.program import ProgramRunner
-from codex32.kernel.database import Door
+from codex32.services.ai.parts import Models
 from codex32.services.retrieval.retrieval import Defaults, Retrieval
 from codex32_config.settings import Settings
 
@@ -17,20 +14,14 @@ EMBEDDERS = ("minilm", "hash")
 STORES = ("milvus", "memory")
 
 
-def keeper(
-    settings: Settings,
-    door: Door,
-    clock: Clock,
-    components: Components,
-    models: ModelGateway,
-    programs: ProgramRunner,
-) -> Retrieval:
+def keeper(settings: Settings, models: Models, programs: ProgramRunner) -> Retrieval:
     """Keeps collections; belongs to the running event loop."""
+    components = models.components
     return Retrieval(
-        door=door,
-        clock=clock,
+        door=models.door,
+        clock=models.clock,
         components=components,
-        models=models,
+        models=models.gateway,
         programs=programs,
         defaults=Defaults(
             embedder=settings.retrieval.embedder or _first(EMBEDDERS, components.embedders),

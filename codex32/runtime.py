@@ -229,8 +229,7 @@ class Runtime:
         """Keeps collections, whose documents ``programs`` reads; of the running event loop."""
         from codex32.collecting import keeper
 
-        parts = (self.settings, self.door, self.clock, self.components)
-        return keeper(*parts, self.models.gateway, programs)
+        return keeper(self.settings, self.models, programs)
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""

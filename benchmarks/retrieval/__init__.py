@@ -1,0 +1,1 @@
+"""How well and how fast documents are found; the queries and what answers them lie beside it."""
