@@ -1,5 +1,4 @@
 """The Redis server that comes along, for a house that is told of no other."""
-"""The Redis server that comes along, as the settings place it."""
 
 from __future__ import annotations
 
