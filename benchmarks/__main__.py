@@ -74,6 +74,7 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
         ),
         "vectors": lambda servers, progress: vectors.measure(
             servers, progress, chunks=2000 if quick else 10_000, queries=30 if quick else 200
+        ),
         "retrieval": lambda servers, progress: retrieval.measure(
             servers, progress, chunks=1000 if quick else 10_000
         ),
