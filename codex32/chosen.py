@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from codex32.kernel.components import Components
+from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.services.access.provider import Client
+from codex32.services.safe.keyring import KeySource
 from codex32_config import SettingsError
 
 if TYPE_CHECKING:
@@ -82,3 +85,21 @@ def model_rules(settings: Settings) -> Rules:
 
     chosen = settings.ai
     return Rules(chosen.call_seconds, chosen.max_tokens, chosen.repairs)
+
+
+def key_source(settings: Settings) -> KeySource:
+    """Where the keys come from that secrets are sealed with."""
+    keys = settings.secrets.keys
+    return KeySource(None if keys is None else keys.get_secret_value(), settings.keys_file)
+
+
+def secret_stores(settings: Settings, components: Components) -> Sequence[SecretStore]:
+    """The stores that are asked for secrets, in their order.
+
+    Raises:
+      ComponentNotFound: One that the settings name is not installed.
+    """
+    order = settings.secrets.stores
+    if order is None:
+        return tuple(components.secret_stores.values())
+    return tuple(components.secret_store(scheme) for scheme in order)

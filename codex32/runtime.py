@@ -23,7 +23,6 @@ from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.migration import MigrationSource
-from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.database import Door, Stop, announce_all, connect
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.events import Event, PluginFailed, SchemaUpgraded
@@ -46,7 +45,6 @@ from codex32.services.executions.starting import Starter
 from codex32.services.metering.meter import Meter
 from codex32.services.safe import audit, connections
 from codex32.services.safe.audit_anchors import Anchors
-from codex32.services.safe.keyring import KeySource
 from codex32.services.safe.secret_lookup import SecretLookup
 from codex32.services.safe.vault import Vault
 from codex32.services.triggers.backfill import Backfiller
@@ -241,11 +239,7 @@ class Runtime:
     @cached_property
     def vault(self) -> Vault:
         """Seals and opens what must not be read from the database."""
-        keys = self.settings.secrets.keys
-        source = KeySource(
-            None if keys is None else keys.get_secret_value(), self.settings.keys_file
-        )
-        return Vault(source)
+        return Vault(chosen.key_source(self.settings))
 
     @cached_property
     def anchors(self) -> Anchors:
@@ -256,7 +250,8 @@ class Runtime:
     def secrets(self) -> SecretLookup:
         """Looks up what steps ask for."""
         shared = self.settings.secrets.workspaces
-        return SecretLookup(self.door, self.vault, self._secret_stores, shared)
+        stores = partial(chosen.secret_stores, self.settings, self.components)
+        return SecretLookup(self.door, self.vault, stores, shared)
 
     @cached_property
     def models(self) -> Models:
@@ -315,12 +310,6 @@ class Runtime:
             await self.access.close()
         for way in self._ways:
             await way.close()
-
-    def _secret_stores(self) -> Sequence[SecretStore]:
-        order = self.settings.secrets.stores
-        if order is None:
-            return tuple(self.components.secret_stores.values())
-        return tuple(self.components.secret_store(scheme) for scheme in order)
 
     def close(self) -> None:
         """Let go of everything, in the reverse order."""

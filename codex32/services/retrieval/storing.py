@@ -6,6 +6,7 @@ was cut off is simply done again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -110,7 +111,7 @@ class Storing:
         store = self.store(index)
         written = 0
         while page := await self._door.read(_pending, index):
-            if records := [each for each in page if any(each.vector)]:
+            if records := [each for each in page if _findable(each, index)]:
                 await store.upsert(index.name, records)
             ids = [each.id for each in page]
             await self._door.write(partial(_mark, index, ids, guard))
@@ -169,7 +170,7 @@ class Storing:
             page = await self._door.read(_page, index, after)
             if not page:
                 break
-            records = [record for _, record in page if any(record.vector)]
+            records = [record for _, record in page if _findable(record, index)]
             if records:
                 await store.upsert(index.name, records)
             written += len(records)
@@ -179,6 +180,12 @@ class Storing:
         if (there := await store.count(index.name)) != written:
             raise IndexIncomplete(index.store, written, there)
         return written
+
+
+def _findable(record: VectorRecord, index: Index) -> bool:
+    """Whether a store can hold its vector: that of no word is nowhere, a damaged one no vector."""
+    vector = record.vector
+    return len(vector) == index.dimension and any(vector) and all(map(math.isfinite, vector))
 
 
 def _pending(index: Index) -> list[VectorRecord]:

@@ -17,6 +17,8 @@ OPEN = {"health.alive", "health.ready", "openapi", "docs", "shelf.open"}
 #: How strangers become somebody; each of them checks by itself.
 OPEN |= {"auth.token", "auth.revoke", "auth.refresh", "auth.register", "auth.forgot", "auth.reset"}
 OPEN |= {"auth.oidc.start", "auth.oidc.callback"}
+#: Has a token of its own; without one in the settings nothing is there.
+OPEN |= {"metrics.read"}
 #: Webhooks come with proofs of their own.
 OPEN |= {f"deliveries.{method}" for method in ("get", "post", "put", "patch", "delete")}
 SUFFIXES = ["/configs", "/health", "/healthz", "/ready", "/metrics", ".svg", ".js", ";a", "%2e"]

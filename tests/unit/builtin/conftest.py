@@ -97,6 +97,12 @@ class MemoryContext(StepContext):
         self.executed.append((bot, inputs))
         return self.child
 
+    async def complete(self, request, *, fallback=(), on_text=None):
+        raise AssertionError("what asks models is tried with the gateway")
+
+    async def embed(self, texts, *, embedder, purpose="document"):
+        raise AssertionError("what asks embedders is tried with the gateway")
+
     async def secret(self, name: str) -> str:
         return f"secret of {name}"
 

@@ -16,7 +16,8 @@ HEAVY = ("peewee", "jsonschema", "ruamel", "rich", "aiohttp", "dramatiq", "redis
         (["--version"], ("pydantic", "yaml", *HEAVY)),
         (["validate", "--help"], ("pydantic", *HEAVY)),
         (["up", "--help"], ("pydantic", *HEAVY)),
-        (["config", "show"], HEAVY),
+        # Settings name the database, and with it the driver that peewee may load.
+        (["config", "show"], tuple(name for name in HEAVY if name != "peewee")),
     ],
 )
 def test_what_is_not_needed_is_not_imported(arguments: list[str], heavy: tuple[str, ...]) -> None:

@@ -25,7 +25,7 @@ class Flat(Embedder):
     name = "flat"
     dimension = 2
 
-    async def embed(self, texts):
+    async def embed(self, texts, *, purpose, timeout_seconds, key):
         return [[1.0, 0.0] for _ in texts]
 
 
@@ -35,7 +35,7 @@ class Model(LLMProvider):
     def models(self):
         return []
 
-    async def complete(self, request, *, timeout_seconds):
+    async def complete(self, request, *, timeout_seconds, key):
         yield None
 
 
@@ -53,7 +53,7 @@ def test_an_async_generator_is_a_stream():
 
 
 def test_a_coroutine_is_no_stream():
-    async def complete(self, request, *, timeout_seconds):
+    async def complete(self, request, *, timeout_seconds, key):
         return []
 
     (fault,) = faults_of(KIND["llm_providers"], changed(Model, complete=complete))

@@ -38,8 +38,9 @@ async def first(retrieval, caller, text):
 
 
 async def test_an_index_that_is_damaged_is_found_out_and_made_anew(
-    retrieval, mover, collection, door, store, gateway
+    retrieval, caller, mover, collection, door, store, gateway
 ):
+    await first(retrieval, caller, "heron")  # this process has filled its own store
     some, other, *_ = (await store.list_ids(collection.index_name)).ids
     await store.delete(collection.index_name, [some])
     await store.upsert(collection.index_name, [VectorRecord("ghost", [1.0] * 256)])
@@ -62,6 +63,7 @@ async def test_an_index_that_is_damaged_is_found_out_and_made_anew(
 async def test_an_index_that_was_lost_is_made_again_without_the_embedder(
     retrieval, caller, mover, collection, store, gateway
 ):
+    await first(retrieval, caller, "heron")  # this process has filled its own store
     await store.drop_collection(collection.index_name)
     assert len((await retrieval.verify("default", "docs")).missing) == len(BIRDS)
     # The words still find what the vectors no longer do.
