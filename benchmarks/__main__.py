@@ -20,6 +20,7 @@ from benchmarks import (
     idle,
     report,
     requests,
+    sandbox,
     schedules,
     throughput,
     trips,
@@ -71,6 +72,9 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
             history=50_000 if quick else 1_000_000,
             executions_each=executions,
             pairs=1 if quick else 3,
+        ),
+        "sandbox": lambda servers, progress: sandbox.measure(
+            servers, progress, warm=30 if quick else 300, cold=10 if quick else 50
         ),
         "vectors": lambda servers, progress: vectors.measure(
             servers, progress, chunks=2000 if quick else 10_000, queries=30 if quick else 200

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
-import platform
+import socket
 import struct
 from contextlib import suppress
 
@@ -42,7 +43,7 @@ _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _MOUNT_SETATTR = 442
 
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 
 
 def syscall(number: int, *arguments: object) -> int:
@@ -169,9 +170,6 @@ def enter_root(target: str) -> None:
 
 def raise_loopback() -> None:
     """Bring the loopback device of a new network namespace up."""
-    import fcntl
-    import socket
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16sH14x", b"lo", _IFF_UP)
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from codex32_sandbox import calls
+from codex32_sandbox.channel import RefusedError
 
 #: Where the new root is put together; any directory that nobody needs meanwhile.
 _SITE = "/sys"
@@ -129,16 +130,20 @@ def _make_place(target: str, like: str) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
 
 
-def _require_itself(path: str) -> None:
+def require_itself(path: str) -> None:
     """Refuse a path that leads elsewhere: a link in it may have been laid by another program.
 
     Raises:
-      OSError: It is not there, or is not where it says.
+      RefusedError: It is not there, or is not where it says.
     """
-    if os.path.realpath(path, strict=True) != path:
-        raise OSError(f"allow.files names {path}, which is a link or leads through one")
+    try:
+        real = os.path.realpath(path, strict=True)
+    except OSError as error:
+        raise RefusedError(f"allow.files names {path}: {error.strerror}") from None
+    if real != path:
+        raise RefusedError(f"allow.files names {path}, which is a link or leads through one")
     if not path.strip("/") or path.split("/")[1] in ("proc", "sys", "dev"):
-        raise OSError(f"allow.files names {path}, which no program may have")
+        raise RefusedError(f"allow.files names {path}, which no program may have")
 
 
 def show_packages(folders: Sequence[str]) -> list[str]:
@@ -166,11 +171,15 @@ def enter(files: Sequence[tuple[str, bool]], disk_bytes: int, owner: tuple[int, 
       owner: User and group of these folders.
 
     Raises:
-      OSError: A path is not there, or cannot be shown.
+      RefusedError: A path is not there, or cannot be shown.
     """
     for path, writable in files:
-        _require_itself(path)
-        show(path, _SEALED & ~calls.READ_ONLY if writable else _SEALED)
+        require_itself(path)
+        try:
+            show(path, _SEALED & ~calls.READ_ONLY if writable else _SEALED)
+        except OSError as error:
+            why = f"allow.files names {path}, which cannot be shown: {error.strerror}"
+            raise RefusedError(why) from None
     calls.resize(_SITE, f"size={disk_bytes},nr_inodes={_MOST_FILES}")
     for path in WRITABLE:
         os.chown(_SITE + path, *owner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from functools import cache
 
 from codex32_sandbox.calls import (
     MACHINE,
@@ -51,6 +52,16 @@ def program_filter(*, alone: bool, apart: bool) -> bytes:
       alone: It may start no further process, only threads.
       apart: It lives in namespaces of its own, with a network that leads nowhere.
     """
+    filter_ = _common(alone, apart).copy()
+    if not apart:
+        for name in ("kill", "tgkill"):
+            filter_.refuse_unless(name, 0, (os.getpid(),))
+    return filter_.finish()
+
+
+@cache
+def _common(alone: bool, apart: bool) -> _Filter:
+    """What does not depend on the process; kept by the zygote, so that no program waits for it."""
     filter_ = _Filter()
     for name in NEVER:
         filter_.refuse(name, errno.EPERM)
@@ -72,9 +83,13 @@ def program_filter(*, alone: bool, apart: bool) -> bytes:
         for name in NOT_AMONG_OTHERS:
             filter_.refuse(name, errno.EPERM)
         filter_.refuse_unless("socketpair", 1, (_STREAM,), mask=_KIND)
-        for name in ("kill", "tgkill"):
-            filter_.refuse_unless(name, 0, (os.getpid(),))
-    return filter_.finish()
+    return filter_
+
+
+def make_ready(*, apart: bool) -> None:
+    """Do what can be done before there is a program."""
+    for alone in (True, False):
+        _common(alone, apart)
 
 
 class _Filter:
@@ -90,6 +105,12 @@ class _Filter:
             _step(_GREATER, LAST, no=1),
             _step(_RETURN, _ERROR | errno.ENOSYS),
         ]
+
+    def copy(self) -> _Filter:
+        """Another one to go on with."""
+        other = _Filter()
+        other._code = list(self._code)
+        return other
 
     def refuse(self, name: str, error: int) -> None:
         """Refuse a call, whatever its arguments."""

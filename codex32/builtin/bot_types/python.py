@@ -45,6 +45,12 @@ class PythonBotType(BotType):
                 "description": "Instead of code: a Python file, relative to the bot file.",
             },
             "args": {"type": "object", "description": "Arguments of main, by name."},
+            "runtime": {
+                "type": "string",
+                "default": "cpython",
+                "description": "What runs it: cpython, or what an installed sandbox has beside "
+                "it. The house itself has no other (decision 18).",
+            },
             "requires": {
                 "type": "array",
                 "items": {"type": "string"},
@@ -78,6 +84,7 @@ class PythonBotType(BotType):
                 args=params.get("args", {}),
                 file=params.get("file", f"<{context.step.id}>"),
                 requires=tuple(params.get("requires") or ()),
+                runtime=params.get("runtime", "cpython"),
             )
         )
         if result.error is None:

@@ -187,7 +187,9 @@ class Conversation:
         if body == b"too-long" and not kind:
             return ProgramResult(error="the answer is too long", code="too-long")
         if not kind:
-            return ProgramResult(error=_how_it_ended(self._cell.ended.result()), code="killed")
+            ended = self._cell.ended
+            code = ended.result() if ended.done() else -signal.SIGKILL
+            return ProgramResult(error=_how_it_ended(code), code="killed")
         try:
             long = len(body) > _LONG_ANSWER_BYTES
             answer = await asyncio.to_thread(loads, body) if long else loads(body)

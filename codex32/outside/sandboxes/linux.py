@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import secrets
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +13,7 @@ from typing import Any, ClassVar
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult
 from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
 from codex32.outside.sandboxes.conversation import Conversation
-from codex32.outside.sandboxes.folders import remove
+from codex32.outside.sandboxes.folders import new_home, owner, remove, remove_orphans
 from codex32.outside.sandboxes.zygote import SandboxBroken, Zygote
 
 _GIB = 1024**3
@@ -53,6 +51,7 @@ class CellSandbox(SandboxBackend):
         self._zygote: Zygote | None = None
         self._starting: asyncio.Lock | None = None
         self._running = 0
+        self._owner = ""
         self._rest: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -81,7 +80,7 @@ class CellSandbox(SandboxBackend):
                 max_line_bytes=self._max_line_bytes,
                 serve=host.serve_way_out if self._has_way_out(program) else None,
             )
-            home = Path(tempfile.gettempdir(), f"codex32-{secrets.token_hex(8)}")
+            home = new_home(self._owner)
             order = self._order(program, packages, home)
             try:
                 return await conversation.run(order, zygote.kill)
@@ -131,6 +130,9 @@ class CellSandbox(SandboxBackend):
         async with self._starting:
             if self._zygote is None or not self._zygote.alive:
                 await self._let_go()
+                self._owner = await asyncio.to_thread(owner)
+                if self.level < SandboxLevel.NAMESPACE:
+                    await asyncio.to_thread(remove_orphans)
                 self._zygote = await Zygote.start(self.name, self._warm)
             return self._zygote
 

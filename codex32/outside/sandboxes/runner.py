@@ -13,7 +13,8 @@ from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
 from codex32.outside.packages.environments import Environments
 from codex32.outside.packages.faults import PackagesFault
 from codex32.outside.sandboxes.choice import Choice, SandboxRules, choose
-from codex32.outside.sandboxes.way_out import Proxy, Ways
+from codex32.outside.sandboxes.proxy import Proxy
+from codex32.outside.sandboxes.way_out import Ways
 from codex32.outside.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,11 @@ class SandboxedRunner(ProgramRunner):
                 f"{sandbox.name} (the setting sandbox.model_code decides)"
             )
         if program.runtime not in sandbox.runtimes:
-            return f"the sandbox {sandbox.name} has no runtime {program.runtime!r}"
+            known = sorted({each for one in self._sandboxes.values() for each in one.runtimes})
+            return (
+                f"runtime: {program.runtime} needs a sandbox that has it; here is {sandbox.name}, "
+                f"and those installed run {', '.join(known)}"
+            )
         return None
 
     async def close(self) -> None:

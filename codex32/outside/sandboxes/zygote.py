@@ -19,6 +19,8 @@ import codex32_step
 #: A zygote that has not made a cell by then never will.
 _PATIENCE_SECONDS = 30.0
 _END_SECONDS = 3.0
+_REFILL_SECONDS = 0.05
+_KILLED = -9
 
 
 class SandboxBroken(Exception):
@@ -104,7 +106,9 @@ class Zygote:
                 if wanted.done() and not wanted.cancelled() and not wanted.exception():
                     self._made.append(wanted.result())
                 raise
-        self._make_enough()
+        if not self._made:
+            # More are made when a program is over, not beside it, unless many come one by one.
+            self._loop.call_later(_REFILL_SECONDS, self._make_enough)
         return cell
 
     def kill(self, cell: Cell) -> None:
@@ -112,7 +116,8 @@ class Zygote:
         self._send({"kill": cell.number})
 
     def _make_enough(self) -> None:
-        wanted = sum(not each.done() for each in self._wanted) + self._warm
+        # Those who wait come first; what is kept for later would be made at their expense.
+        wanted = sum(not each.done() for each in self._wanted) or self._warm
         while self.alive and len(self._made) + self._making < wanted:
             self._making += 1
             self._number += 1
@@ -157,6 +162,8 @@ class Zygote:
                 if cell in self._made:
                     self._made.remove(cell)
                     cell.channel.close()
+                else:
+                    self._loop.call_soon(self._make_enough)
 
     def _hand_out(self, cell: Cell) -> None:
         while self._wanted:
@@ -188,13 +195,39 @@ class Zygote:
             cell.channel.close()
         self._made.clear()
         for cell in self._cells.values():
-            cell.ended.set_result(-9)
+            _await_hang_up(cell)
         self._cells.clear()
 
     async def close(self) -> None:
         """End it and every cell."""
         self._die("it was closed")
         await asyncio.to_thread(_end, self._process)
+
+
+def _await_hang_up(cell: Cell) -> None:
+    """Without a zygote: have a cell end itself, and know its end by the line that closes."""
+    try:
+        line = cell.channel.dup()
+    except OSError:  # it was hung up already, and so ends by itself
+        cell.ended.set_result(_KILLED)
+        return
+    loop = asyncio.get_running_loop()
+
+    def drain() -> None:
+        try:
+            if line.recv(65536):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        loop.remove_reader(line)
+        line.close()
+        cell.ended.set_result(_KILLED)
+
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_WR)
+    loop.add_reader(line, drain)
 
 
 def _start(level: str, line: socket.socket) -> subprocess.Popen[bytes]:

@@ -92,6 +92,13 @@ def main(folder):
     assert (tmp_path / "in" / "text").read_text() == "here"
 
 
+async def test_a_runtime_that_nothing_has_is_refused_by_name(runner):
+    result = await run(runner, "def main(): return 1", {}, runtime="fast")
+    assert result.code == "refused"
+    assert result.error.startswith("runtime: fast needs a sandbox that has it")
+    assert result.error.endswith("run cpython")
+
+
 async def test_a_path_that_is_not_there_refuses_the_program(runner, tmp_path):
     files = (FileGrant(str(tmp_path / "none")),)
     result = await run(runner, "def main(): ...", {}, files=files)

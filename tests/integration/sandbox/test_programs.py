@@ -81,6 +81,18 @@ async def gone(pid: int) -> bool:
     return False
 
 
+def comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def descendants(pid: int) -> list[int]:
+    found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*found, *(each for child in found for each in descendants(child))]
+
+
 def children() -> set[str]:
     found = set()
     for thread in Path("/proc/self/task").iterdir():
@@ -439,6 +451,29 @@ async def test_code_never_enters_this_process(run):
     before = set(sys.modules)
     await run("import sqlite3.dump, this\ndef main(): ...")
     assert {"this", "sqlite3.dump", "bot"}.isdisjoint(set(sys.modules) - before)
+
+
+async def test_when_the_zygote_dies_a_program_is_over_before_it_is_called_so(sandbox, tmp_path):
+    code = """
+import time
+def main():
+    print("began")
+    while True:
+        time.sleep(0.01)
+"""
+    began = asyncio.Event()
+    host = ProgramHost(lambda stream, line: began.set())
+    running = asyncio.ensure_future(sandbox.run(Program(code, timeout_seconds=60.0), host))
+    async with asyncio.timeout(30):
+        await began.wait()
+    zygote = sandbox._zygote._process.pid
+    inside = await asyncio.to_thread(descendants, zygote)
+    assert len(inside) >= 2
+    os.kill(zygote, signal.SIGKILL)
+    result = await running
+    assert result.code == "killed"
+    assert [pid for pid in inside if alive(pid) and comm(pid) == "codex32-program"] == []
+    assert (await sandbox.run(Program("def main(): return 1"), ProgramHost(print))).output == 1
 
 
 @in_plain

@@ -4,6 +4,9 @@ A program that raises, is killed or runs out of time has failed cleanly; one tha
 was harmless. What it did outside is told by the prey. ``given`` names the prey; see ``prey.py``.
 """
 
+from codex32_escapes.granted import ASK
+from codex32_escapes.granted import PROGRAMS as GRANTED
+
 PRELUDE = """
 import ctypes, errno, os, signal, socket, struct, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -388,7 +391,7 @@ WHOLE = {
     "is no text": "\x00def main(given): ...",
 }
 
-_GROUPS = (FILES, PROC, NETWORK, OTHERS, KERNEL, FLOODS)
+_GROUPS = (FILES, PROC, NETWORK, OTHERS, KERNEL, FLOODS, GRANTED)
 NAMES = tuple(name for group in (*_GROUPS, WHOLE) for name in group)
 
 
@@ -399,4 +402,5 @@ def code(name: str, given: dict[str, object]) -> str:
     body = next(group[name] for group in _GROUPS if name in group)
     # Bodies are written so that their second line on is indented already.
     lines = " " + "\n".join(body.splitlines()) + "\n"
-    return f"{PRELUDE}\ndef main(given):\n{lines}"
+    more = ASK if name in GRANTED else ""
+    return f"{PRELUDE}{more}\ndef main(given):\n{lines}"

@@ -19,7 +19,8 @@ from typing import Any
 from codex32 import Program, ProgramHost, ProgramResult, SandboxBackend
 from codex32.outside.sandboxes.linux import NamespaceSandbox, ProcessSandbox
 from codex32_escapes.corpus import LIMITS, NAMES, code
-from codex32_escapes.prey import prey
+from codex32_escapes.granted import PROGRAMS, Granted, granted
+from codex32_escapes.prey import Prey, prey
 
 SANDBOXES = {each.name: each for each in (NamespaceSandbox, ProcessSandbox)}
 _LANES = 6
@@ -27,24 +28,35 @@ _LANES = 6
 _GOOD = "def main(n):\n open('note', 'x').write('x')\n return [n, sum(range(n))]\n"
 
 
-async def _run(sandbox: SandboxBackend, program: Program) -> tuple[ProgramResult, int]:
+async def _run(
+    sandbox: SandboxBackend, program: Program, extra: Granted | None = None
+) -> tuple[ProgramResult, int]:
     told = 0
 
     def count(*_: Any) -> None:
         nonlocal told
         told += 1
 
-    return await sandbox.run(program, ProgramHost(count, tell=count)), told
+    if extra is None:
+        return await sandbox.run(program, ProgramHost(count, tell=count)), told
+    return await sandbox.run(program, extra.host(count), extra.packages), told
 
 
 async def _lane(
-    sandbox: SandboxBackend, given: dict[str, Any], names: list[str], ends: dict[str, Any]
+    sandbox: SandboxBackend,
+    given: dict[str, Any],
+    names: list[str],
+    ends: dict[str, Any],
+    extra: Granted,
 ) -> None:
     while names:
         name = names.pop(0)
         began = time.monotonic()
-        program = Program(code(name, given), {"given": given}, **LIMITS)  # type: ignore[arg-type]
-        result, told = await _run(sandbox, program)
+        powers: dict[str, Any] = {**LIMITS}
+        if name in PROGRAMS:
+            powers |= extra.powers
+        program = Program(code(name, given), {"given": given}, **powers)
+        result, told = await _run(sandbox, program, extra if name in PROGRAMS else None)
         after, _ = await _run(sandbox, Program(_GOOD, {"n": 1000}, timeout_seconds=60.0))
         ends[name] = {
             "code": result.code,
@@ -58,27 +70,34 @@ async def _lane(
 
 async def _drive(name: str) -> dict[str, Any]:
     sandbox = SANDBOXES[name]()
-    ends: dict[str, Any] = {}
     with prey() as found:
-        given = {**found.given, "apart": name == "namespace"}
-        await _run(sandbox, Program("def main(): ..."))
-        descriptors = len(os.listdir("/proc/self/fd"))
-        names = list(NAMES)
-        await asyncio.gather(*(_lane(sandbox, given, names, ends) for _ in range(_LANES)))
-        left = len(os.listdir("/proc/self/fd")) - descriptors
-        await sandbox.close()
-        return {
-            "ends": ends,
-            "harm": found.harm(),
-            "descriptors": left,
-            "processes": _processes() - {found.given["victim"]},
-            "folders": [
-                path.name
-                for path in Path(tempfile.gettempdir()).glob("codex32-*")
-                if str(path) != given["other"]
-            ],
-            "user": os.getuid(),
-        }
+        async with granted() as extra:
+            return await _driven(sandbox, found, extra, apart=name == "namespace")
+
+
+async def _driven(
+    sandbox: SandboxBackend, found: Prey, extra: Granted, *, apart: bool
+) -> dict[str, Any]:
+    ends: dict[str, Any] = {}
+    given = {**found.given, **extra.given, "apart": apart}
+    await _run(sandbox, Program("def main(): ..."))
+    descriptors = len(os.listdir("/proc/self/fd"))
+    names = list(NAMES)
+    await asyncio.gather(*(_lane(sandbox, given, names, ends, extra) for _ in range(_LANES)))
+    left = len(os.listdir("/proc/self/fd")) - descriptors
+    await sandbox.close()
+    return {
+        "ends": ends,
+        "harm": found.harm() + extra.harm(),
+        "descriptors": left,
+        "processes": _processes() - {found.given["victim"]},
+        "folders": [
+            path.name
+            for path in Path(tempfile.gettempdir()).glob("codex32-*")
+            if str(path) != given["other"]
+        ],
+        "user": os.getuid(),
+    }
 
 
 def _processes() -> set[int]:

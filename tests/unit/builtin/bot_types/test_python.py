@@ -41,6 +41,12 @@ async def test_what_it_requires_goes_along(python, context):
     assert context.programs[0].requires == ("httpx==0.28.1", "Pillow[x] == 12.0")
 
 
+async def test_its_runtime_goes_along(python, context):
+    await python.run(context, {"code": GOOD})
+    await python.run(context, {"code": GOOD, "runtime": "fast"})
+    assert [each.runtime for each in context.programs] == ["cpython", "fast"]
+
+
 @pytest.mark.parametrize(
     ("code", "retryable", "cause"),
     [
