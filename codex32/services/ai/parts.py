@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ from codex32.services.ai.memory import Memory
 from codex32.services.ai.prices import Prices
 from codex32.services.ai.targets import SecretOf, Targets
 from codex32.services.ai.till import Till
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -51,7 +54,13 @@ class Models:
         return self.board()
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections; a plugin that cannot holds up none of the others."""
+        components = self.components
+        for each in (*components.llm_providers.values(), *components.embedders.values()):
+            try:
+                await each.close()
+            except Exception as error:
+                log.warning("%s could not be closed: %s", each.name, type(error).__name__)
         if "shared" in self.__dict__:
             await self.shared.close()
 
