@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -93,22 +94,24 @@ class RedisBoard(Board):
         if time.monotonic() < self._rest_until or self._url() is None:
             return await instead()
         try:
+            client = await self._connected()
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                return await ask(self._connected())
+                return await ask(client)
         except Exception as error:
             self._rest_until = time.monotonic() + _REST_SECONDS
             log.warning("breakers are this process's own for a while: %s", type(error).__name__)
         return await instead()
 
-    def _connected(self) -> Any:
+    async def _connected(self) -> Any:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            import redis.asyncio
-
+            # Loaded where it does not hold up the loop, and does not use up the patience.
+            redis = await asyncio.to_thread(importlib.import_module, "redis.asyncio")
             url = self._url()
             if url is None:
                 raise ConnectionError("no Redis is running")
-            self._client = redis.asyncio.from_url(url, decode_responses=True)
+            # Else each connection looks up on disk which version of the library it tells.
+            self._client = redis.from_url(url, decode_responses=True, driver_info=None)
             self._loop = loop
         return self._client
 

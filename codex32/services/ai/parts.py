@@ -10,6 +10,8 @@ from functools import cached_property
 from codex32.kernel.clock import Clock
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.board import Board
+from codex32.kernel.contracts.embedder import Embedder
+from codex32.kernel.contracts.llm import LLMProvider
 from codex32.kernel.database import Door
 from codex32.kernel.payloads import PayloadStore
 from codex32.services.ai.breakers import Breakers
@@ -55,8 +57,12 @@ class Models:
 
     async def close(self) -> None:
         """Let go of connections; a plugin that cannot holds up none of the others."""
-        components = self.components
-        for each in (*components.llm_providers.values(), *components.embedders.values()):
+        parts = self.components
+        plugged: list[LLMProvider | Embedder] = [
+            *parts.llm_providers.values(),
+            *parts.embedders.values(),
+        ]
+        for each in plugged:
             try:
                 await each.close()
             except Exception as error:
