@@ -34,6 +34,7 @@ from codex32.api.routes.plugins import PluginRoutes
 from codex32.api.routes.retries import RetryRoutes
 from codex32.api.routes.schedules import ScheduleRoutes
 from codex32.api.routes.secrets import SecretRoutes
+from codex32.api.routes.spending import SpendingRoutes
 from codex32.api.routes.starts import StartRoutes
 from codex32.api.routes.state import StateRoutes
 from codex32.api.routes.streams import StreamRoutes
@@ -90,6 +91,7 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         ScheduleRoutes,
         StateRoutes,
         UsageRoutes,
+        SpendingRoutes,
         StartRoutes,
         ExecutionRoutes,
         BulkRoutes,
