@@ -15,6 +15,7 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.models import BotRow, EventRow, ExecutionRow
 from codex32.kernel.outbound_rows import DeliveryRow, EndpointRow, FeedRow
 from codex32.kernel.permissions import Role
+from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.kernel.safe_rows import ConnectionRow, DataKeyRow, SecretRow
 from codex32.services.access import accounts, keys
 from codex32.services.access.faults import (
@@ -37,6 +38,7 @@ _LIVE: Sequence[tuple[type[Any], Any, str]] = (
     (SecretRow, None, "secrets"),
     (ConnectionRow, None, "connections"),
     (EndpointRow, None, "outbound webhooks"),
+    (CollectionRow, None, "collections"),
 )
 #: What is left of what was there; it goes where somebody says so.
 _HISTORY: Sequence[tuple[type[Any], str]] = (

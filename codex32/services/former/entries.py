@@ -158,6 +158,8 @@ def _entry(root: Path, called: str, said: Any) -> Entry:
         entry.code = _code(path, entry.file)
     except ValueError as error:
         entry.refused = str(error)
+    except (OSError, RuntimeError) as error:  # a path that is too long, links in a circle
+        entry.refused = f"its path cannot be followed: {type(error).__name__}"
     return entry
 
 

@@ -7,6 +7,7 @@ multipart bodies makes an :class:`Upload`, and nothing that stands in JSON becom
 from __future__ import annotations
 
 import base64
+import codecs
 import email.message
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,15 @@ from codex32.kernel.json_values import JSON
 #: Fields and files of a form.
 MAX_FIELDS = 1000
 _LONGEST_HEAD = 16 * 1024
+#: Of one header: the library that takes them apart looks at all of it again for each.
+_MOST_PARAMETERS = 32
+#: Those that turn bytes into text in a time that grows with them alone, and into nothing but text.
+_CHARSETS = frozenset(
+    {"utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii", "big5", "gbk"}
+    | {"gb18030", "gb2312", "euc_jp", "euc_kr", "shift_jis", "cp932", "koi8-r", "koi8-u"}
+    | {f"iso8859-{number}" for number in range(1, 17)}
+    | {f"cp{number}" for number in range(1250, 1259)}
+)
 
 
 class BodyUnreadable(Exception):
@@ -85,12 +95,20 @@ def read_content(body: bytes, content_type: str) -> Content:
 def _head(content_type: str) -> email.message.Message:
     head = email.message.Message()
     # A header that breaks off into another is none.
-    head["Content-Type"] = content_type.partition("\r")[0].partition("\n")[0]
+    head["Content-Type"] = _bounded(content_type.partition("\r")[0].partition("\n")[0])
     return head
+
+
+def _bounded(header: str) -> str:
+    if header.count(";") > _MOST_PARAMETERS:
+        raise BodyUnreadable(f"a header has more than {_MOST_PARAMETERS} parameters")
+    return header
 
 
 def _text(body: bytes, charset: str) -> str:
     try:
+        if codecs.lookup(charset).name not in _CHARSETS:
+            raise LookupError(charset)
         return body.decode(charset)
     except (LookupError, UnicodeError, ValueError):
         raise BodyUnreadable(f"the body is no text in {charset[:32]}") from None
@@ -169,5 +187,5 @@ def _part_head(raw: bytes) -> email.message.Message:
     for line in lines:
         name, colon, value = line.partition(":")
         if colon:
-            head[name.strip()] = value.strip()
+            head[name.strip()] = _bounded(value.strip())
     return head

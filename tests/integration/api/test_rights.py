@@ -8,6 +8,7 @@ from codex32.kernel.account_rows import AccountRow, ApiKeyRow
 from codex32.kernel.caller import STRANGER
 from codex32.kernel.models import BotRow, ExecutionRow, StateRow, TriggerRow, VersionRow
 from codex32.kernel.permissions import OWN, PERMISSIONS, ROLES, Level
+from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.services.access import accounts, sessions, workspaces
 from codex32.services.access.faults import CredentialsInvalid
 from codex32.services.access.recogniser import Recogniser
@@ -285,6 +286,21 @@ async def test_a_workspace_in_which_something_was_goes_with_its_history(api, run
     assert (await api("GET", f"{BOTS}?status=removed", headers=lab)).json["items"] == []
     told = await api("GET", "/api/v1/audit?action=workspace.deleted", headers=lab)
     assert told.json["items"][0]["change"] == {"purged": {"executions": 1, "bots": 1}}
+
+
+async def test_a_workspace_with_collections_is_not_deleted_around_them(api, runtime):
+    assert (await api("POST", "/api/v1/workspaces", json={"name": "lab"})).status == 201
+    held = {
+        "id": "col_1", "workspace": "lab", "name": "notes", "embedder": "hash", "dimension": 2,
+        "store": "memory", "index_name": "col_1_1", "fingerprint": "f", "created_at": 1,
+        "updated_at": 1,
+    }  # fmt: skip
+    await runtime.door.write(CollectionRow.insert(held).execute)
+    for query in ("", "?purge=true"):
+        refused = await api("DELETE", f"/api/v1/workspaces/lab{query}")
+        assert (refused.status, "collections" in refused.json["detail"]) == (409, True)
+    await runtime.door.write(CollectionRow.delete().execute)
+    assert (await api("DELETE", "/api/v1/workspaces/lab")).status == 204
 
 
 async def test_a_key_is_told_who_it_is_and_nothing_of_whose(api, people):

@@ -176,6 +176,21 @@ def test_every_entry_that_cannot_be_taken_says_why(door, former, take, store, tm
     assert names == ["mine", "moved", "twice"]
 
 
+def test_paths_that_lead_nowhere_spare_the_other_entries(door, former, take):
+    root = former(
+        {"bots": {"good": {}, "loop": {}, "long": {"path": "a" * 5000}}},
+        good="def main():\n    return 1\n",
+    )
+    circle = root / "bots" / "loop"
+    circle.mkdir()
+    (circle / "bot.py").symlink_to(circle / "bot.py")
+    report = outcomes(take(root))
+    assert report["good"][0] == "taken"
+    for name in ("loop", "long"):
+        outcome, reason = report[name]
+        assert (outcome, bool(reason)) == ("refused", True)
+
+
 def test_a_key_that_stands_twice_is_accounted_for_twice(former, take):
     root = former('{"bots": {"one": {}, "one": {"description": "2"}}}', one=CODE)
     assert [each["outcome"] for each in take(root)["entries"]] == ["taken", "refused"]

@@ -147,3 +147,22 @@ def test_whatever_comes_is_read_as_json_data_or_refused(content, kind):
     told = [read.body, [upload.as_json() for upload in read.files]]
     assert is_json(told)
     assert json.loads(dumps(told)) == told
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "unicode_escape", "rot13", "x"])
+def test_only_charsets_are_read_that_make_plain_text_in_plain_time(charset):
+    with pytest.raises(BodyUnreadable, match="no text in"):
+        read_content(b"-" + b"a" * 1000, f"text/plain; charset={charset}")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", "latin-1", "windows-1252", "shift-jis"])
+def test_the_charsets_of_the_world_are_read(charset):
+    assert body("tea".encode(charset), f"text/plain; charset={charset}") == "tea"
+
+
+def test_headers_with_very_many_parameters_are_refused_at_once():
+    many = ";" * 16000
+    with pytest.raises(BodyUnreadable, match="parameters"):
+        read_content(PART + many.encode() + b"\r\n\r\nd\r\n--b-1--", MULTIPART)
+    with pytest.raises(BodyUnreadable, match="parameters"):
+        read_content(b"x", f'text/plain; a="{many}')
