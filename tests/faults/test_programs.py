@@ -54,7 +54,7 @@ BAD = {
 
 
 def test_bots_that_mean_ill_harm_nobody_else(arena: Arena) -> None:
-    arena.house.environment["CODEX32_WORKER__PROGRAMS"] = "4"
+    arena.house.environment["CODEX32_WORKER__PROGRAMS"] = "8"  # none waits for another
     arena.open(only=("send", "line", "program"))
     for name, (body, _) in BAD.items():
         indented = "\n".join(" " * 12 + line for line in body.split("\n"))

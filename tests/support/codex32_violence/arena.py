@@ -38,6 +38,8 @@ class HarmedHouse(House):
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         super().__init__(folder, environment)
+        #: When processes were started, by name.
+        self.born: dict[str, float] = {}
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.port = found.getsockname()[1]
@@ -52,7 +54,12 @@ class HarmedHouse(House):
         }
         name = f"{role} {number}"
         self.launch(name, *commands[role], **environment)
+        self.born[name] = time.monotonic()
         return name
+
+    def deaf(self) -> set[str]:
+        """Those that may be so young that they do not listen yet when they are told to stop."""
+        return {name for name, at in self.born.items() if time.monotonic() - at < 20}
 
     def revive(self, name: str) -> None:
         """Start a process again that has ended."""
@@ -250,8 +257,9 @@ class Arena:
         decided = self.settle(seconds)
         books = self.account()
         books.counts["doubts"] = decided
+        deaf = self.house.deaf()
         for name, code in self.house.stop().items():
-            if code != 0:
+            if code != 0 and not (name in deaf and code == -signal.SIGTERM):
                 books.wrong(f"{name} ended with {code}")
         for pid, command in self.house.alive().items():
             books.wrong(f"process {pid} is left: {command}")
