@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper, admin_token
@@ -100,7 +101,9 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
     keeping = _keeping(runtime.settings.api)
     app = build_application(all_operations(runtime), gatekeeper, keeping)
     book = await asyncio.to_thread(_call_book, runtime.settings)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=STOP_SECONDS, logger=_without_bytes()
+    )
     await runner.setup()
     try:
         await _bind(runner, host, port)
@@ -135,6 +138,27 @@ def _call_book(settings: Settings) -> CallBook | None:
     from codex32.outside.redis_calls import RedisCallBook
 
     return RedisCallBook(url)
+
+
+def _without_bytes() -> logging.Logger:
+    """The log of the protocol: of a request that is none, only what kind of fault it has.
+
+    The library would write a trace with the bytes at fault, and those may be a password.
+    """
+    protocol = logging.getLogger(f"{__name__}.protocol")
+
+    def shorten(record: logging.LogRecord) -> bool:
+        if isinstance(record.exc_info, tuple) and isinstance(
+            record.exc_info[1], HttpProcessingError
+        ):
+            kind = type(record.exc_info[1]).__name__
+            record.msg, record.args = "a request is none: %s", (kind,)
+            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        return True
+
+    if not protocol.filters:
+        protocol.addFilter(shorten)
+    return protocol
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> None:

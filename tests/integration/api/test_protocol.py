@@ -1,5 +1,6 @@
 """What holds for every request: limits, addresses, other sites, packed answers, versions."""
 
+import asyncio
 import dataclasses
 import gzip
 import json
@@ -218,3 +219,25 @@ async def test_a_later_version_mounts_what_differs_and_nothing_else(
         assert (await api("GET", "/api/v2/bots")).status == 404
         entry = api.document["paths"]["/api/v2/plugins"]["get"]
         assert entry["operationId"] == "v2.plugins.list"
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"GET /api/v1/bots HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hunter2\x01\r\n\r\n",
+        b"GET /api/v1/bots HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer hunter2\r\n\r\n",
+        b"POST /api/v1/auth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"grant_type=password&password=hunter2\r\n",
+    ],
+    ids=["control", "space", "chunk"],
+)
+async def test_the_log_of_a_broken_request_holds_nothing_of_it(api, caplog, request_head):
+    caplog.set_level("DEBUG")
+    host, port = api.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request_head)
+    assert (await reader.read(100)).startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
+    writer.close()
+    await writer.wait_closed()
+    assert "a request is none" in caplog.text
+    assert "hunter2" not in caplog.text
