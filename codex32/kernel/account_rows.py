@@ -28,6 +28,9 @@ class AccountRow(Row):
     password_hash = pw.TextField(null=True)
     #: Access tokens carry it: counting on makes all that are out worthless.
     token_version = pw.IntegerField(default=0)
+    #: The workspace they work in where a request names none; others cannot move it.
+    #: None: they never had one, and the first that takes them in becomes it; empty: they lost it.
+    home = pw.TextField(null=True)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()
 

@@ -72,9 +72,16 @@ def _arrays(
     """
     fields = row._meta.fields
     return [
-        f"{{{','.join(map(_ELEMENTS[type(fields[name])], values))}}}"
+        f"{{{','.join(_elements(_ELEMENTS[type(fields[name])], values))}}}"
         for name, values in zip(columns, zip(*rows, strict=True), strict=True)
     ]
+
+
+def _elements(written: Callable[[Any], str], values: Sequence[Any]) -> Iterable[str]:
+    """What of most columns is the same in all rows of a batch is written once."""
+    if values.count(values[0]) == len(values):
+        return [written(values[0])] * len(values)
+    return map(written, values)
 
 
 def _text(value: str | None) -> str:
@@ -114,10 +121,11 @@ class Insert:
     row: type[Row]
     columns: tuple[str, ...]
     replace: bool = False
-    _key: tuple[int, ...] = field(init=False, default=())
+    # What is made of the above is no part of what is compared or hashed.
+    _key: tuple[int, ...] = field(init=False, default=(), compare=False)
     #: By the number of rows, which are powers of two.
-    _sqlite: dict[int, str] = field(init=False, default_factory=dict)
-    _postgresql: str = field(init=False, default="")
+    _sqlite: dict[int, str] = field(init=False, default_factory=dict, compare=False)
+    _postgresql: str = field(init=False, default="", compare=False)
 
     def __post_init__(self) -> None:
         meta = self.row._meta

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from codex32.kernel.json_values import JSON
 
@@ -46,6 +46,12 @@ class Rate:
     key: str | None = None
 
 
+#: The keys of ``allow`` that hold lists of what is permitted, in the order of the reference.
+ALLOWED_LISTS: Final = (
+    *("hosts", "secrets", "models", "tools", "bots", "files", "packages", "connections", "mcp"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Allow:
     """The capability manifest: what is not named is refused."""
@@ -58,6 +64,7 @@ class Allow:
     files: tuple[JSON, ...] = ()
     packages: tuple[str, ...] = ()
     connections: tuple[str, ...] = ()
+    mcp: tuple[str, ...] = ()
     spend_usd: Mapping[str, float] = field(default_factory=dict)
     memory_bytes: int | None = None
     cpu_seconds: float | None = None
@@ -123,6 +130,39 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """Who is told, too, when an alert has fired so long and nobody looks after it."""
+
+    after_seconds: float
+    notify: Sequence[Mapping[str, JSON]]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What somebody is told of when it goes wrong, and when it is well again.
+
+    Attributes:
+      kind: ``failure_rate no_success_for late_by queued_for event no_event``.
+      limit: A share from 0 to 1, a number of seconds, or the name of an event.
+      over_seconds: The time that is looked back on, where the kind counts.
+      at_least: Fewer executions, or events, say nothing.
+      for_seconds: It must be wrong for so long before the alert fires.
+      keep_seconds: It must be well for so long before it no longer does.
+      notify: ``to target secret`` of each notice.
+    """
+
+    name: str
+    kind: str
+    limit: float | str
+    over_seconds: float
+    at_least: int
+    for_seconds: float = 0.0
+    keep_seconds: float = 0.0
+    notify: Sequence[Mapping[str, JSON]] = ()
+    escalate: Escalation | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bot:
     """A named definition: triggers, steps, limits, powers.
 
@@ -151,5 +191,5 @@ class Bot:
     output: JSON = None
     tests: Sequence[JSON] = ()
     evals: Sequence[JSON] = ()
-    alerts: Sequence[JSON] = ()
+    alerts: tuple[Alert, ...] = ()
     retention: JSON = None

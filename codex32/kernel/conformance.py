@@ -9,6 +9,7 @@ from typing import Any
 
 import fastjsonschema
 
+from codex32.kernel.bot import Rate
 from codex32.kernel.components import Kind
 from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.json_values import is_json
@@ -120,6 +121,12 @@ def _names(value: Any) -> str | None:
     return f"must be a list of texts, not {value!r}"
 
 
+def _rate(value: Any) -> str | None:
+    if value is None or (isinstance(value, Rate) and value.limit > 0 and value.per_seconds > 0):
+        return None
+    return f"must be a Rate or None, not {value!r}"
+
+
 _ATTRIBUTES: dict[str, dict[str, Callable[[Any], str | None]]] = {
     "bot_types": {
         "params_schema": _object_schema,
@@ -128,7 +135,7 @@ _ATTRIBUTES: dict[str, dict[str, Callable[[Any], str | None]]] = {
         "single": _flag,
     },
     "trigger_types": {"config_schema": _schema, "timed": _flag},
-    "notifiers": {"idempotent": _flag, "replies": _flag, "updates": _flag},
+    "notifiers": {"idempotent": _flag, "replies": _flag, "updates": _flag, "rate": _rate},
     "embedders": {"dimension": _positive},
     "vector_stores": {"durable": _flag, "shared": _flag},
     "sandboxes": {"level": _level, "runtimes": _names},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -50,11 +52,21 @@ _BUSY_SECONDS = 5
 
 
 class SqliteDatabase(pw.SqliteDatabase):
-    """Writers wait for each other in a queue, each thread with a place of its own."""
+    """Writers wait for each other in a queue, each thread with a place of its own.
+
+    A file that is made is for its owner alone, and so are those that SQLite puts beside it.
+    """
 
     def __init__(self, path: str, **options: Any) -> None:
         self._places = threading.local()
         super().__init__(path, **options)
+
+    def _connect(self) -> Any:
+        if self.database != ":memory:":
+            with contextlib.suppress(OSError):  # it is there, or SQLite will say what is wrong
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                os.close(os.open(self.database, flags, 0o600))
+        return super()._connect()  # type: ignore[misc]
 
     def begin(self, lock_type: str | None = None) -> None:
         """Begin a transaction; one that takes the write lock at once waits for its turn."""

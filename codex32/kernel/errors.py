@@ -37,7 +37,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from codex32.kernel.problems import Problem
-from codex32.kernel.text import did_you_mean
+from codex32.kernel.text import did_you_mean, file_told
 
 
 class Codex32Error(Exception):
@@ -160,8 +160,8 @@ class BotReadOnly(Codex32Error):
 
     code = "bot-read-only"
 
-    def __init__(self, name: str, source: str) -> None:
-        super().__init__(f"{name} belongs to the file {source}; change it there")
+    def __init__(self, name: str, source: str | None) -> None:
+        super().__init__(f"{name} belongs to the file {file_told(source)}; change it there")
         self.name, self.source = name, source
 
 
@@ -397,7 +397,7 @@ class SchemaOutOfDate(Codex32Error):
 
 
 class StreamsFull(Codex32Error):
-    """This process serves as many streams as it may."""
+    """This process serves as many streams as it may, or as many as one account may have."""
 
     code = "streams-full"
 

@@ -27,6 +27,9 @@ NAMES = (
     "webhook.disabled",
     "budget.warned",
     "budget.exhausted",
+    "alert.fired",
+    "alert.escalated",
+    "alert.resolved",
 )
 #: What begins so is published by people, programs and bots, and by nobody else.
 CUSTOM = "custom."
@@ -36,7 +39,7 @@ LONGEST_NAME = 128
 LONGEST_DATA = 256 * 1024
 
 _CUSTOM_NAME = re.compile(r"custom(\.[A-Za-z0-9_-]+)+")
-_WILD = re.compile(r"[*?\[]")
+WILD = re.compile(r"[*?\[]")
 
 
 @lru_cache(maxsize=4096)
@@ -63,7 +66,7 @@ def pattern_fault(pattern: str) -> str:
     """What is wrong with a name or pattern that is listened to; empty if nothing is."""
     if len(pattern) > LONGEST_NAME:
         return f"a pattern of events has at most {LONGEST_NAME} characters"
-    literal = _WILD.split(pattern)[0]
+    literal = WILD.split(pattern)[0]
     if literal == pattern:
         return _listened_name_fault(pattern)
     # Of what is custom nobody knows the names; a pattern may mean some as far as it is plain.

@@ -21,10 +21,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionEvent(Event):
-    """Something that happened to an execution."""
+    """Something that happened to an execution.
+
+    ``traceparent`` is the W3C trace context of what asked for it, if that was within a trace.
+    """
 
     execution_id: str
     bot: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,7 @@ class AttemptFinished(ExecutionEvent):
 
     attempt: int
     outcome: str
+    duration_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +184,16 @@ class BudgetExhausted(Event):
     budget: str
     spent_usd: float
     limit_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertChanged(Event):
+    """An alert of a bot ``fired``, was ``resolved``, or ``escalated``: nobody looks after it."""
+
+    bot: str
+    alert: str
+    change: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

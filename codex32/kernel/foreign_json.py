@@ -1,4 +1,4 @@
-"""JSON from strangers: of bounded depth, with finite numbers, and told apart from what is none."""
+"""JSON from strangers: of bounded depth, finite numbers, no key twice, or told to be none."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ def parse_foreign(data: bytes) -> JSON:
     """The value of a body that somebody sent.
 
     Raises:
-      NotJson: It is no JSON, holds a number that is not finite, or is too deep.
+      NotJson: It is no JSON, holds a number that is not finite or a key twice, or is too deep.
     """
     try:
         value = _decoder.decode(data.decode("utf-8"))
-        deep = data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(value)
+        deep = data.count(b"[") + data.count(b"{") > MAX_DEPTH and is_deep(value)
+    except NotJson:
+        raise
     except UnicodeDecodeError:
         raise NotJson("the body is no UTF-8 text") from None
     except json.JSONDecodeError as error:
@@ -40,7 +42,8 @@ def parse_foreign(data: bytes) -> JSON:
     return value
 
 
-def _is_deep(value: JSON) -> bool:
+def is_deep(value: JSON) -> bool:
+    """Whether more than ``MAX_DEPTH`` lists and objects are inside each other."""
     level: list[JSON] = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [inner for outer in level for inner in _inside(outer)]
@@ -62,4 +65,11 @@ def _finite(text: str) -> float:
     return number
 
 
-_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    found = dict(pairs)
+    if len(found) < len(pairs):  # of two readers each could go by another
+        raise NotJson("the body holds an object in which a key stands twice")
+    return found
+
+
+_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_finite, object_pairs_hook=_object)

@@ -61,3 +61,11 @@ def _written(kind: str, number: int) -> str:
         out[place] = _PAIRS[number & 1023]
         number >>= 10
     return f"{kind}_{''.join(out)}"
+
+
+def made_at(made: str) -> int:
+    """When an id was made, in microseconds, to the millisecond; what is no id raises."""
+    number = 0
+    for letter in made.partition("_")[2][:10]:
+        number = number * 32 + _ALPHABET.index(letter)
+    return number * 1000

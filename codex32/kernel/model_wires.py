@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+from codex32.kernel.contracts.llm import ToolCall
 from codex32.kernel.model_errors import Billed, FaultKind, ModelFault
 from codex32.kernel.redaction import MASK, scrub
 from codex32.kernel.sending import retry_after_seconds
@@ -27,6 +30,8 @@ _KINDS: Mapping[int, FaultKind] = {
     425: "server",
     429: "rate_limited",
 }
+#: Statuses above 499 that say that the request was not taken up.
+_NOT_TAKEN_UP = frozenset({503, 529})
 
 
 def model_refusal(
@@ -40,16 +45,19 @@ def model_refusal(
 ) -> ModelFault:
     """The fault that an answer of a service of models stands for.
 
+    A refusal costs nothing. What failed behind the service's door may have been answered by a
+    model before, and be billed: 500, 502 and 504 come from there.
+
     Args:
       service: Its name, as people read it.
       status: Of the answer.
       reason: What the service said; keys are taken out of it, and it is cut at 300 characters.
       kind: Where the answer says more than its status does.
-      headers: Of the answer, by names in lower case: ``retry-after-ms`` and ``retry-after`` are
-        kept.
+      headers: Of the answer: ``retry-after-ms`` and ``retry-after`` are kept.
       key: The key that was sent, which some services tell back.
     """
     kind = kind or _KINDS.get(status) or ("server" if status >= 500 else "bad_request")
+    reason = reason or _usual_reason(status)
     said = unkeyed(" ".join(reason.split()), key)
     if len(said) > _LONGEST_REASON:
         said = said[: _LONGEST_REASON - 1] + "…"
@@ -58,7 +66,42 @@ def model_refusal(
         f"{service} answered {status}" + (f": {said}" if said else ""),
         status=status,
         retry_after_seconds=_patience(headers or {}),
+        billed="maybe" if status >= 500 and status not in _NOT_TAKEN_UP else "no",
     )
+
+
+def broken_off(
+    service: str, reason: str, *, kind: FaultKind = "server", key: str | None = None
+) -> ModelFault:
+    """The fault that a service tells in the middle of an answer, which it may bill."""
+    said = unkeyed(reason, key)[:_LONGEST_REASON]
+    return ModelFault(kind, f"{service} broke off: {said}", billed="maybe")
+
+
+def malformed_answer(service: str, what: str) -> ModelFault:
+    """The fault of an answer that is none; what it cost nobody knows."""
+    return ModelFault("malformed", f"{service} gave no answer: {what}", billed="maybe")
+
+
+def connection_fault(error: BaseException, service: str, sdk: Any, http: Any) -> ModelFault | None:
+    """The fault of a request to which no answer came; None where one came.
+
+    Args:
+      error: What was raised.
+      service: Its name, as people read it.
+      sdk: The module of an SDK that has ``APITimeoutError`` and ``APIConnectionError``.
+      http: The module of the HTTP client below it, which is httpx or made after it.
+    """
+    cause = error.__cause__ or error
+    if isinstance(error, sdk.APITimeoutError | http.TimeoutException | TimeoutError):
+        if isinstance(cause, http.ConnectTimeout):
+            return ModelFault("network", f"{service} cannot be reached in time")
+        return ModelFault("timeout", f"{service} gave no answer in time", billed="maybe")
+    if isinstance(error, sdk.APIConnectionError | http.TransportError):
+        if isinstance(cause, http.ConnectError):
+            return ModelFault("network", f"{service} cannot be reached; is base_url right?")
+        return ModelFault("network", f"{service} cut the connection", billed="maybe")
+    return None
 
 
 def unkeyed(text: str, key: str | None) -> str:
@@ -66,6 +109,25 @@ def unkeyed(text: str, key: str | None) -> str:
     if key:
         text = text.replace(key, MASK)
     return scrub(text)
+
+
+@dataclass(slots=True)
+class CallParts:
+    """A tool call as it comes in pieces."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+    def whole(self) -> ToolCall:
+        """The call; where its arguments are no object, as they came."""
+        try:
+            arguments = json.loads(self.arguments or "{}")
+        except ValueError:
+            arguments = None
+        if not isinstance(arguments, dict):
+            return ToolCall(self.id, self.name, {}, invalid=self.arguments)
+        return ToolCall(self.id, self.name, arguments)
 
 
 def token_count(value: object) -> int | None:
@@ -170,7 +232,15 @@ class ClientPerLoop(Generic[T]):
             await self._close(await making)
 
 
+def _usual_reason(status: int) -> str:
+    """What is behind an answer that says nothing."""
+    if 300 <= status < 400:
+        return "it sends elsewhere; is base_url right?"
+    return "no such model, or base_url is wrong" if status == 404 else ""
+
+
 def _patience(headers: Mapping[str, str]) -> float | None:
+    headers = {name.lower(): value for name, value in headers.items()}
     exact = retry_after_seconds(headers.get("retry-after-ms", ""))
     if exact is not None:
         return exact / 1000

@@ -9,12 +9,15 @@ from __future__ import annotations
 import peewee as pw
 
 from codex32.kernel.account_rows import ACCOUNT_ROWS
+from codex32.kernel.alert_rows import ALERT_ROWS
+from codex32.kernel.building_rows import BUILDING_ROWS
 from codex32.kernel.metric_rows import MetricRow
 from codex32.kernel.outbound_rows import OUTBOUND_ROWS
 from codex32.kernel.retrieval_rows import RETRIEVAL_ROWS
 from codex32.kernel.row import Row, database_proxy
 from codex32.kernel.safe_rows import SAFE_ROWS
 from codex32.kernel.spending_rows import SPENDING_ROWS
+from codex32.kernel.waiting_rows import WAITING_ROWS
 from codex32.kernel.watching_rows import WATCHING_ROWS
 
 __all__ = ["NO_ITEM", "ROWS", "Row", "database_proxy"]
@@ -197,6 +200,8 @@ class ExecutionRow(Row):
     retry_of = pw.TextField(null=True)
     #: Of a retry: ``{"origin", "keys"}``, as ``codex32.engine.records.keeping.Lineage`` tells.
     lineage = pw.TextField(null=True)
+    #: The W3C trace context of what asked for it; None where that was within no trace.
+    traceparent = pw.TextField(null=True)
     #: Of a failed one that somebody looked after: ``{"as", "at", "by", "note"}``.
     settled = pw.TextField(null=True)
 
@@ -322,7 +327,8 @@ class SeenRow(Row):
 class RateRow(Row):
     """What is left of a rate limit that bots share, or that one has for itself."""
 
-    #: The workspace, and then ``:key:TEXT``, ``:bot:NAME`` or ``:step:NAME.ID``.
+    #: The workspace, and then ``:key:TEXT``, ``:bot:NAME``, ``:step:NAME.ID`` or, of a notifier,
+    #: ``:target:NAME`` and a digest of the target.
     key = pw.TextField(primary_key=True)
     #: The rule of whoever asked last: starts, in microseconds.
     rule_limit = pw.IntegerField()
@@ -425,13 +431,16 @@ ROWS: tuple[type[Row], ...] = (
     RateRow,
     EventRow,
     SubscriptionRow,
+    *WAITING_ROWS,
     *WATCHING_ROWS,
     WebhookPathRow,
     ProcessRow,
     MetricRow,
+    *ALERT_ROWS,
     *ACCOUNT_ROWS,
     *SAFE_ROWS,
     *OUTBOUND_ROWS,
     *RETRIEVAL_ROWS,
     *SPENDING_ROWS,
+    *BUILDING_ROWS,
 )

@@ -19,6 +19,7 @@ from pathlib import Path
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.ids import ID_PATTERN
 from codex32.kernel.json_values import JSON, dumps, loads
+from codex32.kernel.private_files import private_folder
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -112,7 +113,7 @@ class PayloadStore:
 
 def _write_durably(path: Path, data: bytes) -> None:
     """Write under another name, sync, then rename, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -128,7 +129,7 @@ def _write_durably(path: Path, data: bytes) -> None:
 
 def _link(source: Path, target: Path) -> None:
     """One file under two names, or a copy where the file system knows no such thing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     try:
         os.link(source, target)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""Small files that belong to the user who runs the house, and that nobody sees half written."""
+"""Folders and small files of the user who runs the house; nobody sees one half written."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder, and those above it, for their owner alone; what is there stays as it is."""
+    if not path.is_dir():
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -27,7 +34,7 @@ def create_private(path: Path, text: str) -> bool:
 
 @contextlib.contextmanager
 def _beside(path: Path, text: str) -> Iterator[str]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -1,14 +1,16 @@
 """Keeping what looks like a secret out of what the house says of itself.
 
-What bots use is masked by its value (``engine.masking``). Here it is the shape that counts: tokens
-and keys of the house and of others, credentials in headers and in URLs. It is the second line, for
-texts that come from libraries, errors and callers.
+What bots use is masked by its value, by :mod:`codex32.kernel.masking`. Here it is the shape that
+counts: tokens and keys of the house and of others, credentials in headers and in URLs. It is the
+second line, for texts that come from libraries, errors and callers.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+
+from codex32.kernel.masking import handed_out
 
 MASK = "***"
 
@@ -17,7 +19,14 @@ _SHAPES = (
     (re.compile(r"\b(cx32_|whsec_)[A-Za-z0-9_+/=-]{8,}"), rf"\1{MASK}"),
     # Keys of services of models, and of others that begin alike.
     (re.compile(r"\b(sk-|pcsk_|gsk_|xai-|AIza)[A-Za-z0-9_-]{12,}"), rf"\1{MASK}"),
-    (re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1\2{MASK}"),
+    (re.compile(r"\b(Bearer)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1\2{MASK}"),
+    # Prose about "basic information" has no digit, no sign and no capital within its words.
+    (
+        re.compile(
+            r"\b((?i:Basic))(\s+)(?=[A-Za-z._~-]*([0-9+/=]|[a-z][A-Z]))[A-Za-z0-9._~+/=-]{8,}"
+        ),
+        rf"\1\2{MASK}",
+    ),
     # Keys of services, such as those of models.
     (re.compile(r"\b(sk-|pk-|gsk_|AIza)[A-Za-z0-9_-]{8,}"), rf"\1{MASK}"),
     # A signed token in three parts (JWT).
@@ -35,9 +44,14 @@ def scrub(text: str) -> str:
     return text
 
 
+def unsaid(text: str) -> str:
+    """``text`` without the secrets this process was handed, and without what looks like one."""
+    return scrub(handed_out.mask(text))
+
+
 class ScrubbingFormatter(logging.Formatter):
-    """Formats log records, tracebacks and all, without what looks like a secret."""
+    """Formats log records, tracebacks and all, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one text."""
-        return scrub(super().format(record))
+        return unsaid(super().format(record))

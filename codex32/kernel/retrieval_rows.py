@@ -28,6 +28,8 @@ class CollectionRow(Row):
     #: Who changes it just now, and until when unless they say that they still do.
     holder = pw.TextField(null=True)
     held_until = pw.BigIntegerField(null=True)
+    #: How far the holder has come, as JSON, where it told.
+    progress = pw.TextField(null=True)
     created_at = pw.BigIntegerField()
     updated_at = pw.BigIntegerField()
 

@@ -121,6 +121,7 @@ class RequestRow(Row):
 
     #: SHA-256 of the key, of whose it is and of the workspace.
     digest = pw.TextField(primary_key=True)
+    workspace = pw.TextField()
     #: SHA-256 of what is asked for.
     request = pw.TextField()
     #: Number of the data key, nonce and ciphertext; null while it is carried out.

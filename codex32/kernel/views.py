@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from codex32.kernel.json_values import JSON
 
@@ -57,6 +58,20 @@ class Waited:
 
 
 @dataclass(frozen=True, slots=True)
+class Gathered:
+    """Where what a step brought to be handed out together stands.
+
+    Attributes:
+      due_at: When it is handed out (aware UTC).
+      items: All that this step is handed, in the order in which it was brought; empty where
+        another was handed it, None before ``due_at``.
+    """
+
+    due_at: datetime
+    items: Sequence[JSON] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionRef:
     """Another execution, and how it ended, if it has.
 
@@ -71,6 +86,20 @@ class ExecutionRef:
     ended: bool = False
     output: JSON = None
     error: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class BotCard:
+    """What a bot is for and takes, at one version.
+
+    Attributes:
+      inputs: Name to JSON Schema of the value, ``default`` included.
+    """
+
+    name: str
+    version: int
+    description: str
+    inputs: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.gateway import ModelCaller
 from codex32.kernel.contracts.program import FileGrant
 from codex32.kernel.json_values import JSON
@@ -232,12 +233,14 @@ class CollectionCaller:
       files: Paths of this machine that may be read.
       hosts: Hosts that an answer may lead to.
       log: Takes a line about how far the work is.
+      by: Who asks, for the audit log; None for a step, whose execution tells.
     """
 
     models: ModelCaller
     files: Sequence[FileGrant] = ()
     hosts: Sequence[str] = ()
     log: Callable[[str], None] = lambda line: None
+    by: Caller | None = None
 
 
 class CollectionKeeper(ABC):

@@ -27,6 +27,9 @@ class Embedder(ABC):
       name: A word, or ``provider:model`` where a service bills for it: ``allow.models`` and
         prices then go by this name.
       secret: Name of the secret that holds the key, as for a provider of models.
+      context_tokens: How many tokens of one text it reads: of a longer one the gateway takes the
+        mean of several windows. None where it reads all of any text, or refuses what it cannot.
+      knows_meaning: Whether texts that say the same in other words are near each other.
       endpoint: Where calls go; empty where they stay in this process.
       price_list: As for a provider of models.
       free: Whether nobody bills for it.
@@ -38,6 +41,8 @@ class Embedder(ABC):
     endpoint: str = ""
     price_list: str | None = None
     free: bool = True
+    context_tokens: int | None = None
+    knows_meaning: bool = True
 
     @abstractmethod
     async def embed(

@@ -22,6 +22,7 @@ class ModelCaller:
         month``.
       deadline_at: When whoever asks stops waiting.
       execution_id: The execution it is for; None where a person or the house asks.
+      answers_of: The execution under whose id its answers are kept; None: under its own.
       step: The step, and within ``foreach`` the item; what it bought it is given again.
       asked: How often each request was made by this try of the step; the gateway counts here.
       purpose: What it is for where no bot asks, such as ``collection docs``.
@@ -32,6 +33,7 @@ class ModelCaller:
     bot_id: str | None = None
     bot: str = ""
     execution_id: str | None = None
+    answers_of: str | None = None
     step: str = ""
     item: int | None = None
     models: Sequence[str] | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from codex32.kernel.bot import Rate
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.json_values import JSON
 
@@ -22,6 +24,8 @@ class Notification:
       reply_to: The ``id`` of the receipt of a notification before, which this one answers.
       update: The ``id`` of the receipt of a notification before, which this one replaces.
       secret: What the notification is signed with, where the notifier signs.
+      approval: The step that asks people; the house puts the link to answer it below the text
+        before a notifier sees the notification.
     """
 
     text: str
@@ -32,6 +36,7 @@ class Notification:
     reply_to: str = ""
     update: str = ""
     secret: str = field(default="", repr=False)
+    approval: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,15 @@ class Notifier(ABC):
         engine repeats an interrupted send only then.
       replies: Whether it keeps to ``reply_to``; elsewhere such a notification is refused.
       updates: Whether it keeps to ``update``; elsewhere such a notification is refused.
+      rate: How often the service takes something for one target; the engine keeps to it over all
+        workers, in steps without a ``rate`` of their own. None where there is no limit.
     """
 
     name: str
     idempotent: bool = False
     replies: bool = False
     updates: bool = False
+    rate: Rate | None = None
 
     @abstractmethod
     async def send(
@@ -81,3 +89,18 @@ class Notifier(ABC):
           ProviderRejected: Never worth trying again.
           EffectUnknown: The message may have been sent.
         """
+
+
+class SendCall(Protocol):
+    """How a notifier sends, as :meth:`Notifier.send` does."""
+
+    def __call__(
+        self,
+        notifier: Notifier,
+        notification: Notification,
+        target: str,
+        *,
+        http: HttpClient,
+        timeout_seconds: float,
+    ) -> Awaitable[Receipt]:
+        """Send, once."""

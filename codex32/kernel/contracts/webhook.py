@@ -21,6 +21,7 @@ class WebhookRequest:
 
     Attributes:
       headers: By lower-case name; several of one name are joined by a comma and a space.
+      repeated: Names of headers that came several times: none that proves something may.
       body: The bytes that were sent; signatures are over these and nothing else.
     """
 
@@ -29,6 +30,7 @@ class WebhookRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, JSON] = field(default_factory=dict)
     body: bytes = b""
+    repeated: frozenset[str] = frozenset()
 
 
 class WebhookRefused(Exception):

@@ -1,0 +1,49 @@
+"""The rows of alerts: what bots want somebody to be told of, and how each stands."""
+
+from __future__ import annotations
+
+import peewee as pw
+
+from codex32.kernel.row import Row
+
+
+class AlertRow(Row):
+    """An alert of a bot's live version. How it stands survives restarts and edits of its rule."""
+
+    id = pw.TextField(primary_key=True)
+    workspace = pw.TextField()
+    bot_id = pw.TextField()
+    bot_name = pw.TextField()
+    #: Unique in its bot; over versions the same name is the same alert.
+    name = pw.TextField()
+    #: ``{"rule", "allow"}``: as the definition says, with the powers its notices have.
+    definition = pw.TextField()
+    #: The name of the events that it counts; None where it counts none.
+    event = pw.TextField(null=True)
+    #: ``ok`` or ``firing``.
+    state = pw.TextField(default="ok")
+    state_since = pw.BigIntegerField()
+    #: Since when what it looks at has been other than its state says; None where it is as it says.
+    turning_since = pw.BigIntegerField(null=True)
+    #: What people were told last: ``ok firing escalated``.
+    told = pw.TextField(default="ok")
+    #: What was seen when its state changed, for people.
+    detail = pw.TextField(default="")
+    silenced_until = pw.BigIntegerField(null=True)
+    silenced_by = pw.TextField(null=True)
+    #: Who looks after it while it fires.
+    acknowledged_by = pw.TextField(null=True)
+    acknowledged_at = pw.BigIntegerField(null=True)
+    note = pw.TextField(default="")
+    #: The executions that carried the last notices, as a JSON list.
+    notices = pw.TextField(default="[]")
+    #: Counts changes: of several that saw the same, the first one acts.
+    revision = pw.IntegerField(default=0)
+    created_at = pw.BigIntegerField()
+
+    class Meta:
+        table_name = "alert"
+        indexes = ((("bot_id", "name"), True), (("workspace", "id"), False))
+
+
+ALERT_ROWS: tuple[type[Row], ...] = (AlertRow,)
