@@ -58,11 +58,14 @@ ROOTS: Final = frozenset(
         "state",
         "failure",
         "secrets",
+        "args",
     ]
 )
 #: UTF-8 bytes of one expression.
 MAX_BYTES: Final = 4096
 _GENERIC: Final = frozenset((name, "dyn") for name in ROOTS)
+#: Formats of parameters that hold expressions which are not evaluated with the others.
+_UNEVALUATED: Final = frozenset({"expression", "tools"})
 _SHOWN = 120
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -74,6 +77,7 @@ class Expression:
     Attributes:
       roots: Names it reads from the scope.
       secrets: Names it reads below ``secrets``.
+      steps: Steps it reads; where it takes ``steps`` as a whole, None among them.
       is_path: The value is a part of the scope, and so JSON already.
     """
 
@@ -81,6 +85,7 @@ class Expression:
     tree: Node
     roots: frozenset[str]
     secrets: frozenset[str]
+    steps: frozenset[str | None]
     program: Callable[[Frame], Any]
     is_path: bool
 
@@ -171,9 +176,10 @@ class Template:
       is_constant: There is none; ``evaluate`` returns the very value that was compiled.
       roots: Names the expressions read from the scope.
       secrets: Names they read below ``secrets``.
+      steps: Steps they read; where one takes ``steps`` as a whole, None among them.
     """
 
-    __slots__ = ("_evaluate", "is_constant", "roots", "secrets")
+    __slots__ = ("_evaluate", "is_constant", "roots", "secrets", "steps")
 
     def __init__(
         self,
@@ -182,9 +188,11 @@ class Template:
         is_constant: bool = False,
         roots: frozenset[str] = _NOTHING,
         secrets: frozenset[str] = _NOTHING,
+        steps: frozenset[str | None] = frozenset(),
     ) -> None:
         self._evaluate = evaluate
         self.is_constant, self.roots, self.secrets = is_constant, roots, secrets
+        self.steps = steps
 
     def evaluate(self, scope: Mapping[str, Any]) -> JSON:
         """The value with every expression replaced by what it yields.
@@ -221,9 +229,9 @@ def compile_template(value: JSON, *, literal: frozenset[str] = _NOTHING) -> Temp
 
 
 def literal_params(bot_type: BotType) -> frozenset[str]:
-    """Parameters that are no templates: code, and expressions the bot type evaluates itself."""
+    """Parameters that are no templates: code, tools, and what the bot type evaluates itself."""
     properties = bot_type.params_schema.get("properties", {})
-    own = {name for name, schema in properties.items() if schema.get("format") == "expression"}
+    own = {name for name, each in properties.items() if each.get("format") in _UNEVALUATED}
     return frozenset(bot_type.inlined_files.values()) | own
 
 
@@ -274,6 +282,7 @@ def _compile(text: str, names: frozenset[str]) -> Expression:
         tree,
         checks.roots_of(tree),
         checks.fields_of(tree, "secrets"),
+        checks.members_of(tree, "steps"),
         build(tree),
         _is_path(tree),
     )
@@ -320,6 +329,7 @@ def _assemble(value: JSON, parts: list[Template], make: Callable[[list[JSON]], J
         lambda scope: make([each(scope) for each in run]),
         roots=frozenset().union(*(part.roots for part in parts)),
         secrets=frozenset().union(*(part.secrets for part in parts)),
+        steps=frozenset().union(*(part.steps for part in parts)),
     )
 
 
@@ -332,15 +342,16 @@ def _compile_text(text: str) -> Template:
     used = [part for part in parts if isinstance(part, Expression)]
     roots = frozenset().union(*(each.roots for each in used))
     secrets = frozenset().union(*(each.secrets for each in used))
+    steps = frozenset().union(*(each.steps for each in used))
     if len(parts) == 1 and used:
-        return Template(used[0].evaluate, roots=roots, secrets=secrets)
+        return Template(used[0].evaluate, roots=roots, secrets=secrets, steps=steps)
 
     def fill(scope: Mapping[str, Any]) -> str:
         return "".join(
             part if isinstance(part, str) else to_text(part.evaluate(scope)) for part in parts
         )
 
-    return Template(fill, roots=roots, secrets=secrets)
+    return Template(fill, roots=roots, secrets=secrets, steps=steps)
 
 
 def _offset(text: str, line: int, column: int) -> int:

@@ -15,6 +15,7 @@ _WHERE = {
     "item": "item is there inside foreach only",
     "index": "index is there inside foreach only",
     "failure": "failure is there inside on_failure only",
+    "args": "args is there inside the tools of an agent only",
     "secrets": "secrets may stand in 'with' only",
     "steps": "no step has run by then, so steps cannot be used here",
     "inputs": "inputs cannot be used here; write what trigger holds",
@@ -69,6 +70,18 @@ def fields_of(tree: Node, root: str) -> frozenset[str]:
         case Select(Ident(name), chosen) if name == root:
             return frozenset({chosen})
     return frozenset().union(*(fields_of(each, root) for each in children(tree)))
+
+
+def members_of(tree: Node, root: str) -> frozenset[str | None]:
+    """Names read below ``root``; None among them where it is read in any other way."""
+    match tree:
+        case Select(Ident(name), chosen) if name == root:
+            return frozenset({chosen})
+        case Call("_?._" | "_[?_]" | "_[_]", (Ident(name), Const(str(chosen)))) if name == root:
+            return frozenset({chosen})
+        case Ident(name) if name == root:
+            return frozenset({None})
+    return frozenset[str | None]().union(*(members_of(each, root) for each in children(tree)))
 
 
 def _roots(tree: Node, bound: frozenset[str]) -> Iterator[str]:

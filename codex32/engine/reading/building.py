@@ -6,8 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codex32.engine.expressions import bare
+from codex32.engine.reading.alert_schema import ALERT_DURATIONS, ALERT_KINDS
 from codex32.engine.reading.schema import TRIGGER_KEYS
-from codex32.kernel.bot import Allow, Bot, Concurrency, Rate, Retry, Step, Trigger
+from codex32.kernel.bot import (
+    ALLOWED_LISTS,
+    Alert,
+    Allow,
+    Bot,
+    Concurrency,
+    Escalation,
+    Rate,
+    Retry,
+    Step,
+    Trigger,
+)
 from codex32.kernel.json_values import JSON
 from codex32.kernel.text import parse_duration, parse_size
 
@@ -49,7 +61,7 @@ def build_bot(document: Raw) -> Bot:
         output=output_of(document),
         tests=get("tests", ()),
         evals=get("evals", ()),
-        alerts=get("alerts", ()),
+        alerts=tuple(build_alert(raw) for raw in get("alerts", ())),
         retention=get("retention"),
     )
 
@@ -80,6 +92,28 @@ def needs_of(steps: Sequence[Raw], index: int) -> tuple[str, ...]:
 def kind_of(trigger: Raw) -> str:
     """The key that names the trigger's kind."""
     return next(key for key in trigger if key not in TRIGGER_KEYS)
+
+
+def build_alert(raw: Raw) -> Alert:
+    """A checked alert of a definition."""
+    get = raw.get
+    kind = next(key for key in raw if key in ALERT_KINDS)
+    limit = raw[kind]
+    if kind in ALERT_DURATIONS:
+        limit = parse_duration(limit)
+    return Alert(
+        name=raw["name"],
+        kind=kind,
+        limit=limit,
+        over_seconds=parse_duration(get("over", "1h")),
+        at_least=get("at_least", 5 if kind == "failure_rate" else 1),
+        for_seconds=parse_duration(get("for", "0s")),
+        keep_seconds=parse_duration(get("keep_firing", "0s")),
+        notify=get("notify", ()),
+        escalate=Escalation(parse_duration(more["after"]), more["notify"])
+        if (more := get("escalate"))
+        else None,
+    )
 
 
 def condition_of(raw: Raw) -> str | None:
@@ -152,10 +186,9 @@ def _rate(raw: Raw | None) -> Rate | None:
 
 
 def _allow(raw: Raw) -> Allow:
-    lists = ("hosts", "secrets", "models", "tools", "bots", "files", "packages", "connections")
     size, memory, cpu = raw.get("disk"), raw.get("memory"), raw.get("cpu")
     return Allow(
-        **{key: tuple(raw[key]) for key in lists if key in raw},
+        **{key: tuple(raw[key]) for key in ALLOWED_LISTS if key in raw},
         spend_usd=raw.get("spend_usd", {}),
         memory_bytes=None if memory is None else parse_size(memory),
         cpu_seconds=None if cpu is None else parse_duration(cpu),

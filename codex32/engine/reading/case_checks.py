@@ -33,6 +33,7 @@ class CaseChecks:
     Args:
       tell: Where faults are told.
       steps: Ids of all steps, those of ``on_failure`` and ``finally`` included.
+      tools: What their tools are called: step and tool, ``triage.comment``.
       inputs: As the bot declares them.
       types: Names of installed bot types.
     """
@@ -41,11 +42,14 @@ class CaseChecks:
         self,
         tell: Teller,
         steps: Iterable[str],
+        tools: Iterable[str],
         inputs: Mapping[str, JSON],
         types: Iterable[str],
     ) -> None:
         self._tell, self._inputs = tell, inputs
         self._steps, self._types = frozenset(steps), frozenset(types)
+        #: What a mock may stand for, and what may have an effect.
+        self._places = self._steps | frozenset(tools)
 
     def check(self, path: Path, case: Mapping[str, JSON]) -> None:
         """Check one test whose structure is sound."""
@@ -60,8 +64,8 @@ class CaseChecks:
         where: Path = (*path, "expect")
         self._known((*where, "steps"), expect.get("steps", {}), self._steps, "no step is called")
         for index, effect in enumerate(expect.get("effects", ())):
-            if (step := effect.get("step")) is not None and step not in self._steps:
-                message = f"no step is called {step!r}{did_you_mean(step, self._steps)}"
+            if (step := effect.get("step")) is not None and step not in self._places:
+                message = f"no step is called {step!r}{did_you_mean(step, self._places)}"
                 self._tell.say((*where, "effects", index, "step"), message, "unknown-step")
         for index, text in enumerate(expect.get("that", ())):
             self._condition((*where, "that", index), text, ENDING)
@@ -73,7 +77,7 @@ class CaseChecks:
                 self._tell.say((*path, name), message, "unknown-name", key=True)
 
     def _mock(self, path: Path, name: str, mock: JSON) -> None:
-        if name in self._steps and not isinstance(mock, list):
+        if name in self._places and not isinstance(mock, list):
             self._tell.findings(path, _step_mock.findings(mock))
             if isinstance(mock, Mapping):
                 given = [key for key in ("output", "error", "tries", "items") if key in mock]
@@ -90,7 +94,7 @@ class CaseChecks:
             self._tell.findings(path, _type_mocks.findings(mock))
             self._conditions(path, mock, PARAMS)
         else:
-            near = did_you_mean(name, [*self._steps, *self._types])
+            near = did_you_mean(name, [*self._places, *self._types])
             message = f"neither a step nor a bot type is called {name!r}{near}"
             self._tell.say(path, message, "unknown-step", key=True)
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from codex32.engine import expressions
 from codex32.engine.expressions import OPEN, Scope, literal_params
+from codex32.engine.reading.alert_checks import AlertChecks
 from codex32.engine.reading.building import MAIN, Raw, output_of
 from codex32.engine.reading.case_checks import CaseChecks
 from codex32.engine.reading.document import Document, Path
 from codex32.engine.reading.scopes import Scopes, output_of_step
 from codex32.engine.reading.telling import Teller, validator_of
+from codex32.engine.reading.tool_checks import ToolChecks, tool_names, tool_params
 from codex32.engine.reading.trigger_checks import TriggerChecks
 from codex32.engine.running.asking import form_faults
 from codex32.engine.values.order import find_circle, upstream
@@ -38,6 +40,7 @@ class Check:
 
     def __init__(self, document: Document, value: Raw, components: Components) -> None:
         self._value, self._components = value, components
+        self._written = document.value
         self._tell = Teller(document)
         inputs = {k: v for k, v in value.get("inputs", {}).items() if isinstance(v, Mapping)}
         self._steps = {section: [*self._section(section)] for section in SECTIONS}
@@ -50,6 +53,8 @@ class Check:
         secrets = value.get("allow", {}).get("secrets", ())
         self._secrets = [each for each in secrets if isinstance(each, str)]
         self._scopes = Scopes(inputs, outputs, self._secrets)
+        tools = [each for each in value.get("allow", {}).get("tools", ()) if isinstance(each, str)]
+        self._tools = ToolChecks(self._tell, components, tools, self._params)
 
     def problems(self) -> list[Problem]:
         """All of them; the order is the caller's to make."""
@@ -69,6 +74,10 @@ class Check:
             self._order(section)
         self._bot_expressions()
         self._cases(inputs)
+        alerts = AlertChecks(self._tell, self._components, self._scopes.secrets())
+        for index, raw in enumerate(self._value.get("alerts", ())):
+            if isinstance(raw, Mapping):
+                alerts.check(("alerts", index), raw, self._written["alerts"][index])
         return self._tell.problems
 
     def _section(self, section: str) -> Iterator[tuple[Path, Raw]]:
@@ -197,12 +206,15 @@ class Check:
         for key, value in params.items():
             if key not in literal:
                 self._tell.expressions((*path, key), value, scope)
+        for key in tool_params(kind):
+            if isinstance(tools := params.get(key), list) and not faults:
+                self._tools.check((*path, key), tools, scope)
         self._own(path, params, kind.params_schema)
         if not faults:
             self._tell.plugin(path, kind.name, lambda: kind.check(params))
 
     def _own(self, path: Path, value: JSON, schema: Any) -> None:
-        """Values whose format the house knows: bare expressions, names of notifiers, forms."""
+        """Values whose format the house knows: bare expressions, forms, names of other things."""
         if not isinstance(schema, Mapping):
             return
         match value, schema.get("format"):
@@ -215,6 +227,9 @@ class Check:
                     self._components.notifier(name)
                 except ComponentNotFound as error:
                     self._tell.say(path, error.message, "not-installed")
+            case str(name), "step" if OPEN not in name and name not in self._all_ids:
+                known = did_you_mean(name, self._all_ids)
+                self._tell.say(path, f"no step is called {name!r}{known}", "unknown-step")
             case dict(), "form" if not expressions.holds_expression(value):
                 for where, message in form_faults(value):
                     self._tell.say((*path, *where), message, "schema")
@@ -222,11 +237,21 @@ class Check:
                 for key, each in value.items():
                     self._own((*path, key), each, schema.get("properties", {}).get(key))
 
+    @property
+    def _all_ids(self) -> list[str]:
+        return [raw["id"] for steps in self._steps.values() for _, raw in steps if "id" in raw]
+
     # tests
 
     def _cases(self, inputs: Mapping[str, JSON]) -> None:
-        ids = [raw["id"] for steps in self._steps.values() for _, raw in steps if "id" in raw]
-        cases = CaseChecks(self._tell, ids, inputs, self._components.bot_types)
+        tools = [
+            f"{raw['id']}.{tool}"
+            for steps in self._steps.values()
+            for _, raw in steps
+            if "id" in raw
+            for tool in tool_names(raw, self._components)
+        ]
+        cases = CaseChecks(self._tell, self._all_ids, tools, inputs, self._components.bot_types)
         for index, raw in enumerate(self._value.get("tests", ())):
             if isinstance(raw, Mapping):
                 cases.check(("tests", index), raw)

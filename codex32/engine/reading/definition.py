@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,10 @@ class Reader:
         if not is_json(document):
             problem = Problem("a definition is JSON data: texts, numbers, lists, mappings")
             return Reading((ReadBot(name, None, (problem,)),))
+        if places := list(_broken_texts(document)):
+            message = "a text holds half a character (a lone surrogate); write the whole one"
+            problems = (Problem(message, yaml_document.dotted(place)) for place in places)
+            return Reading((ReadBot(name, None, tuple(problems)),))
         value = copy.deepcopy(dict(document))
         return Reading((self._read(Document(value), name, None, [], set()),))
 
@@ -167,6 +171,17 @@ class Reader:
         if missing:
             raise BotInvalid(f"{bot.name} needs what is not installed:", missing)
         return bot
+
+    def self_contained(self, document: Mapping[str, JSON]) -> dict[str, Any]:
+        """A stored definition that names no files, for it holds their text."""
+        made = copy.deepcopy(dict(document))
+        for _, raw in _raw_steps(made):
+            kind, params = self._components.bot_types.get(raw.get("type", "")), raw.get("with")
+            if kind is not None and isinstance(params, dict):
+                for source, target in kind.inlined_files.items():
+                    if target in params:
+                        params.pop(source, None)
+        return made
 
     def _read(
         self,
@@ -242,6 +257,26 @@ def _raw_steps(
         for index, raw in enumerate(value.get(section, ())):
             if isinstance(raw, Mapping):
                 yield (section, index), raw
+
+
+def _broken_texts(value: JSON, place: yaml_document.Path = ()) -> Iterator[yaml_document.Path]:
+    """Where texts stand, or mappings with keys, that are not UTF-8."""
+    match value:
+        case str() if not _is_text(value):
+            yield place
+        case list():
+            for index, inner in enumerate(value):
+                yield from _broken_texts(inner, (*place, index))
+        case dict():
+            for key, inner in value.items():
+                if _is_text(key):
+                    yield from _broken_texts(inner, (*place, key))
+                else:
+                    yield place
+
+
+def _is_text(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _without(value: dict[str, Any], findings: Sequence[Finding]) -> dict[str, Any]:

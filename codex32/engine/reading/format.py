@@ -14,6 +14,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from codex32.engine.reading.blocks import above, bounds, is_block
 from codex32.engine.reading.document import Document, Place, read_documents
 from codex32.engine.reading.key_order import SECTIONS, Rank, rank_of
 from codex32.kernel.errors import BotInvalid
@@ -61,57 +62,35 @@ def _in_order(text: str, documents: Sequence[Document]) -> str:
         end = next(ends, len(lines))
         while end > last + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
             end -= 1
-        bounds = _bounds(lines, bot, end)
+        parts = bounds(lines, bot, end)
         # What moves inside an item keeps to the item's lines, so the bot's own come last.
         for section in SECTIONS:
-            if section in bounds:
-                _order_items(lines, bot.parts[section], bounds[section][1], rank_of(section))
-        _order_blocks(lines, bot, bounds, rank_of(None))
+            if section in parts:
+                _order_items(lines, bot.parts[section], parts[section][1], rank_of(section))
+        _order_blocks(lines, bot, parts, rank_of(None))
     return "\n".join(lines)
 
 
 def _order_items(lines: list[str], section: Place, end: int, rank: Rank) -> None:
     items = list(section.parts.values())
     for item, following in zip(items, [*items[1:], None], strict=True):
-        stop = _above(lines, following.line, following.column) if following else end
+        stop = above(lines, following.line, following.column) if following else end
         if item.keys:
-            _order_blocks(lines, item, _bounds(lines, item, stop), rank)
-
-
-def _above(lines: Sequence[str], line: int, column: int) -> int:
-    """Where the comments begin that stand directly above ``line``, not deeper than ``column``."""
-    while line > 0:
-        raw = lines[line - 1]
-        bare = raw.lstrip(" ")
-        if not bare.startswith("#") or len(raw) - len(bare) > column:
-            break
-        line -= 1
-    return line
-
-
-def _bounds(lines: Sequence[str], place: Place, end: int) -> dict[str | int, tuple[int, int]]:
-    """First line and line behind the last of each key's block."""
-    keys = list(place.keys.items())
-    starts = [_above(lines, line, column) for _, (line, column) in keys]
-    starts[0] = keys[0][1][0]
-    return {
-        key: (start, stop)
-        for (key, _), start, stop in zip(keys, starts, [*starts[1:], end], strict=True)
-    }
+            _order_blocks(lines, item, bounds(lines, item, stop), rank)
 
 
 def _order_blocks(
-    lines: list[str], place: Place, bounds: Mapping[str | int, tuple[int, int]], rank: Rank
+    lines: list[str], place: Place, parts: Mapping[str | int, tuple[int, int]], rank: Rank
 ) -> None:
     keys = list(place.keys)
     wanted = sorted(keys, key=lambda key: rank(str(key)))
     column = place.keys[keys[0]][1]
     first = place.keys[keys[0]][0]
     lead = lines[first][:column]
-    if wanted == keys or not _is_block(lines, place, lead):
+    if wanted == keys or not is_block(lines, place, lead):
         return
     blank = " " * column
-    blocks = {key: lines[start:stop] for key, (start, stop) in bounds.items()}
+    blocks = {key: lines[start:stop] for key, (start, stop) in parts.items()}
     blocks[keys[0]][0] = blank + lines[first][column:]
     made = [line for key in wanted for line in blocks[key]]
     # The dash of an item stands before its first key, behind that key's comments.
@@ -123,17 +102,7 @@ def _order_blocks(
     made[head] = lead + made[head][column:]
     if lead.strip():
         made[:head] = [line.replace(blank, " " * lead.index("-"), 1) for line in made[:head]]
-    lines[bounds[keys[0]][0] : bounds[keys[-1]][1]] = made
-
-
-def _is_block(lines: Sequence[str], place: Place, lead: str) -> bool:
-    """Whether each key begins a line of its own, below the first."""
-    column, spots = len(lead), list(place.keys.values())
-    return (
-        not lead.strip(" -")
-        and len({line for line, _ in spots}) == len(spots)
-        and all(at == column and not lines[line][:at].strip() for line, at in spots[1:])
-    )
+    lines[parts[keys[0]][0] : parts[keys[-1]][1]] = made
 
 
 # the round trip

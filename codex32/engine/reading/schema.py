@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from codex32.engine.reading.alert_schema import ALERT
 from codex32.engine.reading.case_schema import CASE
 from codex32.engine.reading.schema_parts import (
     CONDITION,
@@ -69,6 +70,7 @@ _ALLOW: Final = closed(
         ),
         "packages": told(TEXTS, "Python packages, pinned, that code may import."),
         "connections": told(TEXTS, "Database connections that may be used."),
+        "mcp": told(TEXTS, "MCP servers whose tools may be used."),
         "spend_usd": told(
             closed({each: told(_MONEY, f"US dollars a {each}.") for each in ("execution", "day")}),
             "What models may cost, in US dollars.",
@@ -166,7 +168,7 @@ BOT_KEYS: Final[Mapping[str, Schema]] = {
     "output": {"description": "The execution's output, with expressions."},
     "tests": told({"type": "array", "items": CASE}, "Executions to try without the outside."),
     "evals": told({"type": "array", "items": {"type": "object"}}, "Measured qualities."),
-    "alerts": told({"type": "array", "items": {"type": "object"}}, "Who is told of what."),
+    "alerts": told({"type": "array", "items": ALERT}, "What people are told of."),
     "retention": told(_RETENTION, "How long executions are kept, in all or by status."),
 }
 #: Structure alone, whatever is installed: what the reader holds a document against first.

@@ -54,6 +54,10 @@ class Scopes:
         """Where an execution begins: inputs are known and no step is done."""
         return Scope({key: self._common[key] for key in ("inputs", "trigger", "bot")}, self._types)
 
+    def secrets(self) -> Scope:
+        """Where no execution is, and secrets alone may be used."""
+        return Scope({"secrets": self._secrets})
+
     def step(
         self,
         visible: Iterable[str],

@@ -37,6 +37,7 @@ class Claim:
     rate_at: int | None = None
     lineage: str | None = None
     workspace: str = DEFAULT_WORKSPACE
+    traceparent: str | None = None
     state: dict[str, JSON] = field(default_factory=dict)
 
 

@@ -106,6 +106,7 @@ def _end(rows: Sequence[ExecutionRow], now: int, message: str) -> None:
                 workspace=row.workspace,
                 execution_id=row.id,
                 bot=row.bot_name,
+                traceparent=row.traceparent,
                 status=Status.CANCELLED,
                 cause=None,
                 message=message,

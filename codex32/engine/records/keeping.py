@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 from codex32.engine.values.order import upstream
@@ -25,15 +25,19 @@ class Lineage:
         to the first is new to its retries.
       keys: The execution under whose id effects carry their keys. Another one only where a person
         had effects sent again: the other side then takes them for new ones.
+      answers: The execution under whose id answers of models are kept. A retry of what failed is
+        given those that were bought; one from the start or from a step wants new ones.
     """
 
     origin: str
     keys: str
+    answers: str
 
     @classmethod
     def of(cls, execution_id: str, text: str | None) -> Lineage:
         """The lineage in a row; that of an execution which repeats no other is its own."""
-        return cls(execution_id, execution_id) if text is None else cls(**loads(text))
+        kept = {} if text is None else loads(text)
+        return cls(*(kept.get(each.name, execution_id) for each in fields(cls)))
 
     def packed(self) -> str:
         """The text for the row."""

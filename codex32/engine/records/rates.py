@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from codex32.engine.expressions import Template
@@ -111,6 +111,20 @@ async def turn(door: Door, clock: Clock, key: str, rule: Rule, slot: int | None)
         if clock.micros() - slot <= rule.grace_micros:
             return None
         slot = None
+
+
+def of_target(
+    workspace: str, told: tuple[str, str] | None, rate_of: Callable[[str], Rate | None]
+) -> tuple[str, Rule] | None:
+    """The key and rule of the limit that a notifier has for a target, if it has one.
+
+    A target often is a secret, so the key holds its digest alone.
+    """
+    if told is None or (rate := rate_of(told[0])) is None:
+        return None
+    digest = hashlib.sha256("\0".join(told).encode(errors="replace")).hexdigest()[:16]
+    rule = Rule(rate.limit, round(rate.per_seconds * 1e6))
+    return f"{workspace}:target:{told[0]} {digest}", rule
 
 
 def waiting_text(key: str, slot: int) -> str:

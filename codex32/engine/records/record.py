@@ -32,6 +32,9 @@ ATTEMPTS = Insert(
     AttemptRow, ("execution_id", "number", "worker", "started_at", "ended_at", "outcome")
 )
 _STATE = Insert(StateRow, ("bot_id", "key", "value", "updated_at"), replace=True)
+#: Written so that no index matches it: of a batch the rows are found by their ids, and not among
+#: all that run, of which PostgreSQL believes there are few.
+_RUNNING = "execution.status || '' = 'running'"
 _ENDS = Update(
     ExecutionRow,
     keys=("id", "attempt", "worker"),
@@ -45,7 +48,7 @@ _ENDS = Update(
         "active_micros",
         "lease_at",
     ),
-    guard="execution.status = 'running'",
+    guard=_RUNNING,
 )
 _TURNS = Update(ExecutionRow, keys=("id",), columns=("turn",))
 
@@ -107,7 +110,7 @@ def _held(items: Sequence[Advance]) -> set[str]:
         lock = "" if is_sqlite() else " ORDER BY id FOR UPDATE"
         rows = database_proxy.execute_sql(
             "SELECT id, attempt, worker FROM execution "  # noqa: S608
-            f"WHERE {any_of('id')} AND status = 'running'{lock}",
+            f"WHERE {any_of('id')} AND {_RUNNING}{lock}",
             (listed(going_on),),
         )
         for row_id, attempt, worker in rows.fetchall():

@@ -20,6 +20,8 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.statuses import Cause, Status
+from codex32.kernel.subject import Subject, subject
+from codex32.kernel.text import storable
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,10 @@ class Attempt:
     async def run(self) -> None:
         """Run until the execution ends, waits, or is given back. Never raises but when stopped."""
         self._task = asyncio.current_task()
+        claim = self.claim
+        trace = self.env.trace(claim.id, claim.traceparent)
+        trace = trace and trace.at(claim.id, claim.attempt)
+        subject.set(Subject(claim.workspace, claim.bot_name, claim.id, trace=trace))
         try:
             await self._run()
         except ClaimLost:
@@ -239,7 +245,7 @@ class Attempt:
 
     async def _end(self, verdict: Verdict) -> None:
         _, packed = await self.book.pack_masked(verdict.output)
-        message = self.book.masker.mask(verdict.message)
+        message = storable(self.book.masker.mask(verdict.message))
         fault_point("execution.before_end")
         now = self.env.clock.micros()
         await self.book.write(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from codex32.engine.expressions import evaluate
-from codex32.engine.records import seen
-from codex32.engine.records.children import child_key
+from codex32.engine.records import gathered, seen
+from codex32.engine.running import telling
 from codex32.engine.running.course import Course
-from codex32.engine.running.environment import ChildRequest
+from codex32.engine.running.origins import Way
+from codex32.engine.running.others import OtherBots
+from codex32.engine.running.parts import Parts
 from codex32.engine.running.programs import StepHost, file_grants, granted
 from codex32.engine.running.timer import Timer
 from codex32.kernel.bot import Allow
-from codex32.kernel.clock import from_micros
+from codex32.kernel.clock import from_micros, to_micros
 from codex32.kernel.contracts.bot_type import StepContext
 from codex32.kernel.contracts.collections import (
     CollectionCaller,
@@ -25,22 +28,40 @@ from codex32.kernel.contracts.collections import (
 from codex32.kernel.contracts.embedder import EmbeddingPurpose, Vector
 from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
 from codex32.kernel.contracts.http import HttpClient
-from codex32.kernel.contracts.llm import Completion, CompletionRequest
+from codex32.kernel.contracts.llm import Completion, CompletionRequest, Tool
+from codex32.kernel.contracts.mcp import McpCaller, McpServers, McpServersOf
 from codex32.kernel.contracts.notifier import Notification, Receipt
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult
-from codex32.kernel.errors import CapabilityRefused, ProviderRejected, StepFault
-from codex32.kernel.json_values import JSON
+from codex32.kernel.contracts.tools import ToolResult
+from codex32.kernel.errors import StepFault
+from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.models import NO_ITEM
-from codex32.kernel.views import Connection, ExecutionInfo, ExecutionRef, StepInfo, Waited
+from codex32.kernel.outcomes import Waiting
+from codex32.kernel.views import (
+    BotCard,
+    Connection,
+    ExecutionInfo,
+    ExecutionRef,
+    Gathered,
+    StepInfo,
+    Waited,
+)
 
 _STREAM_LEVELS = {"stdout": "info", "stderr": "warning"}
+#: Characters of JSON that one step may bring to be handed out with others' things.
+_MOST_GATHERED = 256 * 1024
 
 
 class EngineContext(StepContext):
     """The context of one try of one step."""
 
     def __init__(
-        self, course: Course, step: StepInfo, waited: Waited | None, timer: Timer
+        self,
+        course: Course,
+        step: StepInfo,
+        waited: Waited | None,
+        timer: Timer,
+        parts: Callable[[], Parts],
     ) -> None:
         self._course = course
         self._env = course.env
@@ -48,7 +69,11 @@ class EngineContext(StepContext):
         self.step = step
         self.waited = waited
         self._timer = timer
+        self._make_parts = parts
         self._asked: dict[str, int] = {}
+        self._others = OtherBots(course, step)
+        #: Whether it may have read text of strangers by itself, and not by its tools.
+        self._fetched = False
         #: What kept the last program in, if one was run.
         self.sandbox: str | None = None
 
@@ -68,15 +93,21 @@ class EngineContext(StepContext):
         )
 
     @property
-    def deadline_at(self) -> datetime:  # type: ignore[override]
-        """When this try is stopped."""
+    def seconds_left(self) -> float:  # type: ignore[override]
+        """Until this try is stopped."""
         step_limit = self._course.step_limit(self.step.id)
         left = self._course.seconds_left()
-        return self._env.clock.now() + timedelta(seconds=min(step_limit or left, left))
+        return min(step_limit or left, left)
+
+    @property
+    def deadline_at(self) -> datetime:  # type: ignore[override]
+        """When this try is stopped."""
+        return self._env.clock.now() + timedelta(seconds=self.seconds_left)
 
     @property
     def http(self) -> HttpClient:  # type: ignore[override]
         """The guarded client for the bot's hosts."""
+        self._fetched = True
         return self._env.http(self._allow.hosts)
 
     @property
@@ -84,23 +115,34 @@ class EngineContext(StepContext):
         """The collections of the workspace, within what the bot may read and ask."""
         if self._env.collections is None:
             raise StepFault("there are no collections here")
+        self._fetched = True
         caller = CollectionCaller(
             self._model_caller, tuple(file_grants(self._allow.files)), self._allow.hosts, self.log
         )
         return CollectionsOf(self._env.collections, caller)
 
     @property
+    def mcp(self) -> McpServers:  # type: ignore[override]
+        """The MCP servers that the bot may use."""
+        if self._env.mcp is None:
+            raise StepFault("there are no MCP servers here")
+        self._fetched = True
+        claim = self._course.claim
+        caller = McpCaller(claim.workspace, self._course.entrusted, self._allow.mcp, claim.id)
+        return McpServersOf(self._env.mcp, caller)
+
+    @property
     def state(self) -> Mapping[str, JSON]:  # type: ignore[override]
         """The bot's state."""
+        self._fetched = True
         return self._course.claim.state
 
     async def run_program(self, program: Program) -> ProgramResult:
         """Run code in a process of its own, within the bot's limits."""
-        left = (self.deadline_at - self._env.clock.now()).total_seconds()
         plan = self._course.plan
         bounded = replace(
             granted(program, self._allow),
-            timeout_seconds=min(program.timeout_seconds, max(left, 0.1)),
+            timeout_seconds=min(program.timeout_seconds, max(self.seconds_left, 0.1)),
             owner=self._course.claim.bot_name,
             origin=plan.origin,
         )
@@ -115,7 +157,8 @@ class EngineContext(StepContext):
         # How long others keep it waiting is nothing the step can help.
         self._timer.pause()
         try:
-            host = StepHost(self)
+            self._fetched |= bool(bounded.hosts or bounded.files)
+            host = StepHost(self, self._call)
             result = await self._env.programs.run(
                 bounded, ProgramHost(self._take_line, begin, host.tell, host.ask)
             )
@@ -134,7 +177,11 @@ class EngineContext(StepContext):
         fallback: Sequence[str] = (),
         on_text: Callable[[str], None] | None = None,
     ) -> Completion:
-        """Ask a model that the bot may use."""
+        """Ask a model that the bot may use; no secret is told to it."""
+        masker = self._course.book.masker
+        if not masker.idle:
+            messages = [replace(m, text=masker.mask(m.text)) for m in request.messages]
+            request = replace(request, messages=messages)
         return await self._models.complete(
             self._model_caller, request, fallback=fallback, on_text=on_text
         )
@@ -162,6 +209,7 @@ class EngineContext(StepContext):
             bot_id=claim.bot_id,
             bot=claim.bot_name,
             execution_id=claim.id,
+            answers_of=self._course.lineage.answers,
             step=self.step.id,
             item=self.step.item,
             models=self._allow.models,
@@ -171,65 +219,70 @@ class EngineContext(StepContext):
 
     async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:
         """Which keys this step sees for the first time."""
-        now = self._env.clock.micros()
-        digests = [hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest() for key in keys]
-        question = seen.Question(
-            bot_id=self._course.claim.bot_id,
-            step=self.step.id,
-            # A retry is given the items that were new to the execution it repeats.
-            owner=f"{self._course.lineage.origin}:{self._item}",
-            digests=digests,
-            now=now,
-            expires_at=None if keep_seconds is None else now + int(keep_seconds * 1e6),
-        )
+        question = _question(self._course, self.step.id, self._item, keys, keep_seconds)
         return await self._env.door.write(lambda: seen.first_time(question))
 
-    async def notify(self, notifier: str, notification: Notification, target: str) -> Receipt:
-        """Send a notification through an installed notifier.
+    async def gather(self, items: Sequence[JSON], *, key: str, due_at: datetime) -> Gathered:
+        """Bring items, or be handed what was gathered."""
+        brought = self._course.book.masker.mask_value(list(items))
+        if len(dumps(brought)) > _MOST_GATHERED:
+            raise StepFault(f"at most {_MOST_GATHERED} characters can be gathered", code="gather")
+        step, item = self.step.id, self._item
+        share = _share(self._course, step, item, brought, key, to_micros(due_at))
+        now = self._env.clock.micros()
+        due, handed = await self._env.door.write(lambda: gathered.bring(share, now))
+        return Gathered(from_micros(due), handed)
 
-        Its text is written where people read, so secrets are masked in it; in ``data`` and
-        ``target``, which are for machines, they are not.
-        """
-        found = self._env.components.notifier(notifier)
-        if notification.reply_to and not found.replies:
-            raise ProviderRejected(f"{notifier} cannot reply; leave out reply_to")
-        if notification.update and not found.updates:
-            raise ProviderRejected(f"{notifier} cannot change what it sent; leave out update")
-        told = (notification.title, notification.text, notification.html)
-        title, text, html = map(self._course.book.masker.mask, told)
-        left = (self.deadline_at - self._env.clock.now()).total_seconds()
-        self.log(f"notify {notifier}: {title or text}"[:500])
-        receipt = await found.send(
-            replace(
-                notification,
-                title=title,
-                text=text,
-                html=html,
-                idempotency_key=notification.idempotency_key or self.step.idempotency_key,
-            ),
+    async def notify(self, notifier: str, notification: Notification, target: str) -> Receipt:
+        """Send a notification through an installed notifier."""
+        return await telling.send(
+            self._course,
+            self.step,
+            self._env.components.notifier(notifier),
+            notification,
             target,
             http=self.http,
-            timeout_seconds=left,
+            timeout_seconds=self.seconds_left,
         )
-        self._course.book.announce_sent(notifier, receipt)
-        return receipt
 
-    async def execute(self, bot: str, inputs: Mapping[str, JSON]) -> ExecutionRef:
+    async def execute(
+        self, bot: str, inputs: Mapping[str, JSON], *, version: int | None = None
+    ) -> ExecutionRef:
         """Start another bot, or look at the execution that was started before."""
-        if bot not in self._allow.bots:
-            raise CapabilityRefused("bots", bot)
-        claim = self._course.claim
-        return await self._env.start_child(
-            ChildRequest(
-                workspace=claim.workspace,
-                parent_id=claim.id,
-                depth=claim.depth + 1,
-                key=child_key(claim.id, self.step.id, self._item),
-                bot=bot,
-                # They stand in the other execution's row; its bot has an ``allow`` of its own.
-                inputs=self._course.book.masker.mask_value(inputs),
-            )
-        )
+        return await self._others.execute(bot, inputs, self._way, version)
+
+    async def _call(self, bot: str, inputs: Mapping[str, JSON]) -> ExecutionRef:
+        return await self._others.call(bot, inputs, self._way)
+
+    async def describe(self, bot: str, *, version: int | None = None) -> BotCard:
+        """What another bot is for and takes."""
+        return await self._others.describe(bot, version)
+
+    @cached_property
+    def _parts(self) -> Parts:
+        return self._make_parts()
+
+    @property
+    def _way(self) -> Way:
+        """How strangers reached what the step has read so far."""
+        own = ("what the step fetched",) if self._fetched else ()
+        return self._parts.way or own
+
+    async def recorded(self, name: str, make: Callable[[], Awaitable[JSON]]) -> JSON:
+        """What was made before under this place, else what is made now."""
+        return await self._parts.recorded(name, make)
+
+    async def tools(self) -> Sequence[Tool]:
+        """The tools of the step; what offers them was looked at by whoever wrote the bot."""
+        fetched = self._fetched
+        tools = await self._parts.tools(self)
+        self._fetched = fetched
+        return tools
+
+    async def use(self, tool: str, arguments: Mapping[str, JSON]) -> ToolResult | Waiting:
+        """Do what a model asks for, unless that was done before."""
+        self._parts.way = self._way
+        return await self._parts.use(tool, arguments)
 
     async def secret(self, name: str) -> str:
         """A secret that the bot may use."""
@@ -250,3 +303,36 @@ class EngineContext(StepContext):
     @property
     def _item(self) -> int:
         return NO_ITEM if self.step.item is None else self.step.item
+
+
+def _share(
+    course: Course, step: str, item: int, items: Sequence[JSON], key: str, due_at: int
+) -> gathered.Share:
+    claim = course.claim
+    return gathered.Share(
+        # A retry is handed what the execution was handed that it repeats.
+        owner=course.lineage.origin,
+        step=step,
+        item=item,
+        execution_id=claim.id,
+        workspace=claim.workspace,
+        key=f"key:{key}" if key else f"step:{claim.bot_name}.{step}",
+        items=items,
+        due_at=due_at,
+    )
+
+
+def _question(
+    course: Course, step: str, item: int, keys: Sequence[str], keep_seconds: float | None
+) -> seen.Question:
+    now = course.env.clock.micros()
+    digests = [hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest() for key in keys]
+    return seen.Question(
+        bot_id=course.claim.bot_id,
+        step=step,
+        # A retry is given the items that were new to the execution it repeats.
+        owner=f"{course.lineage.origin}:{item}",
+        digests=digests,
+        now=now,
+        expires_at=None if keep_seconds is None else now + int(keep_seconds * 1e6),
+    )

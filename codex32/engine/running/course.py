@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import cached_property
 
 from codex32.engine.records import approvals, rates
 from codex32.engine.records.advance import Claim
 from codex32.engine.records.keeping import Lineage
 from codex32.engine.running.environment import Environment
 from codex32.engine.running.notebook import Notebook
+from codex32.engine.running.origins import Origins
 from codex32.engine.running.plan import Plan
 from codex32.engine.running.results import Results
 from codex32.kernel.clock import from_micros
@@ -62,11 +64,16 @@ class Course:
           Codex32Error: The version cannot be run, or a value it needs is gone.
         """
         self.plan = await self.env.plan(self.claim.version_id)
-        self.book.types = self.plan.types
+        self.book.types = dict(self.plan.types)
         self.paced = self.plan.paced
         await self._set_scope()
         if self.claim.attempt > 1 or self.claim.lineage is not None:
             await self.env.door.read_surely(self._restore)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where what steps are given comes from."""
+        return Origins(self.plan, self.scope["trigger"])
 
     def _restore(self) -> None:
         rows = StepRow.select().where(StepRow.execution_id == self.claim.id)
@@ -170,7 +177,7 @@ class Course:
         """
         if name not in self.plan.bot.allow.secrets:
             raise CapabilityRefused("secrets", name)
-        return await self._secret(name)
+        return await self.entrusted(name)
 
     async def connection(self, name: str) -> Connection:
         """A connection that the bot's ``allow`` names; its secrets are masked from now on.
@@ -185,10 +192,15 @@ class Course:
         found = await self.env.connection(self.claim.workspace, name)
         if found is None:
             raise ConnectionNotFound(name)
-        secrets = {key: await self._secret(each) for key, each in found.secrets.items()}
+        secrets = {key: await self.entrusted(each) for key, each in found.secrets.items()}
         return Connection(name, found.type, found.host, found.port, found.options, secrets)
 
-    async def _secret(self, name: str) -> str:
+    async def entrusted(self, name: str) -> str:
+        """A secret of what the bot was permitted to use; masked from now on, and not shown to it.
+
+        Raises:
+          SecretNotFound: No store knows it.
+        """
         if name not in self._secrets:
             value = await self.env.secret(self.claim.workspace, name)
             if value is None:

@@ -58,13 +58,10 @@ class Each:
 
     async def _stop(self, left: Sequence[int]) -> None:
         """Stop the items that wait: one failed, and with it the step."""
-        step, results = self.planned.id, self.course.results
-        waiting = [
-            (index, known)
-            for index in left
-            if (known := results.get(step, index)) is not None and not known.final
-        ]
-        records = [stopped(self.course, step, index, known) for index, known in waiting]
+        open_ = self.course.results.unfinished(self.planned.id)
+        indexes = frozenset(left)
+        waiting = [(place, known) for place, known in open_.items() if place[1] in indexes]
+        records = [stopped(self.course, *place, known) for place, known in waiting]
         if records:
             await self.course.book.record_stopped(records, asked=self.course.asked)
 

@@ -278,6 +278,7 @@ def _announce(taken: Sequence[Claim]) -> None:
                 workspace=claim.workspace,
                 execution_id=claim.id,
                 bot=claim.bot_name,
+                traceparent=claim.traceparent,
                 attempt=claim.attempt,
                 worker=claim.worker,
             )

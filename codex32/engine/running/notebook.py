@@ -10,7 +10,6 @@ from codex32.engine.records.awaiting import Subscription
 from codex32.engine.records.record import advance
 from codex32.engine.running.environment import Environment
 from codex32.engine.running.lines import Lines, write_lines
-from codex32.engine.running.masking import Masker
 from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.notifier import Receipt
 from codex32.kernel.events import (
@@ -23,8 +22,10 @@ from codex32.kernel.events import (
 )
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, dumps
+from codex32.kernel.masking import Masker
 from codex32.kernel.outcomes import Publication
 from codex32.kernel.statuses import FINAL_STEP
+from codex32.kernel.text import storable
 
 #: How soon a line of a step that is still running can be read.
 LINES_EVERY_SECONDS = 0.3
@@ -42,14 +43,14 @@ class Notebook:
     step shares the commit of the execution's end.
 
     Attributes:
-      types: The bot types of the steps, by step.
+      types: The bot types of the steps and their parts, by step.
     """
 
     def __init__(self, env: Environment, claim: Claim) -> None:
         self.env = env
         self.claim = claim
         self.masker = Masker()
-        self.types: Mapping[str, str] = {}
+        self.types: dict[str, str] = {}
         self._lines: list[LogLine] = []
         self._lines_due: asyncio.TimerHandle | None = None
         self._held: tuple[StepRecord, ...] = ()
@@ -80,7 +81,7 @@ class Notebook:
         self, step: str, item: int, level: str, message: str, fields: Mapping[str, JSON]
     ) -> None:
         """Add a log line; it can be read before long, and at the latest with the step's record."""
-        text = self.masker.mask(message).replace("\x00", "\ufffd")
+        text = storable(self.masker.mask(message))
         packed = dumps(self.masker.mask_value(fields)) if fields else None
         self._lines.append(LogLine(step, item, self.env.clock.micros(), level, text, packed))
         if self._lines_due is None:
@@ -220,6 +221,7 @@ class Notebook:
                 workspace=self.claim.workspace,
                 execution_id=self.claim.id,
                 bot=self.claim.bot_name,
+                traceparent=self.claim.traceparent,
                 step=record.step,
                 type=self.types.get(record.step, ""),
                 item=None if record.item < 0 else record.item,
@@ -252,6 +254,7 @@ class Notebook:
             workspace=self.claim.workspace,
             execution_id=self.claim.id,
             bot=self.claim.bot_name,
+            traceparent=self.claim.traceparent,
             status=status,
             cause=cause,
             message=message,
@@ -268,8 +271,10 @@ class Notebook:
             workspace=self.claim.workspace,
             execution_id=self.claim.id,
             bot=self.claim.bot_name,
+            traceparent=self.claim.traceparent,
             attempt=self.claim.attempt,
             outcome=outcome,
+            duration_seconds=_seconds(self.claim.attempt_at, now),
         )
         return (finished,)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codex32.engine.expressions import (
     Condition,
@@ -13,6 +13,8 @@ from codex32.engine.expressions import (
     compile_template,
 )
 from codex32.engine.records.rates import Limit
+from codex32.engine.running import planned_tools
+from codex32.engine.running.planned_tools import PlannedTool
 from codex32.engine.values.params import check_params
 from codex32.kernel.bot import Bot, Rate, Retry, Step
 from codex32.kernel.components import Components
@@ -33,6 +35,7 @@ class PlannedStep:
       packed_params: The column text of short parameters without expressions, made once.
       retry: The step's own, else the bot's, else a single try.
       rate: From which each try takes its slot.
+      tools: What its bot type may have done as parts of it.
     """
 
     id: str
@@ -47,6 +50,7 @@ class PlannedStep:
     #: Parameters that name notifiers: whether a notification may be repeated is the notifier's.
     notifier_params: tuple[str, ...]
     packed_params: str | None
+    tools: tuple[PlannedTool, ...] = ()
 
     def check(self, params: Mapping[str, JSON]) -> None:
         """Check evaluated parameters; constant ones were checked when the file was read.
@@ -57,6 +61,17 @@ class PlannedStep:
         if not self.params.is_constant:
             check_params(self.type, params)
 
+    @property
+    def paced(self) -> bool:
+        """Whether its tries may have to wait for slots of a rate limit."""
+        return self.rate is not None or bool(self.notifier_params)
+
+    def told(self, params: Mapping[str, JSON]) -> tuple[str, str] | None:
+        """The notifier that the step uses, and for which target; None where it uses none."""
+        if not self.notifier_params:
+            return None
+        return str(params[self.notifier_params[0]]), str(params.get("target", ""))
+
     def effect(self, params: Mapping[str, JSON], components: Components) -> Effect:
         """What doing the step with these parameters does to the world."""
         effect = self.type.effect(params)
@@ -65,6 +80,23 @@ class PlannedStep:
             if all(notifier.idempotent for notifier in used):
                 return Effect.IDEMPOTENT
         return effect
+
+    @classmethod
+    def bare(cls, step: str, kind: BotType, params: Mapping[str, JSON]) -> PlannedStep:
+        """A step of the engine's own, with values instead of expressions."""
+        return cls(
+            id=step,
+            step=Step(step, kind.name, params),
+            type=kind,
+            params=Template(lambda _: params),
+            condition=None,
+            foreach=None,
+            idempotency_key=None,
+            retry=ONCE,
+            rate=None,
+            notifier_params=(),
+            packed_params=None,
+        )
 
 
 class Section(tuple[PlannedStep, ...]):
@@ -119,28 +151,30 @@ class Plan:
         def planned(steps: Sequence[Step]) -> Section:
             return Section(_plan_step(step, bot, components) for step in steps)
 
-        every = (*bot.steps, *bot.on_failure, *bot.finally_)
+        steps, on_failure, finally_ = map(planned, (bot.steps, bot.on_failure, bot.finally_))
+        every = (*steps, *on_failure, *finally_)
         return cls(
             bot=bot,
             version_id=version_id,
             origin=origin,
-            steps=planned(bot.steps),
-            on_failure=planned(bot.on_failure),
-            finally_=planned(bot.finally_),
+            steps=steps,
+            on_failure=on_failure,
+            finally_=finally_,
             output=None if bot.output is None else compile_template(bot.output),
             rate=_limit(bot.rate, f"bot:{bot.name}"),
-            paced=bot.rate is not None or any(each.rate for each in every),
-            types={each.id: each.type for each in every},
+            paced=bot.rate is not None or any(each.paced for each in every),
+            types={each.id: each.step.type for each in every},
         )
 
 
 def _plan_step(step: Step, bot: Bot, components: Components) -> PlannedStep:
-    params = compile_params(components.bot_type(step.type), step.params)
+    kind = components.bot_type(step.type)
+    params = compile_params(kind, step.params)
     return PlannedStep(
         id=step.id,
         step=step,
-        type=components.bot_type(step.type),
-        notifier_params=_notifier_params(components.bot_type(step.type)),
+        type=kind,
+        notifier_params=_named(kind, "notifier"),
         params=params,
         packed_params=_packed(params),
         condition=None if step.condition is None else compile_condition(step.condition),
@@ -150,6 +184,28 @@ def _plan_step(step: Step, bot: Bot, components: Components) -> PlannedStep:
         ),
         retry=step.retry or bot.retry or ONCE,
         rate=_limit(step.rate, f"step:{bot.name}.{step.id}"),
+        tools=tuple(
+            _plan_tool(raw, step, bot, components)
+            for name in _named(kind, "tools")
+            for raw in step.params.get(name) or ()
+        ),
+    )
+
+
+def _plan_tool(
+    raw: Mapping[str, JSON], step: Step, bot: Bot, components: Components
+) -> PlannedTool:
+    kind = components.bot_type(raw["type"])
+    own = Step(step.id, raw["type"], raw.get("with", {}))
+    # A model that was told of a fault tries again by itself.
+    planned = replace(_plan_step(own, bot, components), retry=ONCE)
+    return PlannedTool(
+        name=raw.get("name", ""),
+        description=raw.get("description", ""),
+        args=raw.get("args"),
+        writes=planned_tools.writes(raw.get("writes"), kind, own.params),
+        foreign=kind.foreign(own.params, bot.allow),
+        step=planned,
     )
 
 
@@ -164,6 +220,7 @@ def _limit(rate: Rate | None, own: str) -> Limit | None:
     return Limit.of(rate, own, None if rate.key is None else compile_template(rate.key))
 
 
-def _notifier_params(bot_type: BotType) -> tuple[str, ...]:
+def _named(bot_type: BotType, format_: str) -> tuple[str, ...]:
+    """The parameters of a bot type that have this format."""
     properties = bot_type.params_schema.get("properties", {})
-    return tuple(n for n, schema in properties.items() if schema.get("format") == "notifier")
+    return tuple(n for n, schema in properties.items() if schema.get("format") == format_)

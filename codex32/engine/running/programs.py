@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,15 @@ from codex32.kernel.contracts.program import FileGrant, Program
 from codex32.kernel.errors import CapabilityRefused
 from codex32.kernel.json_values import JSON
 from codex32.kernel.requirements import canonical
+from codex32.kernel.views import ExecutionRef
+
+Call = Callable[[str, Mapping[str, JSON]], Awaitable[ExecutionRef]]
 
 _LEVELS = frozenset({"debug", "info", "warning", "error"})
 _LONGEST_LINE = 64 * 1024
 _MOST_FIELDS = 50
+#: Executions that one program may start.
+_MOST_CALLS = 100
 
 
 def granted(program: Program, allow: Allow) -> Program:
@@ -64,12 +69,16 @@ def file_grants(files: Sequence[JSON]) -> Iterator[FileGrant]:
 class StepHost:
     """Answers a program on behalf of its step.
 
+    Args:
+      call: Starts another bot, or finds what an earlier try of this step had started so.
+
     Attributes:
       state: What the program wrote to the bot's state; kept if its step succeeds.
     """
 
-    def __init__(self, context: StepContext) -> None:
-        self._context = context
+    def __init__(self, context: StepContext, call: Call) -> None:
+        self._context, self._call = context, call
+        self._calls = 0
         self.state: dict[str, JSON] = {}
 
     def tell(self, name: str, values: Mapping[str, JSON]) -> None:
@@ -86,15 +95,21 @@ class StepHost:
         """Answer a question.
 
         Raises:
-          LookupError: Nobody knows how to answer it.
+          LookupError: Nobody knows how to answer it, or it was asked too often.
           CapabilityRefused: The bot's ``allow`` does not name it.
           SecretNotFound: No store knows it.
+          BotNotFound, InputsInvalid: There is no such bot, or these do not fit it.
         """
         match name, values:
             case "state", _:
                 return {**self._context.state, **self.state}
             case "secret", {"name": str(secret)}:
                 return await self._context.secret(secret)
+            case "call", {"bot": str(bot), "inputs": dict(inputs)}:
+                self._calls += 1
+                if self._calls > _MOST_CALLS:
+                    raise LookupError(f"a program may start {_MOST_CALLS} executions")
+                return (await self._call(bot, inputs)).id
         raise LookupError(f"there is nothing to ask by the name {name!r}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from codex32.engine.records.parts import is_part, step_of
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, StepRow
 from codex32.kernel.payloads import PayloadStore
@@ -64,7 +65,8 @@ class Results:
     def put(self, step: str, item: int, known: Known) -> None:
         """Remember how a step, or an item, stands."""
         self._known[step, item] = known
-        if item == NO_ITEM and (known.final or known.status is StepStatus.UNKNOWN):
+        seen = item == NO_ITEM and not is_part(step)
+        if seen and (known.final or known.status is StepStatus.UNKNOWN):
             self.scope[step] = {
                 "output": known.output,
                 "status": known.status.value,
@@ -81,12 +83,12 @@ class Results:
         """How a step, or an item, stands; None where nothing happened yet."""
         return self._known.get((step, item))
 
-    def unfinished(self, step: str) -> dict[int, Known]:
-        """What was begun of a step and is not over, by item."""
+    def unfinished(self, step: str) -> dict[tuple[str, int], Known]:
+        """What was begun of a step and its parts and is not over, by step or part, and item."""
         return {
-            item: known
-            for (name, item), known in self._known.items()
-            if name == step and not known.final
+            place: known
+            for place, known in self._known.items()
+            if step_of(place[0]) == step and not known.final
         }
 
     def begun_since(self, moment: int) -> bool:

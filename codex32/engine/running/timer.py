@@ -13,6 +13,12 @@ class Timer:
         self._pauses = 0
         self._left = 0.0
 
+    @property
+    def left(self) -> float | None:
+        """Seconds until the limit, at least 0; None where there is none, or it stands still."""
+        when = self.timeout.when()
+        return None if when is None else max(when - asyncio.get_running_loop().time(), 0.0)
+
     def pause(self) -> None:
         """Stand still; once for each :meth:`resume` that follows."""
         self._pauses += 1

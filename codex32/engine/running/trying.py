@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from codex32.engine.records import approvals, rates
@@ -13,6 +14,9 @@ from codex32.engine.running.asking import asking
 from codex32.engine.running.context import EngineContext
 from codex32.engine.running.course import Course
 from codex32.engine.running.entry import Entry, Parked, StepResult
+from codex32.engine.running.origins import Way
+from codex32.engine.running.pacing import await_slot
+from codex32.engine.running.parts import Parts
 from codex32.engine.running.plan import PlannedStep
 from codex32.engine.running.results import Known
 from codex32.engine.running.timer import Timer
@@ -28,6 +32,8 @@ from codex32.kernel.views import StepInfo, Waited
 
 #: A step that takes longer than this is shown as running; a quicker one is recorded once.
 SHOW_AFTER_SECONDS = 0.2
+#: Of the time that a step has left, what a part of it may take.
+_SHARE_OF_PARTS = 0.95
 #: Faults after which nobody can tell how far an effect had come.
 _IN_DOUBT = frozenset({"timeout", faults.BROKEN})
 _OUTCOMES = (Succeeded, Failed, Waiting, Skipped, Ended)
@@ -46,6 +52,9 @@ class Trying:
         if item != NO_ITEM:
             self.scope = {**course.scope, "item": value, "index": item}
         self.params: Mapping[str, JSON] = {}
+        self._prepared = False
+        #: How strangers reach what it is given; None where its expressions tell.
+        self.way: Way | None = None
 
     async def run(self) -> StepResult:
         """Go on from where earlier attempts stopped, to an end or to a wait."""
@@ -68,7 +77,9 @@ class Trying:
         slot = prior.note.get("rate")
         if wait is not None and wait.get("event"):
             return await self._go_on_with_event(prior.note)
-        answerable = wait is not None and wait.get("token") is not None
+        # What a tool waits for may come before the time until which it waits for it at most.
+        named = wait is not None and wait.get("token") is not None
+        answerable = named or (wait is not None and bool(self.planned.tools))
         over = until is not None and until <= self.env.clock.micros()
         waits = prior.status is StepStatus.WAITING and until is not None
         if waits and not over and not answerable:
@@ -100,10 +111,10 @@ class Trying:
         return await self._try(Waited(wait.get("note"), event, event is None))
 
     async def _try(self, waited: Waited | None) -> StepResult:
-        if waited is None and self.planned.rate is not None:
+        if waited is None and self.planned.paced:
             try:
-                parked = await self._await_slot(self.planned.rate)
-            except Codex32Error as error:  # of the key
+                parked = await self._await_slot()
+            except Codex32Error as error:  # of the key, or of the parameters
                 self.entry.begin(another_try=True)
                 return await self._conclude(faults.as_failed(error))
             if parked is not None:
@@ -114,24 +125,21 @@ class Trying:
         except Exception as error:
             outcome = faults.as_failed(error)
         fault_point("step.after_try")
-        return await self._conclude(outcome)
+        try:
+            return await self._conclude(outcome)
+        except RecursionError:
+            return await self._failed(Failed("its output is nested too deep", code=faults.BROKEN))
 
-    async def _await_slot(self, limit: rates.Limit) -> Parked | None:
-        """Wait for this try's slot of its rate limit; a wait that is not short holds no worker."""
-        prior = self.entry.prior
-        taken = None if prior is None or prior.final else prior.note.get("rate")
-        key = (
-            limit.name(self.course.claim.workspace, self.scope) if taken is None else taken["key"]
-        )
-        slot = None if taken is None else taken["at"]
-        slot = await rates.turn(self.env.door, self.env.clock, key, limit.rule, slot)
-        if slot is None:
-            return None
-        self.course.await_slot(key, slot)
-        until = slot - rates.NEAR_MICROS
-        note = {"rate": {"key": key, "at": slot}, "until": until}
-        await self.entry.park(until, note)
-        return Parked(until)
+    async def _await_slot(self) -> Parked | None:
+        """Wait for the slot of the step's own rate limit, or of its notifier's for the target."""
+        limit, workspace = self.planned.rate, self.course.claim.workspace
+        if limit is not None:
+            key, rule = limit.name(workspace, self.scope), limit.rule
+            return await await_slot(self.course, self.entry, key, rule)
+        await self._prepare()
+        told = self.planned.told(self.params)
+        pace = rates.of_target(workspace, told, self.env.notifier_rate)
+        return pace and await await_slot(self.course, self.entry, *pace)
 
     async def _outcome(self, waited: Waited | None) -> Outcome:
         await self._prepare()
@@ -146,7 +154,7 @@ class Trying:
         fault_point("effect.after_entry")
         limit = self.planned.step.timeout_seconds
         timer = Timer(limit)
-        context = EngineContext(self.course, info, waited, timer)
+        context = EngineContext(self.course, info, waited, timer, lambda: _parts(self, timer))
         shown = self.env.deadlines.call_later(SHOW_AFTER_SECONDS, self.entry.show)
         try:
             if limit is None:
@@ -180,6 +188,9 @@ class Trying:
         return outcome if isinstance(outcome, _OUTCOMES) else _no_outcome(name, outcome)
 
     async def _prepare(self) -> None:
+        """Evaluate the parameters, once."""
+        if self._prepared:
+            return
         planned = self.planned
         scope = self.scope
         if planned.params.secrets:
@@ -191,6 +202,7 @@ class Trying:
         ready = planned.packed_params if book.masker.idle else None
         self.entry.input = ready or await book.pack(self.params)
         self.entry.effect = self._judged_effect()
+        self._prepared = True
 
     def _judged_effect(self) -> Effect:
         step = self.planned.step
@@ -278,6 +290,27 @@ class Trying:
         if not outcome.retryable or tries >= self.planned.retry.attempts:
             return None
         return faults.retry_delay(self.planned.retry, tries, outcome)
+
+
+def _parts(trying: Trying, timer: Timer) -> Parts:
+    """The parts of a try; each is a try of its own, of what expressions see more in.
+
+    A part ends before its step's time does: so that one which may have had an effect is recorded
+    as such, and another tells the step that it took too long.
+    """
+    course, planned, item = trying.course, trying.planned, trying.item
+
+    async def begin(part: PlannedStep, more: Mapping[str, JSON], way: Way) -> StepResult:
+        left = timer.left
+        if left is not None:
+            own = replace(part.step, timeout_seconds=left * _SHARE_OF_PARTS)
+            part = replace(part, step=own)
+        inner = Trying(course, part, item, None)
+        inner.scope, inner.way = {**trying.scope, **more}, way
+        return await inner.run()
+
+    way = course.origins.of(planned) if trying.way is None else trying.way
+    return Parts(course, planned, item, trying.scope, begin, way)
 
 
 def _no_outcome(name: str, given: object) -> Failed:

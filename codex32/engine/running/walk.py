@@ -214,8 +214,8 @@ class Walk:
         """A step, and items of it, that were begun and are not over when all is stopped."""
         open_ = self.course.results.unfinished(planned.id)
         if planned.id in self._begun:
-            open_.setdefault(NO_ITEM, Known(StepStatus.RUNNING))
-        return [stopped(self.course, planned.id, item, known) for item, known in open_.items()]
+            open_.setdefault((planned.id, NO_ITEM), Known(StepStatus.RUNNING))
+        return [stopped(self.course, *place, known) for place, known in open_.items()]
 
 
 def _restored(known: Known) -> Failed:
