@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from codex32.kernel.errors import Codex32Error
+from codex32.kernel.private_files import private_folder
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class BundledRedis:
         if self._keeper is not None:
             return
         executable = find_executable()
-        self._home.mkdir(parents=True, exist_ok=True)
+        private_folder(self._home)
         _make_private(self._socket.parent, self._home)
         self._stopping.clear()
         self._first_try.clear()

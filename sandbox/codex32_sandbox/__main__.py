@@ -10,9 +10,7 @@ if __name__ == "__main__":
     library = list(sys.path)
     sys.path += sys.argv[3:]
 
-    import socket
-
-    from codex32_sandbox import cell, zygote
+    from codex32_sandbox import bare, cell, zygote
 
     sys.path[:] = [path for path in library if not path.endswith("codex32_sandbox")]
     if cell.LINUX:
@@ -20,5 +18,5 @@ if __name__ == "__main__":
 
         calls.adopt_orphans()
         calls.name_process("codex32-zygote")
-    line = socket.socket(fileno=int(sys.argv[1]))
+    line = bare.Socket(fileno=int(sys.argv[1]))
     zygote.Zygote(line, sys.argv[2]).run()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from functools import cache
 
 from codex32_sandbox.calls import (
     MACHINE,
@@ -27,26 +26,33 @@ from codex32_sandbox.syscalls import (
 )
 
 _LOAD, _EQUAL, _GREATER, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x06
-_ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
+_ALLOW, _KILL, _ERROR, _ASK = 0x7FFF0000, 0x80000000, 0x00050000, 0x7FC00000
 #: Where ``struct seccomp_data`` holds what is looked at; of arguments the lower half.
 _NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
 _THREAD = 0x10000
 _NEW_NAMESPACES = NEW_MOUNTS | NEW_CGROUP | NEW_NAME | NEW_IPC | NEW_USERS | NEW_PIDS | NEW_NETWORK
 _UNIX, _INET, _INET6 = 1, 2, 10
 _STREAM, _KIND = 1, 0xF
+#: The usual one, TCP and UDP. Asked for others, the kernel loads modules that few have looked at.
+_PROTOCOLS = (0, 6, 17)
+#: SO_LINGER, and SO_SNDBUF and SO_RCVBUF, by which more of the kernel's memory could be had. The
+#: same numbers mean TCP_CONGESTION, IP_PKTINFO and the like, which nobody needs here.
+_OF_SOCKETS = (13, 7, 8)
 #: Typing into a terminal, and having signals sent by descriptors.
 _TERMINAL_CALLS = (0x5412, 0x541C)
 _OWNER_CALLS = (0x8901, 0x8902)
-_SET_OWNER, _SET_SIGNAL, _SET_OWNER_EXTENDED = 8, 10, 15
+#: Having signals sent, holding up whoever opens a file, and what a pipe holds.
+_CALLS_OF_FILES = (8, 10, 15, 1024, 1026, 1031)
 
 #: S_ISUID and S_ISGID.
 _OTHER_USER = 0o6000
 
 SUPPORTED = MACHINE in ARCHITECTURES
+_kept: dict[tuple[bool, bool], _Filter] = {}
 
 
 def program_filter(*, alone: bool, apart: bool) -> bytes:
-    """The filter of a program.
+    """The filter of a program, for this process.
 
     Args:
       alone: It may start no further process, only threads.
@@ -59,10 +65,11 @@ def program_filter(*, alone: bool, apart: bool) -> bytes:
     return filter_.finish()
 
 
-@cache
 def _common(alone: bool, apart: bool) -> _Filter:
-    """What does not depend on the process; kept by the zygote, so that no program waits for it."""
-    filter_ = _Filter()
+    """What does not depend on the process; kept by the zygote, so that no cell makes it."""
+    if (alone, apart) in _kept:
+        return _kept[alone, apart]
+    filter_ = _kept[alone, apart] = _Filter()
     for name in NEVER:
         filter_.refuse(name, errno.EPERM)
     filter_.refuse("clone3", errno.ENOSYS)  # what it wants cannot be seen; clone is tried then
@@ -74,16 +81,39 @@ def _common(alone: bool, apart: bool) -> _Filter:
         filter_.refuse("vfork", errno.EPERM)
         filter_.refuse_unless_bits("clone", 0, _THREAD)
     filter_.refuse_bits("clone", 0, _NEW_NAMESPACES)
+    # A socket that lingers holds up whoever closes it last, and descriptors can be handed on.
+    filter_.refuse_values("setsockopt", 2, _OF_SOCKETS)
     filter_.refuse_values("ioctl", 1, _TERMINAL_CALLS + _OWNER_CALLS)
-    filter_.refuse_values("fcntl", 1, (_SET_OWNER, _SET_SIGNAL, _SET_OWNER_EXTENDED))
+    filter_.refuse_values("fcntl", 1, _CALLS_OF_FILES)
     filter_.refuse_unless("prlimit64", 0, (0,))
     if apart:
         filter_.refuse_unless("socket", 0, (_UNIX, _INET, _INET6), error=errno.EAFNOSUPPORT)
+        filter_.refuse_unless("socket", 2, _PROTOCOLS, error=errno.EPROTONOSUPPORT)
     else:
         for name in NOT_AMONG_OTHERS:
             filter_.refuse(name, errno.EPERM)
         filter_.refuse_unless("socketpair", 1, (_STREAM,), mask=_KIND)
     return filter_
+
+
+def without_named_sockets() -> bytes:
+    """A filter beside the other, for a program that is shown paths of this machine.
+
+    A server may have a socket there, and no mount and no version of Landlock that is about keeps
+    one from being connected to. A pair of sockets of a stream leads nowhere else.
+    """
+    filter_ = _Filter()
+    filter_.refuse_values("socket", 0, (_UNIX,))
+    filter_.refuse_unless("socketpair", 1, (_STREAM,), mask=_KIND)
+    return filter_.finish()
+
+
+def counting() -> bytes:
+    """A filter beside the other, which has the keeper asked for each process and each thread."""
+    filter_ = _Filter()
+    for name in ("fork", "vfork", "clone"):
+        filter_.ask(name)
+    return filter_.finish()
 
 
 def make_ready(*, apart: bool) -> None:
@@ -119,6 +149,11 @@ class _Filter:
                 _step(_EQUAL, self._numbers[name], no=1),
                 _step(_RETURN, _ERROR | error),
             ]
+
+    def ask(self, name: str) -> None:
+        """Have somebody asked about a call."""
+        if name in self._numbers:
+            self._code += [_step(_EQUAL, self._numbers[name], no=1), _step(_RETURN, _ASK)]
 
     def refuse_values(self, name: str, place: int, values: tuple[int, ...]) -> None:
         """Refuse a call where an argument is one of ``values``."""

@@ -37,16 +37,25 @@ _X86_64 = {
     "open": 2,
     "ioctl": 16,
     "shmget": 29,
+    "shmat": 30,
+    "shmctl": 31,
     "socket": 41,
     "connect": 42,
     "bind": 49,
     "socketpair": 53,
+    "setsockopt": 54,
     "clone": 56,
     "fork": 57,
     "vfork": 58,
     "kill": 62,
     "semget": 64,
+    "semop": 65,
+    "semctl": 66,
+    "shmdt": 67,
     "msgget": 68,
+    "msgsnd": 69,
+    "msgrcv": 70,
+    "msgctl": 71,
     "fcntl": 72,
     "truncate": 76,
     "creat": 85,
@@ -57,6 +66,7 @@ _X86_64 = {
     "lchown": 94,
     "ptrace": 101,
     "syslog": 103,
+    "rt_sigqueueinfo": 129,
     "utime": 132,
     "mknod": 133,
     "uselib": 134,
@@ -94,7 +104,9 @@ _X86_64 = {
     "fremovexattr": 199,
     "tkill": 200,
     "sched_setaffinity": 203,
+    "io_setup": 206,
     "lookup_dcookie": 212,
+    "semtimedop": 220,
     "clock_settime": 227,
     "tgkill": 234,
     "utimes": 235,
@@ -102,6 +114,7 @@ _X86_64 = {
     "set_mempolicy": 238,
     "get_mempolicy": 239,
     "mq_open": 240,
+    "mq_unlink": 241,
     "kexec_load": 246,
     "add_key": 248,
     "request_key": 249,
@@ -118,7 +131,6 @@ _X86_64 = {
     "move_pages": 279,
     "utimensat": 280,
     "inotify_init1": 294,
-    "rt_sigqueueinfo": 129,
     "rt_tgsigqueueinfo": 297,
     "perf_event_open": 298,
     "fanotify_init": 300,
@@ -138,6 +150,7 @@ _X86_64 = {
     "userfaultfd": 323,
 }
 _AARCH64 = {
+    "io_setup": 0,
     "setxattr": 5,
     "lsetxattr": 6,
     "fsetxattr": 7,
@@ -187,13 +200,24 @@ _AARCH64 = {
     "settimeofday": 170,
     "adjtimex": 171,
     "mq_open": 180,
+    "mq_unlink": 181,
     "msgget": 186,
+    "msgctl": 187,
+    "msgrcv": 188,
+    "msgsnd": 189,
     "semget": 190,
+    "semctl": 191,
+    "semtimedop": 192,
+    "semop": 193,
     "shmget": 194,
+    "shmctl": 195,
+    "shmat": 196,
+    "shmdt": 197,
     "socket": 198,
     "socketpair": 199,
     "bind": 200,
     "connect": 203,
+    "setsockopt": 208,
     "add_key": 217,
     "request_key": 218,
     "keyctl": 219,
@@ -237,7 +261,9 @@ NEVER = tuple(
     delete_module create_module reboot swapon swapoff acct quotactl quotactl_fd nfsservctl _sysctl
     uselib modify_ldt iopl ioperm settimeofday clock_settime adjtimex clock_adjtime sethostname
     setdomainname vhangup syslog personality lookup_dcookie fanotify_init mbind set_mempolicy
-    set_mempolicy_home_node get_mempolicy migrate_pages move_pages shmget semget msgget mq_open
+    set_mempolicy_home_node get_mempolicy migrate_pages move_pages shmget shmat
+    shmctl shmdt semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink
+    io_setup inotify_init inotify_init1
     setpriority sched_setparam sched_setscheduler sched_setattr ioprio_set
     """.split()  # noqa: SIM905 - a hundred quotes would hide the words
 )
@@ -261,7 +287,7 @@ NOT_AMONG_OTHERS = tuple(
     """
     socket connect bind chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat truncate
     utime utimes futimesat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr
-    fremovexattr inotify_init inotify_init1 tkill rt_sigqueueinfo rt_tgsigqueueinfo
+    fremovexattr tkill rt_sigqueueinfo rt_tgsigqueueinfo
     sched_setaffinity
     """.split()  # noqa: SIM905 - a hundred quotes would hide the words
 )

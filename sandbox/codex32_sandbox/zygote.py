@@ -2,32 +2,34 @@
 
 It never runs a bot's code, so a cell begins without anything of earlier executions. Commands come
 as lines of JSON: ``{"make": NUMBER}`` and ``{"kill": NUMBER}``; it answers ``{"made": NUMBER}``
-with the cell's channel, ``{"ended": NUMBER, "code": CODE}``, ``{"broken": NUMBER, "why": TEXT}``.
+with the cell's channel and the pipe on which its end is told (``cell.py``), ``{"ended": NUMBER,
+"code": CODE}``, ``{"broken": NUMBER, "why": TEXT}``, without a text where it was killed.
 """
 
 from __future__ import annotations
 
 import fcntl
 import gc
-import importlib
-import json
 import os
 import select
-import signal
-import socket
 
 from codex32_sandbox import cell
+from codex32_sandbox.bare import Socket, dumps, loads, pair, send, signal
 from codex32_sandbox.cell import LINUX
+from codex32_sandbox.closing import CHANNEL, NOBODY, READY, open_to_all
+from codex32_sandbox.keeping import end_descendants
 
 TYPE_CHECKING = False  # the real one costs 5 ms of every cold start
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
 #: From here on nobody gives out user ids: 64 for each possible process id of a zygote.
 _FIRST_UID, _UIDS_EACH = 0x70000000, 64
-_NOBODY = 65534
 _IDLE_MILLISECONDS = 100
-#: Modules of the standard library that programs are likely to import, the likeliest last.
+#: What most programs import, or their traceback does: as soon as nobody waits for the first cells.
+_USUAL = ("json", "traceback", "threading", "socket", "collections.abc", "contextlib", "functools")
+#: Other modules that programs are likely to import, the likeliest last.
 _LIKELY = (
     *("csv", "hashlib", "http.client", "urllib.request", "asyncio"),
     *("random", "datetime", "urllib.parse", "dataclasses", "itertools", "typing"),
@@ -37,18 +39,17 @@ _LIKELY = (
 class Zygote:
     """Makes cells of one level and tells how they end."""
 
-    def __init__(self, line: socket.socket, level: str) -> None:
+    def __init__(self, line: Socket, level: str) -> None:
         self._line = line
         self._level = level
         self._paths: list[str] = []
+        #: The numbers of all cells whose keeper lives, by its process id.
         self._cells: dict[int, int] = {}
         self._rest = b""
-        self._likely = list(_LIKELY)
+        self._usual, self._likely = list(_USUAL), list(_LIKELY)
         self._poll = select.poll()
         #: Cells that are not ready, by the pipe on which they tell that they are.
         self._births: dict[int, _Birth] = {}
-        #: Keepers that ended before their cell was known to be made.
-        self._early: set[int] = set()
         self._spans: list[tuple[int, int, int]] = []
         if LINUX and os.getuid() == 0:
             with open("/proc/self/uid_map", encoding="utf-8") as file:
@@ -77,8 +78,7 @@ class Zygote:
             idle = bool(self._likely) and not self._births
             ready = dict(poll.poll(_IDLE_MILLISECONDS if idle else None))
             if idle and not ready:
-                importlib.import_module(self._likely.pop())
-                gc.freeze()
+                self._import(self._likely.pop())
             for pipe in [each for each in self._births if each in ready]:
                 self._attend(pipe)
             if hear in ready:
@@ -88,13 +88,20 @@ class Zygote:
                 break
         for pid in self._cells:
             _kill(pid)
-        cell.end_descendants()
+        end_descendants()
+
+    def _import(self, module: str) -> None:
+        """Have it in all cells from now on."""
+        import importlib
+
+        importlib.import_module(module)
+        gc.freeze()
 
     def _serve(self) -> bool:
         data = self._line.recv(65536)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            command = json.loads(line)
+            command = loads(line)
             if "make" in command:
                 self._make(command["make"])
             for pid, number in list(self._cells.items()):
@@ -103,58 +110,60 @@ class Zygote:
         return bool(data)
 
     def _make(self, number: int) -> None:
-        ours, theirs = socket.socketpair()
+        while self._usual and number > 1 and not self._births:
+            self._import(self._usual.pop())
+        ours, theirs = pair()
         reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            self._become_cell(theirs, writing, number)
+        birth = self._births[reading] = _Birth(number, ours)
+        self._poll.register(reading, select.POLLIN)
+        try:
+            birth.keeper, owner = self._fork(self._uid(number))
+        except OSError as error:
+            birth.told = str(error).encode()
+        else:
+            if birth.keeper == 0:
+                self._become_cell(theirs, writing, owner)
+            self._cells[birth.keeper] = number
         os.close(writing)
         theirs.close()
-        self._births[reading] = _Birth(number, ours, pid)
-        self._poll.register(reading, select.POLLIN)
+
+    def _fork(self, uid: int | None) -> tuple[int, tuple[int, int]]:
+        """The child, which is the keeper of a cell, and user and group of its program."""
+        if self._level == "namespace":
+            return cell.fork_apart(uid)
+        return os.fork(), (os.getuid(), os.getgid()) if uid is None else (uid, uid)
 
     def _attend(self, pipe: int) -> None:
         """Hear what a cell says that is being made; when it has said all, it is made, or never."""
         birth = self._births[pipe]
-        if data := os.read(pipe, 4096):
-            birth.told += data
+        data = os.read(pipe, 4096)
+        birth.told += data
+        ready = birth.told.startswith(READY)
+        if data and not ready:
             return
         self._poll.unregister(pipe)
         del self._births[pipe]
-        os.close(pipe)
-        keeper, _, why = birth.told.partition(b" ")
-        if why or not keeper or int(keeper) in self._early:
-            told = why.decode(errors="replace") or "it died"
-            self._tell({"broken": birth.number, "why": told})
+        alive = self._cells.get(birth.keeper) == birth.number
+        if ready and alive:
+            self._tell({"made": birth.number}, [birth.channel.fileno(), pipe])
         else:
-            self._cells[int(keeper)] = birth.number
-            self._tell({"made": birth.number}, birth.channel.fileno())
+            if alive:
+                del self._cells[birth.keeper]
+            why = birth.told.decode(errors="replace").strip()
+            self._tell({"broken": birth.number, "why": why})
         birth.channel.close()
-        if not self._births:
-            self._early.clear()
+        os.close(pipe)
 
-    def _become_cell(self, channel: socket.socket, writing: int, number: int) -> NoReturn:
+    def _become_cell(self, channel: Socket, writing: int, owner: tuple[int, int]) -> NoReturn:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             writing = _keep_only(channel.fileno(), writing)
             channel.detach()
-            uid = self._uid(number)
-            owner = (os.getuid(), os.getgid()) if uid is None else (uid, uid)
-            if self._level == "namespace":
-                owner = cell.unshare_all(uid)
-                pid = os.fork()
-                if pid:  # the first process of the new namespace is what is kept
-                    os.write(writing, str(pid).encode() + b" ")
-                    os._exit(0)
-            else:
-                os.write(writing, str(os.getpid()).encode() + b" ")
-            cell.prepare(self._level, self._paths, owner)
-            os.close(writing)
-            cell.keep(self._level, socket.socket(fileno=cell.CHANNEL), self._paths, owner)
+            cell.keep(self._level, writing, self._paths, owner)
         except BaseException as error:
             try:
-                os.write(writing, f"0 {error}"[:2000].encode(errors="replace"))
+                os.write(writing, str(error)[:2000].encode(errors="replace"))
             finally:
                 os._exit(1)
 
@@ -162,10 +171,10 @@ class Zygote:
         """A user of the cell's own, where we may choose one."""
         if os.getuid() != 0 or self._level == "plain":
             return None
-        if self._level == "process" and not cell.open_to_all(os.path.dirname(os.__file__)):
+        if self._level == "process" and not open_to_all(os.path.dirname(os.__file__)):
             return None  # another user could not import a module
         wanted = _FIRST_UID + os.getpid() * _UIDS_EACH + number % _UIDS_EACH
-        for uid in (wanted, _NOBODY):
+        for uid in (wanted, NOBODY):
             if any(first <= uid < first + count for first, _, count in self._spans):
                 return uid
         return None
@@ -180,22 +189,20 @@ class Zygote:
                 return
             number = self._cells.pop(pid, None)
             if number is None:
-                if self._births:
-                    self._early.add(pid)
                 continue
             if self._level != "namespace":
                 # A keeper that was killed leaves its orphans to us.
-                unborn = {birth.process for birth in self._births.values()}
-                cell.end_descendants(frozenset(unborn.union(self._cells)))
-            self._tell({"ended": number, "code": os.waitstatus_to_exitcode(status)})
+                end_descendants(frozenset(self._cells))
+            if all(birth.number != number for birth in self._births.values()):
+                self._tell({"ended": number, "code": os.waitstatus_to_exitcode(status)})
 
-    def _tell(self, message: dict[str, object], descriptor: int | None = None) -> None:
-        line = json.dumps(message).encode() + b"\n"
+    def _tell(self, message: dict[str, object], descriptors: Sequence[int] = ()) -> None:
+        line = dumps(message) + b"\n"
         try:
-            if descriptor is None:
-                self._line.sendall(line)
+            if descriptors:
+                send(self._line, line, descriptors)
             else:
-                socket.send_fds(self._line, [line], [descriptor])
+                self._line.sendall(line)
         except OSError:
             return  # the worker is gone, which the next look at the line tells
 
@@ -205,22 +212,22 @@ class _Birth:
 
     Attributes:
       channel: The house's end of its line.
-      process: What was forked; in namespaces the keeper is a child of it.
-      told: The keeper's process id and a space, and behind it why it could not be made.
+      keeper: Its process id, 0 where none could be forked.
+      told: ``READY``, or why there is none.
     """
 
-    def __init__(self, number: int, channel: socket.socket, process: int) -> None:
-        self.number, self.channel, self.process = number, channel, process
+    def __init__(self, number: int, channel: Socket, keeper: int = 0) -> None:
+        self.number, self.channel, self.keeper = number, channel, keeper
         self.told = b""
 
 
 def _keep_only(channel: int, writing: int) -> int:
     """Let go of all descriptors but these two; the channel gets its number, the other is told."""
     high = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 512) for each in (channel, writing)]
-    os.dup2(high[0], cell.CHANNEL)
-    os.dup2(high[1], cell.CHANNEL + 1, inheritable=False)
-    os.closerange(cell.CHANNEL + 2, 1024)
-    return cell.CHANNEL + 1
+    os.dup2(high[0], CHANNEL)
+    os.dup2(high[1], CHANNEL + 1, inheritable=False)
+    os.closerange(CHANNEL + 2, 1024)
+    return CHANNEL + 1
 
 
 def _kill(pid: int) -> None:

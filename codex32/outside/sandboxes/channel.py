@@ -7,10 +7,8 @@ import os
 import socket
 from collections.abc import Callable
 
-from codex32_sandbox.channel import ANSWER, HEAD_BYTES
+from codex32_sandbox.channel import ANSWER, HEAD_BYTES, LONGEST_WORD_BYTES
 
-#: What says or asks something has no need to be longer.
-_LONGEST_WORD_BYTES = 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -93,7 +91,7 @@ class Channel:
         while not (self._paused or self._closed) and len(self._buffer) >= HEAD_BYTES:
             kind = bytes(self._buffer[:1])
             size = int.from_bytes(self._buffer[1:HEAD_BYTES], "big")
-            if size > (self._longest_answer if kind == ANSWER else _LONGEST_WORD_BYTES):
+            if size > (self._longest_answer if kind == ANSWER else LONGEST_WORD_BYTES):
                 self._end("too-long")
                 return
             if len(self._buffer) < HEAD_BYTES + size:

@@ -17,7 +17,8 @@ class SandboxRules:
 
     Attributes:
       backend: A sandbox's name, or ``auto`` for the strongest that holds.
-      accept_less: Whether one that runs programs and does not hold is taken, too.
+      accept_less: Whether one that runs programs and does not hold is taken, too; never one that
+        protects nothing, unless it is named.
       model_code: The weakest level at which code a model wrote is run.
     """
 
@@ -65,7 +66,7 @@ async def choose(sandboxes: Mapping[str, SandboxBackend], rules: SandboxRules) -
     working: SandboxBackend | None = None
     for each in candidates:
         plain = each.level == SandboxLevel.PLAIN
-        if plain and rules.backend == AUTO and not rules.accept_less:
+        if plain and rules.backend == AUTO:
             break  # it must be named
         faults[each.name] = await judge(each, claims=not plain)
         if faults[each.name] is None:

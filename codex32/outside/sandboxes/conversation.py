@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import signal
@@ -16,8 +17,10 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.json_values import dumps, loads
 from codex32.outside.lines import LineReader
 from codex32.outside.sandboxes.channel import Channel
-from codex32.outside.sandboxes.zygote import Cell
+from codex32.outside.sandboxes.zygote import Cell, CellLost
 from codex32_sandbox import channel as frames
+
+log = logging.getLogger(__name__)
 
 #: What an answer may hold beside its output: a traceback, each character escaped.
 WRAPPING_BYTES = 128 * 1024
@@ -25,6 +28,8 @@ WRAPPING_BYTES = 128 * 1024
 _LONG_ANSWER_BYTES = 256 * 1024
 #: What is said beyond that is not heard.
 _MOST_TOLD = 10_000
+#: And the bytes of all of it, which are kept in memory and in rows.
+_MOST_TOLD_BYTES = 32 << 20
 #: How long a cell may take to end itself before it is killed, and then to be gone.
 _END_SECONDS = 3.0
 _CODES = frozenset({"raised", "no-main", "syntax", "not-json", "too-long"})
@@ -55,12 +60,17 @@ class Conversation:
         self._serve = serve
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[tuple[bytes, bytes]] = self._loop.create_future()
-        self._told = 0
+        self._begun = False
+        self._told = self._told_bytes = 0
         self._tasks: set[asyncio.Future[Any]] = set()
         self._way_out: Any = None
 
     async def run(self, order: Mapping[str, Any], kill: Callable[[Cell], None]) -> ProgramResult:
-        """Have the order carried out; see :meth:`SandboxBackend.run`."""
+        """Have the order carried out; see :meth:`SandboxBackend.run`.
+
+        Raises:
+          CellLost: Nothing of it was.
+        """
         readers, writing = self._streams()
         channel = Channel(
             self._cell.channel,
@@ -104,12 +114,18 @@ class Conversation:
     # what comes
 
     def _on_frame(self, kind: bytes, body: bytes) -> None:
-        if kind in (frames.ANSWER, frames.REFUSED):
+        if kind == frames.ANSWER or (kind == frames.REFUSED and not self._begun):
             self._settle(kind, body)
+        elif kind == frames.BEGUN:
+            self._begun = True
         elif kind == frames.TELL and self._told < _MOST_TOLD:
             self._told += 1
+            self._told_bytes += len(body)
+            if self._told_bytes > _MOST_TOLD_BYTES:
+                self._settle(b"", b"told-too-much")
+                return
             with suppress(ValueError, RecursionError):
-                name, values = _word(body)
+                name, values, _ = _word(body)
                 self._host.tell(name, values)
         elif kind == frames.ASK:
             self._channel.pause()
@@ -140,8 +156,9 @@ class Conversation:
 
     async def _reply(self, body: bytes) -> None:
         reply: dict[str, Any]
+        mark = ""
         try:
-            name, values = _word(body)
+            name, values, mark = _word(body)
             reply = {"value": await self._host.ask(name, values)}
         except PermissionError as error:
             reply = {"refused": str(error)}
@@ -150,7 +167,11 @@ class Conversation:
             reply = {kind: error.message}
         except (ValueError, LookupError, RecursionError) as error:
             reply = {"error": str(error)}
-        data = dumps(reply).encode()
+        except Exception:
+            # Unanswered, the program would wait for as long as it has.
+            log.exception("a question of a program could not be answered")
+            reply = {"error": "the house could not do it"}
+        data = dumps({**reply, "mark": mark}).encode()
         with suppress(OSError):
             await self._loop.sock_sendall(
                 self._cell.channel, frames.head(frames.REPLY, len(data)) + data
@@ -186,6 +207,11 @@ class Conversation:
         kind, body = self._over.result()
         if body == b"too-long" and not kind:
             return ProgramResult(error="the answer is too long", code="too-long")
+        if body == b"told-too-much" and not kind:
+            message = f"its log lines and state are more than {_MOST_TOLD_BYTES >> 20} MiB"
+            return ProgramResult(error=message, code="too-long")
+        if not kind and not self._begun:
+            raise CellLost
         if not kind:
             ended = self._cell.ended
             code = ended.result() if ended.done() else -signal.SIGKILL
@@ -210,12 +236,14 @@ class Conversation:
         )
 
 
-def _word(body: bytes) -> tuple[str, dict[str, Any]]:
-    """A name and values, or ``ValueError``."""
+def _word(body: bytes) -> tuple[str, dict[str, Any], str]:
+    """A name, values, and the mark by which an answer is known; or ``ValueError``."""
     word = loads(body)
     match word:
         case [str(name), dict(values)]:
-            return name, values
+            return name, values, ""
+        case [str(name), dict(values), str(mark)]:
+            return name, values, mark
     raise ValueError("a question is a name and its values")
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,11 +15,16 @@ from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult
 from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
 from codex32.outside.sandboxes.conversation import Conversation
 from codex32.outside.sandboxes.folders import new_home, owner, remove, remove_orphans
-from codex32.outside.sandboxes.zygote import SandboxBroken, Zygote
+from codex32.outside.sandboxes.zygote import CellLost, SandboxBroken, Zygote
 
 _GIB = 1024**3
 _MIB = 1024**2
+#: What sockets and pipes hold is the memory of the kernel, which nothing else bounds.
 _MAX_OPEN_FILES = 256
+#: Of a user altogether; timers and queued signals of a program must leave others theirs.
+_MAX_PENDING_SIGNALS = 64
+#: Cells that wait may be killed, as by a machine without memory; so many are tried for a program.
+_MOST_CELLS = 5
 #: A zygote without work for so long is ended, and started anew when there is some.
 _IDLE_SECONDS = 300.0
 #: Landlock learned to guard ``truncate`` with this version; without, files could be emptied.
@@ -67,29 +73,35 @@ class CellSandbox(SandboxBackend):
             return ProgramResult(error=why, code="refused")
         self._running += 1
         try:
-            try:
-                zygote = await self._ready()
-                cell = await zygote.cell()
-            except SandboxBroken as error:
-                message = f"the sandbox {self.name} could not be made: {error}"
-                return ProgramResult(error=message, code="refused")
-            conversation = Conversation(
-                cell,
-                program,
-                host,
-                max_line_bytes=self._max_line_bytes,
-                serve=host.serve_way_out if self._has_way_out(program) else None,
-            )
-            home = new_home(self._owner)
-            order = self._order(program, packages, home)
-            try:
-                return await conversation.run(order, zygote.kill)
-            finally:
-                if self.level < SandboxLevel.NAMESPACE:
-                    await asyncio.shield(asyncio.to_thread(remove, home))
+            for _ in range(_MOST_CELLS):
+                with suppress(CellLost):
+                    return await self._run_in_a_cell(program, host, packages)
+            raise SandboxBroken(f"{_MOST_CELLS} cells, one after another, ended before they began")
+        except SandboxBroken as error:
+            message = f"the sandbox {self.name} could not be made: {error}"
+            return ProgramResult(error=message, code="refused")
         finally:
             self._running -= 1
             self._rest_later()
+
+    async def _run_in_a_cell(
+        self, program: Program, host: ProgramHost, packages: Sequence[str]
+    ) -> ProgramResult:
+        zygote = await self._ready()
+        conversation = Conversation(
+            await zygote.cell(),
+            program,
+            host,
+            max_line_bytes=self._max_line_bytes,
+            serve=host.serve_way_out if self._has_way_out(program) else None,
+        )
+        home = new_home(self._owner)
+        order = self._order(program, packages, home)
+        try:
+            return await conversation.run(order, zygote.kill)
+        finally:
+            if self.level < SandboxLevel.NAMESPACE:
+                await asyncio.shield(asyncio.to_thread(remove, home))
 
     def _cannot_keep(self, program: Program) -> str | None:
         return None
@@ -103,6 +115,7 @@ class CellSandbox(SandboxBackend):
             "RLIMIT_AS": program.memory_bytes or self._memory_bytes,
             "RLIMIT_FSIZE": disk,
             "RLIMIT_NOFILE": _MAX_OPEN_FILES,
+            "RLIMIT_SIGPENDING": _MAX_PENDING_SIGNALS,
             "RLIMIT_CORE": 0,
         }
         if program.cpu_seconds is not None:

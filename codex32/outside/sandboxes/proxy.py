@@ -10,19 +10,28 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from codex32.outside.sandboxes.way_out import Ways
 
 _HEAD_SECONDS = 30.0
+_UNREADABLE = (asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 _CHUNK_BYTES = 64 * 1024
 _HEADERS_OF_THE_PROXY = ("proxy-", "connection:", "keep-alive:", "upgrade:", "host:")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
+#: What some servers take for a space or the end of a line stands in neither of them.
+_METHOD, _TARGET = re.compile(r"[A-Z-]+"), re.compile(r"[!-~]+")
 _VERSION = re.compile(r"HTTP/1\.[01]")
 #: Of each program.
 MOST_CONNECTIONS = 32
+#: Connections beyond that, which are told so; others are not accepted meanwhile.
+_MOST_REFUSALS = 4
+_PAUSE_SECONDS = 0.2
+#: What is left to be taken by then when a connection is over is lost.
+_LAST_SECONDS = 5.0
 MOST_BYTES = 1024**3
 
 
@@ -54,7 +63,8 @@ class Request:
         """
         first, *headers = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         method, target, version = first.split(" ")
-        if not _VERSION.fullmatch(version) or not all(map(_HEADER.fullmatch, headers)):
+        line = _METHOD.fullmatch(method), _TARGET.fullmatch(target), _VERSION.fullmatch(version)
+        if not all(line) or not all(map(_HEADER.fullmatch, headers)):
             raise ValueError("this is no request of HTTP/1.1")
         if method == "CONNECT":
             authority = urlsplit(f"//{target}")
@@ -70,7 +80,10 @@ class Request:
         host = url.netloc.rpartition("@")[2]
         lines = [f"{method} {path} {version}", f"Host: {host}", "Connection: close", *kept]
         onward = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-        return cls(method, url.hostname, url.port or 80, onward, _body_length(kept))
+        length = _body_length(kept)
+        if length is None and version == "HTTP/1.0":
+            raise ValueError("a body comes in chunks as of HTTP/1.1")
+        return cls(method, url.hostname, url.port or 80, onward, length)
 
 
 def _body_length(headers: list[str]) -> int | None:
@@ -104,30 +117,38 @@ class Proxy:
         self._ways = ways
         self._most_connections, self._left = most_connections, most_bytes
         self._open: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(most_connections + _MOST_REFUSALS)
 
     async def serve(self, listening: socket.socket) -> None:
         """Serve the connections of ``listening``, until cancelled."""
-        server = await asyncio.start_server(self._accept, sock=listening)
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
         try:
-            await asyncio.Event().wait()
+            while True:
+                # What is not accepted waits in the program's network and costs nobody anything.
+                await self._room.acquire()
+                self._begin(await _accepted(loop, listening))
         finally:
-            server.close()
+            listening.close()
             for task in list(self._open):
                 task.cancel()
             await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _begin(self, line: socket.socket) -> None:
         full = len(self._open) >= self._most_connections
+        task = asyncio.ensure_future(self._attend(line, full))
         self._open.add(task)
-        try:
-            # When the program is over; asyncio would tell the log of a task that was cancelled.
-            with suppress(asyncio.CancelledError):
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._open.discard(task)
+        self._room.release()
+
+    async def _attend(self, line: socket.socket, full: bool) -> None:
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection(sock=line)
+            async with _closing(writer):
                 await self._handle(reader, writer, full)
-        finally:
-            self._open.discard(task)
-            writer.close()
 
     async def _handle(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, full: bool
@@ -146,15 +167,13 @@ class Proxy:
             theirs, to_them = await self._ways.connect(request.host, request.port)
         except PermissionError as error:
             await _refuse(writer, "403 Forbidden", error)
-        except (ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        except (ValueError, *_UNREADABLE) as error:
             await _refuse(writer, "400 Bad Request", error)
         except (OSError, TimeoutError) as error:
             await _refuse(writer, "502 Bad Gateway", error)
         else:
-            try:
+            async with _closing(to_them):
                 await self._carry(request, (reader, writer), (theirs, to_them))
-            finally:
-                to_them.close()
 
     async def _carry(
         self,
@@ -172,7 +191,7 @@ class Proxy:
             to_them.write(request.onward)
             forth = asyncio.ensure_future(self._send_body(request.length, reader, to_them))
         try:
-            with suppress(OSError, TooMuchError, ValueError, asyncio.IncompleteReadError):
+            with suppress(OSError, TooMuchError, ValueError, *_UNREADABLE):
                 await asyncio.gather(forth, back)
         finally:
             for each in (forth, back):
@@ -222,6 +241,30 @@ class Proxy:
             raise TooMuchError
         writer.write(data)
         await writer.drain()
+
+
+async def _accepted(loop: asyncio.AbstractEventLoop, listening: socket.socket) -> socket.socket:
+    while True:
+        try:
+            return (await loop.sock_accept(listening))[0]
+        except OSError:  # it was given up, or this process has no descriptor left for it
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Close it at the end of the block, once what was written is taken, or a while has passed.
+
+    Until then it is counted: otherwise whoever reads nothing could hold many.
+    """
+    try:
+        yield
+        writer.close()
+        with suppress(OSError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await writer.wait_closed()
+    finally:
+        writer.transport.abort()
 
 
 async def _refuse(writer: asyncio.StreamWriter, status: str, why: object) -> None:

@@ -27,19 +27,43 @@ class SandboxBroken(Exception):
     """No cell could be made; the text says why."""
 
 
+class CellLost(Exception):
+    """A cell ended before any of its program ran, which another can run as well."""
+
+
 class Cell:
     """A process that waits for one program.
 
     Attributes:
       channel: The line to it; closing it ends the cell and all that runs in it.
-      ended: Its exit code, as a shell has it: 128 and the signal's number where one ended the
-        program; negative where one ended the cell.
+      ended: Its exit code, once nothing of its program is left; as a shell has it: 128 and the
+        signal's number where one ended the program; negative where one ended the cell.
+
+    Args:
+      telling: A pipe on which its keeper may tell that code before it ends itself.
     """
 
-    def __init__(self, number: int, channel: socket.socket) -> None:
+    def __init__(self, number: int, channel: socket.socket, telling: int) -> None:
         self.number = number
         self.channel = channel
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[int] = self._loop.create_future()
+        self._telling = telling
+        os.set_blocking(telling, False)
+        self._loop.add_reader(telling, self._hear)
+
+    def _hear(self) -> None:
+        if code := os.read(self._telling, 1):
+            self.end(code[0])
+        else:  # it was killed, which is told by those who see it end
+            self._loop.remove_reader(self._telling)
+
+    def end(self, code: int) -> None:
+        """Nothing of its program is left; whoever knows it first says so."""
+        if not self.ended.done():
+            self.ended.set_result(code)
+            self._loop.remove_reader(self._telling)
+            os.close(self._telling)
 
 
 class Zygote:
@@ -89,7 +113,8 @@ class Zygote:
         """A cell that nobody had before.
 
         Raises:
-          SandboxBroken: None could be made.
+          SandboxBroken: None can be made.
+          CellLost: It was killed as it was made, or the zygote was.
         """
         if self._made:
             cell = self._made.popleft()
@@ -128,7 +153,7 @@ class Zygote:
             # Commands are short, and the line holds thousands.
             self._line.send(json.dumps(command).encode() + b"\n")
         except OSError:
-            self._die("it has ended")
+            self._die(CellLost())
 
     def _hear(self) -> None:
         try:
@@ -139,7 +164,7 @@ class Zygote:
             data, descriptors = b"", []
         self._descriptors.extend(descriptors)
         if not data:
-            self._die("it has ended")
+            self._die(CellLost())
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
@@ -151,19 +176,20 @@ class Zygote:
                 self._making -= 1
                 channel = socket.socket(fileno=self._descriptors.popleft())
                 channel.setblocking(False)
-                self._cells[number] = cell = Cell(number, channel)
+                telling = self._descriptors.popleft()
+                self._cells[number] = cell = Cell(number, channel, telling)
+                # As soon as its program is over, and not when the kernel has cleared up.
+                cell.ended.add_done_callback(lambda _: self._make_enough())
                 self._hand_out(cell)
             case {"broken": int(), "why": str(why)}:
                 self._making -= 1
-                self._disappoint(why)
+                self._disappoint(SandboxBroken(why) if why else CellLost())
             case {"ended": int(number), "code": int(code)}:
                 cell = self._cells.pop(number)
-                cell.ended.set_result(code)
+                cell.end(code)
                 if cell in self._made:
                     self._made.remove(cell)
                     cell.channel.close()
-                else:
-                    self._loop.call_soon(self._make_enough)
 
     def _hand_out(self, cell: Cell) -> None:
         while self._wanted:
@@ -173,14 +199,14 @@ class Zygote:
                 return
         self._made.append(cell)
 
-    def _disappoint(self, why: str) -> None:
+    def _disappoint(self, error: Exception) -> None:
         while self._wanted:
             wanted = self._wanted.popleft()
             if not wanted.done():
-                wanted.set_exception(SandboxBroken(why))
+                wanted.set_exception(error)
                 return
 
-    def _die(self, why: str) -> None:
+    def _die(self, why: Exception) -> None:
         """The zygote is gone, and with it every cell."""
         if not self.alive:
             return
@@ -200,7 +226,7 @@ class Zygote:
 
     async def close(self) -> None:
         """End it and every cell."""
-        self._die("it was closed")
+        self._die(SandboxBroken("it was closed"))
         await asyncio.to_thread(_end, self._process)
 
 
@@ -209,7 +235,7 @@ def _await_hang_up(cell: Cell) -> None:
     try:
         line = cell.channel.dup()
     except OSError:  # it was hung up already, and so ends by itself
-        cell.ended.set_result(_KILLED)
+        cell.end(_KILLED)
         return
     loop = asyncio.get_running_loop()
 
@@ -223,7 +249,7 @@ def _await_hang_up(cell: Cell) -> None:
             pass
         loop.remove_reader(line)
         line.close()
-        cell.ended.set_result(_KILLED)
+        cell.end(_KILLED)
 
     with suppress(OSError):
         line.shutdown(socket.SHUT_WR)

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,10 @@ def comm(pid: int) -> str:
 
 
 def descendants(pid: int) -> list[int]:
-    found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    found = []
+    with suppress(OSError):  # it ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
     return [*found, *(each for child in found for each in descendants(child))]
 
 
@@ -111,6 +115,15 @@ def children() -> set[str]:
 async def test_arguments_come_in_and_answers_go_out_as_json(run, value):
     result = await run("def main(x): return x", x=value)
     assert result == ProgramResult(output=value)
+
+
+async def test_what_a_program_says_in_passing_is_bounded_as_a_whole(run):
+    code = (
+        "import codex32_step as c\ndef main():\n for n in range(40): c.log('x', a='x' * 1_000_000)"
+    )
+    result = await run(code)
+    assert (result.code, result.output) == ("too-long", None)
+    assert "log lines and state" in result.error
 
 
 async def test_main_may_be_async(run):
@@ -198,6 +211,71 @@ async def test_a_traceback_tells_the_authors_own_lines(run):
     assert "codex32_sandbox" not in result.traceback
 
 
+@pytest.mark.parametrize(
+    ("code", "error", "last"),
+    [
+        ("def main():\n raise ValueError('one\\ntwo')", "ValueError: one", "two"),
+        (
+            "def main():\n error = ValueError('one')\n error.add_note('two')\n raise error",
+            "ValueError: one",
+            "two",
+        ),
+        (
+            "import asyncio\nasync def main():\n await asyncio.gather(part())\n"
+            "async def part():\n await asyncio.sleep(0)\n raise ValueError('one')",
+            "ValueError: one",
+            "  File \"bot.py\", line 6, in part\n    raise ValueError('one')\nValueError: one",
+        ),
+        (
+            "from codex32_step import log\n\ndef main():\n log('x', a={1})",
+            "TypeError: Object of type set is not JSON serializable",
+            "  File \"bot.py\", line 4, in main\n    log('x', a={1})\n"
+            "TypeError: Object of type set is not JSON serializable",
+        ),
+        (
+            "from codex32_step import log\n\ndef main():\n try:\n  log('x', a={1})\n"
+            " except TypeError as error:\n  raise ExceptionGroup('two', [error, KeyError(1)])",
+            "ExceptionGroup: two (2 sub-exceptions)",
+            "    | KeyError: 1\n    +------------------------------------",
+        ),
+    ],
+    ids=["lines", "note", "async", "of the house", "group"],
+)
+async def test_an_error_is_named_and_found_in_the_authors_own_lines(run, code, error, last):
+    result = await run(code)
+    assert result.error == error
+    assert result.traceback.rstrip().endswith(last)
+    assert str(Path.cwd()) not in result.traceback
+    assert "codex32" not in result.traceback.replace("codex32_step", "", 1)
+
+
+async def test_a_traceback_that_a_program_prints_has_its_lines(run):
+    result = await run(
+        "import traceback\n\ndef main():\n    try:\n        {}['a']\n"
+        "    except KeyError:\n        traceback.print_exc()\n"
+    )
+    assert (result.error, run.lines[2]) == (None, ("stderr", "    {}['a']"))
+
+
+async def test_what_a_program_made_of_its_streams_does_not_cost_its_answer(run):
+    for made in ("None", "object()", "type('Odd', (), {'flush': lambda self: 1 / 0})()"):
+        result = await run(f"import sys\ndef main():\n sys.stdout = {made}\n return 1")
+        assert (result.error, result.output) == (None, 1)
+
+
+async def test_a_fault_is_told_when_nothing_can_be_imported_any_more(run):
+    result = await run("import sys\ndef main():\n sys.modules.clear()\n raise ValueError('x')")
+    assert result.code == "raised"
+    assert result.error.startswith("ValueError")
+
+
+@pytest.mark.parametrize("said", ["log", "secret"])
+async def test_what_is_too_long_to_be_said_is_a_fault_of_that_line(run, said):
+    result = await run(f"from codex32_step import {said}\ndef main():\n {said}('x' * 2_000_000)")
+    assert re.fullmatch(r"ValueError: \w+: \d+ bytes; at most 1048576 are taken", result.error)
+    assert f"    {said}('x' * 2_000_000)\n" in result.traceback
+
+
 async def test_a_syntax_fault_tells_its_line(run):
     result = await run("x = 1\ny = = 2\n")
     assert 'File "bot.py", line 2' in result.traceback
@@ -242,7 +320,7 @@ def main():
     running = asyncio.ensure_future(
         runner.run(Program(code), lambda stream, line: seen.set() if line == "started" else None)
     )
-    await asyncio.wait_for(seen.wait(), 20)
+    await asyncio.wait_for(seen.wait(), 60)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -339,13 +417,14 @@ async def test_cancelling_ends_the_program(runner, temporary):
 
     code = "import os, time\ndef main():\n print(os.getpid())\n time.sleep(100)"
     running = asyncio.ensure_future(runner.run(Program(code), on_line))
-    await asyncio.wait_for(started.wait(), 20)
+    await asyncio.wait_for(started.wait(), 60)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not alive(pids[0])
     assert list(temporary.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) <= descriptors + WARM
+    # A cell that waits holds two: the line to it, and the pipe on which its end is told.
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2 * WARM
 
 
 async def test_cancelling_while_the_program_is_being_started_leaves_nothing(runner, temporary):
@@ -358,7 +437,8 @@ async def test_cancelling_while_the_program_is_being_started_leaves_nothing(runn
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    assert len(os.listdir("/proc/self/fd")) <= descriptors + WARM
+    # A cell that waits holds two: the line to it, and the pipe on which its end is told.
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2 * WARM
     assert children() <= before
     assert list(temporary.iterdir()) == []
 
@@ -396,7 +476,7 @@ asyncio.run(main())
 """
     process = subprocess.Popen([sys.executable, "-c", worker], env={"TMPDIR": str(tmp_path)})
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (tmp_path / "pid").exists():
                 await asyncio.sleep(0.01)
     finally:
@@ -464,7 +544,7 @@ def main():
     began = asyncio.Event()
     host = ProgramHost(lambda stream, line: began.set())
     running = asyncio.ensure_future(sandbox.run(Program(code, timeout_seconds=60.0), host))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await began.wait()
     zygote = sandbox._zygote._process.pid
     inside = await asyncio.to_thread(descendants, zygote)
@@ -532,7 +612,7 @@ async def test_a_program_that_comes_while_sandboxes_are_tried_runs_all_the_same(
     assert (result.output, result.error) == (1, None)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @in_plain
 async def test_two_hundred_programs_leave_nothing_behind(runner, temporary):
     await runner.run(Program("def main(): ..."), print)
@@ -541,6 +621,101 @@ async def test_two_hundred_programs_leave_nothing_behind(runner, temporary):
     for number in range(0, 200, 4):
         programs = [Program(codes[(number // 4 + i) % 4]) for i in range(4)]
         await asyncio.gather(*(runner.run(program, lambda *line: None) for program in programs))
-    assert len(os.listdir("/proc/self/fd")) <= descriptors + WARM
+    # A cell that waits holds two: the line to it, and the pipe on which its end is told.
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2 * WARM
     assert children() <= before
     assert list(temporary.iterdir()) == []
+
+
+SURROUNDINGS = """
+import os, resource, signal, sys, threading
+
+def main(plant=False):
+    umask = os.umask(0o22)
+    os.umask(umask)
+    found = {
+        "umask": umask,
+        "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+        "signals": [str(signal.getsignal(each)) for each in sorted(signal.valid_signals())],
+        "timers": [signal.getitimer(each) for each in range(3)],
+        "limits": [resource.getrlimit(each) for each in range(10)],
+        "threads": [each.name for each in threading.enumerate()],
+        "files": [os.listdir(each) for each in (".", "/tmp", "/dev/shm") if os.path.isdir(each)]
+        if os.environ["HOME"] == "/step" else os.listdir("."),
+        "names": sorted(os.environ),
+        "processors": sorted(os.sched_getaffinity(0)),
+        "folder": os.getcwd() == os.environ["HOME"],
+        "path": len(sys.path),
+        "depth": sys.getrecursionlimit(),
+        "descriptors": [each for each in range(1024) if is_open(each)],
+    }
+    if plant:
+        os.umask(0)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGUSR1])
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 1000)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        threading.Thread(target=threading.Event().wait, name="planted").start()
+        for folder in (".", "/tmp", "/dev/shm") if os.environ["HOME"] == "/step" else ".":
+            try:
+                open(f"{folder}/planted", "w").close()
+            except OSError:
+                continue
+        os.environ["PLANTED"] = "1"
+        os.chdir("/")
+        sys.path.append("/planted")
+        sys.setrecursionlimit(500)
+        os.dup(0)
+        try:
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        except OSError:
+            pass
+    return found
+
+def is_open(number):
+    try:
+        return bool(os.fstat(number))
+    except OSError:
+        return False
+"""
+
+
+async def test_a_program_finds_its_surroundings_as_if_it_were_the_first(run, sandbox):
+    first = await run(SURROUNDINGS)
+    assert first.error is None, first.traceback
+    assert first.output["descriptors"] == [0, 1, 2, 3]
+    for _ in range(3):
+        planted = await run(SURROUNDINGS, plant=True)
+        assert (planted.error, planted.output) == (None, first.output)
+
+
+async def test_cells_that_died_as_they_waited_are_passed_over(run, sandbox):
+    await run("def main(): ...")
+    for _ in range(3):
+        waiting = await cells_that_wait()
+        for pid in waiting:
+            with suppress(ProcessLookupError):  # it ended with its keeper
+                os.kill(pid, signal.SIGKILL)
+        # At once: before anybody but the kernel knows.
+        result = await run("def main(): return 1")
+        assert (result.error, result.output) == (None, 1)
+
+
+async def test_a_zygote_that_died_as_its_cells_waited_is_made_anew(run):
+    await run("def main(): ...")
+    await cells_that_wait()
+    zygotes = [each for each in descendants(os.getpid()) if comm(each) == "codex32-zygote"]
+    assert zygotes
+    for pid in zygotes:
+        os.kill(pid, signal.SIGKILL)
+    result = await run("def main(): return 1")
+    assert (result.error, result.output) == (None, 1)
+
+
+async def cells_that_wait() -> list[int]:
+    async with asyncio.timeout(60):
+        while True:
+            found = [each for each in descendants(os.getpid()) if comm(each) == "codex32-cell"]
+            if len(found) >= 2 * WARM:  # keepers, and the processes of programs to come
+                return found
+            await asyncio.sleep(0.01)

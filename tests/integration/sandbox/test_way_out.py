@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -40,7 +43,7 @@ class Host:
         writer.close()
 
     async def ended(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self._ended.wait()
 
 
@@ -71,7 +74,7 @@ async def serve():
 
 
 async def all_of(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await reader.read()
 
 
@@ -86,7 +89,7 @@ async def test_what_follows_a_request_reaches_nobody(serve, head, body):
         wanted = f"POST http://127.0.0.1:{host.port}/a HTTP/1.1\r\n{head}\r\n".encode() + body
         second = b"GET http://elsewhere.example/secret HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n"
         writer.write(wanted + second)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
         writer.write(second)
         writer.close()
@@ -102,7 +105,7 @@ async def test_a_body_in_chunks_goes_on_and_ends_where_it_says(serve):
             f"PUT http://127.0.0.1:{host.port}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
             "3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\nGET http://elsewhere.example/".encode()
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await reader.readuntil(b"ok")
         assert host.heard.endswith(b"\r\n\r\n3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n")
 
@@ -122,10 +125,18 @@ async def test_a_body_in_chunks_goes_on_and_ends_where_it_says(serve):
         "CONNECT a HTTP/1.1",
         "CONNECT a:b HTTP/1.1",
         "nonsense",
+        "GET\t/b\tHTTP/1.1\nHost:b\nX: http://a/ HTTP/1.1",
+        "GET\n http://a/ HTTP/1.1",
+        "GET http://a/\x0bb HTTP/1.1",
+        "GET http://a/\xa0HTTP/1.1\nHost:b HTTP/1.1",
+        "GET http://a/\tb HTTP/1.1",
+        "POST http://a/ HTTP/1.0\r\nTransfer-Encoding: chunked",
     ],
     ids=[
         "newline", "folded", "two lengths", "signed", "both", "codings",
         "version", "no host", "file", "no port", "no number", "nonsense",
+        "request in a method", "newline in a method", "space in a target", "line in a target",
+        "tab in a target", "chunks in 1.0",
     ],
 )  # fmt: skip
 def test_what_two_might_read_differently_is_refused(head):
@@ -150,7 +161,7 @@ async def test_only_so_many_connections_are_open_at_once(serve):
         for _ in range(2):
             reader, writer = await connect()
             writer.write(f"CONNECT 127.0.0.1:{host.port} HTTP/1.1\r\n\r\n".encode())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert b"200" in await reader.readuntil(b"\r\n\r\n")
             lines.append(writer)
         reader, writer = await connect()
@@ -160,12 +171,71 @@ async def test_only_so_many_connections_are_open_at_once(serve):
         assert b"2 connections" in refused
         lines[0].close()
         await host.ended()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 reader, writer = await connect()
                 writer.write(f"CONNECT 127.0.0.1:{host.port} HTTP/1.1\r\n\r\n".encode())
                 if b"200" in await reader.read(100):
                     break
+
+
+async def test_however_many_connections_a_program_opens_few_are_held_for_it(serve):
+    before = len(os.listdir("/proc/self/fd"))
+    connect = serve(most_connections=2)
+    lines = [await connect() for _ in range(40)]
+    for _ in range(20):  # the proxy has its turn
+        await asyncio.sleep(0.01)
+    # Ours and, of those that were accepted, the proxy's; and what it listens on.
+    assert len(os.listdir("/proc/self/fd")) - before <= len(lines) + 2 + 4 + 1
+    for _, writer in lines:
+        writer.close()
+    async with asyncio.timeout(60):
+        told = b""
+        while b"allow.hosts" not in told:  # those that waited are still being looked at
+            reader, writer = await connect()
+            writer.write(b"CONNECT elsewhere.example:1 HTTP/1.1\r\n\r\n")
+            told = await all_of(reader)
+
+
+async def test_who_never_reads_holds_no_more_connections_than_others(serve, monkeypatch):
+    """Each breaks off in the middle of its request, with an answer on the way to it."""
+    monkeypatch.setattr("codex32.outside.sandboxes.proxy._LAST_SECONDS", 0.05)
+    ended = 0
+
+    async def flood(reader, writer):
+        nonlocal ended
+        with suppress(OSError):
+            while True:
+                writer.write(bytes(1 << 20))
+                await writer.drain()
+        ended += 1
+
+    server = await asyncio.start_server(flood, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    # One that is broken off is counted until nobody waits for its answer to be read any more.
+    connect = serve(most_connections=4)
+    request = f"PUT http://127.0.0.1:{port}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for _ in range(4):
+        reader, writer = await connect()
+        writer.write(request.encode())
+        async with asyncio.timeout(60):
+            assert b" 403 " not in await reader.readexactly(100)
+        writer.write(b"no size\r\n")
+    async with asyncio.timeout(60):
+        while ended < 4:
+            await asyncio.sleep(0.01)
+    server.close()
+
+
+async def test_a_chunk_whose_size_has_no_end_is_refused_in_silence(serve, caplog):
+    async with Host() as host:
+        reader, writer = await serve()()
+        head = f"PUT http://127.0.0.1:{host.port}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head.encode() + b"1" * 200_000)
+        await all_of(reader)
+        await host.ended()
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_only_so_much_is_carried(serve, loopback_server: LoopbackServer):

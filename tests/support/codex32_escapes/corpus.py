@@ -219,6 +219,20 @@ OTHERS = {
     ),
     "leaves a segment of memory": "return libc.shmget(0x51ab, 4096, 0o1777) >= 0",
     "leaves a queue of messages": "return libc.msgget(0x51ab, 0o1777) >= 0",
+    # Whether there is one or not, it must not be asked.
+    **{
+        f"asks for another's {what}": f"{asked}\n return ctypes.get_errno() not in (1, 13)"
+        for what, asked in {
+            "segment of memory": "libc.shmat(0x7fffffff, None, 0)",
+            "messages": "libc.msgrcv(0x7fffffff, None, 0, 0, 0)",
+            "semaphores": "libc.semctl(0x7fffffff, 0, 12)",
+            "posix queue": "libc.mq_unlink(b'/codex32-escape')",
+        }.items()
+    },
+    "lets a socket linger": (
+        "socket.socket().setsockopt(socket.SOL_SOCKET, 13, struct.pack('ii', 1, 25))\n return 1"
+    ),
+    "takes the machine's aio": "return libc.syscall(206, 1, ctypes.byref(ctypes.c_ulong())) == 0",
 }
 KERNEL = {
     "makes namespaces": "return libc.unshare(0x10000000) == 0 or libc.unshare(0x20000) == 0",
@@ -328,6 +342,10 @@ FLOODS = {
         "from codex32_step import secret\n"
         " while True:\n  try: secret('TOKEN')\n  except Exception: pass"
     ),
+    "starts bots without end": (
+        "from codex32_step import call\n"
+        " while True:\n  try: call('other', n=1)\n  except Exception: pass"
+    ),
     "asks without listening": (
         "frame = b'Q' + struct.pack('>I', 13) + b'[\"secret\",{}]'[:13]\n"
         " while True: os.write(3, frame)"
@@ -363,6 +381,114 @@ FLOODS = {
     ),
     "locks memory": ("return libc.mlockall(3) == 0 and len(bytearray(1 << 27))\n"),
     "makes pipes without end": "kept = []\n while True: kept.append(os.pipe())",
+    "fills sockets without end": (
+        "kept = []\n"
+        " while True:\n"
+        "  kept.append(socket.socketpair())\n"
+        "  kept[-1][0].setblocking(False)\n"
+        "  try:\n"
+        "   while True: kept[-1][0].send(bytes(65536))\n"
+        "  except BlockingIOError: pass"
+    ),
+    "sends descriptors to itself without end": (
+        "ours, theirs = socket.socketpair()\n"
+        " while True: socket.send_fds(ours, [b'x'], [ours.fileno(), theirs.fileno()] * 100)"
+    ),
+    "fills sockets that are under way": (
+        "kept, total = [], 0\n"
+        " try:\n"
+        "  while True:\n"
+        "   kept.append(socket.socketpair())\n"
+        "   try:\n"
+        "    while True:\n"
+        "     pair = socket.socketpair()\n"
+        "     for each in pair:\n"
+        "      each.setblocking(False)\n"
+        "      try:\n"
+        "       while True: total += each.send(bytes(65536))\n"
+        "      except BlockingIOError: pass\n"
+        "     socket.send_fds(kept[-1][0], [b'x'], [each.detach() for each in pair])\n"
+        "   except OSError: pass\n"
+        " except OSError: pass\n"
+        " return total > 400 << 20"
+    ),
+    "fills connections without end": (
+        "kept, total = [], 0\n"
+        " try:\n"
+        "  while True:\n"
+        "   server = socket.create_server(('127.0.0.1', 0))\n"
+        "   kept += [socket.create_connection(server.getsockname()), server.accept()[0]]\n"
+        "   for each in kept[-2:]: each.setblocking(False)\n"
+        " except OSError: pass\n"
+        " for _ in range(10):\n"
+        "  time.sleep(0.05)\n"
+        "  for each in kept:\n"
+        "   try:\n"
+        "    while True: total += each.send(bytes(65536))\n"
+        "   except OSError: pass\n"
+        " return total > 400 << 20"
+    ),
+    **{
+        f"fills {what} that nobody accepts": (
+            "kept, total, end = [], 0, time.monotonic() + 2\n"
+            " while time.monotonic() < end:\n"
+            f"  server = socket.socket({family})\n"
+            f"  server.bind({address})\n"
+            "  server.listen(4096)\n"
+            "  kept.append(server)\n"
+            "  for _ in range(4096):\n"
+            f"   line = socket.socket({family})\n"
+            "   line.settimeout(0.1)\n"
+            "   try: line.connect(server.getsockname())\n"
+            "   except OSError: break\n"
+            "   line.setblocking(False)\n"
+            "   try:\n"
+            "    while True: total += line.send(bytes(65536))\n"
+            "   except OSError: line.close()\n"
+            "   if total > 400 << 20: return total"
+        )
+        for what, family, address in (
+            ("connections", "socket.AF_INET", "('127.0.0.1', 0)"),
+            ("named connections", "socket.AF_UNIX", "f'/tmp/served{len(kept)}'"),
+        )
+    },
+    "fills named letters that nobody reads": (
+        "kept, total = [], 0\n"
+        " try:\n"
+        "  while True:\n"
+        "   kept.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))\n"
+        "   kept[-1].bind(f'/tmp/read{len(kept)}')\n"
+        "   for _ in range(12):\n"
+        "    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as letters:\n"
+        "     letters.setblocking(False)\n"
+        "     try: total += letters.sendto(bytes(200_000), f'/tmp/read{len(kept)}')\n"
+        "     except BlockingIOError: break\n"
+        " except OSError: pass\n"
+        " return total > 400 << 20"
+    ),
+    "has a module of the kernel loaded": (
+        "return [p for p in (33, 132, 136, 115, 262) if libc.socket(2, 1, p) >= 0]"
+    ),
+    "widens a socket": (
+        "s = socket.socketpair()[0]\n"
+        " s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)\n return 1"
+    ),
+    "widens a pipe": "return libc.fcntl(os.pipe()[1], 1031, 1 << 20) > 65536",
+    "sets more timers than it may": (
+        "n, timer = 0, ctypes.c_void_p()\n"
+        " while n < 5000 and libc.timer_create(1, None, ctypes.byref(timer)) == 0: n += 1\n"
+        " return n > 64"
+    ),
+    "takes its user's watches": "return libc.inotify_init1(0) >= 0",
+    "lists what others share": "return os.listdir('/dev/shm') + os.listdir('/tmp')",
+    "writes where packages would be": (
+        "folder = os.path.dirname(os.__file__) + '/site-packages'\n"
+        " return open(folder + '/planted.py', 'w').write('x')"
+    ),
+    "answers that it was refused": (
+        "os.write(3, b'R' + struct.pack('>I', 4) + b'\"no\"')\n time.sleep(0.1)"
+    ),
+    "says without end that it begins": "while True: os.write(3, b'B' + bytes(4))",
     "closes all it has": "os.closerange(0, 1000)",
     "deletes all it can": "import shutil\n shutil.rmtree('/', ignore_errors=True)",
 }

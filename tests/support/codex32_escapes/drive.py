@@ -81,11 +81,12 @@ async def _driven(
     ends: dict[str, Any] = {}
     given = {**found.given, **extra.given, "apart": apart}
     await _run(sandbox, Program("def main(): ..."))
+    await sandbox.close()
     descriptors = len(os.listdir("/proc/self/fd"))
     names = list(NAMES)
     await asyncio.gather(*(_lane(sandbox, given, names, ends, extra) for _ in range(_LANES)))
-    left = len(os.listdir("/proc/self/fd")) - descriptors
     await sandbox.close()
+    left = len(os.listdir("/proc/self/fd")) - descriptors
     return {
         "ends": ends,
         "harm": found.harm() + extra.harm(),

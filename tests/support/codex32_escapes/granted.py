@@ -1,6 +1,7 @@
 """Programs that were given something, and try to make more of it.
 
-``given`` names beside the prey a folder to read (``readonly``, with a file ``kept``), a folder to
+``given`` names beside the prey a folder to read (``readonly``, with a file ``kept``, and as
+servers have them a socket ``served``, another for ``letters`` and a named ``pipe``), a folder to
 write to (``writable``), a folder of packages (``packages``, with a module ``lent``), and the
 ``allowed`` port of a host on this machine that the bot names.
 """
@@ -9,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,43 @@ PROGRAMS = {
         "return open(given['readonly'] + '/new', 'w').write('x')"
     ),
     "opens to all what it may read": "os.chmod(given['readonly'] + '/kept', 0o777)\n return 1",
+    "connects to a server in what it may read": (
+        "socket.socket(socket.AF_UNIX).connect(given['readonly'] + '/served')\n return 1"
+    ),
+    "connects to a server from a pair": (
+        "a, b = socket.socketpair()\n b.close()\n a.connect(given['readonly'] + '/served')\n"
+        " return 1"
+    ),
+    "connects to a server by a link": (
+        "os.symlink(given['readonly'] + '/served', 'link')\n"
+        " socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect('link')\n return 1"
+    ),
+    "connects to a server on its channel": "return libc.connect(3, struct.pack('H108s', 1,\n"
+    "  (given['readonly'] + '/served').encode()), 110) == 0",
+    "sends a letter to what it may read": (
+        "a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        " return a.sendto(b'x', given['readonly'] + '/letters')"
+    ),
+    "writes to a pipe it may read": (
+        "fd = os.open(given['readonly'] + '/pipe', os.O_RDWR | os.O_NONBLOCK)\n"
+        " return os.write(fd, b'x')"
+    ),
+    "writes to a pipe without reading it": (
+        "fd = os.open(given['readonly'] + '/pipe', os.O_WRONLY | os.O_NONBLOCK)\n"
+        " return os.write(fd, b'x')"
+    ),
+    "holds up who opens what it may read": (
+        "fd = os.open(given['readonly'] + '/kept', os.O_RDONLY)\n"
+        " return libc.fcntl(fd, 1024, 0) == 0 or libc.fcntl(fd, 1026, 2) == 0"
+    ),
+    "starts threads without end with the house's user": (
+        "import threading\n threading.stack_size(32768)\n n = 0\n"
+        " try:\n  while n < 4000:\n"
+        "   threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n   n += 1\n"
+        " except RuntimeError: pass\n"
+        " return n > 64"
+    ),
+    "starts a process with the house's user": "return os.fork() >= 0",
     "climbs out of what it may write": (
         "return open(given['writable'] + '/../../' + given['file'].split('/', 2)[2]).read()"
     ),
@@ -124,6 +163,11 @@ PROGRAMS = {
         "host = f\"127.0.0.1:{given['allowed']}\"\n"
         " return b'second' in ask(f'GET http://{host}/ HTTP/1.1\\r\\nA: b\\nHost: second.example')"
     ),
+    "hides a request in a method": (
+        "host = f\"127.0.0.1:{given['allowed']}\"\n"
+        " hidden = 'GET\\t/\\tHTTP/1.1\\nHost:second.example\\nA:'\n"
+        " return b'second' in ask(f'{hidden} http://{host}/ HTTP/1.1')"
+    ),
     "opens connections without end": (
         "proxy = urlsplit(os.environ['http_proxy'])\n kept = []\n"
         " while True: kept.append(socket.create_connection((proxy.hostname, proxy.port), 1))"
@@ -154,6 +198,17 @@ class Granted:
             (folder / name).mkdir(mode=0o755)
         self._kept, self._lent = folder / "readonly" / "kept", folder / "packages" / "lent.py"
         self._kept.write_text("kept")
+        self._served = socket.socket(socket.AF_UNIX)
+        self._served.bind(str(folder / "readonly" / "served"))
+        self._served.listen()
+        self._letters = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._letters.bind(str(folder / "readonly" / "letters"))
+        os.mkfifo(folder / "readonly" / "pipe")
+        self._pipe = os.open(folder / "readonly" / "pipe", os.O_RDWR | os.O_NONBLOCK)
+        for name in ("served", "letters", "pipe"):
+            (folder / "readonly" / name).chmod(0o777)
+        for each in (self._served, self._letters):
+            each.setblocking(False)
         self._lent.write_text("x = 1\n")
         places = {name: str(folder / name) for name in ("readonly", "writable", "packages")}
         self.given: dict[str, Any] = {**places, "allowed": port}
@@ -189,7 +244,21 @@ class Granted:
                 found.append(f"{path.name} has mode {told.st_mode:o} and owner {told.st_uid}")
             if told.st_size > 8 * 1024 * 1024:
                 found.append(f"{path.name} is too large")
+        for what, reach in (
+            ("a connection to a server", self._served.accept),
+            ("a letter to a server", lambda: self._letters.recv(100)),
+            ("something in a pipe", lambda: os.read(self._pipe, 100)),
+        ):
+            with suppress(BlockingIOError):
+                reach()
+                found.append(what)
         return found
+
+    def close(self) -> None:
+        """Let go of what servers have there."""
+        self._served.close()
+        self._letters.close()
+        os.close(self._pipe)
 
 
 @asynccontextmanager
@@ -208,7 +277,9 @@ async def granted() -> AsyncIterator[Granted]:
     with tempfile.TemporaryDirectory(prefix="granted-") as name:
         folder = Path(name).resolve()
         folder.chmod(0o755)
+        found = Granted(folder, server.sockets[0].getsockname()[1])
         try:
-            yield Granted(folder, server.sockets[0].getsockname()[1])
+            yield found
         finally:
+            found.close()
             server.close()

@@ -21,7 +21,7 @@ from codex32.outside.packages.installers import Pip, Sources, Uv
 from codex32.outside.packages.shelf import Key, Shelf
 from codex32_testing.loopback import LoopbackServer, Reply
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 INSTALLERS = {"pip": Pip(), "uv": Uv(str(Path(sys.executable).with_name("uv")))}
 

@@ -1,0 +1,73 @@
+"""What carries the messages of one conversation with a server."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+Message: TypeAlias = Mapping[str, Any]
+
+#: Bytes of one message, and of all that a server says around one call.
+MOST_BYTES: Final = 4 * 1024 * 1024
+MOST_BYTES_OF_ALL: Final = 16 * 1024 * 1024
+
+
+class Broken(Exception):
+    """A server cannot be spoken to as it should be.
+
+    Attributes:
+      told: How, as the end of a sentence about the server.
+      sent: Whether it may have heard what it was asked last.
+    """
+
+    def __init__(self, told: str, *, sent: bool = True) -> None:
+        super().__init__(told)
+        self.told, self.sent = told, sent
+
+
+class Line(ABC):
+    """Carries requests and answers, one at a time."""
+
+    #: The revision that was agreed on.
+    revision: str | None = None
+    #: Bytes that the server may still say.
+    left = MOST_BYTES_OF_ALL
+
+    def afresh(self) -> None:
+        """Let the server say as much again."""
+        self.left = MOST_BYTES_OF_ALL
+
+    def heard(self, count: int) -> None:
+        """Count bytes that the server said.
+
+        Raises:
+          Broken: They are too many.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise Broken(f"says more than {MOST_BYTES_OF_ALL} bytes")
+
+    @abstractmethod
+    async def ask(self, request: Message) -> Message:
+        """The answer to a request: the message that bears its id.
+
+        Raises:
+          Broken: There will be none.
+        """
+
+    @abstractmethod
+    async def tell(self, notice: Message) -> None:
+        """Say what wants no answer.
+
+        Raises:
+          Broken: It cannot be said.
+        """
+
+    @abstractmethod
+    async def close(self, *, well: bool) -> None:
+        """End the conversation.
+
+        Args:
+          well: Whether it came to its end, so that the server may take its leave in peace.
+        """

@@ -1,0 +1,155 @@
+"""What stands around a step's ways out, and tells how long each took and how it ended.
+
+Attributes hold names, hosts and counts: never a URL, whose path and query may hold secrets, and
+never what was asked or answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from codex32.kernel.contracts.bot_type import BotType, StepContext
+from codex32.kernel.contracts.embedder import EmbeddingPurpose, Vector
+from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
+from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
+from codex32.kernel.contracts.llm import Completion, CompletionRequest
+from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt, SendCall
+from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult, ProgramRunner
+from codex32.kernel.hookspecs import StepCall
+from codex32.kernel.json_values import JSON
+from codex32.kernel.outcomes import Failed, Outcome
+from codex32.kernel.redaction import unsaid
+from codex32.outside.traces.spans import Attribute, Tracing
+
+
+def call(tracing: Tracing, inner: StepCall) -> StepCall:
+    """Each try of a step."""
+
+    async def traced(
+        bot_type: BotType, context: StepContext, params: Mapping[str, JSON]
+    ) -> Outcome:
+        step = context.step
+        about: dict[str, Attribute] = {
+            "codex32.step.id": step.id,
+            "codex32.step.type": step.type,
+            "codex32.step.try": step.number,
+        }
+        if step.item is not None:
+            about["codex32.step.item"] = step.item
+        with tracing.within(f"step {step.id}", attributes=about) as span:
+            outcome = await inner(bot_type, context, params)
+            if isinstance(outcome, Failed):
+                span.error = outcome.code
+            return outcome
+
+    return traced
+
+
+class TracedPrograms(ProgramRunner):
+    """Programs in their sandboxes."""
+
+    def __init__(self, tracing: Tracing, inner: ProgramRunner) -> None:
+        self._tracing, self._inner = tracing, inner
+
+    async def run(self, program: Program, host: ProgramHost) -> ProgramResult:
+        """Run it."""
+        with self._tracing.within("program") as span:
+            result = await self._inner.run(program, host)
+            span.attributes["codex32.sandbox"] = result.sandbox or "none"
+            span.error = result.code or None
+            return result
+
+    async def prepare(self) -> None:
+        """Find out what programs will be kept in by."""
+        await self._inner.prepare()
+
+
+class TracedModels(ModelGateway):
+    """Models and embedders; names as OpenTelemetry's conventions for generative AI have them."""
+
+    def __init__(self, tracing: Tracing, inner: ModelGateway) -> None:
+        self._tracing, self._inner = tracing, inner
+
+    async def complete(
+        self,
+        caller: ModelCaller,
+        request: CompletionRequest,
+        *,
+        fallback: Sequence[str] = (),
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """Ask a model."""
+        about = _of_model("chat", request.model)
+        with self._tracing.within(f"chat {request.model}", "client", about) as span:
+            told = await self._inner.complete(caller, request, fallback=fallback, on_text=on_text)
+            span.attributes["gen_ai.response.model"] = told.model
+            span.attributes["gen_ai.usage.input_tokens"] = told.usage.input_tokens
+            span.attributes["gen_ai.usage.output_tokens"] = told.usage.output_tokens
+            return told
+
+    async def embed(
+        self,
+        caller: ModelCaller,
+        texts: Sequence[str],
+        *,
+        embedder: str,
+        purpose: EmbeddingPurpose = "document",
+    ) -> Sequence[Vector]:
+        """Turn texts into vectors."""
+        about = _of_model("embeddings", embedder)
+        with self._tracing.within(f"embeddings {embedder}", "client", about):
+            return await self._inner.embed(caller, texts, embedder=embedder, purpose=purpose)
+
+
+class TracedHttp(HttpClient):
+    """Requests of bots to other machines."""
+
+    def __init__(self, tracing: Tracing, inner: HttpClient) -> None:
+        self._tracing, self._inner = tracing, inner
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send one."""
+        host = _host(request.url)
+        about = {"http.request.method": request.method, "server.address": host}
+        with self._tracing.within(f"{request.method} {host}", "client", about) as span:
+            answer = await self._inner.send(request)
+            span.attributes["http.response.status_code"] = answer.status
+            span.error = str(answer.status) if answer.status >= 400 else None
+            return answer
+
+
+def send(tracing: Tracing, inner: SendCall) -> SendCall:
+    """Notifications; where to is nobody's business."""
+
+    async def traced(
+        notifier: Notifier,
+        notification: Notification,
+        target: str,
+        *,
+        http: HttpClient,
+        timeout_seconds: float,
+    ) -> Receipt:
+        about: dict[str, Attribute] = {"codex32.notifier": notifier.name}
+        with tracing.within(f"notify {notifier.name}", "client", about):
+            return await inner(
+                notifier, notification, target, http=http, timeout_seconds=timeout_seconds
+            )
+
+    return traced
+
+
+def _of_model(operation: str, model: str) -> dict[str, Attribute]:
+    provider, _, name = model.partition(":")
+    return {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": provider,
+        "gen_ai.request.model": name,
+    }
+
+
+def _host(url: str) -> str:
+    try:
+        return unsaid(urlsplit(url).hostname or "")
+    except ValueError:
+        return ""
