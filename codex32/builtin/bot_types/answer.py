@@ -15,6 +15,7 @@ class AnswerBotType(BotType):
 
     name: ClassVar[str] = "answer"
     summary: ClassVar[str] = "Answer a question from a collection, with checked quotes."
+    only_reads: ClassVar[bool] = True
     params_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "additionalProperties": False,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from codex32 import (
     JSON,
+    Allow,
     ApprovalRequest,
     BotType,
     Clock,
@@ -90,6 +91,10 @@ class ApproveBotType(BotType):
             for name, schema in form.items()
             if isinstance(schema, Mapping) and "default" not in schema
         ]
+
+    def foreign(self, params: Mapping[str, JSON], allow: Allow) -> bool:
+        """What people who may decide write is no stranger's."""
+        return False
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Ask once; called again afterwards, say what was decided."""

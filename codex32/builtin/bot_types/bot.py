@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from codex32 import (
@@ -10,6 +10,7 @@ from codex32 import (
     BotType,
     ExecutionRef,
     Failed,
+    Offer,
     Outcome,
     Skipped,
     Status,
@@ -31,6 +32,11 @@ class BotBotType(BotType):
         "properties": {
             "name": {"type": "string", "description": "The bot; allow.bots must name it."},
             "inputs": {"type": "object", "description": "Its inputs."},
+            "version": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "A version of it; default: the one that is live.",
+            },
             "wait": {
                 "type": "boolean",
                 "default": True,
@@ -40,9 +46,25 @@ class BotBotType(BotType):
         },
     }
 
+    async def offers(
+        self, context: StepContext, params: Mapping[str, JSON]
+    ) -> Sequence[Offer] | None:
+        """The bot as a tool that takes its inputs, at the version it has by now."""
+        card = await context.describe(params["name"], version=params.get("version"))
+        schema = {
+            "type": "object",
+            "properties": {name: dict(each) for name, each in card.inputs.items()},
+            "required": [name for name, each in card.inputs.items() if "default" not in each],
+            "additionalProperties": False,
+        }
+        pinned = {"name": card.name, "version": card.version}
+        return [Offer(card.name, card.description, schema, pinned, into="inputs")]
+
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Start the execution, or look at it again."""
-        child = await context.execute(params["name"], params.get("inputs", {}))
+        child = await context.execute(
+            params["name"], params.get("inputs", {}), version=params.get("version")
+        )
         if not params.get("wait", True):
             return Succeeded({"execution": child.id})
         if not child.ended:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from codex32 import JSON, BotType, Outcome, StepContext, Succeeded, parse_duration
+from codex32 import JSON, Allow, BotType, Outcome, StepContext, Succeeded, parse_duration
 
 #: After so many keys the event loop gets its turn; evaluating one takes some microseconds.
 _BREATH = 200
@@ -38,6 +38,10 @@ class DedupeBotType(BotType):
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {"type": "array"}
+
+    def foreign(self, params: Mapping[str, JSON], allow: Allow) -> bool:
+        """It adds nothing to what it is given."""
+        return False
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Ask which keys are new, and keep their items in order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from codex32 import JSON, BotType, Ended, Outcome, StepContext
+from codex32 import JSON, Allow, BotType, Ended, Outcome, StepContext
 
 
 class EndBotType(BotType):
@@ -27,6 +27,10 @@ class EndBotType(BotType):
         },
     }
     single: ClassVar[bool] = True
+
+    def foreign(self, params: Mapping[str, JSON], allow: Allow) -> bool:
+        """It adds nothing to what it is given."""
+        return False
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """End with what was given."""

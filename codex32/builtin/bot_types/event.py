@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from codex32 import (
     JSON,
+    Allow,
     BotType,
     Outcome,
     Problem,
@@ -46,6 +47,10 @@ class EventBotType(BotType):
         name = params["name"]
         fault = "" if "${{" in name else event_name_fault(name)
         return [Problem(fault, path="name", code="event")] if fault else ()
+
+    def foreign(self, params: Mapping[str, JSON], allow: Allow) -> bool:
+        """It adds nothing to what it is given."""
+        return False
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Leave the event to the engine, which writes it with the step's record."""

@@ -44,6 +44,7 @@ class HttpBotType(BotType):
 
     name: ClassVar[str] = "http"
     summary: ClassVar[str] = "Send an HTTP request."
+    only_reads: ClassVar[bool] = True
     params_schema: ClassVar[Mapping[str, Any]] = PARAMS
     output_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",

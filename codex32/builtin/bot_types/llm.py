@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from codex32 import (
     JSON,
+    Allow,
     BotType,
     Completion,
     CompletionRequest,
@@ -60,6 +61,33 @@ MODEL_PARAMS: dict[str, Any] = {
     },
     "schema": {"type": "object", "description": "JSON Schema that the answer must fit."},
 }
+#: What those take besides whose user may have said more than one thing.
+TURNS: dict[str, Any] = {
+    "messages": {
+        "type": "array",
+        "minItems": 1,
+        "description": "Instead of prompt: the turns so far; the last is the user's.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "role": {
+                    "enum": ["system", "user", "assistant"],
+                    "description": "Whose turn it is.",
+                },
+                "content": {"type": "string", "description": "What was said."},
+            },
+            "required": ["role", "content"],
+            "additionalProperties": False,
+        },
+    },
+    "images": {
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": _MOST_IMAGES,
+        "description": "Pictures beside the last turn: https URLs of allowed hosts, or "
+        "data:image/png;base64,… texts.",
+    },
+}
 
 
 class LlmBotType(BotType):
@@ -67,56 +95,28 @@ class LlmBotType(BotType):
 
     name = "llm"
     summary = "Ask a language model."
+    only_reads = True
     params_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
-        "properties": {
-            **MODEL_PARAMS,
-            "messages": {
-                "type": "array",
-                "minItems": 1,
-                "description": "Instead of prompt: the turns so far; the last is the user's.",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "role": {
-                            "enum": ["system", "user", "assistant"],
-                            "description": "Whose turn it is.",
-                        },
-                        "content": {"type": "string", "description": "What was said."},
-                    },
-                    "required": ["role", "content"],
-                    "additionalProperties": False,
-                },
-            },
-            "images": {
-                "type": "array",
-                "items": {"type": "string"},
-                "maxItems": _MOST_IMAGES,
-                "description": "Pictures beside the last turn: https URLs of allowed hosts, or "
-                "data:image/png;base64,… texts.",
-            },
-        },
+        "properties": {**MODEL_PARAMS, **TURNS},
         "required": ["model"],
         "additionalProperties": False,
     }
 
+    def foreign(self, params: Mapping[str, JSON], allow: Allow) -> bool:
+        """Pictures are looked at where they stand; all else is given."""
+        return "images" in params
+
     def check(self, params: Mapping[str, JSON]) -> Sequence[Problem]:
         """One of prompt and messages, and a user who speaks last."""
-        messages = params.get("messages")
-        if ("prompt" in params) == (messages is not None):
-            return [Problem("write either prompt or messages", "prompt")]
-        if isinstance(messages, list) and messages:
-            last = messages[-1]
-            if isinstance(last, Mapping) and last.get("role") in ("assistant", "system"):
-                return [Problem("the last message must be the user's", "messages")]
-        return ()
+        return turn_faults(params)
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Ask once; retries and fallbacks are the gateway's."""
-        images = [await _image(context, each) for each in params.get("images") or ()]
+        images = await images_of(context, params)
         request = CompletionRequest(
             model=params["model"],
-            messages=_messages(params, images),
+            messages=turns_of(params, images),
             schema=params.get("schema"),
             temperature=params.get("temperature"),
             max_tokens=params.get("max_tokens"),
@@ -136,7 +136,25 @@ def spoken(completion: Completion) -> str:
     )
 
 
-def _messages(params: Mapping[str, JSON], images: Sequence[Image]) -> list[ModelMessage]:
+def turn_faults(params: Mapping[str, JSON]) -> Sequence[Problem]:
+    """What is wrong with prompt and messages before their expressions are evaluated."""
+    messages = params.get("messages")
+    if ("prompt" in params) == (messages is not None):
+        return [Problem("write either prompt or messages", "prompt")]
+    if isinstance(messages, list) and messages:
+        last = messages[-1]
+        if isinstance(last, Mapping) and last.get("role") in ("assistant", "system"):
+            return [Problem("the last message must be the user's", "messages")]
+    return ()
+
+
+async def images_of(context: StepContext, params: Mapping[str, JSON]) -> list[Image]:
+    """The pictures that ``images`` names, fetched where they are URLs."""
+    return [await _image(context, each) for each in params.get("images") or ()]
+
+
+def turns_of(params: Mapping[str, JSON], images: Sequence[Image]) -> list[ModelMessage]:
+    """What the model is told: system, and prompt or messages."""
     messages = []
     if system := params.get("system"):
         messages.append(ModelMessage("system", system))

@@ -58,6 +58,12 @@ class NotifyBotType(BotType):
             "reply_to": _text("The id of a notification before, which this one answers."),
             "update": _text("The id of a notification before, which this one replaces."),
             "secret": _text("What the notification is signed with: whsec_… of webhooks."),
+            "approval": {
+                "type": "string",
+                "format": "step",
+                "description": "The step that asks people, later or meanwhile: whoever is told is "
+                "given a link to answer it.",
+            },
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {
@@ -108,6 +114,7 @@ class NotifyBotType(BotType):
             reply_to=params.get("reply_to", ""),
             update=params.get("update", ""),
             secret=params.get("secret", ""),
+            approval=params.get("approval", ""),
         )
         receipt = await context.notify(params["to"], notification, params.get("target", ""))
         return Succeeded({"id": receipt.id})

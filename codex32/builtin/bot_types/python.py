@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from codex32 import (
     JSON,
+    Allow,
     BotType,
     Cause,
     Failed,
@@ -75,6 +76,12 @@ class PythonBotType(BotType):
         elif "file" not in params:
             faults.append(Problem("needs `code` or `file`", code="missing"))
         return faults
+
+    def foreign(self, params: Mapping[str, JSON], allow: Allow) -> bool:
+        """Code reads what it is given, what it may reach, and the bot's state if it asks."""
+        code = params.get("code", "")
+        asks = "codex32_step" in code and "state" in code
+        return asks or bool(allow.hosts or allow.files)
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Hand the code to the program runner."""

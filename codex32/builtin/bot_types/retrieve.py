@@ -20,6 +20,7 @@ class RetrieveBotType(BotType):
 
     name: ClassVar[str] = "retrieve"
     summary: ClassVar[str] = "Find parts of documents that fit a query."
+    only_reads: ClassVar[bool] = True
     params_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "additionalProperties": False,

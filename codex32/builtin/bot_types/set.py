@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from codex32 import JSON, BotType, Outcome, StepContext, Succeeded
+from codex32 import JSON, Allow, BotType, Outcome, StepContext, Succeeded
 
 
 class SetBotType(BotType):
@@ -29,6 +29,10 @@ class SetBotType(BotType):
         },
     }
     output_schema: ClassVar[Mapping[str, Any]] = {"type": "object"}
+
+    def foreign(self, params: Mapping[str, JSON], allow: Allow) -> bool:
+        """It adds nothing to what it is given."""
+        return False
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Succeed with what was given."""

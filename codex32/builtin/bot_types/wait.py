@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from codex32 import (
     JSON,
+    Allow,
     BotType,
     Clock,
     EventAwaited,
@@ -86,6 +87,10 @@ class WaitBotType(BotType):
         if "${{" not in event and (fault := event_pattern_fault(event)):
             faults.append(Problem(fault, path="event", code="event"))
         return faults
+
+    def foreign(self, params: Mapping[str, JSON], allow: Allow) -> bool:
+        """Anybody may have caused an event."""
+        return "event" in params
 
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Wait once; called again afterwards, succeed with the event that came, if one did."""

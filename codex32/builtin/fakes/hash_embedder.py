@@ -16,6 +16,7 @@ class HashEmbedder(Embedder):
     """Texts that share words have near vectors; what words mean it does not know."""
 
     name = "hash"
+    knows_meaning = False
 
     def __init__(self, dimension: int = 256) -> None:
         self.dimension = dimension

@@ -6,6 +6,7 @@ from codex32.builtin.triggers.cron import CronTrigger
 from codex32.builtin.triggers.event import EventTrigger
 from codex32.builtin.triggers.every import EveryTrigger
 from codex32.builtin.triggers.file import FileTrigger
+from codex32.builtin.triggers.mcp import McpTrigger
 from codex32.builtin.triggers.webhook import WebhookTrigger
 
 
@@ -17,5 +18,6 @@ def all_trigger_types() -> list[TriggerType]:
         AtTrigger(),
         EventTrigger(),
         FileTrigger(),
+        McpTrigger(),
         WebhookTrigger(),
     ]

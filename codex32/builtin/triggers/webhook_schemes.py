@@ -50,9 +50,16 @@ def _any_same(made: Iterable[str], given: Sequence[str]) -> bool:
     return any([_same(a, b) for a in made for b in given])
 
 
+def _given(request: WebhookRequest, name: str) -> str | None:
+    """A header, which may come once; None where it is missing or empty."""
+    if name in request.repeated:
+        raise WebhookRefused(f"the header {name} came more than once")
+    return request.headers.get(name) or None
+
+
 def _header(request: WebhookRequest, name: str) -> str:
-    value = request.headers.get(name)
-    if not value:
+    value = _given(request, name)
+    if value is None:
         raise WebhookRefused(f"the header {name} is missing")
     return value
 
@@ -234,7 +241,7 @@ class HmacScheme(WebhookScheme):
         given = _header(request, self.header)
         if not _any_same((self._write(request, each) for each in secrets), [given]):
             raise WebhookRefused(f"the header {self.header} does not fit the body and the secret")
-        return request.headers.get(self.id_header) or None
+        return _given(request, self.id_header)
 
     def sign(
         self, request: WebhookRequest, secret: str, now: float, delivery_id: str
@@ -284,7 +291,7 @@ class BearerScheme(WebhookScheme):
         made = [_digest(each.encode(errors="replace")) for each in secrets]
         if not _any_same(made, [_digest(given.encode(errors="replace"))]):
             raise WebhookRefused(f"the header {self.header} does not hold the secret")
-        return request.headers.get(self.id_header) or None
+        return _given(request, self.id_header)
 
     def sign(
         self, request: WebhookRequest, secret: str, now: float, delivery_id: str

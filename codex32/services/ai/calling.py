@@ -220,8 +220,7 @@ class Call:
         self._add(answer.usage, await ticket.settle(end))
 
     async def _bought(self, key: str) -> Answer | None:
-        assert self._caller.execution_id is not None
-        found = await self._parts.journal.find(key, self._caller.execution_id)
+        found = await self._parts.journal.find(key)
         if found is None:
             return None
         answer, usage, cost = found

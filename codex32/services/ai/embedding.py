@@ -14,6 +14,7 @@ from codex32.kernel.contracts.llm import Usage
 from codex32.kernel.model_errors import ModelFault
 from codex32.services.ai.targets import EmbedderTarget
 from codex32.services.ai.verdicts import VERDICTS, fault_of, money, pause_seconds
+from codex32.services.ai.windows import can_be_halved, halves, mean, windows
 
 if TYPE_CHECKING:
     from codex32.services.ai.gateway import Parts
@@ -38,18 +39,23 @@ class Embedding:
           ModelFault: The embedder gives none, also when asked again.
           BudgetExceeded: It may cost too much.
         """
+        cut = [windows(text, self._target.embedder.context_tokens) for text in texts]
         vectors: list[Vector] = []
-        for batch in _batches(texts):
+        for batch in _batches([window for parts in cut for window in parts]):
             vectors += await self._batch(batch)
-        return vectors
+        left = iter(vectors)
+        return [mean(parts, [next(left) for _ in parts]) for parts in cut]
 
     async def _batch(self, texts: Sequence[str]) -> Sequence[Vector]:
         try:
             return await self._tried(texts)
         except ModelFault as fault:
             # A service's own limits are smaller than ours: half as much may pass.
-            if fault.kind != "context_too_long" or len(texts) == 1:
+            if fault.kind != "context_too_long" or not (len(texts) > 1 or can_be_halved(texts[0])):
                 raise
+        if len(texts) == 1:
+            parts = halves(texts[0])
+            return [mean(parts, await self._batch(parts))]
         half = len(texts) // 2
         return [*await self._batch(texts[:half]), *await self._batch(texts[half:])]
 
@@ -84,7 +90,7 @@ class Embedding:
         try:
             try:
                 embedded = await self._asked(texts, seconds)
-                tokens = _sane(embedded.input_tokens)
+                tokens = _sane(embedded.input_tokens, texts)
                 usage = None if tokens is None else Usage(tokens, 0)
                 state = "assumed" if usage is None else "settled"
                 await ticket.settle(replace(ticket.ending(state), usage=usage))  # type: ignore[arg-type]
@@ -130,8 +136,10 @@ def _batches(texts: Sequence[str]) -> list[list[str]]:
     return batches
 
 
-def _sane(tokens: object) -> int | None:
-    return tokens if type(tokens) is int and 0 <= tokens < 1 << 40 else None
+def _sane(tokens: object, texts: Sequence[str]) -> int | None:
+    """What was counted; None where it cannot be: no text that says anything has no token."""
+    least = sum(bool(text.strip()) for text in texts)
+    return tokens if type(tokens) is int and least <= tokens < 1 << 40 else None
 
 
 def _checked(embedded: Embedded, texts: Sequence[str], target: EmbedderTarget) -> Sequence[Vector]:

@@ -51,7 +51,8 @@ def key_of(caller: ModelCaller, request: CompletionRequest, turn: int) -> str | 
     """
     if caller.execution_id is None:
         return None
-    whole: list[JSON] = [caller.execution_id, caller.step, caller.item, turn, plain(request)]
+    kept_under = caller.answers_of or caller.execution_id
+    whole: list[JSON] = [kept_under, caller.step, caller.item, turn, plain(request)]
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
 
 
@@ -61,19 +62,20 @@ class Journal:
     def __init__(self, door: Door, payloads: PayloadStore) -> None:
         self._door, self._payloads = door, payloads
 
-    async def find(self, key: str, execution_id: str) -> tuple[Answer, Usage, int] | None:
+    async def find(self, key: str) -> tuple[Answer, Usage, int] | None:
         """An answer that was bought, what was used, and what it cost (nano-USD)."""
 
-        def look() -> tuple[str, ModelAttemptRow | None] | None:
+        def look() -> tuple[str, str, ModelAttemptRow | None] | None:
             row = ModelAnswerRow.get_or_none(ModelAnswerRow.key == key)
             if row is None:
                 return None
-            return row.answer, ModelAttemptRow.get_or_none(ModelAttemptRow.id == row.attempt_id)
+            attempt = ModelAttemptRow.get_or_none(ModelAttemptRow.id == row.attempt_id)
+            return row.execution_id, row.answer, attempt
 
         found = await self._door.read(look)
         if found is None:
             return None
-        text, attempt = found
+        execution_id, text, attempt = found
         try:
             value = await asyncio.to_thread(self._payloads.unpack, execution_id, text)
         except PayloadMissing:

@@ -21,7 +21,7 @@ from codex32.services.ai.journal import Journal
 from codex32.services.ai.memory import Memory
 from codex32.services.ai.prices import Prices
 from codex32.services.ai.targets import SecretOf, Targets
-from codex32.services.ai.till import Till
+from codex32.services.ai.till import Booked, Till, nobody_counts
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class Models:
     Attributes:
       board: Makes what breakers are shared by.
       secret: The value of a workspace's secret, by both names.
+      booked: Told of each request how it ended: ``provider:model`` and the settlement.
     """
 
     door: Door
@@ -44,6 +45,7 @@ class Models:
     caps: Caps = field(default_factory=Caps)
     prices: Prices = field(default_factory=Prices)
     rules: Rules = field(default_factory=Rules)
+    booked: Booked = nobody_counts
 
     @cached_property
     def targets(self) -> Targets:
@@ -76,7 +78,7 @@ class Models:
         return Gateway(
             Parts(
                 targets=self.targets,
-                till=Till(self.door, self.clock, self.caps),
+                till=Till(self.door, self.clock, self.caps, self.booked),
                 journal=Journal(self.door, self.payloads),
                 breakers=Breakers(self.shared, self.clock),
                 clock=self.clock,

@@ -19,7 +19,7 @@ from codex32.services.ai.money import NANO
 #: Tokens that a message, a tool and a picture take at most beside their text.
 _MESSAGE_TOKENS, _TOOL_TOKENS, _IMAGE_TOKENS = 16, 64, 4000
 #: Bytes in a token, at least, in what people write; in what is written to break this, one.
-_TOKEN_BYTES = 2
+TOKEN_BYTES = 2
 _MILLION = 1_000_000
 
 
@@ -125,7 +125,7 @@ def most_tokens(request: CompletionRequest) -> int:
     from codex32.kernel.json_values import dumps
 
     size = sum(len(text.encode()) for text in _texts(request))
-    tokens = math.ceil(size / _TOKEN_BYTES)
+    tokens = math.ceil(size / TOKEN_BYTES)
     for message in request.messages:
         tokens += _MESSAGE_TOKENS + _IMAGE_TOKENS * len(message.images)
         tokens += sum(len(dumps(dict(c.arguments))) // 2 + 32 for c in message.tool_calls)

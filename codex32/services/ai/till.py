@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeAlias
 
 from codex32.kernel.clock import Clock
 from codex32.kernel.contracts.gateway import ModelCaller
@@ -21,6 +24,13 @@ from codex32.services.ai.prices import Tariff
 #: Beyond its time limit, a request is its maker's for so long.
 GRACE_SECONDS = 30.0
 
+#: Told of each request how it ended: ``provider:model`` and the settlement.
+Booked: TypeAlias = Callable[[str, Settlement], None]
+
+
+def nobody_counts(model: str, end: Settlement) -> None:
+    """Where nobody counts requests."""
+
 
 @dataclass
 class Ticket:
@@ -30,6 +40,8 @@ class Ticket:
     clock: Clock
     id: str
     tariff: Tariff
+    #: Told how it ended.
+    booked: Callable[[Settlement], None]
     #: Settled already, or on its way to be.
     over: bool = field(default=False, init=False)
 
@@ -44,6 +56,7 @@ class Ticket:
         fault_point("ledger.before_settling")
         await ledger.settle(self.door, settlement)
         fault_point("ledger.settled")
+        self.booked(settlement)
         return settlement.cost_nano
 
     def ending(self, state: ledger.State, **more: object) -> Settlement:
@@ -54,8 +67,10 @@ class Ticket:
         """Whatever it was cut off by: what was reserved counts as spent. Waits for nothing."""
         if not self.over:
             self.over = True
+            end = self.ending("assumed", fault="cancelled")
             with suppress(RuntimeError):  # the door is closed; the reaper finds it
-                self.door.post(ledger.settle_all, self.ending("assumed", fault="cancelled"))
+                self.door.post(ledger.settle_all, end)
+            self.booked(end)
 
 
 class Till:
@@ -63,10 +78,17 @@ class Till:
 
     Args:
       caps: What the operator lets models cost.
+      booked: Told of each request how it ended: ``provider:model`` and the settlement.
     """
 
-    def __init__(self, door: Door, clock: Clock, caps: Caps) -> None:
-        self._door, self._clock, self._caps = door, clock, caps
+    def __init__(
+        self,
+        door: Door,
+        clock: Clock,
+        caps: Caps,
+        booked: Booked = nobody_counts,
+    ) -> None:
+        self._door, self._clock, self._caps, self._booked = door, clock, caps, booked
 
     async def open(
         self, caller: ModelCaller, model: str, tariff: Tariff, most: Usage, seconds: float
@@ -116,4 +138,5 @@ class Till:
                 limit_nano_usd=limit.nano,
             )
         fault_point("ledger.reserved")
-        return Ticket(self._door, self._clock, attempt.id, tariff)
+        booked = partial(self._booked, model)
+        return Ticket(self._door, self._clock, attempt.id, tariff, booked)

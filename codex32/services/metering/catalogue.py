@@ -23,6 +23,8 @@ class Metric:
     help: str
     labels: Sequence[str] = ()
     buckets: Sequence[float] = ()
+    #: Of a counter: how many of what is counted make one of its unit.
+    scale: int = 1
 
 
 EXECUTIONS_ASKED = Metric("executions_asked", "Executions asked for, by trigger.", ("trigger",))
@@ -37,8 +39,21 @@ TRIGGERS = Metric("triggers", "Triggers evaluated: fired, or why not.", ("decisi
 LATENESS = Metric("trigger_lateness_seconds", "How late times were answered.", (), SECONDS)
 APPROVALS = Metric("approvals", "Approvals settled.", ("decision",))
 NOTIFICATIONS = Metric("notifications", "Notifications taken.", ("notifier",))
+NOTIFICATION_FAILURES = Metric(
+    "notification_failures", "Tries at which a notifier took nothing.", ("notifier",)
+)
+PROGRAMS = Metric("programs", "Programs in sandboxes, by how they ended.", ("sandbox", "outcome"))
 WORKERS_LOST = Metric("workers_lost", "Workers that held executions and fell silent.")
 PLUGINS_FAILED = Metric("plugin_failures", "Starts at which a plugin was left out.", ("plugin",))
+MODEL_REQUESTS = Metric(
+    "model_requests",
+    "Requests to models, by how they ended.",
+    ("provider", "outcome"),
+)
+MODEL_TOKENS = Metric("model_tokens", "Tokens that services booked.", ("provider", "kind"))
+MODEL_COST = Metric("model_cost_usd", "What requests cost.", ("provider",), scale=10**9)
+DATABASE_COMMITS = Metric("database_commits", "Commits of writers.")
+DATABASE_WRITES = Metric("database_writes", "Writes, of which many share a commit.")
 
 #: What is added up.
 COUNTED: Mapping[str, Metric] = {
@@ -54,8 +69,15 @@ COUNTED: Mapping[str, Metric] = {
         LATENESS,
         APPROVALS,
         NOTIFICATIONS,
+        NOTIFICATION_FAILURES,
+        PROGRAMS,
         WORKERS_LOST,
         PLUGINS_FAILED,
+        MODEL_REQUESTS,
+        MODEL_TOKENS,
+        MODEL_COST,
+        DATABASE_COMMITS,
+        DATABASE_WRITES,
     )
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import peewee as pw
 
+from codex32.kernel.account_rows import WorkspaceRow
 from codex32.kernel.database import fetch
 from codex32.kernel.json_values import loads
 from codex32.kernel.metric_rows import MetricRow
@@ -62,9 +63,8 @@ def looked_up(now: int) -> list[tuple[Metric, Mapping[tuple[str, ...], float]]]:
 
 
 def _gauges(now: int) -> Iterator[tuple[Metric, Sequence[tuple[tuple[str, ...], float]]]]:
-    status = ExecutionRow.status
-    yield catalogue.OPEN, [((each.value,), _count(status == each)) for each in _STATUSES]
-    oldest = ExecutionRow.select(pw.fn.MIN(ExecutionRow.id)).where(status == Status.QUEUED)
+    yield catalogue.OPEN, [((each.value,), _count(standing(each))) for each in _STATUSES]
+    oldest = ExecutionRow.select(pw.fn.MIN(ExecutionRow.id)).where(standing(Status.QUEUED))
     asked_at = ExecutionRow.select(ExecutionRow.created_at).where(ExecutionRow.id == oldest)
     yield catalogue.OLDEST, [((), _ago(asked_at.scalar(), now))]
     yield catalogue.DEAD_LETTERS, [((), _count(dead_letters.OPEN))]
@@ -79,6 +79,13 @@ def _gauges(now: int) -> Iterator[tuple[Metric, Sequence[tuple[tuple[str, ...], 
     yield catalogue.BOTS, _bots()
     owed = DeliveryRow.select().where(DeliveryRow.status == "pending")
     yield catalogue.DELIVERIES, [((), owed.count())]
+
+
+def standing(status: Status) -> pw.Expression:
+    """Executions of all workspaces that are in ``status``."""
+    # The index of statuses begins with the workspace: it serves those who name all of them.
+    everywhere = ExecutionRow.workspace.in_(WorkspaceRow.select(WorkspaceRow.name))
+    return everywhere & (ExecutionRow.status == status)
 
 
 def _count(condition: pw.Expression) -> int:

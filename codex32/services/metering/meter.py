@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import peewee as pw
 
@@ -27,6 +27,9 @@ from codex32.kernel.metric_rows import MetricRow
 from codex32.services.metering import catalogue
 from codex32.services.metering.catalogue import Metric
 
+if TYPE_CHECKING:
+    from codex32.services.ai.ledger import Settlement
+
 #: Of a row: metric, values of its labels, and which part of a histogram: a bound, or ``sum``.
 Place: TypeAlias = tuple[str, tuple[str, ...], str]
 #: The part that a counter has, and the bucket of a histogram for all that is beyond its bounds.
@@ -34,14 +37,23 @@ WHOLE, BEYOND, SUM = "", "+Inf", "sum"
 
 
 class Meter:
-    """Counts in memory; many threads may."""
+    """Counts in memory; many threads may.
+
+    Attributes:
+      counting: Where it is false, nothing is counted.
+    """
 
     def __init__(self) -> None:
+        self.counting = True
         self._lock = threading.Lock()
         self._counted: dict[Place, int] = {}
+        #: What of the door's own counting is counted here already.
+        self._commits = self._writes = 0
 
     def take_note(self, notices: Sequence[Event | str]) -> None:
         """Count events that were told after one commit."""
+        if not self.counting:
+            return
         with self._lock:
             for notice in notices:
                 if not isinstance(notice, str):
@@ -72,6 +84,34 @@ class Meter:
             case PluginFailed():
                 self._add(catalogue.PLUGINS_FAILED, event.plugin)
 
+    def model_request(self, model: str, end: Settlement) -> None:
+        """Count a request to ``provider:model`` that was settled."""
+        if not self.counting:
+            return
+        provider = model.partition(":")[0]
+        with self._lock:
+            self._add(catalogue.MODEL_REQUESTS, provider, end.fault or "answered")
+            if end.usage is not None:
+                for kind, count in (
+                    ("input", end.usage.input_tokens),
+                    ("output", end.usage.output_tokens),
+                ):
+                    self._add(catalogue.MODEL_TOKENS, provider, kind, amount=count)
+            if end.cost_nano:
+                self._add(catalogue.MODEL_COST, provider, amount=end.cost_nano)
+
+    def notification_failed(self, notifier: str) -> None:
+        """Count a try at which a notifier took nothing."""
+        if self.counting:
+            with self._lock:
+                self._add(catalogue.NOTIFICATION_FAILURES, notifier)
+
+    def program(self, sandbox: str, code: str) -> None:
+        """Count a program that ended with ``code``; empty where all went well."""
+        if self.counting:
+            with self._lock:
+                self._add(catalogue.PROGRAMS, sandbox or "none", code or "answered")
+
     def _add(self, metric: Metric, *labels: str, part: str = WHOLE, amount: int = 1) -> None:
         place = (metric.name, labels, part)
         self._counted[place] = self._counted.get(place, 0) + amount
@@ -84,7 +124,7 @@ class Meter:
 
     async def keep(self, door: Door) -> None:
         """Add what was counted to the rows; what cannot be written is kept for the next time."""
-        if counted := self._take():
+        if counted := self._take(door):
             try:
                 await door.write(lambda: add(counted))
             except BaseException:
@@ -93,11 +133,17 @@ class Meter:
 
     def keep_now(self, door: Door) -> None:
         """The same, outside an event loop: a process ends."""
-        if counted := self._take():
+        if counted := self._take(door):
             door.write_now(lambda: add(counted), patience_seconds=1)
 
-    def _take(self) -> dict[Place, int]:
+    def _take(self, door: Door) -> dict[Place, int]:
         with self._lock:
+            commits, writes = door.commits, door.writes
+            # What writes them down is itself a write: alone it is not worth another.
+            if self._counted and commits > self._commits:
+                self._add(catalogue.DATABASE_COMMITS, amount=commits - self._commits)
+                self._add(catalogue.DATABASE_WRITES, amount=writes - self._writes)
+                self._commits, self._writes = commits, writes
             counted, self._counted = self._counted, {}
         return counted
 

@@ -21,14 +21,21 @@ from codex32.kernel.errors import StepFault
 from codex32.kernel.fault_points import fault_point
 from codex32.services.retrieval import keeping, reading
 from codex32.services.retrieval.chunking import CHUNKER, Cut, chunks
-from codex32.services.retrieval.embedding import Embedding
+from codex32.services.retrieval.embedding import (
+    BATCH_TEXTS,
+    BATCH_TOKENS,
+    TOKEN_CHARACTERS,
+    Embedding,
+)
 from codex32.services.retrieval.holding import Hold
 from codex32.services.retrieval.keeping import Collection, Known, Read, Texts
+from codex32.services.retrieval.progress import Progress
 from codex32.services.retrieval.reading import Item, Refused
 from codex32.services.retrieval.storing import Index, Storing
 
-#: Documents that are read, embedded and written down together.
-_TOGETHER = 16
+#: Documents that are read, embedded and written down together: so many, or more of them as long
+#: as they are small and an embedder takes them at once.
+_TOGETHER, _MOST_TOGETHER, _SMALL_BYTES = 16, BATCH_TEXTS, BATCH_TOKENS * TOKEN_CHARACTERS
 _FEWEST_WORDS, _MOST_WORDS = 20, 1000
 
 
@@ -134,20 +141,24 @@ class Indexing:
         order: IndexOrder,
         cut: Cut,
     ) -> None:
-        for start in range(0, len(fresh), _TOGETHER):
-            group = fresh[start : start + _TOGETHER]
+        done = 0
+        for group in _groups(fresh):
+            self._hold.progress = Progress("index", done, len(fresh), group[0][0].source)
+            await self._door.write(self._hold.check)
             read = await self._read(group, order, cut)
             texts = [Texts(c.sha256, c.embedded) for each in read for c in each.chunks]
             await self._embedding.add(texts)
             fault_point("index.embedded")
             await self._door.write(partial(self._write, read))
+            fault_point("index.written")
             await self._storing.flush(self._index, self._hold.check)
             anew = sum(each.source in known for each in read)
             self._tally.changed += anew
             self._tally.added += len(read) - anew
+            done += len(group)
             self._caller.log(
-                f"{min(start + _TOGETHER, len(fresh))} of {len(fresh)} documents, "
-                f"{self._embedding.count} chunks embedded"
+                f"{done} of {len(fresh)} documents ({done * 100 // len(fresh)} %), "
+                f"{self._embedding.count} chunks embedded; {group[-1][0].source} is done"
             )
 
     async def _read(
@@ -167,7 +178,10 @@ class Indexing:
 
     def _write(self, read: Sequence[Read]) -> None:
         self._hold.check()
-        keeping.write_documents(self._collection, read, self._clock.micros())
+        now, by = self._clock.micros(), self._caller.by
+        keeping.write_documents(self._collection, read, now)
+        if by is not None and read:
+            keeping.note(self._collection, "document.written", [r.source for r in read], by, now)
 
     async def _remove(self, there: set[str], known: dict[str, Known], order: IndexOrder) -> None:
         if not order.scope:
@@ -188,6 +202,19 @@ class Indexing:
     def _finish(self) -> None:
         self._hold.check()
         keeping.sweep(self._collection)
+
+
+def _groups(fresh: Sequence[tuple[Item, str]]) -> Iterator[list[tuple[Item, str]]]:
+    group: list[tuple[Item, str]] = []
+    size = 0
+    for each in fresh:
+        size += each[0].size
+        if len(group) >= _TOGETHER and (size > _SMALL_BYTES or len(group) == _MOST_TOGETHER):
+            yield group
+            group, size = [], each[0].size
+        group.append(each)
+    if group:
+        yield group
 
 
 def _digest(item: Item, order: IndexOrder) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import peewee as pw
 
@@ -23,6 +24,7 @@ from codex32.kernel.retrieval_rows import (
 from codex32.kernel.vector_errors import CollectionNotFound
 from codex32.services.presentation import iso
 from codex32.services.retrieval.chunking import Chunk, embedded_text
+from codex32.services.retrieval.progress import changing
 from codex32.services.retrieval.terms import terms
 from codex32.services.safe import audit
 
@@ -31,6 +33,13 @@ _CHUNK = Insert(
     ("id", "collection_id", "document_id", "ordinal", "heading", "text", "sha256", "terms",
      "stored_in"),
 )  # fmt: skip
+_DOCUMENT = Insert(
+    DocumentRow,
+    ("id", "collection_id", "source",
+     "scope", "digest", "metadata", "characters", "chunks", "indexed_at"),
+)  # fmt: skip
+#: Documents that one write of a deletion removes, and the root of how many vectors.
+_PART = 20
 _GONE = Insert(GoneRow, ("store", "index_name", "record"))
 
 
@@ -123,8 +132,32 @@ def create(wish: Collection, now: int) -> Collection:
     return get(wish.workspace, wish.name)
 
 
+def shrink(workspace: str, name: str, now: int) -> bool:
+    """Remove a part of a collection that is to be deleted; whether there was one.
+
+    Its largest write is that of some documents, and whatever is left of it is sound.
+
+    Raises:
+      CollectionNotFound: The workspace has none of this name.
+    """
+    found = get(workspace, name)
+    mine = DocumentRow.collection_id == found.id
+    ids = [each for (each,) in fetch(DocumentRow.select(DocumentRow.id).where(mine).limit(_PART))]
+    if ids:
+        remove_documents(found, ids, now)
+        return True
+    row = EmbeddingRow
+    here = row.collection_id == found.id
+    some = row.select(row.sha256).where(here).distinct().limit(_PART * _PART).tuples()
+    digests = [each for (each,) in fetch(some)]
+    row.delete().where(here & one_of(row.sha256, digests)).execute()
+    return bool(digests)
+
+
 def delete(workspace: str, name: str, caller: Caller, now: int) -> Collection:
-    """Remove a collection and all that belongs to it; what its store holds is noted as gone.
+    """Remove a collection and all that is left in it; what its store holds is noted as gone.
+
+    A large one is shrunk first.
 
     Raises:
       CollectionNotFound: The workspace has none of this name.
@@ -183,46 +216,73 @@ def forget_vectors(collection_id: str, fingerprint: str, digests: Sequence[str])
 
 def write_documents(collection: Collection, documents: Sequence[Read], now: int) -> None:
     """Put documents in place, with their chunks; what is no longer theirs goes."""
+    row = DocumentRow
+    query = row.select(row.source, row.id, row.metadata).where(
+        (row.collection_id == collection.id) & one_of(row.source, [d.source for d in documents])
+    )
+    there = {source: (known_id, metadata) for source, known_id, metadata in fetch(query.tuples())}
+    new = [(new_id("doc"), each) for each in documents if each.source not in there]
+    _DOCUMENT.write(
+        [
+            (document_id, collection.id, each.source, *_told(each, now).values())
+            for document_id, each in new
+        ]
+    )
+    _add(collection, [chunk for document_id, each in new for chunk in _chunks(document_id, each)])
     for each in documents:
-        _write(collection, each, now)
+        if each.source in there:
+            _rewrite(collection, each, *there[each.source], now)
     CollectionRow.update(updated_at=now).where(CollectionRow.id == collection.id).execute()
 
 
-def _write(collection: Collection, read: Read, now: int) -> None:
-    here = (DocumentRow.collection_id == collection.id) & (DocumentRow.source == read.source)
-    row = DocumentRow.get_or_none(here)
-    document_id = new_id("doc") if row is None else row.id
-    metadata = dumps(dict(read.metadata))
-    values = {
+def _rewrite(
+    collection: Collection, read: Read, document_id: str, metadata: str, now: int
+) -> None:
+    told = _told(read, now)
+    DocumentRow.update(**told).where(DocumentRow.id == document_id).execute()
+    mine = ChunkRow.document_id == document_id
+    there = {found for (found,) in fetch(ChunkRow.select(ChunkRow.id).where(mine).tuples())}
+    wanted = {chunk[0]: chunk for chunk in _chunks(document_id, read)}
+    _drop_chunks(collection, there - wanted.keys())
+    fresh = [chunk for chunk_id, chunk in wanted.items() if chunk_id not in there]
+    _add(collection, fresh)
+    returning = one_of(GoneRow.record, [chunk[0] for chunk in fresh])
+    GoneRow.delete().where(returning & (GoneRow.index_name == collection.index_name)).execute()
+    if told["metadata"] != metadata:
+        ChunkRow.update(stored_in="").where(mine).execute()
+
+
+def _told(read: Read, now: int) -> dict[str, JSON]:
+    """What a row says of a document, in the order of ``_DOCUMENT``."""
+    return {
         "scope": read.scope,
         "digest": read.digest,
-        "metadata": metadata,
+        "metadata": dumps(dict(read.metadata)),
         "characters": sum(len(each.text) for each in read.chunks),
         "chunks": len(read.chunks),
         "indexed_at": now,
     }
-    if row is None:
-        DocumentRow.insert(
-            id=document_id, collection_id=collection.id, source=read.source, **values
-        ).execute()
-    else:
-        DocumentRow.update(**values).where(DocumentRow.id == document_id).execute()
-    wanted = {_chunk_id(document_id, at, each): (at, each) for at, each in enumerate(read.chunks)}
-    mine = ChunkRow.document_id == document_id
-    there = {found for (found,) in fetch(ChunkRow.select(ChunkRow.id).where(mine).tuples())}
-    _drop_chunks(collection, there - wanted.keys())
-    fresh = [(each, *wanted[each]) for each in wanted if each not in there]
+
+
+#: A chunk as it is written: its id, its document, its place in that, and itself.
+_Placed: TypeAlias = tuple[str, str, int, Chunk]
+
+
+def _chunks(document_id: str, read: Read) -> list[_Placed]:
+    return [
+        (_chunk_id(document_id, at, each), document_id, at, each)
+        for at, each in enumerate(read.chunks)
+    ]
+
+
+def _add(collection: Collection, chunks: Sequence[_Placed]) -> None:
     _CHUNK.write(
         [
             (chunk_id, collection.id, document_id, at, chunk.heading, chunk.text, chunk.sha256,
              " ".join(terms(chunk.embedded)), "")
-            for chunk_id, at, chunk in fresh
+            for chunk_id, document_id, at, chunk in chunks
         ]
     )  # fmt: skip
-    returning = one_of(GoneRow.record, [each for each, _, _ in fresh])
-    GoneRow.delete().where(returning & (GoneRow.index_name == collection.index_name)).execute()
-    if row is not None and row.metadata != metadata:
-        ChunkRow.update(stored_in="").where(mine).execute()
 
 
 def _chunk_id(document_id: str, ordinal: int, chunk: Chunk) -> str:
@@ -244,6 +304,14 @@ def remove_documents(collection: Collection, ids: Sequence[str], now: int) -> No
     _drop_chunks(collection, [found for (found,) in fetch(query)])
     DocumentRow.delete().where(one_of(DocumentRow.id, ids)).execute()
     CollectionRow.update(updated_at=now).where(CollectionRow.id == collection.id).execute()
+
+
+def note(
+    collection: Collection, action: str, sources: Sequence[str], by: Caller, now: int
+) -> None:
+    """Put down what somebody did to documents."""
+    change = {"sources": list(sources)}
+    audit.record(by, action, collection.name, now, change=change, workspace=collection.workspace)
 
 
 def sweep(collection: Collection) -> None:
@@ -306,29 +374,29 @@ def lacking(collection: Collection, fingerprint: str, limit: int) -> list[Texts]
     return [Texts(sha, text) for sha, text in found.items()]
 
 
-def listing(workspace: str, after: str = "", limit: int = 100) -> list[dict[str, JSON]]:
-    """Collections of a workspace by name, those behind ``after``, with what they hold."""
+def listing(workspace: str, now: int, after: str = "", limit: int = 100) -> list[dict[str, JSON]]:
+    """Collections of a workspace by name, those behind ``after``, as they stand ``now``."""
     rows = (
         CollectionRow.select()
         .where((CollectionRow.workspace == workspace) & (CollectionRow.name > after))
         .order_by(CollectionRow.name)
         .limit(limit)
     )
-    return [_shown(row) for row in rows]
+    return [_shown(row, now) for row in rows]
 
 
-def show(workspace: str, name: str) -> dict[str, JSON]:
-    """One collection, with what it holds.
+def show(workspace: str, name: str, now: int) -> dict[str, JSON]:
+    """One collection, as it stands ``now``.
 
     Raises:
       CollectionNotFound: The workspace has none of this name.
     """
     get(workspace, name)
     here = (CollectionRow.workspace == workspace) & (CollectionRow.name == name)
-    return _shown(CollectionRow.get(here))
+    return _shown(CollectionRow.get(here), now)
 
 
-def _shown(row: CollectionRow) -> dict[str, JSON]:
+def _shown(row: CollectionRow, now: int) -> dict[str, JSON]:
     mine = ChunkRow.collection_id == row.id
     return {
         "name": row.name,
@@ -339,6 +407,7 @@ def _shown(row: CollectionRow) -> dict[str, JSON]:
         "chunks": ChunkRow.select().where(mine).count(),
         "pending": ChunkRow.select().where(mine & (ChunkRow.stored_in != row.index_name)).count(),
         "former_embedder": row.former,
+        "changing": changing(row, now),
         "created_at": iso(row.created_at),
         "updated_at": iso(row.updated_at),
     }

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from codex32.kernel.caller import Caller
+from codex32.kernel.clock import Clock
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.gateway import ModelCaller
 from codex32.kernel.database import Door, fetch
@@ -19,14 +21,17 @@ from codex32.kernel.fault_points import fault_point
 from codex32.kernel.retrieval_rows import ChunkRow
 from codex32.services.retrieval import keeping, spaces
 from codex32.services.retrieval.embedding import TOKEN_CHARACTERS, Embedding
+from codex32.services.retrieval.holding import Hold
 from codex32.services.retrieval.keeping import Collection
+from codex32.services.retrieval.progress import Progress
 from codex32.services.retrieval.quality import Question, Recall, recall, sampled
 from codex32.services.retrieval.retrieval import Retrieval, who
 from codex32.services.retrieval.storing import Index, Verdict
+from codex32.services.safe import audit
 
 #: How many chunks are embedded before the next are looked up.
 _PAGE = 500
-Progress = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 
 
 class QualityLost(Codex32Error):
@@ -70,13 +75,25 @@ class Moved:
 
 
 class Mover:
-    """Makes indexes anew and moves collections, on behalf of a caller."""
+    """Makes indexes anew and moves collections, on behalf of a caller.
+
+    Args:
+      caller: Who pays for what is embedded.
+      by: Who asked for it.
+    """
 
     def __init__(
-        self, retrieval: Retrieval, door: Door, components: Components, caller: ModelCaller
+        self,
+        retrieval: Retrieval,
+        door: Door,
+        components: Components,
+        caller: ModelCaller,
+        clock: Clock,
+        by: Caller,
     ) -> None:
         self._retrieval, self._door = retrieval, door
         self._components, self._caller = components, caller
+        self._clock, self._by = clock, by
 
     async def cost(self, name: str, embedder: str) -> Cost:
         """What it would take to move a collection to an embedder.
@@ -89,12 +106,13 @@ class Mover:
         space = spaces.fingerprint(embedder, self._components.embedder(embedder).dimension)
         return await self._door.read(_cost, collection, space)
 
-    async def rebuild(self, name: str, on_progress: Progress) -> Verdict:
+    async def rebuild(self, name: str, on_progress: OnProgress) -> Verdict:
         """Make the index anew from the rows; damaged vectors are embedded again.
 
         How the index stood to the rows before is answered.
         """
         async with self._retrieval.held(await self._get(name), self._holder("rebuilding")) as hold:
+            on_progress = _shown_to_all(hold, on_progress)
             collection = await self._get(name)
             verdict = await self._retrieval.storing.verify(Index.of(collection))
             broken = (collection.id, collection.fingerprint, verdict.damaged)
@@ -105,7 +123,7 @@ class Mover:
             await self._embed(embedding, collection, on_progress)
             new = replace(collection, index_name=_next(collection.index_name))
             await self._build(new, on_progress)
-            await self._door.write(partial(keeping.move, collection, new, hold.check))
+            await self._replace(collection, new, hold.check, "collection.rebuilt")
         await self._retrieval.storing.drop_all_gone()
         return verdict
 
@@ -113,7 +131,7 @@ class Mover:
         self,
         name: str,
         embedder: str,
-        on_progress: Progress,
+        on_progress: OnProgress,
         *,
         questions: Sequence[Question] = (),
         max_drop: float = 0.05,
@@ -132,6 +150,7 @@ class Mover:
           QualityLost: It would fall further; nothing was changed.
         """
         async with self._retrieval.held(await self._get(name), self._holder("moving")) as hold:
+            on_progress = _shown_to_all(hold, on_progress)
             old = await self._get(name)
             dimension = self._components.embedder(embedder).dimension
             new = replace(
@@ -154,9 +173,22 @@ class Mover:
             if after.share < before.share - max_drop:
                 await self._retrieval.storing.store(Index.of(new)).drop_collection(new.index_name)
                 raise QualityLost(name, before.share, after.share)
-            await self._door.write(partial(keeping.move, old, new, hold.check))
+            await self._replace(old, new, hold.check, "collection.moved")
         await self._retrieval.storing.drop_all_gone()
         return Moved(name, embedder, old.embedder, embedding.count, before, after)
+
+    async def _replace(
+        self, old: Collection, new: Collection, guard: Callable[[], None], action: str
+    ) -> None:
+        def write() -> None:
+            keeping.move(old, new, guard)
+            change = {"embedder": new.embedder, "was": old.embedder}
+            now, workspace = self._clock.micros(), old.workspace
+            audit.record(self._by, action, old.name, now, change=change, workspace=workspace)
+
+        fault_point("move.built")
+        await self._door.write(write)
+        fault_point("move.replaced")
 
     async def _get(self, name: str) -> Collection:
         return await self._door.read(keeping.get, self._caller.workspace, name)
@@ -165,7 +197,7 @@ class Mover:
         return f"{doing} by {who(self._caller)}"
 
     async def _embed(
-        self, embedding: Embedding, collection: Collection, on_progress: Progress
+        self, embedding: Embedding, collection: Collection, on_progress: OnProgress
     ) -> None:
         """Embed every chunk that has no vector in this space yet."""
         total = (await self._door.read(_cost, collection, embedding.fingerprint)).lacking
@@ -175,11 +207,19 @@ class Mover:
             await embedding.add(page)
             on_progress("embed", min(embedding.count, total), total)
 
-    async def _build(self, new: Collection, on_progress: Progress) -> None:
+    async def _build(self, new: Collection, on_progress: OnProgress) -> None:
         total = await self._door.read(keeping.count_chunks, new.id)
         await self._retrieval.storing.build(
             Index.of(new), lambda count: on_progress("store", count, total)
         )
+
+
+def _shown_to_all(hold: Hold, on_progress: OnProgress) -> OnProgress:
+    def told(stage: str, done: int, total: int) -> None:
+        hold.progress = Progress(stage, done, total)
+        on_progress(stage, done, total)
+
+    return told
 
 
 def _next(index_name: str) -> str:

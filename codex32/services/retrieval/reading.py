@@ -19,10 +19,11 @@ from pathlib import Path, PurePosixPath
 
 from codex32.kernel.contracts.collections import Document
 from codex32.kernel.contracts.program import FileGrant, Program, ProgramHost, ProgramRunner
-from codex32.kernel.errors import CapabilityRefused, StepFault
+from codex32.kernel.errors import StepFault
 from codex32.kernel.json_values import JSON
 from codex32.services.retrieval.program import decoded
 from codex32.services.retrieval.sections import Section, from_program, markdown, plain
+from codex32.services.retrieval.unlinked import bytes_of, granted
 
 #: Larger files are not read.
 MAX_BYTES = 50 * 1024 * 1024
@@ -118,10 +119,7 @@ def found(
     root = Path(path)
     if not root.is_absolute():
         raise StepFault(f"path must be absolute, not {path!r}", code="path")
-    allowed = None if grants is None else [Path(each.path).resolve() for each in grants]
-    real = root.resolve()
-    if allowed is not None and not any(real.is_relative_to(each) for each in allowed):
-        raise CapabilityRefused("files", path)
+    real = root.resolve() if grants is None else granted(root, (each.path for each in grants))
     if not real.exists():
         raise StepFault(f"there is no file and no folder {path}", code="path")
     for count, file in enumerate(_walk(real, include)):
@@ -163,7 +161,7 @@ def _item(file: Path, root: Path) -> Item | Refused:
         size = file.stat().st_size
         if size > MAX_BYTES:
             return Refused(source, _too_large())
-        content = file.read_bytes()
+        content = bytes_of(file)
     except OSError as error:
         return Refused(source, f"it cannot be opened: {error.strerror}")
     metadata = {"source": source}
@@ -197,7 +195,7 @@ async def read(
 
 def _read_text(item: Item) -> list[Section] | Refused:
     try:
-        data = Path(item.path).read_bytes() if item.path else item.content or b""
+        data = bytes_of(Path(item.path)) if item.path else item.content or b""
     except OSError as error:
         return Refused(item.source, f"it cannot be opened: {error.strerror}")
     text = clean(decoded(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from codex32.kernel.vector_errors import CollectionNotFound
 from codex32.kernel.vector_filters import read_filter
 from codex32.services.retrieval import keeping, searching, spaces
 from codex32.services.retrieval.answering import Answering
+from codex32.services.retrieval.caution import caution
 from codex32.services.retrieval.embedding import Embedding
 from codex32.services.retrieval.holding import Hold, held
 from codex32.services.retrieval.indexing import Indexing, cut_of
@@ -38,6 +40,8 @@ from codex32.services.retrieval.keeping import Collection
 from codex32.services.retrieval.names import NAME
 from codex32.services.retrieval.searching import Hit
 from codex32.services.retrieval.storing import Index, Storing, Verdict
+
+log = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 300.0
 LIMIT_MOST = 100
@@ -103,8 +107,11 @@ class Retrieval(CollectionKeeper):
     async def index(self, caller: CollectionCaller, order: IndexOrder) -> IndexReport:
         """Bring a collection to what the order says; see ``Collections.index``."""
         cut_of(order)
-        collection = await self._ensure(caller.models.workspace, order)
-        async with self.held(collection, f"indexing by {who(caller.models)}") as hold:
+        collection = await self._ensure(caller, order)
+        # A step is tried by one worker at a time: what held it before died, or was given up.
+        heir = caller.models.execution_id is not None
+        holder = f"indexing by {who(caller.models)}"
+        async with self.held(collection, holder, heir=heir) as hold:
             indexing = Indexing(
                 door=self._door,
                 clock=self._clock,
@@ -117,9 +124,11 @@ class Retrieval(CollectionKeeper):
             )
             return await indexing.run(order)
 
-    def held(self, collection: Collection, holder: str) -> AbstractAsyncContextManager[Hold]:
-        """Hold a collection while it is changed."""
-        return held(self._door, self._clock, collection, holder, _WAIT_SECONDS)
+    def held(
+        self, collection: Collection, holder: str, *, heir: bool = False
+    ) -> AbstractAsyncContextManager[Hold]:
+        """Hold a collection while it is changed; see :func:`holding.held`."""
+        return held(self._door, self._clock, collection, holder, _WAIT_SECONDS, heir=heir)
 
     def embedding(
         self, caller: ModelCaller, collection: Collection, embedder: str, hold: Hold
@@ -135,19 +144,19 @@ class Retrieval(CollectionKeeper):
             guard=hold.check,
         )
 
-    async def _ensure(self, workspace: str, order: IndexOrder) -> Collection:
+    async def _ensure(self, caller: CollectionCaller, order: IndexOrder) -> Collection:
         """The collection of an order, made if it is not there."""
         if not NAME.fullmatch(order.collection):
             raise StepFault(f"{order.collection!r} cannot name a collection: {NAME.pattern}")
-        found = await self._door.read(keeping.find, workspace, order.collection)
+        found = await self._door.read(keeping.find, caller.models.workspace, order.collection)
         if found is None:
-            found = await self._make(workspace, order)
+            found = await self._make(caller, order)
         if order.embedder not in (None, found.embedder):
             raise EmbedderChanged(found.name, found.embedder, str(order.embedder))
         self._require_space(found)
         return found
 
-    async def _make(self, workspace: str, order: IndexOrder) -> Collection:
+    async def _make(self, caller: CollectionCaller, order: IndexOrder) -> Collection:
         embedder = order.embedder or self._defaults.embedder
         dimension = self._components.embedder(embedder).dimension
         store = order.store or self._defaults.store
@@ -155,7 +164,7 @@ class Retrieval(CollectionKeeper):
         collection_id = new_id("col")
         wish = Collection(
             id=collection_id,
-            workspace=workspace,
+            workspace=caller.models.workspace,
             name=order.collection,
             embedder=embedder,
             dimension=dimension,
@@ -163,6 +172,9 @@ class Retrieval(CollectionKeeper):
             index_name=f"{collection_id}_1",
             fingerprint=spaces.fingerprint(embedder, dimension),
         )
+        if told := caution(self._components, embedder):
+            log.warning("the new collection %s: %s", wish.name, told)
+            caller.log(f"the collection {wish.name} is new: {told}")
         return await self._door.write(partial(keeping.create, wish, self._clock.micros()))
 
     def _require_space(self, collection: Collection) -> None:
@@ -202,8 +214,11 @@ class Retrieval(CollectionKeeper):
         self._require_space(collection)
         where = None if order.where is None else read_filter(order.where)
         count = searching.candidates(order.limit)
-        dense = await self.nearest(caller, collection, order.text, count, where)
-        words = await self._door.read(searching.keyword_list, collection, order.text, count, where)
+        # Neither waits for the other: what words find costs no time where vectors take longer.
+        dense, words = await asyncio.gather(
+            self.nearest(caller, collection, order.text, count, where),
+            self._door.read(searching.keyword_list, collection, order.text, count, where),
+        )
         return await self._door.read(
             searching.hits, collection, order.text, dense, words, order.limit
         )
@@ -243,6 +258,10 @@ class Retrieval(CollectionKeeper):
                 await self.storing.build(index, lambda count: None)
                 self._loaded[index.name] = collection.updated_at
 
+    async def close(self) -> None:
+        """Let go of the vector stores; another call opens them again."""
+        await self.storing.close()
+
     async def answer(self, caller: CollectionCaller, order: AnswerOrder) -> Answer:
         """Have a model answer from what is found; see ``Collections.answer``."""
         search = SearchOrder(order.collection, order.question, order.limit, order.where)
@@ -262,15 +281,15 @@ class Retrieval(CollectionKeeper):
         await self._load(collection, index)
         return await self.storing.verify(index)
 
-    async def remove(self, caller: ModelCaller, name: str, source: str) -> None:
+    async def remove(self, caller: CollectionCaller, name: str, source: str) -> None:
         """Take a document out of a collection.
 
         Raises:
           CollectionNotFound: There is none of this name.
           DocumentNotFound: It has no such document.
         """
-        collection = await self._door.read(keeping.get, caller.workspace, name)
-        async with self.held(collection, f"removing by {who(caller)}") as hold:
+        collection = await self._door.read(keeping.get, caller.models.workspace, name)
+        async with self.held(collection, f"removing by {who(caller.models)}") as hold:
             collection = await self.again(collection)
             known = await self._door.read(keeping.known, collection.id)
             if source not in known:
@@ -280,6 +299,8 @@ class Retrieval(CollectionKeeper):
                 hold.check()
                 now = self._clock.micros()
                 keeping.remove_documents(collection, [known[source].id], now)
+                if caller.by is not None:
+                    keeping.note(collection, "document.removed", [source], caller.by, now)
 
             await self._door.write(drop)
             await self.storing.forget_gone(Index.of(collection))
@@ -290,11 +311,13 @@ class Retrieval(CollectionKeeper):
         Raises:
           CollectionNotFound: There is none of this name.
         """
-        work = partial(keeping.delete, workspace, name, caller, self._clock.micros())
-        await self._door.write(work)
+        await self.storing.delete(workspace, name, caller, self._clock.micros())
         await self.storing.drop_all_gone()
 
 
 def who(caller: ModelCaller) -> str:
     """Who changes a collection, for others to read."""
-    return caller.execution_id or caller.purpose or "a person"
+    if caller.execution_id is None:
+        return caller.purpose or "a person"
+    item = "" if caller.item is None else f"[{caller.item}]"
+    return f"{caller.execution_id} ({caller.step}{item})"

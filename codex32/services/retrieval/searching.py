@@ -78,12 +78,17 @@ def _sqlite(
 ) -> list[str]:
     # Terms are letters and digits alone, and ids have an underscore: nothing needs escaping.
     match = f"collection_id : {collection.id} AND terms : ({' OR '.join(wanted)})"
-    only = "" if among is None else f"AND {any_of('c.document_id')}"
+    # Numbers of chunks are row ids of their words, so that only the best are looked up in the
+    # table, unless a filter has to see all of them.
+    only, values = "", [match]
+    if among is not None:
+        mine = f"SELECT number FROM chunk WHERE {any_of('document_id')}"  # noqa: S608 - our own
+        only, values = f"AND rowid IN ({mine})", [match, listed(among)]
     cursor = database_proxy.execute_sql(
-        "SELECT c.id FROM chunk_words JOIN chunk c ON c.number = chunk_words.rowid "  # noqa: S608
-        f"WHERE chunk_words MATCH ? {only} "
-        "ORDER BY bm25(chunk_words, 0.0, 1.0), c.number LIMIT ?",
-        (match, *(() if among is None else (listed(among),)), limit),
+        "SELECT c.id FROM (SELECT rowid AS number, bm25(chunk_words, 0.0, 1.0) AS rank "  # noqa: S608
+        f"FROM chunk_words WHERE chunk_words MATCH ? {only} ORDER BY rank, rowid LIMIT ?) AS best "
+        "JOIN chunk c ON c.number = best.number ORDER BY best.rank, best.number",
+        (*values, limit),
     )
     return [found for (found,) in cursor.fetchall()]
 
@@ -91,31 +96,29 @@ def _sqlite(
 def _postgresql(
     collection: Collection, wanted: Sequence[str], limit: int, among: Sequence[str] | None
 ) -> list[str]:
-    only = "" if among is None else f"AND {any_of('document_id')}"
+    # Ids have an underscore and terms have none, so the collection stands among its words.
+    asked = f"'{collection.id}' & ({' | '.join(wanted)})"
+    only = "" if among is None else f"WHERE {any_of('document_id')}"
     # PostgreSQL ranks without regard to how rare a word is, so that is weighed in here.
     sql = f"""
-    WITH mine AS (SELECT count(*) AS all_of_them FROM chunk WHERE collection_id = %s),
-    word AS (
-        SELECT w AS word, to_tsquery('simple', w) AS asked,
-               ln(1 + (SELECT all_of_them FROM mine)::float8 / (1 + (
-                   SELECT count(*) FROM chunk WHERE collection_id = %s
-                   AND to_tsvector('simple', terms) @@ to_tsquery('simple', w)))) AS rarity
-        FROM unnest(%s::text[]) AS w
+    WITH hit AS MATERIALIZED (
+        SELECT id, number, document_id, string_to_array(terms, ' ') AS terms FROM chunk
+        WHERE array_to_tsvector(string_to_array(btrim(collection_id || ' ' || terms), ' '))
+              @@ %s::tsquery
+    ),
+    found AS (
+        SELECT id, number, document_id, word, cardinality(array_positions(terms, word)) AS tf
+        FROM hit CROSS JOIN unnest(%s::text[]) AS word WHERE word = ANY(terms)
+    ),
+    rarity AS MATERIALIZED (
+        SELECT word, ln(1 + (SELECT count(*) FROM chunk WHERE collection_id = %s)::float8
+                            / (1 + count(*))) AS weight
+        FROM found GROUP BY word
     )
-    SELECT id FROM (
-        SELECT c.id, c.number, sum(word.rarity * f.tf * 2.2 / (f.tf + 1.2)) AS rank
-        FROM chunk c
-        JOIN word ON to_tsvector('simple', c.terms) @@ word.asked
-        CROSS JOIN LATERAL (
-            SELECT (length(' ' || c.terms || ' ')
-                - length(replace(' ' || c.terms || ' ', ' ' || word.word || ' ', '')))::float8
-                / (length(word.word) + 2) AS tf
-        ) AS f
-        WHERE c.collection_id = %s {only.replace("document_id", "c.document_id")}
-        GROUP BY c.id, c.number
-    ) AS ranked ORDER BY rank DESC, number LIMIT %s
+    SELECT id FROM found JOIN rarity USING (word) {only}
+    GROUP BY id, number ORDER BY sum(weight * tf * 2.2 / (tf + 1.2)) DESC, number LIMIT %s
     """  # noqa: S608 - our own names
-    parameters = [collection.id, collection.id, list(wanted), collection.id]
+    parameters = [asked, list(wanted), collection.id]
     if among is not None:
         parameters.append(listed(among))
     cursor = database_proxy.execute_sql(sql, (*parameters, limit))

@@ -12,8 +12,9 @@ from codex32.kernel.json_values import canonical
 from codex32.kernel.model_errors import ModelFault
 from codex32.services.retrieval.chunking import CHUNKER
 
-#: Changes with the way in which vectors are prepared before they are kept.
-PREPARATION = "l2,prefix:source>heading"
+#: Changes with the way in which vectors are prepared before they are kept; ``windows`` is how the
+#: gateway cuts a text that its embedder does not read whole.
+PREPARATION = "l2,prefix:source>heading,windows:2"
 
 
 def fingerprint(embedder: str, dimension: int) -> str:

@@ -6,6 +6,7 @@ was cut off is simply done again.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,19 @@ from functools import partial
 import peewee as pw
 
 from codex32.kernel.batches import one_of
+from codex32.kernel.caller import Caller
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.vector_store import VectorRecord, VectorStore
 from codex32.kernel.database import Door, fetch
 from codex32.kernel.errors import Codex32Error
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.retrieval_rows import ChunkRow, DocumentRow, EmbeddingRow, GoneRow
 from codex32.kernel.vector_errors import CollectionNotFound
-from codex32.services.retrieval import spaces
+from codex32.services.retrieval import keeping, spaces
 from codex32.services.retrieval.keeping import Collection
+
+log = logging.getLogger(__name__)
 
 PAGE = 500
 
@@ -100,6 +105,14 @@ class Storing:
         """
         return self._components.vector_store(index.store)
 
+    async def close(self) -> None:
+        """Have all stores let go; one that cannot holds up none of the others."""
+        for store in self._components.vector_stores.values():
+            try:
+                await store.close()
+            except Exception as error:
+                log.warning("%s could not be closed: %s", store.name, type(error).__name__)
+
     async def ensure(self, index: Index) -> None:
         """Make the index if it is not there."""
         await self.store(index).ensure_collection(
@@ -113,6 +126,7 @@ class Storing:
         while page := await self._door.read(_pending, index):
             if records := [each for each in page if _findable(each, index)]:
                 await store.upsert(index.name, records)
+            fault_point("index.stored")
             ids = [each.id for each in page]
             await self._door.write(partial(_mark, index, ids, guard))
             written += len(page)
@@ -126,7 +140,18 @@ class Storing:
                 await self.store(index).drop_collection(index.name)
             else:
                 await self.store(index).delete(index.name, gone)
+            fault_point("index.removed")
             await self._door.write(partial(_forget, index.store, index.name, gone))
+
+    async def delete(self, workspace: str, name: str, caller: Caller, now: int) -> None:
+        """Remove the rows of a collection, a part at a time; its index is gone then.
+
+        Raises:
+          CollectionNotFound: There is none of this name.
+        """
+        while await self._door.write(partial(keeping.shrink, workspace, name, now)):
+            pass
+        await self._door.write(partial(keeping.delete, workspace, name, caller, now))
 
     async def drop_all_gone(self) -> None:
         """Drop the indexes that are gone, of whatever collection, in stores that are here."""
@@ -173,6 +198,7 @@ class Storing:
             records = [record for _, record in page if _findable(record, index)]
             if records:
                 await store.upsert(index.name, records)
+            fault_point("index.building")
             written += len(records)
             after = page[-1][0]
             on_progress(written)
@@ -189,9 +215,11 @@ def _findable(record: VectorRecord, index: Index) -> bool:
 
 
 def _pending(index: Index) -> list[VectorRecord]:
-    """Records of chunks that another index, or none, holds."""
-    lacking = ChunkRow.stored_in != index.name
-    return [record for _, record in _records(index, lacking)]
+    """Records of chunks that no index holds; a move puts all of them into its own at once.
+
+    What is in an index already is not even looked at, however large the collection.
+    """
+    return [record for _, record in _records(index, ChunkRow.stored_in == "")]
 
 
 def _page(index: Index, after: int) -> list[tuple[int, VectorRecord]]:

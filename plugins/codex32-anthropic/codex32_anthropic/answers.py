@@ -7,8 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from codex32 import CompletionEvent, Finished, TextDelta, ToolCall, Usage, token_count
-from codex32_anthropic.faults import malformed
+from codex32 import (
+    CallParts,
+    CompletionEvent,
+    Finished,
+    TextDelta,
+    Usage,
+    malformed_answer,
+    token_count,
+)
 
 _REASONS: Mapping[str, Literal["stop", "length", "tools", "refused"]] = {
     "end_turn": "stop",
@@ -18,13 +25,6 @@ _REASONS: Mapping[str, Literal["stop", "length", "tools", "refused"]] = {
     "tool_use": "tools",
     "refusal": "refused",
 }
-
-
-@dataclass(slots=True)
-class _Call:
-    id: str
-    name: str
-    arguments: str = ""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Answer:
     _stop: str | None = None
     _why: str = ""
     _usage: dict[str, Any] = field(default_factory=dict)
-    _calls: dict[int, _Call] = field(default_factory=dict)
+    _calls: dict[int, CallParts] = field(default_factory=dict)
 
     def event(self, told: Any) -> Iterator[CompletionEvent]:
         """The events that one event of a stream brings.
@@ -51,7 +51,7 @@ class Answer:
           ModelFault: ``malformed``: it is none.
         """
         if not isinstance(told, dict):
-            raise malformed(self.service, "a part of it is no object")
+            raise malformed_answer(self.service, "a part of it is no object")
         match told.get("type"):
             case "message_start":
                 self._take_head(told.get("message"))
@@ -70,7 +70,7 @@ class Answer:
           ModelFault: ``malformed``: it is no answer.
         """
         if not isinstance(told, dict) or not isinstance(told.get("content"), list):
-            raise malformed(self.service, "there is no content in it")
+            raise malformed_answer(self.service, "there is no content in it")
         self._take_head(told)
         self._take_stop(told)
         for place, block in enumerate(told["content"]):
@@ -88,9 +88,9 @@ class Answer:
           ModelFault: ``malformed``: it broke off before it said why it ended.
         """
         if self._stop is None:
-            raise malformed(self.service, "it stopped before its end")
+            raise malformed_answer(self.service, "it stopped before its end")
         for _, call in sorted(self._calls.items()):
-            yield _tool_call(call)
+            yield call.whole()
         if (usage := read_usage(self._usage)) is not None:
             yield usage
         reason = _REASONS.get(self._stop, "stop")
@@ -99,7 +99,7 @@ class Answer:
 
     def _take_head(self, told: Any) -> None:
         if not isinstance(told, dict):
-            raise malformed(self.service, "it has no head")
+            raise malformed_answer(self.service, "it has no head")
         if isinstance(told.get("model"), str):
             self._model = told["model"]
         self._take_usage(told.get("usage"))
@@ -123,33 +123,23 @@ class Answer:
     def _open(self, index: Any, block: Any) -> Iterator[CompletionEvent]:
         place = token_count(index)
         if place is None or not isinstance(block, dict):
-            raise malformed(self.service, "a block of it is none")
+            raise malformed_answer(self.service, "a block of it is none")
         if block.get("type") == "text" and isinstance(text := block.get("text"), str) and text:
             yield TextDelta(text)
         elif block.get("type") == "tool_use":
-            self._calls[place] = _Call(str(block.get("id")), str(block.get("name")))
+            self._calls[place] = CallParts(str(block.get("id")), str(block.get("name")))
 
     def _extend(self, index: Any, delta: Any) -> Iterator[CompletionEvent]:
         if not isinstance(delta, dict):
-            raise malformed(self.service, "a part of it is none")
+            raise malformed_answer(self.service, "a part of it is none")
         if delta.get("type") == "text_delta" and isinstance(text := delta.get("text"), str):
             if text:
                 yield TextDelta(text)
         elif delta.get("type") == "input_json_delta":
             place = token_count(index)
             if place is None or place not in self._calls:
-                raise malformed(self.service, "a tool call in it has no beginning")
+                raise malformed_answer(self.service, "a tool call in it has no beginning")
             self._calls[place].arguments += str(delta.get("partial_json") or "")
-
-
-def _tool_call(call: _Call) -> ToolCall:
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        return ToolCall(call.id, call.name, {}, invalid=call.arguments)
-    return ToolCall(call.id, call.name, arguments)
 
 
 def read_usage(told: Mapping[str, Any]) -> Usage | None:

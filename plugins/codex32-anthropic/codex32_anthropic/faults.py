@@ -6,7 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from codex32 import FaultKind, ModelFault, model_refusal, unkeyed
+from codex32 import (
+    FaultKind,
+    ModelFault,
+    broken_off,
+    connection_fault,
+    malformed_answer,
+    model_refusal,
+)
 
 #: ``error.type`` comes first: in the middle of a stream the status is 200.
 _TYPES: Mapping[str, FaultKind] = {
@@ -44,22 +51,11 @@ def fault_of(error: BaseException, service: str, key: str | None) -> ModelFault:
 
     if isinstance(error, ModelFault):
         return error
-    if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException | TimeoutError):
-        if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):
-            return ModelFault("network", f"{service} cannot be reached in time")
-        return ModelFault("timeout", f"{service} gave no answer in time", billed="maybe")
-    if isinstance(error, anthropic.APIConnectionError | httpx2.TransportError):
-        if isinstance(error.__cause__ or error, httpx2.ConnectError):
-            return ModelFault("network", f"{service} cannot be reached; is base_url right?")
-        return ModelFault("network", f"{service} cut the connection", billed="maybe")
+    if (fault := connection_fault(error, service, anthropic, httpx2)) is not None:
+        return fault
     if isinstance(error, anthropic.APIStatusError):
         return _refusal(error, service, key)
-    return malformed(service, f"it cannot be read ({type(error).__name__})")
-
-
-def malformed(service: str, what: str) -> ModelFault:
-    """The fault of an answer that is none; what it cost nobody knows."""
-    return ModelFault("malformed", f"{service} gave no answer: {what}", billed="maybe")
+    return malformed_answer(service, f"it cannot be read ({type(error).__name__})")
 
 
 def _refusal(error: Any, service: str, key: str | None) -> ModelFault:
@@ -68,14 +64,10 @@ def _refusal(error: Any, service: str, key: str | None) -> ModelFault:
     kind = _CODES.get(str(error.error_code)) or _kind_of_words(status, reason)
     kind = kind or (_TYPES.get(str(error.type)) if status not in (408, 409) else None)
     if status == 200:
-        said = unkeyed(reason, key)[:300]
-        return ModelFault(kind or "server", f"{service} broke off: {said}", billed="maybe")
-    if status == 404 and not reason:
-        reason = "no such model, or base_url is wrong"
-    if 300 <= status < 400:
-        reason = "it sends elsewhere; is base_url right?"
-    headers = {name.lower(): value for name, value in error.response.headers.items()}
-    return model_refusal(service, status, reason, kind=kind, headers=headers, key=key)
+        return broken_off(service, reason, kind=kind or "server", key=key)
+    return model_refusal(
+        service, status, reason, kind=kind, headers=error.response.headers, key=key
+    )
 
 
 def _kind_of_words(status: int, reason: str) -> FaultKind | None:

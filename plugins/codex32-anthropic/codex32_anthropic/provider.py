@@ -8,10 +8,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from codex32 import CompletionEvent, CompletionRequest, LLMProvider, ModelInfo, in_time
+from codex32 import (
+    CompletionEvent,
+    CompletionRequest,
+    LLMProvider,
+    ModelInfo,
+    in_time,
+    malformed_answer,
+)
 from codex32_anthropic.answers import Answer
 from codex32_anthropic.clients import client_of, with_key
-from codex32_anthropic.faults import fault_of, malformed
+from codex32_anthropic.faults import fault_of
 from codex32_anthropic.requests import arguments
 from codex32_anthropic.settings import Endpoint
 
@@ -85,5 +92,5 @@ async def _parsed(raw: Any) -> Any:
 def _plain(told: Any) -> Any:
     """An event as plain data; the SDK builds its objects without looking at what is in them."""
     if not hasattr(told, "to_dict"):
-        raise malformed("the service", "a part of it is no object")
+        raise malformed_answer("the service", "a part of it is no object")
     return told.to_dict(mode="python", warnings=False)

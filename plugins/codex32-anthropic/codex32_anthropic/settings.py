@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from codex32 import CAPABILITIES, ModelInfo, Problem, did_you_mean
+from codex32 import CAPABILITIES, ModelInfo, Problem, address_fault, unknown_settings
 from codex32_anthropic.catalogue import MODELS
 
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -56,11 +55,11 @@ def endpoint(config: Mapping[str, Any]) -> Endpoint:
 
 def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     """Faults of the settings, each with its path below ``plugins.anthropic``."""
-    for key in config:
-        if key not in _KEYS:
-            yield Problem(f"there is no such setting{did_you_mean(key, _KEYS)}", key)
-    if (url := config.get("base_url")) is not None and (fault := _url_fault(url)):
-        yield Problem(fault, "base_url")
+    yield from unknown_settings(config, _KEYS)
+    if (url := config.get("base_url")) is not None:
+        wrong = None if isinstance(url, str) else f"write an address, not {url!r}"
+        if fault := wrong or address_fault(url, ANTHROPIC_URL):
+            yield Problem(fault, "base_url")
     if (secret := config.get("secret")) is not None and not isinstance(secret, str):
         yield Problem(f"write the name of a secret, not {secret!r}", "secret")
     if (most := config.get("max_tokens")) is not None and not _is_count(most):
@@ -77,11 +76,11 @@ def _model_problems(about: Any, path: str) -> Iterator[Problem]:
     if about is not None and not isinstance(about, Mapping):
         yield Problem(f"write a table, not {about!r}", path)
         return
+    yield from unknown_settings(about or {}, _MODEL, f"{path}.")
     for key, value in (about or {}).items():
         if key not in _MODEL:
-            told = f"there is no such setting{did_you_mean(key, _MODEL)}"
-            yield Problem(told, f"{path}.{key}")
-        elif _MODEL[key] is int and not _is_count(value):
+            continue
+        if _MODEL[key] is int and not _is_count(value):
             yield Problem(f"write a number of tokens, not {value!r}", f"{path}.{key}")
         elif not isinstance(value, _MODEL[key]):
             kind = "a list" if _MODEL[key] is list else "a text"
@@ -93,18 +92,3 @@ def _model_problems(about: Any, path: str) -> Iterator[Problem]:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _url_fault(url: Any) -> str | None:
-    if not isinstance(url, str):
-        return f"write an address, not {url!r}"
-    try:
-        parts = urlsplit(url)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        return f"{url!r} is no address"
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-        return f"{url!r} is no address; write for example {ANTHROPIC_URL}"
-    if parts.username or parts.password or parts.query:
-        return "an address holds no key; name the secret that holds it in secret"
-    return None

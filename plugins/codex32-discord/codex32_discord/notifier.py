@@ -16,6 +16,7 @@ from codex32 import (
     Notifier,
     ProviderRateLimited,
     ProviderRejected,
+    Rate,
     Receipt,
     StepFault,
     refusal,
@@ -35,6 +36,8 @@ class Discord(Notifier):
 
     name = "discord"
     updates = True
+    # Of one webhook, Discord takes five messages in two seconds.
+    rate = Rate(5, 2.0)
 
     async def send(
         self, notification: Notification, target: str, *, http: HttpClient, timeout_seconds: float

@@ -14,6 +14,7 @@ from codex32 import Notification, ProviderRejected
 
 _MESSAGE_ID = re.compile(r"<[^\s<>@]{1,200}@[^\s<>@]{1,200}>")
 _LONGEST_SUBJECT = 200
+_MOST_REFERENCES = 20
 
 
 def compose(
@@ -33,16 +34,34 @@ def compose(
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id(notification.idempotency_key, domain)
     # So that no machine that is away on holiday answers a machine (RFC 3834).
-    message["Auto-Submitted"] = "auto-generated"
+    message["Auto-Submitted"] = "auto-replied" if notification.reply_to else "auto-generated"
     if notification.reply_to:
         if not _MESSAGE_ID.fullmatch(notification.reply_to):
             raise ProviderRejected("reply_to is no id of a message: <…@…>")
         message["In-Reply-To"] = notification.reply_to
-        message["References"] = notification.reply_to
+        message["References"] = " ".join(_thread(notification))
     message.set_content(_clean(notification.text) or "\n")
     if notification.html:
         message.add_alternative(_clean(notification.html), subtype="html")
     return message
+
+
+def _thread(notification: Notification) -> list[str]:
+    """The ids of the messages before, oldest first, as RFC 5322 has a reply name them.
+
+    What ``data.email.references`` holds comes from outside: what is no id is left out.
+    """
+    own = notification.data.get("email")
+    given = own.get("references") if isinstance(own, dict) else None
+    known = [
+        each
+        for each in (given if isinstance(given, list) else [])
+        if isinstance(each, str) and _MESSAGE_ID.fullmatch(each) and each != notification.reply_to
+    ]
+    # Of a long thread its beginning and its end are enough.
+    if len(known) > _MOST_REFERENCES:
+        known = [known[0], *known[1 - _MOST_REFERENCES :]]
+    return [*known, notification.reply_to]
 
 
 def message_id(key: str, domain: str) -> str:

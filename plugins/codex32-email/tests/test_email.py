@@ -14,6 +14,7 @@ from codex32 import (
 )
 from codex32.services.access.mailing import Mailer
 from codex32.services.access.one_time import Code
+from codex32_email.message import compose
 from codex32_email.notifier import Email
 from codex32_email.server import MailServer
 from codex32_testing.conformance import NotifierSuite
@@ -97,6 +98,7 @@ async def test_tries_of_one_notification_share_their_id_and_replies_refer_to_it(
     await send(Notification("still", reply_to=first.id, idempotency_key="k-2"))
     message = smtp.mails[-1].message
     assert message["In-Reply-To"] == message["References"] == first.id
+    assert message["Auto-Submitted"] == "auto-replied"
     with pytest.raises(ProviderRejected, match="no id of a message"):
         await send(Notification("x", reply_to="<a@b>\r\nBcc: eve@example.com"))
 
@@ -263,3 +265,24 @@ def test_the_plugin_offers_email_where_the_settings_name_a_server(tmp_path):
 def test_settings_that_cannot_work_are_named_with_their_place(config, told):
     with pytest.raises(Exception, match=f"plugins.under_test.{told}"):
         load_plugin(codex32_email, config)
+
+
+@pytest.mark.parametrize(
+    ("before", "named"),
+    [
+        (["<1@x>", "<2@x>"], ["<1@x>", "<2@x>", "<3@x>"]),
+        # What came from outside and is no id, or is there already, is left out.
+        (["<1@x>", "no id", 7, "<e@x>\r\nBcc: eve@example.com", "<3@x>"], ["<1@x>", "<3@x>"]),
+        (
+            [f"<{n}@x>" for n in range(99)],
+            ["<0@x>", *(f"<{n}@x>" for n in range(80, 99)), "<3@x>"],
+        ),
+        ("<1@x>", ["<3@x>"]),
+    ],
+    ids=["thread", "junk", "long", "text"],
+)
+def test_a_reply_names_the_whole_thread(before, named):
+    note = Notification("x", reply_to="<3@x>", data={"email": {"references": before}})
+    message = compose(note, ["a@x.example"], sender="b@x.example", domain="x", now=NOW)
+    assert message["References"].split() == named
+    assert message["Bcc"] is None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from codex32 import Problem, VectorStore, did_you_mean, hookimpl
+from codex32 import Problem, VectorStore, hookimpl, unfit_numbers, unknown_settings
 
 _KNOWN = ("folder", "uri", "token", "database", "timeout_seconds")
 
@@ -29,9 +29,7 @@ def register_vector_stores(config: Mapping[str, Any]) -> Iterable[VectorStore]:
 @hookimpl
 def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
     """Refuse what cannot be meant before a process starts with it."""
-    for key in config:
-        if key not in _KNOWN:
-            yield Problem(f"milvus has no setting {key!r}{did_you_mean(key, _KNOWN)}", key)
+    yield from unknown_settings(config, _KNOWN)
     uri = config.get("uri")
     if uri and not str(uri).startswith(("http://", "https://")):
         yield Problem(f"{uri!r} is no address; write for example http://milvus:19530", "uri")
@@ -39,6 +37,4 @@ def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
         yield Problem("give the uri of a server or a folder, not both", "folder")
     if config.get("token") and not uri:
         yield Problem("a token is for a server, whose uri is not given", "token")
-    seconds = config.get("timeout_seconds")
-    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
-        yield Problem(f"{seconds!r} is no number of seconds", "timeout_seconds")
+    yield from unfit_numbers(config, "timeout_seconds")

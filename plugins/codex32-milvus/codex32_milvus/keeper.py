@@ -83,10 +83,12 @@ def _serve(folder: Path) -> None:
     one_at_a_time = threading.Lock()
     for name in _WRITES:
         setattr(servicer, name, _in_turn(one_at_a_time, getattr(servicer, name)))
-    size = [("grpc.max_receive_message_length", _LARGEST_MESSAGE)]
-    size += [("grpc.max_send_message_length", _LARGEST_MESSAGE)]
+    options = [("grpc.max_receive_message_length", _LARGEST_MESSAGE)]
+    options += [("grpc.max_send_message_length", _LARGEST_MESSAGE)]
+    # Clients ask every few seconds whether it is there, and an idle one would be cut off for it.
+    options += [("grpc.http2.max_ping_strikes", 0), ("grpc.keepalive_permit_without_calls", 1)]
     server = grpc.server(
-        ThreadPoolExecutor(max_workers=16), interceptors=[_guard(token)], options=size
+        ThreadPoolExecutor(max_workers=16), interceptors=[_guard(token)], options=options
     )
     milvus_pb2_grpc.add_MilvusServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")

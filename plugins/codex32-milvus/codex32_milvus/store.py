@@ -72,6 +72,8 @@ class MilvusVectorStore(BlockingVectorStore):
             fields = client.describe_collection(name, **self._limit)["fields"]
             (vector,) = (field for field in fields if field["name"] == "vector")
             index = client.describe_index(name, "vector", **self._limit)
+        if index is None:  # whoever makes it is not ready
+            return None
         metrics = {word: metric for metric, word in _METRICS.items()}
         return Shape(int(vector["params"]["dim"]), metrics[index["metric_type"]])
 

@@ -24,9 +24,9 @@ def register_embedders(config: Mapping[str, Any]) -> Iterable[Embedder]:
     from codex32_openai.settings import endpoints
 
     return [
-        OpenAIEmbedder(endpoint, model, dimension)
+        OpenAIEmbedder(endpoint, model, info)
         for endpoint in endpoints(config)
-        for model, dimension in endpoint.embedders.items()
+        for model, info in endpoint.embedders.items()
     ]
 
 

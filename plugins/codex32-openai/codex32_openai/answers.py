@@ -7,8 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from codex32 import CompletionEvent, Finished, TextDelta, ToolCall, Usage, token_count
-from codex32_openai.faults import malformed
+from codex32 import (
+    CallParts,
+    CompletionEvent,
+    Finished,
+    TextDelta,
+    Usage,
+    malformed_answer,
+    token_count,
+)
 
 _REASONS: Mapping[str, Literal["stop", "length", "tools", "refused"]] = {
     "stop": "stop",
@@ -17,13 +24,6 @@ _REASONS: Mapping[str, Literal["stop", "length", "tools", "refused"]] = {
     "function_call": "tools",
     "content_filter": "refused",
 }
-
-
-@dataclass(slots=True)
-class _Call:
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Answer:
     _finish: str | None = None
     _refusal: str = ""
     _usage: Usage | None = None
-    _calls: dict[int, _Call] = field(default_factory=dict)
+    _calls: dict[int, CallParts] = field(default_factory=dict)
 
     def chunk(self, told: Any) -> Iterator[CompletionEvent]:
         """The events that one chunk of a stream brings.
@@ -58,7 +58,7 @@ class Answer:
           ModelFault: ``malformed``: it is no answer.
         """
         if not isinstance(told, dict) or not told.get("choices"):
-            raise malformed(self.service, "there is no choice in it")
+            raise malformed_answer(self.service, "there is no choice in it")
         yield from self._part(told, "message")
         yield from self.end()
 
@@ -69,9 +69,9 @@ class Answer:
           ModelFault: ``malformed``: it broke off before it said why it ended.
         """
         if self._finish is None:
-            raise malformed(self.service, "it stopped before its end")
+            raise malformed_answer(self.service, "it stopped before its end")
         for _, call in sorted(self._calls.items()):
-            yield _tool_call(call)
+            yield call.whole()
         if self._usage is not None:
             yield self._usage
         reason = _REASONS.get(self._finish, "stop")
@@ -84,7 +84,7 @@ class Answer:
 
     def _part(self, told: Any, name: str) -> Iterator[CompletionEvent]:
         if not isinstance(told, dict):
-            raise malformed(self.service, "a part of it is no object")
+            raise malformed_answer(self.service, "a part of it is no object")
         if isinstance(told.get("model"), str):
             self._model = told["model"]
         if (usage := read_usage(told.get("usage"))) is not None:
@@ -107,28 +107,18 @@ class Answer:
         for place, part in enumerate(told if isinstance(told, list) else ()):
             function = part.get("function") if isinstance(part, dict) else None
             if not isinstance(function, dict):
-                raise malformed(self.service, "a tool call in it is none")
+                raise malformed_answer(self.service, "a tool call in it is none")
             # Some servers leave the index out, and send each call whole.
             index = token_count(part.get("index"))
             if index is None:
                 index = place if part.get("id") is None else len(self._calls)
-            call = self._calls.setdefault(index, _Call())
+            call = self._calls.setdefault(index, CallParts())
             call.id = call.id or str(part.get("id") or f"call_{index}")
             call.name = call.name or str(function.get("name") or "")
             arguments = function.get("arguments")
             if isinstance(arguments, dict):
                 arguments = json.dumps(arguments)
             call.arguments += arguments or ""
-
-
-def _tool_call(call: _Call) -> ToolCall:
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        return ToolCall(call.id, call.name, {}, invalid=call.arguments)
-    return ToolCall(call.id, call.name, arguments)
 
 
 def read_usage(told: Any) -> Usage | None:

@@ -47,3 +47,6 @@ MODELS = tuple(
 
 #: Numbers in a vector, by model.
 EMBEDDERS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
+#: Tokens of one text that those read. Local servers cut what is longer without a word, so theirs
+#: read as few as the smallest models in use, unless the settings say more.
+READ_BY_OPENAI, READ_BY_ANY = 8191, 512

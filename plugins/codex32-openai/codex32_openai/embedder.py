@@ -13,12 +13,13 @@ from codex32 import (
     EmbeddingPurpose,
     ModelFault,
     Vector,
+    malformed_answer,
     token_count,
     unit_vector,
 )
 from codex32_openai.clients import client_of, with_key
-from codex32_openai.faults import fault_of, malformed
-from codex32_openai.settings import Endpoint
+from codex32_openai.faults import fault_of
+from codex32_openai.settings import EmbedderInfo, Endpoint
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -30,10 +31,11 @@ _MOST_BYTES = 400_000
 class OpenAIEmbedder(Embedder):
     """One model of one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, model: str, dimension: int) -> None:
+    def __init__(self, endpoint: Endpoint, model: str, info: EmbedderInfo) -> None:
         """Serve a model; nothing is imported or connected before the first call."""
         self.name = f"{endpoint.name}:{model}"
-        self.dimension = dimension
+        self.dimension = info.dimension
+        self.context_tokens = info.context_tokens
         self.secret = endpoint.secret
         self.endpoint = endpoint.base_url
         self.price_list = endpoint.price_list
@@ -59,10 +61,12 @@ class OpenAIEmbedder(Embedder):
         keyed = with_key(client, self._told, key, left)
         vectors: list[Vector] = [[0.0] * self.dimension] * len(texts)
         spent: int | None = 0
+        paid = False
         try:
             async with asyncio.timeout(left):
                 for batch in batches(texts):
                     answer = await self._ask(keyed, [texts[n] for n in batch])
+                    paid = True
                     for place, vector in zip(
                         batch, self._vectors(answer, len(batch)), strict=True
                     ):
@@ -75,7 +79,10 @@ class OpenAIEmbedder(Embedder):
             message = f"{self.name} gave no whole answer within {limit}"
             raise ModelFault("timeout", message, billed="maybe") from None
         except Exception as error:
-            raise fault_of(error, self.name, key) from None
+            fault = fault_of(error, self.name, key)
+            if paid:  # an earlier request was answered, whatever became of this one
+                fault.billed = "yes"
+            raise fault from None
         return Embedded(vectors, spent)
 
     async def close(self) -> None:
@@ -85,7 +92,7 @@ class OpenAIEmbedder(Embedder):
     async def _ask(self, client: AsyncOpenAI, texts: Sequence[str]) -> dict[str, Any]:
         answer = await client.embeddings.create(input=list(texts), model=self._model)
         if not hasattr(answer, "to_dict"):
-            raise malformed(self.name, "it is no object")
+            raise malformed_answer(self.name, "it is no object")
         return dict(answer.to_dict(mode="python", warnings=False))
 
     def _vectors(self, answer: dict[str, Any], count: int) -> list[Vector]:
@@ -93,10 +100,10 @@ class OpenAIEmbedder(Embedder):
         data = answer.get("data")
         if not isinstance(data, list) or len(data) != count:
             got = len(data) if isinstance(data, list) else 0
-            raise malformed(self.name, f"{got} vectors for {count} texts")
+            raise malformed_answer(self.name, f"{got} vectors for {count} texts")
         placed = {entry["index"]: entry["embedding"] for entry in data}
         if set(placed) != set(range(count)):
-            raise malformed(self.name, "its vectors are not one for each text")
+            raise malformed_answer(self.name, "its vectors are not one for each text")
         return [unit_vector(placed[place], self.dimension, self.name) for place in range(count)]
 
 

@@ -6,7 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from codex32 import FaultKind, ModelFault, model_refusal, unkeyed
+from codex32 import (
+    FaultKind,
+    ModelFault,
+    broken_off,
+    connection_fault,
+    malformed_answer,
+    model_refusal,
+)
 
 _TYPES: Mapping[str, FaultKind] = {
     "insufficient_quota": "quota",
@@ -59,24 +66,13 @@ def fault_of(error: BaseException, service: str, key: str | None) -> ModelFault:
 
     if isinstance(error, ModelFault):
         return error
-    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
-        if isinstance(error.__cause__ or error, httpx2.ConnectTimeout):
-            return ModelFault("network", f"{service} cannot be reached in time")
-        return ModelFault("timeout", f"{service} gave no answer in time", billed="maybe")
-    if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
-        if isinstance(error.__cause__ or error, httpx2.ConnectError):
-            return ModelFault("network", f"{service} cannot be reached; is base_url right?")
-        return ModelFault("network", f"{service} cut the connection", billed="maybe")
+    if (fault := connection_fault(error, service, openai, httpx2)) is not None:
+        return fault
     if isinstance(error, openai.APIStatusError):
         return _refusal(error, service, key)
     if isinstance(error, openai.APIError):
         return _mid_stream(error, service, key)
-    return malformed(service, f"it cannot be read ({type(error).__name__})")
-
-
-def malformed(service: str, what: str) -> ModelFault:
-    """The fault of an answer that is none; what it cost nobody knows."""
-    return ModelFault("malformed", f"{service} gave no answer: {what}", billed="maybe")
+    return malformed_answer(service, f"it cannot be read ({type(error).__name__})")
 
 
 def _refusal(error: Any, service: str, key: str | None) -> ModelFault:
@@ -86,12 +82,9 @@ def _refusal(error: Any, service: str, key: str | None) -> ModelFault:
     kind = _kind(error, reason) if status != 429 or _is_quota(error) else None
     if kind is None and status in (400, 422):
         kind = _kind_of_words(error, reason)
-    if status == 404 and not reason:
-        reason = "no such model, or base_url is wrong"
-    if 300 <= status < 400:
-        reason = "it sends elsewhere; is base_url right?"
-    headers = {name.lower(): value for name, value in error.response.headers.items()}
-    return model_refusal(service, status, reason, kind=kind, headers=headers, key=key)
+    return model_refusal(
+        service, status, reason, kind=kind, headers=error.response.headers, key=key
+    )
 
 
 def _is_quota(error: Any) -> bool:
@@ -112,5 +105,4 @@ def _kind_of_words(error: Any, reason: str) -> FaultKind | None:
 
 def _mid_stream(error: Any, service: str, key: str | None) -> ModelFault:
     kind = _kind(error, error.message) or "server"
-    reason = unkeyed(str(error.message), key)[:300]
-    return ModelFault(kind, f"{service} broke off: {reason}", billed="maybe")
+    return broken_off(service, str(error.message), kind=kind, key=key)

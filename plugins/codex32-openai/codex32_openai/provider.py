@@ -17,10 +17,11 @@ from codex32 import (
     LLMProvider,
     ModelInfo,
     in_time,
+    malformed_answer,
 )
 from codex32_openai.answers import Answer
 from codex32_openai.clients import client_of, with_key
-from codex32_openai.faults import fault_of, malformed
+from codex32_openai.faults import fault_of
 from codex32_openai.requests import arguments
 from codex32_openai.settings import Endpoint
 
@@ -89,5 +90,5 @@ class OpenAIProvider(LLMProvider):
 def _plain(chunk: Any) -> Any:
     """A chunk as plain data; the SDK builds its objects without looking at what is in them."""
     if not hasattr(chunk, "to_dict"):
-        raise malformed("the service", "a part of it is no object")
+        raise malformed_answer("the service", "a part of it is no object")
     return chunk.to_dict(mode="python", warnings=False)

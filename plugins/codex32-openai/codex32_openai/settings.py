@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from codex32 import CAPABILITIES, ModelInfo, Problem, did_you_mean
-from codex32_openai.catalogue import EMBEDDERS, MODELS
+from codex32 import CAPABILITIES, ModelInfo, Problem, address_fault, unknown_settings
+from codex32_openai.catalogue import EMBEDDERS, MODELS, READ_BY_ANY, READ_BY_OPENAI
 
 OPENAI_URL = "https://api.openai.com/v1"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -40,7 +39,21 @@ _MODEL: Mapping[str, type] = {
     "capabilities": list,
     "retires_on": str,
 }
+_EMBEDDER: Mapping[str, type] = {"dimension": int, "context_tokens": int}
 _LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderInfo:
+    """What is known of an embedder.
+
+    Attributes:
+      dimension: Numbers in each of its vectors.
+      context_tokens: How many tokens of a text it reads.
+    """
+
+    dimension: int
+    context_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ class Endpoint:
       base_url: With the version, such as ``http://127.0.0.1:11434/v1``.
       secret: Name of the secret that holds the key; None sends none.
       models: Those that are known.
-      embedders: Dimension of its vectors by model.
+      embedders: Those it offers, by model.
       price_list: As in the contract.
       free: Whether nobody bills for it.
       stream: Whether it can stream; without, the whole answer comes at once.
@@ -64,7 +77,7 @@ class Endpoint:
     base_url: str
     secret: str | None
     models: tuple[ModelInfo, ...] = ()
-    embedders: Mapping[str, int] = field(default_factory=dict)
+    embedders: Mapping[str, EmbedderInfo] = field(default_factory=dict)
     price_list: str | None = None
     free: bool = False
     stream: bool = True
@@ -88,7 +101,7 @@ def _openai(config: Mapping[str, Any]) -> Endpoint:
         base_url=config.get("base_url") or OPENAI_URL,
         secret=config.get("secret", "OPENAI_API_KEY"),
         models=tuple(own.values()),
-        embedders={**EMBEDDERS, **(config.get("embedders") or {})},
+        embedders=_embedders({**EMBEDDERS, **(config.get("embedders") or {})}, READ_BY_OPENAI),
         price_list=config.get("price_list"),
         max_tokens_name="max_completion_tokens",
         organization=config.get("organization"),
@@ -103,13 +116,22 @@ def _endpoint(name: str, table: Mapping[str, Any]) -> Endpoint:
         base_url=table["base_url"],
         secret=table.get("secret"),
         models=tuple(_models(table, free=free).values()),
-        embedders=table.get("embedders") or {},
+        embedders=_embedders(table.get("embedders"), READ_BY_ANY),
         price_list=table.get("price_list", ""),
         free=free,
         stream=table.get("stream", True),
         stream_usage=table.get("stream_usage", True),
         max_tokens_name=table.get("max_tokens_name", "max_tokens"),
     )
+
+
+def _embedders(table: Mapping[str, Any] | None, context_tokens: int) -> dict[str, EmbedderInfo]:
+    """By model; where only the dimension is told, ``context_tokens`` are read."""
+    found = {}
+    for model, told in (table or {}).items():
+        about = {"dimension": told} if isinstance(told, int) else told
+        found[model] = EmbedderInfo(**{"context_tokens": context_tokens, **about})
+    return found
 
 
 def _models(table: Mapping[str, Any], *, free: bool) -> dict[str, ModelInfo]:
@@ -144,18 +166,25 @@ def _table_problems(
     table: Mapping[str, Any], known: Mapping[str, type], path: str
 ) -> Iterator[Problem]:
     yield from _key_problems(table, known, path)
-    if isinstance(url := table.get("base_url"), str) and (fault := url_fault(url)):
+    if isinstance(url := table.get("base_url"), str) and (fault := address_fault(url, OPENAI_URL)):
         yield Problem(fault, f"{path}base_url")
     if (limit := table.get("max_tokens_name")) is not None and limit not in _LIMITS:
         yield Problem(f"{limit!r} is none of: {', '.join(_LIMITS)}", f"{path}max_tokens_name")
     if isinstance(embedders := table.get("embedders"), Mapping):
-        for model, dimension in embedders.items():
-            if not isinstance(dimension, int) or isinstance(dimension, bool) or dimension < 1:
-                told = f"write how many numbers its vectors have, not {dimension!r}"
-                yield Problem(told, f"{path}embedders.{model}")
+        for model, told in embedders.items():
+            yield from _embedder_problems(told, f"{path}embedders.{model}")
     if isinstance(models := table.get("models"), Mapping):
         for model, about in models.items():
             yield from _model_problems(about, f"{path}models.{model}")
+
+
+def _embedder_problems(told: Any, path: str) -> Iterator[Problem]:
+    if isinstance(told, Mapping):
+        yield from _key_problems(told, _EMBEDDER, f"{path}.")
+        if told.get("dimension") is None:
+            yield Problem("write how many numbers its vectors have", f"{path}.dimension")
+    elif not _is_a(int, told):
+        yield Problem(f"write how many numbers its vectors have, not {told!r}", path)
 
 
 def _model_problems(about: Any, path: str) -> Iterator[Problem]:
@@ -175,10 +204,9 @@ def _model_problems(about: Any, path: str) -> Iterator[Problem]:
 def _key_problems(
     table: Mapping[str, Any], known: Mapping[str, type], path: str
 ) -> Iterator[Problem]:
+    yield from unknown_settings(table, known, path)
     for key, value in table.items():
-        if key not in known:
-            yield Problem(f"there is no such setting{did_you_mean(key, known)}", f"{path}{key}")
-        elif value is not None and not _is_a(known[key], value):
+        if key in known and value is not None and not _is_a(known[key], value):
             told = {dict: "a table", list: "a list", bool: "true or false", int: "a number"}
             yield Problem(f"write {told.get(known[key], 'a text')}, not {value!r}", f"{path}{key}")
 
@@ -187,17 +215,3 @@ def _is_a(kind: type, value: Any) -> bool:
     if kind is int and (isinstance(value, bool) or (isinstance(value, int) and value < 1)):
         return False
     return isinstance(value, kind)
-
-
-def url_fault(url: str) -> str | None:
-    """What is wrong with an address, or None. Keys in addresses would end up in logs."""
-    try:
-        parts = urlsplit(url)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        return f"{url!r} is no address"
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-        return f"{url!r} is no address; write for example {OPENAI_URL}"
-    if parts.username or parts.password or parts.query:
-        return "an address holds no key; name the secret that holds it in secret"
-    return None

@@ -4,7 +4,7 @@ import pytest_asyncio
 
 from codex32_openai.embedder import OpenAIEmbedder
 from codex32_openai.provider import OpenAIProvider
-from codex32_openai.settings import Endpoint
+from codex32_openai.settings import EmbedderInfo, Endpoint
 from codex32_testing.conformance import (
     EmbedderSuite,
     LLMProviderSuite,
@@ -58,6 +58,8 @@ class TestEmbedder(ServedEmbedderSuite, EmbedderSuite):
 
     @pytest_asyncio.fixture
     async def embedder(self, model_server):
-        embedder = OpenAIEmbedder(endpoint(model_server), "text-embedding-3-small", 1536)
+        embedder = OpenAIEmbedder(
+            endpoint(model_server), "text-embedding-3-small", EmbedderInfo(1536, 8191)
+        )
         yield embedder
         await embedder.close()

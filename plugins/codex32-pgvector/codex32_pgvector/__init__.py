@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codex32 import Problem, VectorStore, did_you_mean, hookimpl
+from codex32 import Problem, VectorStore, hookimpl, unfit_numbers, unknown_settings
 
 _KNOWN = ("dsn", "schema", "index_from", "timeout_seconds")
 
@@ -26,16 +26,11 @@ def register_vector_stores(config: Mapping[str, Any]) -> Iterable[VectorStore]:
 @hookimpl
 def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
     """Refuse what cannot be meant before a process starts with it."""
-    for key in config:
-        if key not in _KNOWN:
-            yield Problem(f"pgvector has no setting {key!r}{did_you_mean(key, _KNOWN)}", key)
+    yield from unknown_settings(config, _KNOWN)
     dsn = config.get("dsn")
     if dsn and not str(dsn).startswith(("postgresql://", "postgres://")):
         yield Problem("write postgresql://USER:PASSWORD@HOST:PORT/NAME", "dsn")
     schema = config.get("schema")
     if schema and not (str(schema).isascii() and str(schema).replace("_", "a").isalnum()):
         yield Problem(f"{schema!r} names no schema: letters, digits and _", "schema")
-    for key in ("timeout_seconds", "index_from"):
-        value = config.get(key)
-        if value is not None and not (isinstance(value, int | float) and value > 0):
-            yield Problem(f"{value!r} is no number above 0", key)
+    yield from unfit_numbers(config, "timeout_seconds", "index_from")

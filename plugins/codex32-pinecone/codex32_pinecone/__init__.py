@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codex32 import Problem, VectorStore, did_you_mean, hookimpl
+from codex32 import Problem, VectorStore, hookimpl, unfit_numbers, unknown_settings
 
 _KNOWN = ("api_key", "host", "cloud", "region", "prefix", "timeout_seconds")
 
@@ -28,9 +28,7 @@ def register_vector_stores(config: Mapping[str, Any]) -> Iterable[VectorStore]:
 @hookimpl
 def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
     """Refuse what cannot be meant before a process starts with it."""
-    for key in config:
-        if key not in _KNOWN:
-            yield Problem(f"pinecone has no setting {key!r}{did_you_mean(key, _KNOWN)}", key)
+    yield from unknown_settings(config, _KNOWN)
     host = config.get("host")
     if host and not str(host).startswith(("https://", "http://127.0.0.1", "http://localhost")):
         yield Problem(f"{host!r} would send the key in the clear; write https://", "host")
@@ -39,6 +37,4 @@ def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
         yield Problem(f"{prefix!r} is no prefix: small letters and digits", "prefix")
     elif len(prefix) > 12:
         yield Problem("a prefix has at most 12 characters", "prefix")
-    seconds = config.get("timeout_seconds")
-    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
-        yield Problem(f"{seconds!r} is no number of seconds", "timeout_seconds")
+    yield from unfit_numbers(config, "timeout_seconds")

@@ -9,11 +9,11 @@ import re
 
 import pytest
 
+from codex32_testing.conformance.served_vector_store import KEY
 from codex32_testing.loopback_service import LoopbackService
 
 _INDEX = re.compile(r"/on/([a-z0-9-]+)(/.*)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,43}[a-z0-9]")
-_KEY = "S3CRET-key"
 
 
 class Pinecone:
@@ -24,7 +24,7 @@ class Pinecone:
         self.base = ""
 
     def __call__(self, request):
-        if request.headers.get("api-key") != _KEY:
+        if request.headers.get("api-key") != KEY:
             return 401, {"error": {"code": "UNAUTHENTICATED", "message": "Invalid API key"}}
         body = json.loads(request.body or b"{}")
         if found := _INDEX.fullmatch(request.path):
@@ -184,7 +184,7 @@ def compare(operator, has, value):
 
 
 @pytest.fixture
-def pinecone_service():
+def service():
     """The service; its ``faults`` are what it answers next."""
     pinecone = Pinecone()
     with LoopbackService(pinecone) as service:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from codex32 import Problem, VectorStore, did_you_mean, hookimpl
+from codex32 import Problem, VectorStore, hookimpl, unfit_numbers, unknown_settings
 
 _KNOWN = ("folder", "url", "api_key", "timeout_seconds")
 
@@ -28,9 +28,7 @@ def register_vector_stores(config: Mapping[str, Any]) -> Iterable[VectorStore]:
 @hookimpl
 def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
     """Refuse what cannot be meant before a process starts with it."""
-    for key in config:
-        if key not in _KNOWN:
-            yield Problem(f"qdrant has no setting {key!r}{did_you_mean(key, _KNOWN)}", key)
+    yield from unknown_settings(config, _KNOWN)
     url = config.get("url")
     if url and not str(url).startswith(("http://", "https://")):
         yield Problem(f"{url!r} is no address; write for example http://qdrant:6333", "url")
@@ -38,6 +36,4 @@ def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
         yield Problem("give the url of a server or a folder, not both", "folder")
     if config.get("api_key") and not url:
         yield Problem("a key is for a server, whose url is not given", "api_key")
-    seconds = config.get("timeout_seconds")
-    if seconds is not None and not (isinstance(seconds, int | float) and seconds >= 1):
-        yield Problem(f"{seconds!r} is no number of seconds from 1 on", "timeout_seconds")
+    yield from unfit_numbers(config, "timeout_seconds")

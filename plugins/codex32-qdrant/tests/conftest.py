@@ -7,10 +7,10 @@ import warnings
 import pytest
 from qdrant_client import QdrantClient, models
 
+from codex32_testing.conformance.served_vector_store import KEY
 from codex32_testing.loopback_service import LoopbackService
 
 _PATH = re.compile(r"/collections/([a-z0-9_]+)(/.*)?")
-_KEY = "S3CRET-key"
 
 
 class Qdrant:
@@ -20,7 +20,7 @@ class Qdrant:
         self.engine = QdrantClient(":memory:", force_disable_check_same_thread=True)
 
     def __call__(self, request):
-        if request.headers.get("api-key") != _KEY:
+        if request.headers.get("api-key") != KEY:
             return 401, {"status": {"error": "Must provide an API key"}, "time": 0.0}
         found = _PATH.fullmatch(request.path)
         if found is None:
@@ -88,7 +88,7 @@ class Qdrant:
 
 
 @pytest.fixture
-def qdrant_service():
+def service():
     """The service; its ``faults`` are what it answers next."""
     qdrant = Qdrant()
     with LoopbackService(qdrant) as service:

@@ -5,20 +5,13 @@ import sys
 
 import pytest
 
-import codex32
-from codex32 import ProviderUnauthorized, ProviderUnavailable, VectorRecord
+from codex32 import ProviderUnavailable
 from codex32_qdrant.store import QdrantVectorStore
-from codex32_testing.conformance import VectorStoreSuite
+from codex32_testing.conformance import ServedVectorStoreSuite, VectorStoreSuite
 from codex32_testing.loading import load_plugin
-from codex32_testing.loopback_service import FAULTS, TOLD
 
-KEY = "S3CRET-key"
 #: The client says that keys are better sent encrypted; here nothing leaves the machine.
 pytestmark = pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
-
-
-def store_of(service, timeout_seconds=60.0, key=KEY):
-    return QdrantVectorStore(url=service.url, api_key=key, timeout_seconds=timeout_seconds)
 
 
 class TestQdrantFolder(VectorStoreSuite):
@@ -33,57 +26,9 @@ class TestQdrantFolder(VectorStoreSuite):
         return lambda: QdrantVectorStore(folder=tmp_path / "q", timeout_seconds=120)
 
 
-class TestQdrantServer(VectorStoreSuite):
-    @pytest.fixture
-    def vector_store(self, qdrant_service):
-        store = store_of(qdrant_service, 120)
-        yield store
-        store.shut()
-
-    @pytest.fixture
-    def reopened(self, qdrant_service):
-        return lambda: store_of(qdrant_service)
-
-
-CALLS = {
-    "upsert": lambda store: store.upsert("docs", [VectorRecord("a", [1.0, 0.0])]),
-    "query": lambda store: store.query("docs", [1.0, 0.0], limit=1),
-    "delete": lambda store: store.delete("docs", ["a"]),
-    "list": lambda store: store.list_ids("docs"),
-    "count": lambda store: store.count("docs"),
-    "ensure": lambda store: store.ensure_collection("new", dimension=2, metric="dot"),
-}
-
-
-@pytest.mark.parametrize("call", sorted(CALLS))
-@pytest.mark.parametrize("fault", sorted(FAULTS))
-async def test_a_fault_is_told_by_its_type_and_in_time(qdrant_service, fault, call):
-    store = store_of(qdrant_service)
-    await store.ensure_collection("docs", dimension=2, metric="cosine")
-    asked = len(qdrant_service.requests)
-    qdrant_service.faults.append(FAULTS[fault])
-    if fault == "silent":
-        store.timeout_seconds = 1  # less than the service is silent for
-    with pytest.raises(codex32.ProviderError) as raised:
-        await CALLS[call](store)
-    assert type(raised.value).__name__ == TOLD[fault]
-    assert raised.value.retryable
-    assert KEY not in str(raised.value)
-    assert len(qdrant_service.requests) == asked + 1, "the client repeats by itself"
-    assert ("within 1 s" in str(raised.value)) is (fault == "silent")
-    store.timeout_seconds = 60
-    if fault == "busy":
-        assert raised.value.retry_after_seconds == 7
-    await CALLS[call](store)  # and after it all is well
-    await store.close()
-
-
-async def test_a_wrong_key_is_told_and_never_shown(qdrant_service):
-    store = store_of(qdrant_service, key="S3CRET-wrong")
-    with pytest.raises(ProviderUnauthorized) as raised:
-        await store.count("docs")
-    assert "S3CRET" not in str(raised.value)
-    await store.close()
+class TestQdrantServer(ServedVectorStoreSuite):
+    def store_of(self, service, timeout_seconds, key):
+        return QdrantVectorStore(url=service.url, api_key=key, timeout_seconds=timeout_seconds)
 
 
 async def test_a_server_that_is_not_there_is_worth_trying_again():

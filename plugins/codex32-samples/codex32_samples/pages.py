@@ -19,10 +19,17 @@ _PROJECTS = ("Ginkgo", "Larch", "Rowan", "Sequoia", "Yew")
 _NEWS = ("fixes a crash at start", "is twice as fast", "speaks Danish", "needs less memory")
 
 
-def feed(now: float, base: str) -> str:
-    """The RSS feed at ``now`` (seconds since 1970), newest entry first."""
-    newest = int(now) // ENTRY_SECONDS
-    entries = "".join(_entry(newest - back, base) for back in range(ENTRIES))
+def feed(now: float, base: str, project: str | None = None) -> str:
+    """The RSS feed at ``now`` (seconds since 1970), newest entry first; of one project or of all.
+
+    Raises:
+      ValueError: There is no such project.
+    """
+    newest, step = int(now) // ENTRY_SECONDS, 1
+    if project is not None:
+        step = len(_PROJECTS)
+        newest -= (newest - _PROJECTS.index(project.title())) % step
+    entries = "".join(_entry(newest - back * step, base) for back in range(ENTRIES))
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0"><channel>'
         f"<title>Releases in the arboretum</title><link>{escape(base)}</link>"

@@ -1,4 +1,4 @@
-"""The site: five pages and a place for webhooks."""
+"""The site: some pages, and a place for webhooks."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def build_site(
         [
             web.get("/", site.index),
             web.get("/feed.xml", site.feed),
+            web.get("/feeds/{project}.xml", site.feed),
             web.get("/prices/{item}", site.price),
             web.get("/health/{service}", site.health),
             web.get("/flaky/{key}", site.flaky),
@@ -50,7 +51,11 @@ class _Site:
         return web.Response(text="\n".join(["A site for the sample bots:", *paths, ""]))
 
     async def feed(self, request: web.Request) -> web.Response:
-        text = pages.feed(self._now(), str(request.url.origin()))
+        project = request.match_info.get("project")
+        try:
+            text = pages.feed(self._now(), str(request.url.origin()), project)
+        except ValueError:
+            raise web.HTTPNotFound from None
         return web.Response(text=text, content_type="application/rss+xml")
 
     async def price(self, request: web.Request) -> web.Response:

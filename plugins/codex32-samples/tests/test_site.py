@@ -97,3 +97,13 @@ async def test_the_readme_names_every_path(get) -> None:
         assert (
             f"`{re.sub('{(.*)}', lambda m: 'KEY' if m[1] == 'key' else 'NAME', path)}`" in readme
         )
+
+
+async def test_a_project_has_a_feed_of_its_own(get, hand) -> None:
+    for _ in range(6):
+        status, text = await get("/feeds/larch.xml")
+        assert status == 200
+        assert len(titles(text)) == pages.ENTRIES
+        assert {title.partition(" ")[0] for title in titles(text)} == {"Larch"}
+        hand.at += pages.ENTRY_SECONDS
+    assert (await get("/feeds/oak.xml"))[0] == 404

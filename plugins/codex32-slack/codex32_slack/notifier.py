@@ -17,6 +17,7 @@ from codex32 import (
     ProviderRejected,
     ProviderUnauthorized,
     ProviderUnavailable,
+    Rate,
     Receipt,
     StepFault,
     refusal,
@@ -62,6 +63,8 @@ class Slack(Notifier):
     name = "slack"
     replies = True
     updates = True
+    # Slack takes one message a second for a channel.
+    rate = Rate(1, 1.0)
 
     def __init__(self, api: str) -> None:
         self._api = api.rstrip("/")

@@ -13,6 +13,7 @@ from codex32 import (
     HttpResponse,
     Notification,
     Notifier,
+    Rate,
     Receipt,
     refusal,
     send_once,
@@ -29,6 +30,8 @@ class Teams(Notifier):
     """Posts a card to the workflow whose URL the target is."""
 
     name = "teams"
+    # Teams takes four requests a second.
+    rate = Rate(4, 1.0)
 
     async def send(
         self, notification: Notification, target: str, *, http: HttpClient, timeout_seconds: float

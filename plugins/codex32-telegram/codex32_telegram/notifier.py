@@ -15,6 +15,7 @@ from codex32 import (
     Notifier,
     ProviderRateLimited,
     ProviderRejected,
+    Rate,
     Receipt,
     StepFault,
     refusal,
@@ -38,6 +39,8 @@ class Telegram(Notifier):
     name = "telegram"
     replies = True
     updates = True
+    # Telegram asks for no more than one message a second in a chat.
+    rate = Rate(1, 1.0)
 
     def __init__(self, api: str) -> None:
         self._api = api.rstrip("/")

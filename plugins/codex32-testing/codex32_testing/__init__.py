@@ -3,7 +3,8 @@
 ``conformance``
     Suites to subclass: the contracts' docstrings written as tests.
 ``context`` · ``http`` · ``collections``
-    Fakes to hand in: ``FakeStepContext``, ``FakeHttp``, ``FakeCollections``.
+    Fakes to hand in: ``FakeStepContext``, ``FakeHttp``, ``FakeCollections``,
+        ``FakeMcpServers``.
 ``loopback``
     ``LoopbackServer``, a real server that answers, and misbehaves, as told.
 ``loading``

@@ -6,8 +6,9 @@ coverage is measured, and every line imported then would count as never run.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -51,3 +52,14 @@ def model_server() -> Iterator[ModelServer]:
 
     with ModelServer() as server:
         yield server
+
+
+@pytest.fixture
+def step_main(request: pytest.FixtureRequest) -> Callable[[str, str], Callable[..., Any]]:
+    """``step_main(bot, step)``: ``main`` of a Python step of a bot beside the test file.
+
+    ``codex32 test`` gives the same to the same file, in the sandbox.
+    """
+    from codex32_testing.steps import step_main
+
+    return partial(step_main, request.path.parent)

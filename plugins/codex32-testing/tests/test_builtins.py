@@ -78,6 +78,16 @@ class TestDedupe(_HouseBotType):
         return FakeStepContext(expressions=lambda text, variables: variables["item"]["id"])
 
 
+class TestGather(_HouseBotType):
+    name = "gather"
+    cases = (
+        ({"items": [1, 2], "window": "10m"}, [1, 2]),
+        ({"items": ["a"], "quiet": "22:00-07:00", "key": "ops"}, ["a"]),
+        ({"items": [], "window": "1h"}, []),
+    )
+    wrong = ({}, {"items": "x"})
+
+
 class TestIndex(_HouseBotType):
     name = "index"
     cases = (

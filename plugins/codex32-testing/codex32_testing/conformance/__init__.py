@@ -20,6 +20,7 @@ from codex32_testing.conformance.model_service import ServedEmbedderSuite, Serve
 from codex32_testing.conformance.notifier import NotifierSuite
 from codex32_testing.conformance.sandbox import SandboxSuite
 from codex32_testing.conformance.secret_store import SecretStoreSuite
+from codex32_testing.conformance.served_vector_store import ServedVectorStoreSuite
 from codex32_testing.conformance.trigger_type import TriggerTypeSuite
 from codex32_testing.conformance.vector_store import VectorStoreSuite
 
@@ -32,6 +33,7 @@ __all__ = [
     "SecretStoreSuite",
     "ServedEmbedderSuite",
     "ServedLLMSuite",
+    "ServedVectorStoreSuite",
     "TriggerTypeSuite",
     "VectorStoreSuite",
 ]

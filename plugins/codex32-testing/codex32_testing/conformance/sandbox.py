@@ -86,19 +86,21 @@ class SandboxSuite:
 
     @pytest.mark.asyncio
     async def test_a_program_that_is_cancelled_is_over(self, sandbox: SandboxBackend) -> None:
-        """And leaves no descriptor."""
+        """And leaves no descriptor; a few are held by what waits for the next."""
         await self.run(sandbox, "def main(): ...")
         before = len(os.listdir("/dev/fd"))
+        program = Program("import time\ndef main():\n print(1)\n time.sleep(1000)")
         began = asyncio.Event()
         host = ProgramHost(lambda stream, line: began.set())
-        program = Program("import time\ndef main():\n print(1)\n time.sleep(1000)")
-        running = asyncio.ensure_future(sandbox.run(program, host))
-        async with asyncio.timeout(20):
-            await began.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert len(os.listdir("/dev/fd")) <= before + 2
+        for _ in range(8):
+            began.clear()
+            running = asyncio.ensure_future(sandbox.run(program, host))
+            async with asyncio.timeout(20):
+                await began.wait()
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        assert len(os.listdir("/dev/fd")) < before + 8
 
     @pytest.mark.asyncio
     async def test_nothing_is_carried_over(self, sandbox: SandboxBackend) -> None:

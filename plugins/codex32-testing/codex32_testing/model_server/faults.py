@@ -126,6 +126,8 @@ FAULTS: Final = {
             }
         ),
         "",
+        # Half of it is right, and of vectors that half is all: a number below what is billed.
+        embeddings=False,
     ),
     "usage_negative": Outcome(
         Turn(
@@ -156,4 +158,7 @@ EMBEDDING_FAULTS: Final = {
     "wrong-size": Outcome(Turn(vectors="wrong-size"), "malformed"),
     "nan": Outcome(Turn(vectors="nan"), "malformed"),
     "none": Outcome(Turn(vectors="none"), "malformed"),
+    "uncounted": Outcome(Turn(usage=ABSENT), ""),
+    "counted_null": Outcome(Turn(usage={"prompt_tokens": None, "total_tokens": None}), ""),
+    "counted_nothing": Outcome(Turn(usage={"prompt_tokens": 0, "total_tokens": 0}), ""),
 }

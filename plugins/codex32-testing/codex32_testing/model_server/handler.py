@@ -131,7 +131,7 @@ class Handler:
 
     def _bill(self, asked: Asked, turn: Turn) -> None:
         """Whatever was generated is paid for; a broken proxy's page of HTML comes after that."""
-        if turn.body is not None and (turn.status or 200) >= 400:
+        if turn.body is not None and 400 <= (turn.status or 200) < 500:
             return
         if asked.path == EMBEDDINGS:
             texts = embeddings.texts(asked.body)

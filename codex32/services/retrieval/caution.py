@@ -1,0 +1,18 @@
+"""What somebody should know of an embedder before they trust what is found with it."""
+
+from __future__ import annotations
+
+from codex32.kernel.components import Components
+
+
+def caution(components: Components, embedder: str) -> str | None:
+    """A sentence, where there is something to know."""
+    known = components.embedders.get(embedder)
+    if known is None:
+        return f"the embedder {embedder} is not installed, so nothing can be indexed or found"
+    if not known.knows_meaning:
+        return (
+            f"the embedder {embedder} knows words and not what they mean, so what is said in "
+            "other words is not found; pip install codex32-minilm brings one that does"
+        )
+    return None
