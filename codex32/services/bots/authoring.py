@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 from codex32.engine.reading.definition import Reader
 from codex32.engine.reading.writing import to_yaml
-from codex32.kernel.errors import Codex32Error
+from codex32.kernel.caller import Caller
+from codex32.kernel.errors import BotReadOnly, Codex32Error
 from codex32.kernel.json_values import JSON, canonical, loads
 from codex32.kernel.models import VersionRow
+from codex32.services.bots import bots
+from codex32.services.bots.written import FILE, Written
 
 
 def as_yaml(version: VersionRow, reader: Reader) -> str:
@@ -29,6 +32,27 @@ def _says(text: str, document: Mapping[str, JSON], reader: Reader) -> bool:
     except Codex32Error:
         return False
     return canonical(bot.document) == canonical(document)
+
+
+def switched(name: str, reader: Reader, caller: Caller, *, enabled: bool) -> Written:
+    """The live version of a bot, saying whether it may be started; reads rows.
+
+    One that waits for approval is no answer to who wants the live one stopped.
+
+    Raises:
+      BotNotFound: The caller's workspace has no such bot.
+      BotReadOnly: It belongs to a file.
+    """
+    row = bots.there(name, workspace=caller.workspace)
+    if row.origin == FILE:
+        raise BotReadOnly(name, row.source)
+    version = bots.version_of(row.active_version_id or row.pending_version_id)
+    if version is None:
+        raise bots.never_live(row)
+    document = {**loads(version.document), "enabled": enabled}
+    bot = reader.check_document(document).only_bot()
+    message = "enabled" if enabled else "disabled"
+    return Written.of(bot, "", row.origin, author=caller.name, message=message)
 
 
 def merged(target: JSON, patch: JSON) -> JSON:

@@ -9,6 +9,7 @@ from codex32.kernel.batches import one_of
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, ExecutionRow, TriggerRow, VersionRow
 from codex32.kernel.problems import Problem
+from codex32.kernel.text import file_told
 from codex32.services.bots import bots, webhook_paths
 from codex32.services.bots.schedules import restored
 from codex32.services.presentation import iso
@@ -99,7 +100,7 @@ def as_dict(view: BotView) -> dict[str, JSON]:
         "enabled": row.enabled,
         "paused": row.paused,
         "origin": row.origin,
-        "source": row.source,
+        "source": file_told(row.source),
         "owner": row.owner,
         "version": view.number,
         "digest": view.live.digest if view.live else None,
@@ -124,7 +125,7 @@ def version_as_dict(row: VersionRow, bot: BotRow) -> dict[str, JSON]:
         "standing": _standing(row, bot),
         "digest": row.digest,
         "origin": row.origin,
-        "source": row.source,
+        "source": file_told(row.source),
         "author": row.author,
         "message": row.message,
         "widens": widens,

@@ -18,7 +18,8 @@ from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.kernel.notices import announce
 from codex32.kernel.problems import Problem
-from codex32.services.bots import memories, schedules, webhook_paths
+from codex32.kernel.text import file_told
+from codex32.services.bots import alert_rules, memories, schedules, webhook_paths
 from codex32.services.bots.written import (
     FILE,
     RUN,
@@ -154,7 +155,13 @@ def fail(
         BotRow.update(problems=text, updated_at=now).where(BotRow.id == row.id).execute()
     told = tuple(str(problem) for problem in problems)
     announce(
-        BotFailed(at=from_micros(now), workspace=workspace, bot=name, source=source, problems=told)
+        BotFailed(
+            at=from_micros(now),
+            workspace=workspace,
+            bot=name,
+            source=file_told(source) or "",
+            problems=told,
+        )
     )
     return True
 
@@ -184,7 +191,7 @@ def remove(
     if row.removed_at is not None:
         return False
     if origin != FILE and row.origin == FILE:
-        raise BotReadOnly(name, row.source or "")
+        raise BotReadOnly(name, row.source)
     BotRow.update(
         enabled=False,
         removed_at=now,
@@ -194,10 +201,18 @@ def remove(
     ).where(BotRow.id == row.id).execute()
     schedules.switch_off(row.id)
     webhook_paths.forget(row.id)
+    alert_rules.forget(row.id)
     if origin != FILE:
         memories.forget([row.id])
     tell(row, "removed", None, now, by)
     return True
+
+
+def withdraw(row: BotRow, now: int, *, by: Caller) -> None:
+    """Let the version go that waits to be approved; what is live stays."""
+    BotRow.update(pending_version_id=None, updated_at=now).where(BotRow.id == row.id).execute()
+    pending = version_of(row.pending_version_id)
+    tell(row, "withdrawn", pending.number if pending else None, now, by)
 
 
 def there(name: str, *, workspace: str) -> BotRow:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from codex32.kernel.batches import one_of
 from codex32.kernel.bot import Bot
 from codex32.kernel.database import fetch
-from codex32.kernel.errors import Codex32Error, VersionNotFound
+from codex32.kernel.errors import VersionNotFound
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import VersionRow
 
@@ -42,6 +42,18 @@ class Definitions:
         """
         return self._kept(version_id)
 
+    def bots(self, version_ids: Iterable[str]) -> dict[str, Bot | Exception]:
+        """Like :meth:`bot` of each, with one query for all; what it would raise stands there."""
+        wanted = set(version_ids)
+        query = VersionRow.select(VersionRow.id, VersionRow.document)
+        found: dict[str, Bot | Exception] = {key: VersionNotFound(key) for key in wanted}
+        for version_id, document in fetch(query.where(one_of(VersionRow.id, wanted))):
+            try:
+                found[version_id] = self._read(loads(document))
+            except Exception as error:  # of one version alone, whatever a plugin did
+                found[version_id] = error
+        return found
+
     def terms(self, version_id: str) -> Bot:
         """The bot without its steps: what must be known to start it, and is soon remembered.
 
@@ -57,12 +69,9 @@ class Definitions:
         missing = set(version_ids) - self._terms.keys()
         if not missing:
             return
-        query = VersionRow.select(VersionRow.id, VersionRow.document)
-        for version_id, document in fetch(query.where(one_of(VersionRow.id, missing))):
-            try:
-                self._remember(version_id, self._read(loads(document)))
-            except Codex32Error:
-                continue  # whoever asks for this one is told
+        for version_id, bot in self.bots(missing).items():
+            if isinstance(bot, Bot):  # whoever asks for another is told
+                self._remember(version_id, bot)
 
     def _remember(self, version_id: str, bot: Bot) -> Bot:
         if len(self._terms) >= self._keep_terms:

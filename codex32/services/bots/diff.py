@@ -49,7 +49,7 @@ def diff(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> list[Change]:
 
 
 def _compare(path: str, before: Any, after: Any) -> Iterator[Change]:
-    old, new = _parts(before), _parts(after)
+    old, new = parts_of(before), parts_of(after)
     if old is None or new is None or isinstance(before, list) is not isinstance(after, list):
         # True and 1 are equal to Python, and not in a bot file.
         if before != after or type(before) is not type(after):
@@ -68,7 +68,7 @@ def _compare(path: str, before: Any, after: Any) -> Iterator[Change]:
         yield Change(f"{path}.(order)", "changed", list(old), list(new))
 
 
-def _parts(value: Any) -> Mapping[str, Any] | None:
+def parts_of(value: Any) -> Mapping[str, Any] | None:
     """What a value is made of, by name; None for what is compared as a whole."""
     if isinstance(value, Mapping):
         return value

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codex32.kernel.private_files import private_folder
+
 log = logging.getLogger(__name__)
 
 #: It is written anew when this part of it is news: one change among thousands is read again.
@@ -79,7 +81,7 @@ class KnownFiles:
         self._files, self._news = kept, 0
         text = json.dumps({"readers": self._readers, "files": kept}, separators=(",", ":"))
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self._path.parent)
             handle, name = tempfile.mkstemp(dir=self._path.parent)
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:

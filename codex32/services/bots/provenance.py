@@ -8,13 +8,15 @@ a text in a workspace is its origin there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from codex32.kernel.batches import Insert, one_of
+from codex32.kernel.batches import Insert, any_of, listed, one_of
+from codex32.kernel.database import fetch
 from codex32.kernel.errors import VersionNotFound
 from codex32.kernel.json_values import JSON
-from codex32.kernel.models import BotRow, ProvenanceRow, VersionRow
+from codex32.kernel.models import ProvenanceRow, VersionRow, database_proxy
+from codex32.kernel.text import file_told
 from codex32.services.presentation import iso
 
 _SECTIONS = ("steps", "on_failure", "finally")
@@ -66,20 +68,48 @@ def told(
 BUILDER = "builder"
 
 
+#: Of versions: the workspace, the origin, and whether the whole of it was the builder's.
+_ORIGINS = (
+    "SELECT v.id, bot.workspace, v.origin, EXISTS (SELECT 1 FROM provenance p "  # noqa: S608
+    f"WHERE p.workspace = bot.workspace AND p.origin = '{BUILDER}' AND p.digest = v.digest) "
+    "FROM bot_version v JOIN bot ON bot.id = v.bot_id WHERE "
+)
+
+
+def origins_of(documents: Mapping[str, Mapping[str, JSON]]) -> dict[str, str]:
+    """Where versions come from: ``builder`` where any part of one, wherever saved, does.
+
+    Asked when versions are run for the first time, so it is one statement for all, and a second
+    where any of them has code.
+
+    Args:
+      documents: Definitions by the ids of their versions; those without a row are left out.
+    """
+    rows = database_proxy.execute_sql(_ORIGINS + any_of("v.id"), (listed(documents),)).fetchall()
+    codes = {key: {_digest(code) for _, code in _codes(documents[key])} for key, *_ in rows}
+    made = _made(set().union(*codes.values()))
+    return {
+        key: BUILDER if whole or any((space, code) in made for code in codes[key]) else str(origin)
+        for key, space, origin, whole in rows
+    }
+
+
 def origin_of(version_id: str, document: Mapping[str, JSON]) -> str:
-    """Where a version comes from: ``builder`` where any part of it, wherever saved, does."""
-    row = (
-        VersionRow.select(VersionRow.origin, VersionRow.digest, BotRow.workspace)
-        .join(BotRow, on=(BotRow.id == VersionRow.bot_id))
-        .where(VersionRow.id == version_id)
-        .tuples()
-        .first()
-    )
-    if row is None:
+    """As :func:`origins_of`, of one version."""
+    found = origins_of({version_id: document})
+    if version_id not in found:
         raise VersionNotFound(version_id)
-    origin, digest, workspace = row
-    parts = told(workspace, document, digest)
-    return BUILDER if any(each["origin"] == BUILDER for each in parts) else str(origin)
+    return found[version_id]
+
+
+def _made(digests: Collection[str]) -> set[tuple[str, str]]:
+    """The workspaces in which a builder wrote code of these digests, with them."""
+    if not digests:
+        return set()
+    mine = (ProvenanceRow.origin == BUILDER) & one_of(ProvenanceRow.digest, digests)
+    return set(
+        fetch(ProvenanceRow.select(ProvenanceRow.workspace, ProvenanceRow.digest).where(mine))
+    )
 
 
 def _as_dict(piece: Piece, row: ProvenanceRow) -> dict[str, JSON]:
@@ -87,7 +117,7 @@ def _as_dict(piece: Piece, row: ProvenanceRow) -> dict[str, JSON]:
         "path": piece.path,
         "digest": piece.digest,
         "origin": row.origin,
-        "source": row.source,
+        "source": file_told(row.source),
         "since": iso(row.created_at),
     }
 

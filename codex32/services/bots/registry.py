@@ -16,7 +16,7 @@ from codex32.kernel.caller import Caller
 from codex32.kernel.errors import BotInvalid, Codex32Error, InvalidTransition
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
-from codex32.services.bots import bots, memories, schedules, webhook_paths
+from codex32.services.bots import alert_rules, bots, memories, schedules, webhook_paths
 from codex32.services.bots.bots import FOLDERS, Precondition
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.diff import diff
@@ -124,6 +124,8 @@ class Registry:
         if written.origin != RUN and not more:
             live = written.bot.enabled
             schedules.reconcile(row.id, written.bot, self._types, now, live=live, known=())
+            if written.bot.alerts:
+                alert_rules.reconcile(row.id, workspace, written.bot, now, live=live)
             if webhook_paths.serves(written.bot, self._types):
                 webhook_paths.reconcile(row.id, workspace, self._types, now)
         change = "waiting" if more else "created"
@@ -283,6 +285,7 @@ class Registry:
         if bot is not None:
             live = bot.enabled and there and columns.get("origin", row.origin) != RUN
             schedules.reconcile(row.id, bot, self._types, now, live=live)
+            alert_rules.reconcile(row.id, row.workspace, bot, now, live=live)
             webhook_paths.reconcile(row.id, row.workspace, self._types, now)
 
     def _check_addresses(self, row: BotRow, written: Written) -> None:

@@ -47,19 +47,27 @@ def get(bot: str, key: str, *, workspace: str) -> StateRow:
     return found
 
 
-def put(bot: str, key: str, value: JSON, now: int, *, by: Caller, workspace: str) -> StateRow:
+def put(
+    bot: str, key: str, value: JSON, now: int, *, by: Caller, workspace: str
+) -> tuple[StateRow, bool]:
     """Write an entry, whatever stood there; the audit log keeps its key.
+
+    Returns:
+      The entry, and whether it is new.
 
     Raises:
       BotNotFound: There is no such bot.
     """
     row = bots.get(bot, workspace=workspace)
     values = {"value": dumps(value), "updated_at": now}
-    StateRow.insert(bot_id=row.id, key=key, **values).on_conflict(
-        conflict_target=(StateRow.bot_id, StateRow.key), update=values
-    ).execute()
+    this = (StateRow.bot_id == row.id) & (StateRow.key == key)
+    new = not StateRow.update(values).where(this).execute()
+    if new:
+        StateRow.insert(bot_id=row.id, key=key, **values).on_conflict(
+            conflict_target=(StateRow.bot_id, StateRow.key), update=values
+        ).execute()
     audit.record(by, "state.written", bot, now, change={"key": key}, workspace=workspace)
-    return get(bot, key, workspace=workspace)
+    return get(bot, key, workspace=workspace), new
 
 
 def delete(bot: str, key: str, now: int, *, by: Caller, workspace: str) -> None:

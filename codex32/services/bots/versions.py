@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codex32.engine.reading.building import build_bot
 from codex32.kernel.errors import VersionNotFound
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import BotRow, VersionRow
 from codex32.services.bots import bots, provenance
 from codex32.services.bots.bot_views import version_as_dict
 from codex32.services.bots.diff import diff
+from codex32.services.explaining.changes import meanings
 
 #: Changes of a version that a list tells; a comparison tells all.
 _SHOWN = 50
@@ -66,8 +68,13 @@ def compare(name: str, workspace: str, first: int | None, second: int | None) ->
         second = numbers.order_by(VersionRow.number.desc()).limit(1).scalar() or 1
     first = max(second - 1, 1) if first is None else first
     old, new = bots.find_version(bot, first), bots.find_version(bot, second)
-    changes = diff(loads(old.document), loads(new.document))
-    return {"from": first, "to": second, "changes": [each.as_dict() for each in changes]}
+    before, after = loads(old.document), loads(new.document)
+    return {
+        "from": first,
+        "to": second,
+        "changes": [each.as_dict() for each in diff(before, after)],
+        "meanings": [each.as_dict() for each in meanings(build_bot(before), build_bot(after))],
+    }
 
 
 def before_live(name: str, workspace: str) -> int:

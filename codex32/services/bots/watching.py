@@ -89,5 +89,6 @@ async def _hints(
     for _ in range(int(max(poll_seconds, 1) / _LOOK_UP_SECONDS) + 1):
         yield False
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _LOOK_UP_SECONDS)
+            async with asyncio.timeout(_LOOK_UP_SECONDS):  # wait_for may swallow being cancelled
+                await stop.wait()
             return

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codex32.kernel.bot import Allow
+from codex32.kernel.bot import ALLOWED_LISTS, Allow
 from codex32.kernel.json_values import canonical
 
-_LISTS = ("hosts", "secrets", "models", "tools", "bots", "files", "packages", "connections")
 #: Where the file names no limit, the house's own holds.
 _LIMITS = {
     "memory": "memory_bytes",
@@ -27,7 +26,7 @@ def widening(before: Allow, after: Allow) -> list[str]:
 
 
 def _named(before: Allow, after: Allow) -> Iterator[str]:
-    for name in _LISTS:
+    for name in ALLOWED_LISTS:
         had = {canonical(each) for each in getattr(before, name)}
         for entry in getattr(after, name):
             if canonical(entry) not in had:

@@ -164,7 +164,7 @@ def check_owner(row: BotRow, written: Written) -> None:
     if row.removed_at is not None or RUN in (row.origin, written.origin):
         return
     if row.origin == FILE and written.origin != FILE:
-        raise BotReadOnly(row.name, row.source or "")
+        raise BotReadOnly(row.name, row.source)
     if row.origin != FILE and written.origin == FILE:
         raise BotInvalid(f"a bot {row.name!r} was made through the API; delete it there first", ())
 

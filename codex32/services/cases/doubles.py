@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from codex32.engine.records.parts import place_of_tool
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.collections import (
     AnswerOrder,
@@ -44,9 +45,9 @@ class Doubles(CollectionKeeper):
     def __init__(self, case: Case, allowed: Callable[[Sequence[str], str], bool]) -> None:
         self._case, self._allowed = case, allowed
         self._served: Counter[tuple[str, int]] = Counter()
-        self._http = HttpDouble(case.mocks.get("http", ()), self._uncovered)
+        self._http = HttpDouble(case.mocks.get("http", ()), self.uncovered)
         #: Calls no model; belongs into the environment.
-        self.models = ModelDouble(_listed(case.mocks.get("llm")), self._uncovered)
+        self.models = ModelDouble(_listed(case.mocks.get("llm")), self.uncovered)
         self.effects: list[Mapping[str, JSON]] = []
         self.unmocked: list[str] = []
 
@@ -62,19 +63,19 @@ class Doubles(CollectionKeeper):
 
     async def start_child(self, _: Any) -> Any:
         """Other bots are outside, too."""
-        raise self._uncovered("it would start another bot")
+        raise self.uncovered("it would start another bot")
 
     async def index(self, caller: Any, order: IndexOrder) -> Any:
         """Collections outlive a test and cost money."""
-        raise self._uncovered(f"it would index into the collection {order.collection}")
+        raise self.uncovered(f"it would index into the collection {order.collection}")
 
     async def search(self, caller: Any, order: SearchOrder) -> Any:
         """Likewise."""
-        raise self._uncovered(f"it would search the collection {order.collection}")
+        raise self.uncovered(f"it would search the collection {order.collection}")
 
     async def answer(self, caller: Any, order: AnswerOrder) -> Any:
         """Likewise."""
-        raise self._uncovered(f"it would answer from the collection {order.collection}")
+        raise self.uncovered(f"it would answer from the collection {order.collection}")
 
     async def call(
         self, bot_type: BotType, context: StepContext, params: Mapping[str, JSON]
@@ -83,7 +84,12 @@ class Doubles(CollectionKeeper):
         effect = bot_type.effect(params)
         if effect is not Effect.NONE:
             step = context.step
-            done = {"step": step.id, "item": step.item, "type": step.type, "with": dict(params)}
+            done = {
+                "step": place_of_tool(step.id),
+                "item": step.item,
+                "type": step.type,
+                "with": dict(params),
+            }
             self.effects.append(done)
         answer = self._answer(bot_type, context, params)
         if answer is not None:
@@ -93,14 +99,14 @@ class Doubles(CollectionKeeper):
         if params.get("to") == "log":
             return Succeeded({"id": "log"})
         place = f"notify {params.get('to')}"
-        raise self._uncovered(f"step {context.step.id} would send a notification: {place}")
+        raise self.uncovered(f"step {context.step.id} would send a notification: {place}")
 
     # which mock
 
     def _answer(
         self, bot_type: BotType, context: StepContext, params: Mapping[str, JSON]
     ) -> Mapping[str, JSON] | None:
-        mock = self._case.mocks.get(context.step.id)
+        mock = self._case.mocks.get(place_of_tool(context.step.id))
         if isinstance(mock, Mapping):
             return _of_step(mock, context)
         rules = self._case.mocks.get(bot_type.name)
@@ -113,9 +119,10 @@ class Doubles(CollectionKeeper):
                 self._served[place] += 1
                 return dict(rule)
         message = f"no mock of {bot_type.name} fits step {context.step.id}"
-        raise self._uncovered(f"{message}: {_short(params)}")
+        raise self.uncovered(f"{message}: {_short(params)}")
 
-    def _uncovered(self, what: str) -> StepFault:
+    def uncovered(self, what: str) -> StepFault:
+        """The fault of what no mock stands in for; the test fails by it, whatever the bot does."""
         self.unmocked.append(what)
         return StepFault(f"{what}, and no mock stands in for it", code=UNMOCKED)
 

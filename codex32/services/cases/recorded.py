@@ -12,11 +12,15 @@ from codex32.services.executions import executions
 from codex32.services.presentation import iso
 
 #: Types that a test does anew: they keep inside, and depend on nothing but what they are given.
-_INSIDE: Final = frozenset({"set", "python", "end", "event", "wait"})
+INSIDE: Final = frozenset({"set", "python", "end", "event", "wait"})
 
 
 def recorded_case(
-    execution_id: str, payloads: PayloadStore, definitions: Definitions
+    execution_id: str,
+    payloads: PayloadStore,
+    definitions: Definitions,
+    *,
+    workspace: str = "default",
 ) -> dict[str, JSON]:
     """The test, as it stands in a bot file; secrets in it are masked as they were recorded.
 
@@ -26,7 +30,7 @@ def recorded_case(
     Raises:
       ExecutionNotFound: There is none.
     """
-    row = executions.get(execution_id)
+    row = executions.get(execution_id, workspace=workspace)
     bot = definitions.bot(row.version_id)
     types = {each.id: each.type for each in (*bot.steps, *bot.on_failure, *bot.finally_)}
     rows: dict[str, list[StepRow]] = {}
@@ -38,7 +42,7 @@ def recorded_case(
         for step in rows.get(name, ()):
             if step.item == NO_ITEM:
                 statuses[name] = step.status
-        if kind not in _INSIDE and (mock := _mock(rows.get(name, []), payloads)) is not None:
+        if kind not in INSIDE and (mock := _mock(rows.get(name, []), payloads)) is not None:
             mocks[name] = mock
     trigger = payloads.unpack(row.id, row.trigger)
     case: dict[str, JSON] = {"name": f"as in {row.id}", "at": iso(row.created_at)}

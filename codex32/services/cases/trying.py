@@ -14,6 +14,7 @@ from codex32.engine.running.host import Host
 from codex32.engine.running.plan import Plan
 from codex32.kernel.bot import Bot, Step
 from codex32.kernel.clock import ManualClock, from_micros
+from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import dumps, loads
@@ -24,6 +25,7 @@ from codex32.services.bots.written import RUN, Written
 from codex32.services.cases.case import Case, Ending, Verdict
 from codex32.services.cases.doubles import Doubles, Offline
 from codex32.services.cases.judging import faults_of
+from codex32.services.cases.mcp_double import McpDouble
 from codex32.services.executions.starting import Start, Starter
 
 #: Seconds that one test may take; its pauses do not count, they pass at once.
@@ -39,6 +41,7 @@ class Trials:
       clock: The clock of ``env``, which the cases move.
       starter: Starts them.
       allowed: Whether ``allow.hosts`` (first) names the host of a URL (second).
+      origin: Who wrote the bots: ``file``, or ``builder`` for a model.
     """
 
     def __init__(
@@ -47,21 +50,28 @@ class Trials:
         clock: ManualClock,
         starter: Starter,
         allowed: Callable[[Sequence[str], str], bool],
+        origin: str = "file",
     ) -> None:
         self._env, self._clock = env, clock
         self._starter, self._allowed = starter, allowed
+        self.origin = origin
 
-    async def run(self, case: Case) -> Verdict:
+    @property
+    def programs(self) -> ProgramRunner:
+        """What runs the Python of bots, in earnest and here."""
+        return self._env.programs
+
+    async def run(self, case: Case, *, limit_seconds: float = LIMIT_SECONDS) -> Verdict:
         """Run one case to its end, or to where only a person or an event would bring it on."""
         began = time.perf_counter()
         doubles = Doubles(case, self._allowed)
         self._clock.set(case.at)
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(limit_seconds):
                 execution_id = await self._start(case)
                 await self._drive(case, doubles, execution_id)
         except TimeoutError:
-            return Verdict(case, None, [f"it was not done within {LIMIT_SECONDS:g} s"])
+            return Verdict(case, None, [f"it was not done within {limit_seconds:g} s"])
         except Codex32Error as error:
             return Verdict(case, None, [f"it cannot be started: {error}"])
         seconds = time.perf_counter() - began
@@ -97,18 +107,20 @@ class Trials:
         components = self._env.components
 
         async def plan(version_id: str) -> Plan:
-            return Plan.of(_unhurried(case.bot), version_id, components)
+            return Plan.of(_unhurried(case.bot), version_id, components, self.origin)
 
         env = replace(
             self._env,
             plan=plan,
             call=doubles.call,
             http=doubles.http,
+            notifier_rate=lambda name: None,
             programs=Offline(self._env.programs),
             secret=doubles.secret,
             start_child=doubles.start_child,
             models=doubles.models,
             collections=doubles,
+            mcp=McpDouble(self._env.mcp, doubles.uncovered),
         )
         host = Host(env, "test", concurrency=1, lease_seconds=_LEASE_SECONDS)
         door = self._env.door
