@@ -21,7 +21,7 @@ from codex32.kernel.account_rows import (
     RefreshTokenRow,
     SessionRow,
 )
-from codex32.kernel.caller import Caller
+from codex32.kernel.caller import DEFAULT_WORKSPACE, Caller
 from codex32.kernel.ids import ID_PATTERN, new_id
 from codex32.kernel.json_values import JSON
 from codex32.services.access import keys, sessions
@@ -141,6 +141,7 @@ def as_dict(row: AccountRow) -> dict[str, JSON]:
         "full_name": row.full_name,
         "active": bool(row.active),
         "admin": bool(row.admin),
+        "home": row.home or None,
         "created_at": iso(row.created_at),
     }
 
@@ -166,6 +167,9 @@ def change(account_id: str, values: Mapping[str, Any], caller: Caller, now: int)
     written = dict(wanted)
     if "email" in wanted:
         written["email_verified"] = caller.id != account_id
+    if wanted.get("admin") is False:
+        # Where they worked until now: no workspace that takes them in later is meant.
+        written["home"] = row.home or DEFAULT_WORKSPACE
     with _or_taken():
         AccountRow.update(**written, updated_at=now).where(AccountRow.id == account_id).execute()
     audit.record(caller, "user.changed", account_id, now, change=wanted, workspace="")

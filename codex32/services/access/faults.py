@@ -111,12 +111,12 @@ class WorkspaceNotFound(Codex32Error):
 
 
 class WorkspaceMissing(Codex32Error):
-    """The caller belongs to several workspaces and does not say in which to work."""
+    """The caller names no workspace, and has no home among those they belong to."""
 
     code = "workspace-missing"
 
     def __init__(self) -> None:
-        super().__init__("you belong to several workspaces; name one with the header X-Workspace")
+        super().__init__("name a workspace with the header X-Workspace, or make one your home")
 
 
 class WorkspaceTaken(Codex32Error):

@@ -174,11 +174,6 @@ def delete_of(account_id: str) -> None:
     ApiKeyRow.delete().where(ApiKeyRow.account_id == account_id).execute()
 
 
-def delete_in(workspace: str) -> None:
-    """Delete all keys for a workspace that goes."""
-    ApiKeyRow.delete().where(ApiKeyRow.workspace == workspace).execute()
-
-
 def _revoke(which: Any, now: int) -> int:
     open_ = which & ApiKeyRow.revoked_at.is_null()
     return int(ApiKeyRow.update(revoked_at=now).where(open_).execute())

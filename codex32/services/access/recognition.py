@@ -66,11 +66,14 @@ def by_claims(claims: Claims, workspace: str | None, now: int) -> Found:
 def _user(account: AccountRow, session_id: str, wanted: str | None) -> Caller:
     roles = _roles(account.id)
     if account.admin:
-        name = wanted or workspaces.DEFAULT
+        name = wanted or account.home or workspaces.DEFAULT
         require_workspace(name)
         permissions = None
     else:
-        name = wanted if wanted is not None else _only(roles)
+        # Never another one that is left: what is sent was meant for where they worked before.
+        # Administrators may have chosen one that they do not belong to, and be none any more.
+        home = account.home if account.home in roles else ""
+        name = wanted or home
         if name and name not in roles:
             raise WorkspaceNotFound(name)
         permissions = OWN | (ROLES[roles[name]] if name else frozenset())
@@ -86,10 +89,6 @@ def _user(account: AccountRow, session_id: str, wanted: str | None) -> Caller:
         undecided=not name and bool(roles),
         session_id=session_id,
     )
-
-
-def _only(roles: dict[str, Role]) -> str:
-    return next(iter(roles)) if len(roles) == 1 else ""
 
 
 def by_key(key: Key, workspace: str | None, now: int) -> Found:

@@ -10,7 +10,7 @@ Functions here read and write rows: they are called through ``Door.read`` and ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from codex32.kernel.account_rows import AccountRow, RefreshTokenRow, SessionRow
@@ -154,11 +154,18 @@ def revoke_of(account_id: str, now: int, *, keep: str | None = None) -> None:
 
 
 def revoke_token(token: str, caller: Caller, now: int) -> bool:
-    """End the sign-in that a refresh token belongs to; whether there was one."""
-    row = RefreshTokenRow.get_or_none(RefreshTokenRow.digest == digest(token))
-    if row is None:
+    """End the sign-in that a refresh token belongs to; whether there was one.
+
+    Who holds the token is who signed in, as far as anybody can tell; ``caller`` says from where.
+    """
+    its = RefreshTokenRow.select(RefreshTokenRow.session_id)
+    its = its.where(RefreshTokenRow.digest == digest(token))
+    session = SessionRow.get_or_none(SessionRow.id.in_(its))
+    if session is None:
         return False
-    _end(row.session_id, caller, now)
+    account: AccountRow = AccountRow.get_by_id(session.account_id)
+    who = replace(caller, kind="user", id=account.id, name=account.username, user_id=account.id)
+    _end(session.id, who, now)
     return True
 
 

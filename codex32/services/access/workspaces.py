@@ -12,11 +12,12 @@ from typing import Any
 from codex32.kernel.account_rows import AccountRow, MemberRow, WorkspaceRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.json_values import JSON
-from codex32.kernel.models import BotRow, EventRow, ExecutionRow
-from codex32.kernel.outbound_rows import DeliveryRow, EndpointRow, FeedRow
+from codex32.kernel.models import ROWS, BotRow, ExecutionRow, RateRow
+from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow, EndpointRow
 from codex32.kernel.permissions import Role
 from codex32.kernel.retrieval_rows import CollectionRow
-from codex32.kernel.safe_rows import ConnectionRow, DataKeyRow, SecretRow
+from codex32.kernel.safe_rows import AuditRow, ConnectionRow, DataKeyRow, SecretRow
+from codex32.kernel.spending_rows import BudgetRow, ModelAttemptRow
 from codex32.services.access import accounts, keys
 from codex32.services.access.faults import (
     AccountNotFound,
@@ -30,6 +31,8 @@ from codex32.services.safe import audit
 
 #: Where everything is unless something else is said; it cannot be deleted.
 DEFAULT = "default"
+#: The home of who lost theirs: unlike who never had one, they choose another by themselves.
+_LOST = ""
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 #: What must be gone from a workspace before it can go.
 _LIVE: Sequence[tuple[type[Any], Any, str]] = (
@@ -38,13 +41,18 @@ _LIVE: Sequence[tuple[type[Any], Any, str]] = (
     (SecretRow, None, "secrets"),
     (ConnectionRow, None, "connections"),
     (EndpointRow, None, "outbound webhooks"),
-    (CollectionRow, None, "collections"),
 )
-#: What is left of what was there; it goes where somebody says so.
-_HISTORY: Sequence[tuple[type[Any], str]] = (
-    (ExecutionRow, "executions"),
-    (BotRow, "bots that were deleted"),
+#: What somebody has to say of that it shall go.
+_HELD: Sequence[tuple[type[Any], str]] = (
+    (ExecutionRow, "the history of executions"),
+    (BotRow, "the history of bots that were deleted"),
+    (CollectionRow, "collections"),
 )
+#: What nobody changes or takes out, and what the installation accounts for.
+_STAYING = (AuditRow, ModelAttemptRow)
+_GOING: Sequence[type[Any]] = [
+    kind for kind in ROWS if "workspace" in kind._meta.fields and kind not in _STAYING
+]
 
 
 def create(name: str, title: str, caller: Caller, now: int) -> WorkspaceRow:
@@ -151,22 +159,31 @@ def delete(
       WorkspaceInUse: Something in it is live, or history is left, or it is the one that stays.
     """
     require_still(name)
-    for kind, what in _HISTORY:
+    for kind, what in _HELD:
         if kind.select().where(kind.workspace == name).exists():
             raise WorkspaceInUse(
-                f"{name} still holds the history of {what}; to delete it as well, purge it: "
+                f"{name} still holds {what}; to delete that as well, purge it: "
                 f"`?purge=true`, or codex32 workspaces delete {name} --purge"
             )
-    keys.delete_in(name)
-    MemberRow.delete().where(MemberRow.workspace == name).execute()
-    # Another one of this name must find nothing of this one.
-    for each in (EventRow, FeedRow, DeliveryRow):
-        each.delete().where(each.workspace == name).execute()
-    scopes = [f"workspace:{name}", f"webhooks:{name}"]
-    DataKeyRow.delete().where(DataKeyRow.scope.in_(scopes)).execute()
+    _sweep(name)
+    AccountRow.update(home=_LOST).where(AccountRow.home == name).execute()
     WorkspaceRow.delete().where(WorkspaceRow.name == name).execute()
     change = None if purged is None else {"purged": dict(purged)}
     audit.record(caller, "workspace.deleted", name, now, change=change, workspace=name)
+
+
+def _sweep(name: str) -> None:
+    """Take out whatever names a workspace: another one of this name must find nothing of it."""
+    mine: Any = DeliveryRow.select(DeliveryRow.id).where(DeliveryRow.workspace == name)
+    DeliveryAttemptRow.delete().where(DeliveryAttemptRow.delivery_id.in_(mine)).execute()
+    for kind in _GOING:
+        kind.delete().where(kind.workspace == name).execute()
+    # What its models cost was paid by the installation, whose account it stays in.
+    ModelAttemptRow.update(workspace="").where(ModelAttemptRow.workspace == name).execute()
+    scopes = [f"workspace:{name}", f"webhooks:{name}"]
+    DataKeyRow.delete().where(DataKeyRow.scope.in_(scopes)).execute()
+    RateRow.delete().where(RateRow.key.startswith(f"{name}:")).execute()
+    BudgetRow.delete().where(BudgetRow.key.startswith(f"workspace:{name} ")).execute()
 
 
 def members(workspace: str, *, limit: int, after: str = "") -> list[dict[str, JSON]]:
@@ -192,20 +209,28 @@ def member_as_dict(row: MemberRow, account: AccountRow) -> dict[str, JSON]:
     }
 
 
-def put_member(workspace: str, who: str, role: Role, caller: Caller, now: int) -> dict[str, JSON]:
+def put_member(
+    workspace: str, who: str, role: Role, caller: Caller, now: int
+) -> tuple[dict[str, JSON], bool]:
     """Take somebody in, or give them another role.
+
+    The first workspace of somebody becomes their home; no later one changes where they work, not
+    even when they belong to none any more: what they send was meant for the first.
+
+    Returns:
+      The member as plain data for JSON, and whether they are new here.
 
     Raises:
       WorkspaceNotFound: There is no such workspace.
-      AccountNotFound: No account is called ``who``; an address that was not proved names none.
+      AccountNotFound: ``caller`` knows no account that is called ``who``.
     """
     get(workspace)
-    account = accounts.find(who)
-    if "@" in who and not account.email_verified:
-        # Anybody can say that an address is theirs.
-        raise AccountNotFound(who)
+    account = _known(who, caller)
     row = _member(workspace, account.id)
     if row is None:
+        anywhere = MemberRow.select().where(MemberRow.account_id == account.id)
+        if not account.admin and account.home is None and not anywhere.exists():
+            _set_home(account.id, workspace)
         MemberRow.insert(
             workspace=workspace, account_id=account.id, role=role.value, created_at=now
         ).on_conflict_ignore().execute()
@@ -214,23 +239,59 @@ def put_member(workspace: str, who: str, role: Role, caller: Caller, now: int) -
     if row is None or row.role != role.value:
         told = {"role": role.value, "before": row and row.role}
         audit.record(caller, "member.changed", account.id, now, change=told, workspace=workspace)
-    row = _member(workspace, account.id)
-    assert row is not None
-    return member_as_dict(row, account)
+    member = _member(workspace, account.id)
+    assert member is not None
+    return member_as_dict(member, account), row is None
 
 
 def remove_member(workspace: str, who: str, caller: Caller, now: int) -> None:
     """Have somebody leave; their API keys for this workspace are revoked.
 
     Raises:
-      AccountNotFound: No account is called ``who``.
+      AccountNotFound: ``caller`` knows no account that is called ``who``.
       MemberNotFound: They are no member.
     """
-    account = accounts.find(who)
+    account = _known(who, caller)
     if not MemberRow.delete().where(_is(workspace, account.id)).execute():
         raise MemberNotFound(who, workspace)
+    if account.home == workspace:
+        _set_home(account.id, _LOST)
     keys.revoke_of(account.id, workspace, now)
     audit.record(caller, "member.removed", account.id, now, workspace=workspace)
+
+
+def _known(who: str, caller: Caller) -> AccountRow:
+    """The account that ``caller`` means: by an address only if they may see all addresses.
+
+    Else the admins of any workspace could try whose addresses have an account, and as whom.
+    """
+    account = accounts.find(who) if "@" not in who or caller.admin else None
+    # Anybody can say that an address is theirs.
+    if account is None or ("@" in who and not account.email_verified):
+        raise AccountNotFound(who)
+    return account
+
+
+def make_home(account_id: str, workspace: str, caller: Caller, now: int) -> None:
+    """Have somebody work in a workspace of theirs wherever they name none.
+
+    Raises:
+      AccountNotFound: There is no such account.
+      WorkspaceNotFound: There is no such workspace that they could see.
+    """
+    account = accounts.get(account_id)
+    if account.home == workspace:
+        return
+    if account.admin:
+        get(workspace)
+    elif _member(workspace, account_id) is None:
+        raise WorkspaceNotFound(workspace)
+    _set_home(account_id, workspace)
+    audit.record(caller, "user.changed", account_id, now, change={"home": workspace}, workspace="")
+
+
+def _set_home(account_id: str, workspace: str) -> None:
+    AccountRow.update(home=workspace).where(AccountRow.id == account_id).execute()
 
 
 def role_of(account_id: str, workspace: str) -> Role | None:

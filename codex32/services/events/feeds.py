@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from codex32.kernel.clock import Clock
 from codex32.kernel.database import Door, is_outage, snapshot
-from codex32.kernel.errors import StreamsFull
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import database_proxy
 from codex32.services.events.feed_events import EventFeeds, Filter
@@ -33,8 +32,6 @@ _MOST_OF_A_CORE = 0.2
 _AFTER_A_FAULT_SECONDS = 1.0
 #: As much is handed on at once, where there is so much.
 TOGETHER = 100
-#: Streams of one process.
-MOST_STREAMS = 1000
 #: A listener who has fallen behind is let go if it has not caught up after so long.
 CATCH_UP_SECONDS = 60.0
 
@@ -43,29 +40,16 @@ _Join = Callable[[str, Mailbox], Telling]
 
 
 class Feeds:
-    """The streams of one process. Belongs to one event loop.
+    """The streams of one process. Belongs to one event loop."""
 
-    Args:
-      most: Streams at a time.
-    """
-
-    def __init__(self, door: Door, clock: Clock, *, most: int = MOST_STREAMS) -> None:
-        self._door, self._most = door, most
+    def __init__(self, door: Door, clock: Clock) -> None:
+        self._door = door
         self._executions = ExecutionFeeds(door)
         self._events = EventFeeds(door, clock)
         self._looking: asyncio.Task[None] | None = None
         self._joining = asyncio.Event()
         #: How many are open.
         self.streams = 0
-
-    def admit(self) -> None:
-        """Refuse a stream where there are as many as may be.
-
-        Raises:
-          StreamsFull: There are.
-        """
-        if self.streams >= self._most:
-            raise StreamsFull(f"this process serves {self._most} streams already; try later")
 
     def execution(self, execution_id: str, after: str = "") -> Telling:
         """What happens to an execution, from its beginning or a position on, to its end.
@@ -143,7 +127,8 @@ class Feeds:
                         log.exception("the streams could not be fed and are tried again")
                     pause = _AFTER_A_FAULT_SECONDS
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._joining.wait(), pause)
+                    async with asyncio.timeout(pause):  # wait_for may swallow being cancelled
+                        await self._joining.wait()
                 self._joining.clear()
         finally:
             self._looking = None

@@ -84,7 +84,10 @@ class Courier:
                 if not pause:
                     continue
                 try:
-                    await asyncio.wait_for(self._ended.wait(), pause)
+                    # Not wait_for: before Python 3.12 it swallows a cancellation that comes together
+                    # with what is waited for, and nobody would ever stop this one.
+                    async with asyncio.timeout(pause):
+                        await self._ended.wait()
                 except TimeoutError:
                     continue
         finally:

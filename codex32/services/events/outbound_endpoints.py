@@ -251,6 +251,8 @@ def _url_fault(url: str) -> str:
         return "write a URL such as https://example.com/hooks"
     if parts.username is not None or parts.password is not None:
         return "a URL may not hold a user or a password; signatures show who sends"
+    if "#" in url:
+        return "what follows # is sent to nobody; leave it out"
     return ""
 
 

@@ -19,6 +19,7 @@ from codex32.kernel.clock import to_micros
 from codex32.kernel.database import fetch
 from codex32.kernel.event_names import matches
 from codex32.kernel.events import (
+    AlertChanged,
     AttemptFinished,
     AttemptStarted,
     BotChanged,
@@ -161,7 +162,7 @@ def _placed(event: Event, told: Told) -> Iterator[tuple[str, Told]]:
 
 
 #: Fields of events that listeners see elsewhere, or need not see.
-_NOT_TOLD = ("at", "workspace")
+_NOT_TOLD = ("at", "workspace", "traceparent")
 
 
 def tell(event: Event) -> Told | None:
@@ -196,6 +197,9 @@ def tell(event: Event) -> Told | None:
             return Told("budget.warned", data)
         case BudgetExhausted():
             return Told("budget.exhausted", data)
+        case AlertChanged():
+            # No bot answers its own alerts: its failures would be what it answers.
+            return Told(f"alert.{data.pop('change')}", data, chain=(event.bot,))
     return None
 
 

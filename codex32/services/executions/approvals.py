@@ -13,7 +13,7 @@ from typing import Literal
 
 from codex32.engine.reading.document import dotted
 from codex32.engine.records import approvals as rows
-from codex32.engine.records import waking
+from codex32.engine.records import links, waking
 from codex32.engine.records.approvals import EXPIRED, PENDING
 from codex32.engine.values.validation import Validator
 from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
@@ -85,6 +85,18 @@ def get(approval_id: str, *, workspace: str = DEFAULT_WORKSPACE) -> ApprovalRow:
     row = ApprovalRow.get_or_none(mine)
     if row is None:
         raise ApprovalNotFound(approval_id)
+    return row
+
+
+def by_link(token: str) -> ApprovalRow | None:
+    """The approval to which a link leads, whatever its workspace; None while nothing is asked.
+
+    Raises:
+      ApprovalNotFound: The link leads nowhere.
+    """
+    there, row = links.follow(token)
+    if not there:
+        raise ApprovalNotFound("of this link")
     return row
 
 

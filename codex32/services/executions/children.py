@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from codex32.engine.records.children import place_of
+from codex32.engine.records.parts import step_of
 from codex32.kernel.database import fetch
 from codex32.kernel.models import ExecutionRow, StepRow
 from codex32.kernel.outcomes import Effect
@@ -32,7 +33,7 @@ def _steps_that_sent(execution_id: str, spared: Collection[tuple[str, int]]) -> 
     """Steps whose children, or theirs, sent effects; but for the steps and items ``spared``."""
     found = []
     for child, step, item in children([execution_id]):
-        if (step, item) in spared:
+        if (step_of(step), item) in spared:
             continue
         sent = StepRow.select().where(
             StepRow.execution_id.in_([child, *descendants([child])])
@@ -40,7 +41,7 @@ def _steps_that_sent(execution_id: str, spared: Collection[tuple[str, int]]) -> 
             & (StepRow.status == StepStatus.SUCCEEDED)
         )
         if sent.exists():
-            found.append(step)
+            found.append(step_of(step))
     return found
 
 
@@ -50,9 +51,9 @@ def sent_again(
     """The steps whose effects were sent, by them or their children, and would be once more."""
     spared = {(each.step, each.item) for each in rows if each.status != StepStatus.PENDING}
     sent = [
-        each.step
+        step_of(each.step)
         for each in records
         if (each.effect, each.status) == (Effect.ONCE, StepStatus.SUCCEEDED)
-        and (each.step, each.item) not in spared
+        and (step_of(each.step), each.item) not in spared
     ]
     return tuple(dict.fromkeys(sent + _steps_that_sent(execution_id, spared)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from codex32.engine.reading.document import read_documents
+from codex32.engine.records.parts import step_of
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
@@ -155,7 +156,9 @@ def diagnose(row: ExecutionRow, payloads: PayloadStore) -> Diagnosis | None:
     version = VersionRow.get_or_none(VersionRow.id == row.version_id)
     line = None
     if step is not None and version is not None:
-        line = _line(version.text, row.bot_name, step.step, _program_line(told, step.step))
+        line = _line(
+            version.text, row.bot_name, step_of(step.step), _program_line(told, step.step)
+        )
     return Diagnosis(
         trouble,
         _REMEDIES[trouble],

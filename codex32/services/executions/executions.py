@@ -59,6 +59,7 @@ class NewExecution:
     gate: str | None = None
     gate_limit: int | None = None
     request_digest: str | None = None
+    traceparent: str | None = None
     when_full: str = "queue"
     max_queued: int | None = None
 
@@ -96,6 +97,7 @@ _COLUMNS = (
     "priority",
     "idempotency_key",
     "request_digest",
+    "traceparent",
     "gate",
     "gate_limit",
     "created_at",
@@ -394,6 +396,7 @@ def as_dict(row: ExecutionRow, payloads: PayloadStore | None = None) -> dict[str
     if payloads is not None:
         data["retried_by"] = retries_of(row.id)
         data["settled"] = settlement(row)
+        data["started_by"] = payloads.unpack(row.id, row.trigger).get("by")
         data["inputs"] = payloads.unpack(row.id, row.inputs)
         data["output"] = payloads.unpack(row.id, row.output)
     return data

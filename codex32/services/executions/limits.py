@@ -17,7 +17,8 @@ class LimitView:
     """How a rate limit stands. Times in microseconds.
 
     Attributes:
-      key: ``key:TEXT`` where a file names it, else ``bot:NAME`` or ``step:NAME.ID``.
+      key: ``key:TEXT`` where a file names it, else ``bot:NAME``, ``step:NAME.ID``, or
+        ``target:NAME`` of a notifier and a digest of the target.
       rule: That of whoever asked last.
       asked_at: When somebody took a slot of it last.
       next_at: When one that asks now would start; now, or before, where it is free.

@@ -7,9 +7,10 @@ from typing import Literal
 from codex32.engine.records import approvals, waking
 from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
-from codex32.kernel.json_values import dumps
+from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.models import StepRow
 from codex32.kernel.outcomes import Effect
+from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status, StepStatus
 from codex32.services.safe import audit
 
@@ -23,6 +24,8 @@ def resolve(
     *,
     step: str | None = None,
     item: int | None = None,
+    output: JSON = None,
+    payloads: PayloadStore | None = None,
     workspace: str = DEFAULT_WORKSPACE,
     by: Caller = HOUSE,
 ) -> list[StepRow]:
@@ -32,11 +35,13 @@ def resolve(
 
     Args:
       execution_id: The execution, which is waiting for this or has ended.
-      decision: ``sent``: it happened, the step succeeded, without an output. ``not-sent``: it
-        did not, the step is done again. ``fail``: the step failed.
+      decision: ``sent``: it happened, the step succeeded. ``not-sent``: it did not, the step is
+        done again. ``fail``: the step failed.
       now: The present, in microseconds.
       step: Only this step; None for all that are unknown.
       item: Only this item of a ``foreach``; None for all that are unknown.
+      output: What was sent was answered with, which the steps after it may want.
+      payloads: Takes an output, where there is one.
       workspace: Whose execution it is.
       by: Who decides.
 
@@ -60,8 +65,12 @@ def resolve(
         named = "no step" if step is None else f"step {step}"
         named += "" if item is None else f", item {item}"
         raise InvalidTransition(f"{execution_id} ({named} of it is unknown)", row.status, decision)
+    packed = None
+    if output is not None:
+        assert payloads is not None
+        packed = payloads.pack(row.id, output)
     for each in chosen:
-        _decide(each, decision, now)
+        _decide(each, decision, packed, now)
     told = {"decision": decision, "steps": [[each.step, each.item] for each in chosen]}
     audit.record(by, "execution.resolved", row.id, now, change=told, workspace=workspace)
     if row.finished_at is not None:
@@ -70,7 +79,7 @@ def resolve(
     return chosen
 
 
-def _decide(row: StepRow, decision: Decision, now: int) -> None:
+def _decide(row: StepRow, decision: Decision, output: str | None, now: int) -> None:
     this = (
         (StepRow.execution_id == row.execution_id)
         & (StepRow.step == row.step)
@@ -82,9 +91,8 @@ def _decide(row: StepRow, decision: Decision, now: int) -> None:
         return
     note = dumps({"resolved": decision})
     if decision == "sent":
-        StepRow.update(status=StepStatus.SUCCEEDED, error=None, note=note, finished_at=now).where(
-            this
-        ).execute()
+        done = {"output": output, "error": None, "note": note, "finished_at": now}
+        StepRow.update(status=StepStatus.SUCCEEDED, **done).where(this).execute()
         return
     error = dumps({"message": "a person decided that it failed", "code": "resolved"})
     StepRow.update(status=StepStatus.FAILED, error=error, note=note, finished_at=now).where(

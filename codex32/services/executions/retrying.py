@@ -350,7 +350,11 @@ class Retrier:
             return self._earlier(wish, row) or plan.told(submitted.id)
         STEPS.write([(new.id, *values) for values in plan.rows])
         before = Lineage.of(row.id, row.lineage)
-        lineage = Lineage(before.origin, new.id if plan.renews else before.keys)
+        lineage = Lineage(
+            origin=before.origin,
+            keys=new.id if plan.renews else before.keys,
+            answers=before.answers if plan.point == FAILED else new.id,
+        )
         ExecutionRow.update(retry_of=row.id, lineage=lineage.packed()).where(
             ExecutionRow.id == new.id
         ).execute()

@@ -38,6 +38,7 @@ from codex32.kernel.models import BotRow, VersionRow, database_proxy
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Status
+from codex32.kernel.subject import asked_within
 from codex32.kernel.views import ExecutionRef
 from codex32.services.bots.definitions import Definitions
 from codex32.services.executions import executions
@@ -61,18 +62,21 @@ class Start:
       inputs: As the caller gave them; defaults are filled in and all are checked.
       trigger: What expressions see as ``trigger``; ``at`` is added where it is missing.
       version_id: A version other than the live one.
+      version: Likewise, by its number.
       idempotency_key: Within the bot; where it was used before, that execution is the answer.
-      request_key: In its place the key of somebody who asks from outside: within the workspace,
-        and for one and the same wish.
+      request_key: In its place the key of somebody who asks from outside, behind whose it is:
+        within the workspace, and for one and the same wish.
       priority: None for the bot's own.
       in_turn: Wait until earlier executions of the same trigger have ended.
       id: Of the execution to be; asking twice with the same id is asking once.
+      traceparent: The span within which it is asked for; that of whoever makes the wish.
     """
 
     bot: str
     inputs: Mapping[str, JSON] = field(default_factory=dict)
     trigger: Mapping[str, JSON] = field(default_factory=lambda: {"kind": "manual"})
     version_id: str | None = None
+    version: int | None = None
     trigger_id: str | None = None
     parent_id: str | None = None
     depth: int = 0
@@ -82,6 +86,7 @@ class Start:
     in_turn: bool = False
     workspace: str = DEFAULT_WORKSPACE
     id: str = field(default_factory=lambda: new_id("exe"))
+    traceparent: str | None = field(default_factory=asked_within)
 
     def request_digest(self) -> str | None:
         """What is asked for under ``request_key``, so that nothing else is asked for under it."""
@@ -135,6 +140,7 @@ def prepare(start: Start, subject: Subject, payloads: PayloadStore, now: int) ->
         priority=bot.priority if start.priority is None else start.priority,
         idempotency_key=start.key(subject.bot_id),
         request_digest=start.request_digest(),
+        traceparent=start.traceparent,
         created_at=now,
         gate=gate,
         gate_limit=gate_limit,
@@ -194,6 +200,7 @@ def queued_event(new: NewExecution) -> ExecutionQueued:
         workspace=new.workspace,
         execution_id=new.id,
         bot=new.bot_name,
+        traceparent=new.traceparent,
         trigger=new.trigger_kind,
     )
 
@@ -246,7 +253,8 @@ class Starter:
         start = Start(
             bot=request.bot,
             inputs=request.inputs,
-            trigger={"kind": "bot", "execution": request.parent_id},
+            trigger={"kind": "bot", "execution": request.parent_id, **_told_origin(request)},
+            version=request.version,
             parent_id=request.parent_id,
             depth=request.depth,
             idempotency_key=request.key,
@@ -310,7 +318,7 @@ class Starter:
                 f"bots have started each other {MAX_DEPTH} times; {start.bot} would be one more",
                 code="depth",
             )
-        version_id, number = row.version(start.version_id)
+        version_id, number = row.version(start.version_id, start.version)
         subject = Subject(
             row.bot_id, row.name, version_id, number, self._definitions.bot(version_id)
         )
@@ -345,8 +353,12 @@ class _Found:
     last: int | None
     served: int | None
 
-    def version(self, wanted: str | None) -> tuple[str, int]:
-        """The id and number of the version that shall run; one that is asked for always may."""
+    def version(self, wanted: str | None, by_number: int | None) -> tuple[str, int]:
+        """The id and number of the version that shall run.
+
+        One that the house names by its id always may; one that a bot names by its number, where it
+        could be the live one.
+        """
         if wanted is not None:
             mine = (VersionRow.id == wanted) & (VersionRow.bot_id == self.bot_id)
             number = VersionRow.select(VersionRow.number).where(mine).scalar()
@@ -361,7 +373,24 @@ class _Found:
             raise BotInvalid(f"{self.name} has never been without faults", faults)
         if not self.enabled:
             raise BotDisabled(self.name, "its definition says `enabled: false`")
+        if by_number is not None:
+            return self._numbered(by_number), by_number
         return self.active_version_id, self.number
+
+    def _numbered(self, number: int) -> str:
+        row = VersionRow
+        found = fetch(
+            row.select(row.id, row.widens, row.approved_at).where(
+                (row.bot_id == self.bot_id) & (row.number == number)
+            )
+        )
+        if not found:
+            raise VersionNotFound(f"{number} of {self.name}")
+        version_id, widens, approved_at = found[0]
+        if widens is not None and approved_at is None:
+            # Else whoever may write bots could start what nobody has approved.
+            raise BotDisabled(f"version {number} of {self.name}", "nobody has approved it")
+        return str(version_id)
 
 
 def _find(starts: Sequence[Start]) -> dict[tuple[str, str], _Found]:
@@ -374,6 +403,10 @@ def _find(starts: Sequence[Start]) -> dict[tuple[str, str], _Found]:
         (listed({start.bot for start in starts}),),
     )
     return {(row[0], row[2]): _Found(*row[1:]) for row in rows.fetchall()}
+
+
+def _told_origin(request: ChildRequest) -> dict[str, JSON]:
+    return {"foreign": list(request.foreign)} if request.foreign else {}
 
 
 def _conflict() -> IdempotencyConflict:

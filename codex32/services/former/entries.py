@@ -15,6 +15,7 @@ from typing import Any
 
 from codex32.engine.reading.inlining import MAX_BYTES
 from codex32.kernel.errors import Codex32Error
+from codex32.kernel.foreign_json import MAX_DEPTH, is_deep
 from codex32.kernel.json_values import JSON
 from codex32.kernel.redaction import scrub
 
@@ -139,6 +140,9 @@ def _entry(root: Path, called: str, said: Any) -> Entry:
     entry = Entry(called)
     if not isinstance(said, dict):
         entry.refused = "it is no object"
+        return entry
+    if is_deep(said):
+        entry.refused = f"it holds more than {MAX_DEPTH} levels of lists and objects"
         return entry
     entry.said = said
     name = said.get("name", called)

@@ -18,6 +18,7 @@ from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.json_values import JSON, dumps, loads
+from codex32.kernel.redaction import scrub
 from codex32.kernel.safe_rows import AuditRow, AuditSealRow
 from codex32.services.presentation import iso
 from codex32.services.safe import audit, audit_chain
@@ -49,6 +50,7 @@ class Query:
       since: Only entries of this time or later, in microseconds.
       until: Only entries before this time.
       before: Only entries with a smaller number: the last one of the page before.
+      first: Only entries with this number or a larger one.
     """
 
     workspace: str | None = None
@@ -59,6 +61,7 @@ class Query:
     since: int | None = None
     until: int | None = None
     before: int | None = None
+    first: int = 0
     limit: int = 20
 
 
@@ -66,6 +69,20 @@ def listing(query: Query) -> list[AuditRow]:
     """The entries that ``query`` asks for."""
     rows = _narrowed(AuditRow.select(), query).order_by(AuditRow.seq.desc())
     return list(rows.limit(query.limit))
+
+
+def beginning(workspace: str) -> int:
+    """The entry with which a workspace of this name was made last; 0 for the one that always was.
+
+    The log outlives workspaces, and one that is made anew under a name must not read what was
+    written of another. Entries leave the log oldest first, so those of a former one leave before.
+    """
+    # It is sought among what was done to the workspace, which is little: written so, the index of
+    # all that was done within it is of no use.
+    within = AuditRow.workspace.concat("") == workspace
+    made = (AuditRow.subject == scrub(workspace)) & (AuditRow.action == "workspace.created")
+    last: int | None = AuditRow.select(pw.fn.MAX(AuditRow.seq)).where(made & within).scalar()
+    return last or 0
 
 
 def oldest_first(query: Query) -> Iterator[AuditRow]:
@@ -97,6 +114,8 @@ def _narrowed(rows: pw.ModelSelect[AuditRow], query: Query) -> pw.ModelSelect[Au
         rows = rows.where(AuditRow.at >= query.since)
     if query.until is not None:
         rows = rows.where(AuditRow.at < query.until)
+    if query.first:
+        rows = rows.where(AuditRow.seq >= query.first)
     return rows if query.before is None else rows.where(AuditRow.seq < query.before)
 
 

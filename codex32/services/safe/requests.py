@@ -1,8 +1,10 @@
 """Requests under an idempotency key: done once, and answered alike whenever they come again.
 
 A key belongs to whoever sent it, in one workspace, for a day. The request is put down before it is
-carried out, so that of two that come together one is, and its answer after that. Answers are
-sealed: some show a secret that is shown once, and to nobody who reads the database.
+carried out, so that of two that come together one is, and its answer after that. One that was
+broken off in between is never carried out again under its key: whoever asks is told that nobody
+knows. Answers are sealed: some show a secret that is shown once, and to nobody who reads the
+database.
 
 Functions here read and write rows: they are called through ``Door.read`` and ``Door.write``.
 """
@@ -22,8 +24,8 @@ from codex32.services.safe.vault import Vault, lock, seal, unseal
 
 #: Answers are kept for so long, in microseconds.
 KEPT_MICROS = 24 * 3_600_000_000
-#: What was put down and not answered for so long was given up by a process that died.
-GIVEN_UP_MICROS = 10 * 60_000_000
+#: What was put down and not answered for so long was broken off: nobody knows how far it came.
+UNDER_WAY_MICROS = 60_000_000
 #: Whose data keys seal answers.
 _SCOPE = "requests"
 _CHUNK = 500
@@ -38,15 +40,29 @@ class RequestUnderWay(Codex32Error):
         super().__init__("a request with this idempotency key is being carried out")
 
 
+class RequestUnsure(Codex32Error):
+    """A request with this idempotency key was broken off; look whether it was done."""
+
+    code = "request-unsure"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a request with this idempotency key was broken off, and may have been carried out or "
+            "not; look, and ask again under another key if it was not"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as it is known again.
 
     Attributes:
+      workspace: Where.
       digest: Of the key, of whose it is and where.
       request: Digest of what is asked for.
     """
 
+    workspace: str
     digest: str
     request: str
 
@@ -54,7 +70,7 @@ class Asked:
     def of(cls, key: str, caller: Caller, operation: str, wish: JSON) -> Asked:
         """What ``caller`` asks for under ``key``; ``wish`` is all that the operation is told."""
         whose = [caller.workspace, caller.kind, caller.id, key]
-        return cls(_sha256(whose), _sha256([operation, wish]))
+        return cls(caller.workspace, _sha256(whose), _sha256([operation, wish]))
 
 
 def claim(vault: Vault, asked: Asked, now: int) -> JSON:
@@ -63,23 +79,28 @@ def claim(vault: Vault, asked: Asked, now: int) -> JSON:
     Raises:
       IdempotencyConflict: Something else was asked for under this key.
       RequestUnderWay: It is being carried out.
+      RequestUnsure: It was broken off.
       KeyMissing: The key ring lacks what the answer is sealed with.
     """
     lock(asked.digest)
     this = RequestRow.digest == asked.digest
     row = RequestRow.get_or_none(this)
-    if row is not None and now - row.created_at > (
-        GIVEN_UP_MICROS if row.answer is None else KEPT_MICROS
-    ):
+    if row is not None and now - row.created_at > KEPT_MICROS:
         RequestRow.delete().where(this).execute()
         row = None
     if row is None:
-        RequestRow.insert(digest=asked.digest, request=asked.request, created_at=now).execute()
+        RequestRow.insert(
+            digest=asked.digest,
+            workspace=asked.workspace,
+            request=asked.request,
+            created_at=now,
+        ).execute()
         return None
     if row.request != asked.request:
         raise IdempotencyConflict("this idempotency key came with another request; take a new one")
     if row.answer is None:
-        raise RequestUnderWay
+        # Carrying it out again could do twice what was done before it was broken off.
+        raise RequestUnderWay if now - row.created_at <= UNDER_WAY_MICROS else RequestUnsure
     number, _, sealed = row.answer.partition(":")
     key = vault.data_key(_SCOPE, int(number))
     about = (_SCOPE, asked.digest, asked.request)

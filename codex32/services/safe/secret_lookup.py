@@ -7,6 +7,7 @@ from functools import partial
 
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.database import Door
+from codex32.kernel.masking import handed_out
 from codex32.services.safe import secrets
 from codex32.services.safe.vault import Vault
 
@@ -46,4 +47,6 @@ class SecretLookup:
                 value = await store.read(name)
                 if value is not None:
                     break
+        if value is not None:
+            handed_out.add(value)
         return value

@@ -1,4 +1,4 @@
-"""Who listens to events: triggers of live bots, steps that wait, streams, webhooks."""
+"""Who listens to events: triggers of live bots, steps that wait, alerts, streams, webhooks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import peewee as pw
 
+from codex32.kernel.batches import any_of, listed
 from codex32.kernel.bot import Trigger
 from codex32.kernel.contracts.trigger_type import TriggerType
-from codex32.kernel.database import fetch
+from codex32.kernel.database import fetch, is_sqlite
 from codex32.kernel.json_values import loads
-from codex32.kernel.models import BotRow, SubscriptionRow, TriggerRow, VersionRow
-from codex32.kernel.outbound_rows import EndpointRow, FeedRow
+from codex32.kernel.models import BotRow, TriggerRow, VersionRow, database_proxy
 from codex32.services.bots.schedules import TriggerTypes, restored
 from codex32.services.triggers.occurrences import Due
 
@@ -36,26 +36,31 @@ def watches_files(kind: TriggerType) -> bool:
     return type(kind).watched_files is not TriggerType.watched_files
 
 
+#: Who listens, each with a name, a list of names, or a trigger that knows one. Asked every second
+#: while executions run, so it is one statement with one text.
+_LISTENING = """
+SELECT workspace, pattern AS name, NULL AS names, NULL AS kind, NULL AS definition
+    FROM subscription WHERE answer IS NULL
+UNION SELECT workspace, pattern, NULL, NULL, NULL FROM feed WHERE kept_until > {mark}
+UNION SELECT workspace, event, NULL, NULL, NULL FROM alert WHERE event IS NOT NULL
+UNION SELECT workspace, NULL, patterns, NULL, NULL FROM endpoint WHERE enabled
+UNION SELECT bot.workspace, NULL, NULL, trigger.kind, trigger.definition
+    FROM trigger JOIN bot ON bot.id = trigger.bot_id WHERE trigger.enabled AND {kinds}
+"""
+
+
 def patterns(types: TriggerTypes, now: int) -> set[tuple[str, str]]:
     """Every pattern of names that somebody listens to, with the workspace."""
-    waits = SubscriptionRow.select(SubscriptionRow.workspace, SubscriptionRow.pattern)
-    found = set(fetch(waits.where(SubscriptionRow.answer.is_null()).distinct()))
-    feeds = FeedRow.select(FeedRow.workspace, FeedRow.pattern).where(FeedRow.kept_until > now)
-    found.update(fetch(feeds))
-    told = EndpointRow.select(EndpointRow.workspace, EndpointRow.patterns)
-    for workspace, texts in fetch(told.where(EndpointRow.enabled)):
-        found.update((workspace, pattern) for pattern in loads(texts))
+    mark = "?" if is_sqlite() else "%s"
     kinds = [name for name, kind in types.items() if answers_events(kind)]
-    if kinds:
-        rows = (
-            TriggerRow.select(BotRow.workspace, TriggerRow.kind, TriggerRow.definition)
-            .join(BotRow, on=(BotRow.id == TriggerRow.bot_id))
-            .where(TriggerRow.enabled & TriggerRow.kind.in_(kinds))
-        )
-        for workspace, kind, definition in fetch(rows.distinct()):
-            pattern = types[kind].event_pattern(restored(definition).config)
-            if pattern is not None:
-                found.add((workspace, pattern))
+    asked = _LISTENING.format(mark=mark, kinds=any_of("trigger.kind"))
+    found: set[tuple[str, str]] = set()
+    rows = database_proxy.execute_sql(asked, (now, listed(kinds))).fetchall()
+    for workspace, name, names, kind, definition in rows:
+        if kind is not None:
+            name = types[kind].event_pattern(restored(definition).config)
+        told = [name] if names is None else loads(names)
+        found.update((workspace, pattern) for pattern in told if pattern is not None)
     return found
 
 

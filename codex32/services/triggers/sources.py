@@ -148,6 +148,7 @@ class SourceWatcher:
                 take = partial(self._take, each, cursor, batch)
                 if not await self._door.write(take):
                     return True
+                fault_point("sources.committed")
                 cursor, took = batch.cursor, True
         return took
 

@@ -16,7 +16,8 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 from codex32.engine.records import gates
 from codex32.kernel.batches import one_of
@@ -29,6 +30,7 @@ from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import OccurrenceRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.subject import asked_within
 from codex32.services.bots import webhook_paths
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.schedules import TriggerTypes
@@ -40,15 +42,20 @@ from codex32.services.triggers.webhook_bodies import BodyUnreadable, read_conten
 
 log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+#: Why a delivery could not even be read.
+Fault = Literal["", "unreadable", "too-large"]
 #: Gives a secret of a workspace by name, or None where there is none.
 ReadSecret = Callable[[str, str], Awaitable[str | None]]
 
 #: Headers that no bot sees, beside those of the scheme.
 PRIVATE_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
-#: Bodies that are longer are verified on a thread of their own.
+#: Bodies that are longer are verified and taken apart on a thread of their own.
 _LONG_BYTES = 64 * 1024
 #: Of the same webhook, a refusal is logged this often.
 _TELL_SECONDS = 10.0
+#: Refusals are answered when so long, or a multiple of it, has passed since the delivery came.
+REFUSED_SECONDS = 0.05
 _DECOY_SECRET, _DECOY_KEY = "DECOY", os.urandom(32)
 
 
@@ -86,8 +93,22 @@ class Delivered:
     decision: str
     detail: str = ""
     execution_id: str | None = None
-    fault: Literal["", "unreadable", "too-large"] = ""
+    fault: Fault = ""
     dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A delivery that was taken apart.
+
+    Attributes:
+      about: What expressions see in ``trigger``.
+      fault: Why it could not be; then ``detail`` tells more.
+    """
+
+    about: Mapping[str, JSON]
+    fault: Fault = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +118,7 @@ class _Judged:
     hook: Hook
     answer: Answer
     named: bool
-    fault: Literal["", "unreadable", "too-large"] = ""
+    fault: Fault = ""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -134,20 +155,27 @@ class Receiver:
 
         Raises:
           DeliveryRefused: Nobody serves this address for this method, or the sender does not
-            prove who it is; no answer tells which, and both cost about the same.
+            prove who it is; neither the answer nor its time tells which.
         """
-        now = self._clock.micros()
+        now, came = self._clock.micros(), time.monotonic()
         find = webhook_paths.find
         hook = await self._door.read(find, self._types, workspace, request.method, request.path)
-        name = await self._admit(hook, workspace, request, now)
+        try:
+            name = await self._admit(hook, workspace, request, now)
+        except DeliveryRefused:
+            await asyncio.sleep(-(time.monotonic() - came) % REFUSED_SECONDS)
+            raise
         assert hook is not None
-        greeting = hook.webhook.scheme.greeting(request)
+        greeting = await _aside(request, partial(hook.webhook.scheme.greeting, request))
         if greeting is not None:
             return Greeting(greeting)
-        judged = await self._door.read(self.judge, hook, request, name, now)
+        read = await _aside(request, partial(read_delivery, hook, request))
+        judged = await self._door.read(self.judge, hook, read, name, now)
+        new = judged.answer.execution
+        if new is not None:
+            new.traceparent = asked_within()
         told = await self._door.write_many(self.settle_many, judged)
         fault_point("webhooks.before_answer")
-        new = judged.answer.execution
         if new is not None and new.id != told.execution_id and _has_files(new):
             # Not in the write, which may be done again and needs them then.
             await asyncio.to_thread(self._payloads.remove, new.id)
@@ -165,9 +193,7 @@ class Receiver:
         if hook is not None and (secrets or not hook.webhook.scheme.secret):
             work = hook.webhook.scheme.verify
         try:
-            if len(request.body) > _LONG_BYTES:
-                return await asyncio.to_thread(work, request, secrets, now / 1_000_000)
-            return work(request, secrets, now / 1_000_000)
+            return await _aside(request, partial(work, request, secrets, now / 1_000_000))
         except WebhookRefused as refusal:
             if hook is not None:
                 missing = f"none of its secrets is set: {', '.join(wanted)}"
@@ -181,20 +207,15 @@ class Receiver:
             self._told[hook.due.id] = now
             log.warning("refused a delivery to %s (%s): %s", hook.address, hook.due.bot_name, why)
 
-    def judge(self, hook: Hook, request: WebhookRequest, name: str | None, now: int) -> _Judged:
-        """Read a delivery and decide about it; called in a read, for it writes nothing."""
+    def judge(self, hook: Hook, read: Read, name: str | None, now: int) -> _Judged:
+        """Decide about a delivery; called in a read, for it writes nothing."""
         named = name is not None
         key = _name_key(name) if name is not None else new_id("dlv")
         answer = Answer(hook.due, now, "invalid", key=key, again=True)
-        if len(request.body) > hook.webhook.max_bytes:
-            answer.detail = f"its body of {len(request.body)} bytes is longer than max_bytes"
-            return _Judged(hook, answer, named, "too-large")
-        try:
-            about = _about(hook, request)
-        except BodyUnreadable as error:
-            answer.detail = str(error)
-            return _Judged(hook, answer, named, "unreadable")
-        question = Question(hook.due, hook.trigger, Happening(key, now, about))
+        if read.fault:
+            answer.detail = read.detail
+            return _Judged(hook, answer, named, read.fault)
+        question = Question(hook.due, hook.trigger, Happening(key, now, read.about))
         answer = self._answerer.decide(question, now)
         answer.again = True
         return _Judged(hook, answer, named)
@@ -271,11 +292,22 @@ def _name_key(name: str) -> str:
     return f"delivery:{digest}"
 
 
-def _about(hook: Hook, request: WebhookRequest) -> dict[str, JSON]:
-    """What expressions see in ``trigger``."""
+async def _aside(request: WebhookRequest, work: Callable[[], _T]) -> _T:
+    """What ``work`` gives, on a thread of its own where the body is long."""
+    return await asyncio.to_thread(work) if len(request.body) > _LONG_BYTES else work()
+
+
+def read_delivery(hook: Hook, request: WebhookRequest) -> Read:
+    """What a delivery holds, if it can be read."""
+    if len(request.body) > hook.webhook.max_bytes:
+        detail = f"its body of {len(request.body)} bytes is longer than max_bytes"
+        return Read({}, "too-large", detail)
+    try:
+        content = read_content(request.body, request.headers.get("content-type", ""))
+    except BodyUnreadable as error:
+        return Read({}, "unreadable", str(error))
     private = PRIVATE_HEADERS | hook.webhook.scheme.private()
-    content = read_content(request.body, request.headers.get("content-type", ""))
-    return {
+    about = {
         "method": request.method,
         "path": request.path,
         "headers": {name: v for name, v in request.headers.items() if name not in private},
@@ -283,6 +315,7 @@ def _about(hook: Hook, request: WebhookRequest) -> dict[str, JSON]:
         "body": content.body,
         "files": [upload.as_json() for upload in content.files],
     }
+    return Read(about)
 
 
 def _known(places: set[tuple[str, str]]) -> dict[tuple[str, str], str | None]:

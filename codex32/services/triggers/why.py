@@ -11,7 +11,7 @@ from codex32.engine.records import approvals
 from codex32.engine.records.rates import RATE_WAIT
 from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON
-from codex32.kernel.models import ApprovalRow, ExecutionRow, OccurrenceRow, TriggerRow
+from codex32.kernel.models import ApprovalRow, BotRow, ExecutionRow, OccurrenceRow, TriggerRow
 from codex32.kernel.statuses import Status
 from codex32.services.bots import bot_views
 from codex32.services.bots.bot_views import BotView
@@ -122,7 +122,7 @@ def _reasons(view: BotView, types: TriggerTypes) -> list[str]:
         reasons.append("it has no triggers: only people, programs and other bots start it")
     reasons += [clash.message for clash in view.clashes]
     reasons += [reason for each in view.triggers if (reason := _about_trigger(view, each, types))]
-    return reasons + _about_executions(row.id)
+    return reasons + _about_executions(row)
 
 
 def _about_trigger(view: BotView, row: TriggerRow, types: TriggerTypes) -> str:
@@ -148,28 +148,38 @@ def _about_trigger(view: BotView, row: TriggerRow, types: TriggerTypes) -> str:
     return f"{which} has no time to come"
 
 
-def _about_executions(bot_id: str) -> list[str]:
-    # Asked of the few that live, and not of all that the bot ever had: `||` hides that index.
-    mine = ExecutionRow.bot_id.concat("") == bot_id
-    live = ExecutionRow.select(ExecutionRow.admitted).where(ExecutionRow.status.in_(_LIVE) & mine)
-    admitted = [bool(row[0]) for row in fetch(live)]
+def _about_executions(row: BotRow) -> list[str]:
+    # Asked of the few that live, by the index of the workspace's statuses, and not of all that
+    # the bot ever had: `||` hides that index.
+    live = fetch(
+        ExecutionRow.select(ExecutionRow.admitted, ExecutionRow.status, ExecutionRow.message)
+        .where(
+            ExecutionRow.workspace == row.workspace,
+            ExecutionRow.status.in_(_LIVE),
+            ExecutionRow.bot_id.concat("") == row.id,
+        )
+        .order_by(ExecutionRow.ready_at)
+    )
+    admitted = [bool(row[0]) for row in live]
     going, held = admitted.count(True), admitted.count(False)
+    paced = [
+        message
+        for _, status, message in live
+        if status == Status.WAITING and message.startswith(RATE_WAIT)
+    ]
     told = []
-    mine = ExecutionRow.bot_id == bot_id
-    paced = ExecutionRow.status == Status.WAITING, ExecutionRow.message.startswith(RATE_WAIT)
-    waiting = ExecutionRow.select(ExecutionRow.message).where(mine, *paced)
     if going:
         told.append(f"executions that have not ended: {going}")
     asking = (
         ApprovalRow.select()
         .join(ExecutionRow, on=(ExecutionRow.id == ApprovalRow.execution_id))
-        .where((ApprovalRow.status == approvals.PENDING) & (ExecutionRow.bot_id == bot_id))
+        .where((ApprovalRow.status == approvals.PENDING) & (ExecutionRow.bot_id == row.id))
         .count()
     )
     if asking:
         told.append(f"approvals that wait for a person: {asking}; see codex32 approvals list")
     if held:
         told.append(f"executions held back by concurrency or overlap: {held}")
-    for (message,) in fetch(waiting.order_by(ExecutionRow.ready_at).limit(1)):
-        told.append(f"executions that wait for their rate limit: {waiting.count()}; one {message}")
+    if paced:
+        told.append(f"executions that wait for their rate limit: {len(paced)}; one {paced[0]}")
     return told

@@ -23,6 +23,7 @@ from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import FINAL, Status, StepStatus
 from codex32.services.safe import audit_chain
 from codex32.services.safe.keyring import KeyMissing
+from codex32.services.upkeep import collections
 from codex32.services.upkeep.recovery import ended_and_asking
 from codex32.services.upkeep.references import REFERENCES, damaged, strangers
 
@@ -54,7 +55,12 @@ def check(now: int) -> list[Problem]:
             "bots whose live version is not there; save their files again",
         ),
     ]
-    for query, kind, message in (*_executions(now), *_approvals(), *_triggers()):
+    for query, kind, message in (
+        *_executions(now),
+        *_approvals(),
+        *_triggers(),
+        *collections.faults(),
+    ):
         found += _told(query, kind, message)
     for each in REFERENCES:
         found += _told(each.broken, each.row._meta.table_name, each.message)

@@ -228,8 +228,10 @@ def _mend_lapsed(ids: Sequence[str], now: int, max_deaths: int, done: Mended) ->
                 workspace=row.workspace,
                 execution_id=row.id,
                 bot=row.bot_name,
+                traceparent=row.traceparent,
                 attempt=row.attempt,
                 outcome="lost",
+                duration_seconds=(now - (row.attempt_at or now)) / 1e6,
             )
         )
         if deaths[row.id] < max_deaths:
@@ -287,6 +289,7 @@ def _fail(row: ExecutionRow, now: int, max_deaths: int) -> None:
             workspace=row.workspace,
             execution_id=row.id,
             bot=row.bot_name,
+            traceparent=row.traceparent,
             status=status,
             cause=cause,
             message=message,

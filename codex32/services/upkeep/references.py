@@ -18,6 +18,8 @@ from codex32.kernel.account_rows import (
     SessionRow,
     WorkspaceRow,
 )
+from codex32.kernel.alert_rows import AlertRow
+from codex32.kernel.building_rows import BuildRow
 from codex32.kernel.database import fetch
 from codex32.kernel.models import (
     BotRow,
@@ -30,6 +32,7 @@ from codex32.kernel.models import (
     WebhookPathRow,
 )
 from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow, EndpointRow
+from codex32.kernel.retrieval_rows import ChunkRow, CollectionRow, DocumentRow, EmbeddingRow
 from codex32.kernel.safe_rows import ConnectionRow, SecretRow
 
 #: Versions whose digests are compared with one query.
@@ -41,7 +44,7 @@ class Reference:
     """A column that names a row of another table, by that one's key."""
 
     row: type[Row]
-    column: pw.Field
+    column: pw.Field | pw.Function
     target: pw.Field
     message: str
 
@@ -53,7 +56,7 @@ class Reference:
         return self.row.select(self.column).where(gone).distinct()
 
 
-def _of(row: type[Row], column: pw.Field, target: pw.Field, what: str) -> Reference:
+def _of(row: type[Row], column: pw.Field | pw.Function, target: pw.Field, what: str) -> Reference:
     owner = target.model._meta.table_name.replace("_", " ")
     return Reference(row, column, target, f"{what} of a {owner} that is not there")
 
@@ -69,6 +72,7 @@ REFERENCES: Sequence[Reference] = (
     ),
     _of(StateRow, StateRow.bot_id, BotRow.id, "state"),
     _of(SeenRow, SeenRow.bot_id, BotRow.id, "seen keys"),
+    _of(AlertRow, AlertRow.bot_id, BotRow.id, "alerts"),
     _of(WebhookPathRow, WebhookPathRow.trigger_id, TriggerRow.id, "webhook paths"),
     _of(BotRow, BotRow.workspace, WorkspaceRow.name, "bots"),
     _of(ExecutionRow, ExecutionRow.workspace, WorkspaceRow.name, "executions"),
@@ -77,12 +81,19 @@ REFERENCES: Sequence[Reference] = (
     _of(EndpointRow, EndpointRow.workspace, WorkspaceRow.name, "outbound webhooks"),
     _of(MemberRow, MemberRow.workspace, WorkspaceRow.name, "members"),
     _of(MemberRow, MemberRow.account_id, AccountRow.id, "memberships"),
+    _of(AccountRow, pw.fn.NULLIF(AccountRow.home, ""), WorkspaceRow.name, "homes"),
+    _of(BuildRow, BuildRow.workspace, WorkspaceRow.name, "builder sessions"),
     _of(IdentityRow, IdentityRow.account_id, AccountRow.id, "identities"),
     _of(SessionRow, SessionRow.account_id, AccountRow.id, "sessions"),
     _of(RefreshTokenRow, RefreshTokenRow.session_id, SessionRow.id, "refresh tokens"),
     _of(OneTimeTokenRow, OneTimeTokenRow.account_id, AccountRow.id, "one-time tokens"),
     _of(ApiKeyRow, ApiKeyRow.account_id, AccountRow.id, "keys"),
     _of(ApiKeyRow, ApiKeyRow.workspace, WorkspaceRow.name, "keys"),
+    _of(CollectionRow, CollectionRow.workspace, WorkspaceRow.name, "collections"),
+    _of(DocumentRow, DocumentRow.collection_id, CollectionRow.id, "documents"),
+    _of(ChunkRow, ChunkRow.document_id, DocumentRow.id, "chunks"),
+    _of(ChunkRow, ChunkRow.collection_id, CollectionRow.id, "chunks"),
+    _of(EmbeddingRow, EmbeddingRow.collection_id, CollectionRow.id, "vectors"),
     _of(DeliveryRow, DeliveryRow.endpoint_id, EndpointRow.id, "deliveries"),
     _of(DeliveryAttemptRow, DeliveryAttemptRow.delivery_id, DeliveryRow.id, "attempts"),
 )

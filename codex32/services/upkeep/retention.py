@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from typing import Any
 
 import peewee as pw
 
@@ -33,6 +34,7 @@ from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.spending_rows import ModelAnswerRow
 from codex32.kernel.statuses import FINAL, Status
 from codex32.kernel.text import parse_duration
+from codex32.kernel.waiting_rows import WAITING_ROWS
 from codex32.services.access import ended
 from codex32.services.safe import requests
 
@@ -43,6 +45,16 @@ CHUNK = 500
 #: Bots that are looked at with one query: most of them have nothing to let go.
 BOTS = 500
 _DAY_SECONDS = 86400.0
+#: Rows that go with their execution.
+_OF_AN_EXECUTION: tuple[type[Any], ...] = (
+    StepRow,
+    ApprovalRow,
+    AttemptRow,
+    LogLineRow,
+    SubscriptionRow,
+    ModelAnswerRow,
+    *WAITING_ROWS,
+)
 #: Rate limits are kept this long after they are free, for people who look.
 _RATE_MICROS = 3_600_000_000
 
@@ -208,7 +220,7 @@ def delete_executions(ids: Sequence[str]) -> int:
     mine = ExecutionRow.id.in_(ids)
     failed = (ExecutionRow.status == Status.FAILED) & ExecutionRow.settled.is_null()
     letters = ExecutionRow.select().where(mine & failed).count()
-    for kind in (StepRow, ApprovalRow, AttemptRow, LogLineRow, SubscriptionRow, ModelAnswerRow):
+    for kind in _OF_AN_EXECUTION:
         kind.delete().where(kind.execution_id.in_(ids)).execute()
     ExecutionRow.delete().where(mine & ExecutionRow.finished_at.is_null(False)).execute()
     return int(letters)

@@ -1,0 +1,120 @@
+"""What a draft may name: what the workspace has, and what the person said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from codex32.kernel.bot import Allow
+from codex32.kernel.components import Components
+from codex32.kernel.json_values import JSON
+from codex32.kernel.masking import MASK, Masker
+from codex32.kernel.redaction import scrub
+
+#: What people write when they give a secret away; a name in capitals is a name.
+_TOLD: Final = re.compile(
+    r"\b((?i:pass(?:word|wd|phrase)?|token|secret|api[ _-]?key))(\s*(?:\bis\b|[:=])\s*)"
+    r"(?![A-Z][A-Z0-9_]*\b)([^\s,;]{6,})"
+)
+#: What stands for recipients that nobody can list, as each invoice names its customer.
+FROM_DATA: Final = "whoever the data names"
+#: Between several addresses in one text.
+_LIST: Final = re.compile(r"[\s,;<>]+")
+# A name inside a longer one is not that name; a full stop behind it ends a sentence.
+_BEFORE: Final = r"(?<![A-Za-z0-9_.-])"
+_BEHIND: Final = r"(?![A-Za-z0-9_-]|\.[A-Za-z0-9])"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is there when a stage begins.
+
+    Attributes:
+      secrets: Names alone.
+      allow: What the bot that is refined may already.
+      recipients: Whom it tells already, and each mail address in it; in small letters.
+      masker: Knows the values that must not be told.
+    """
+
+    components: Components
+    secrets: frozenset[str] = frozenset()
+    connections: frozenset[str] = frozenset()
+    bots: frozenset[str] = frozenset()
+    collections: frozenset[str] = frozenset()
+    allow: Allow = field(default_factory=Allow)
+    recipients: frozenset[str] = frozenset()
+    masker: Masker = field(default_factory=Masker)
+
+    def strange_hosts(self, hosts: Iterable[str], words: str) -> list[str]:
+        """Those that neither the person nor the bot before names."""
+        known = {each.lower() for each in self.allow.hosts}
+        return _strange(hosts, known, words)
+
+    def strange_secrets(self, names: Iterable[str], words: str) -> list[str]:
+        """Those that the workspace does not have and the person does not name."""
+        return _strange(
+            names, {each.lower() for each in (*self.secrets, *self.allow.secrets)}, words
+        )
+
+    def strange_models(self, names: Iterable[str], words: str) -> list[str]:
+        """Those that no installed provider knows and the person does not name."""
+        known = {
+            f"{provider.name}:{model.name}".lower()
+            for provider in self.components.llm_providers.values()
+            for model in provider.models()
+        }
+        known |= {each.lower() for each in self.allow.models}
+        return _strange(names, known, words)
+
+    def strange_recipients(self, targets: Iterable[str], words: str) -> list[str]:
+        """Those that neither the person nor the bot before names, each of a list by itself."""
+        there = set(self.recipients)
+        return [
+            each
+            for each in _strange(targets, there, words)
+            if any(_strange(_LIST.split(each), there, words))
+        ]
+
+    def masked(self, text: str) -> str:
+        """``text`` without values of secrets, and without what looks like one."""
+        return scrub(self.masker.mask(text))
+
+    def masked_value(self, value: JSON) -> Any:
+        """``value`` with every text in it masked so."""
+        match value:
+            case str():
+                return self.masked(value)
+            case list():
+                return [self.masked_value(each) for each in value]
+            case dict():
+                return {key: self.masked_value(each) for key, each in value.items()}
+        return value
+
+    def heard(self, words: str) -> str:
+        """What a person said, also without what they call a password or a key."""
+        return _TOLD.sub(lambda found: f"{found[1]}{found[2]}{MASK}", self.masked(words))
+
+    def gives_away(self, text: str) -> bool:
+        """Whether ``text`` holds a secret's value, or what looks like one."""
+        return self.masked(text) != text
+
+
+def _strange(names: Iterable[str], known: Iterable[str], words: str) -> list[str]:
+    there, said = set(known), words.lower()
+    return [
+        each
+        for each in dict.fromkeys(name.strip() for name in names)
+        if each and each.lower() not in there and not named(each, said)
+    ]
+
+
+def named(name: str, words: str) -> bool:
+    """Whether a text, in small letters, names this, as a word of its own.
+
+    A mark alone is no name: every list has a ``*``, and every address a ``/``.
+    """
+    if not any(map(str.isalnum, name)):
+        return False
+    return re.search(f"{_BEFORE}{re.escape(name.lower())}{_BEHIND}", words) is not None

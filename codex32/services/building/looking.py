@@ -1,0 +1,103 @@
+"""Finding out what is there before a stage begins, and which values no model may be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from codex32.kernel.bot import Allow, Bot
+from codex32.kernel.components import Components
+from codex32.kernel.database import Door, fetch
+from codex32.kernel.masking import Masker
+from codex32.kernel.models import BotRow, VersionRow
+from codex32.kernel.retrieval_rows import CollectionRow
+from codex32.kernel.safe_rows import ConnectionRow, SecretRow
+from codex32.services.ai.targets import SecretOf
+from codex32.services.bots.definitions import Definitions
+from codex32.services.building.known import Known
+from codex32.services.building.session import Session
+from codex32.services.explaining.recipients import addresses_in, recipients_of
+from codex32.services.safe import secrets
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    secrets: frozenset[str]
+    connections: frozenset[str]
+    bots: frozenset[str]
+    collections: frozenset[str]
+
+
+@dataclass
+class Workshop:
+    """What there is to build with.
+
+    Attributes:
+      secret: The value of a workspace's secret, by both names; for masking alone.
+    """
+
+    door: Door
+    components: Components
+    definitions: Definitions
+    secret: SecretOf
+
+    async def masker(self, workspace: str) -> Masker:
+        """Knows the values of all secrets that the workspace has, or that its bots use."""
+        return (await self._known(workspace))[1]
+
+    async def known(self, session: Session) -> Known:
+        """What a draft of this session may name."""
+        names, masker = await self._known(session.workspace)
+        allow, told = Allow(), frozenset[str]()
+        if session.base_version_id is not None:
+            bot = await self.door.read(self.definitions.bot, session.base_version_id)
+            allow, told = bot.allow, _told(bot)
+        return Known(
+            self.components,
+            names.secrets,
+            names.connections,
+            names.bots,
+            names.collections,
+            allow,
+            told,
+            masker,
+        )
+
+    async def base(self, session: Session) -> VersionRow | None:
+        """The version that is refined."""
+        look: Callable[[], VersionRow | None] = partial(
+            VersionRow.get_or_none, VersionRow.id == session.base_version_id
+        )
+        return None if session.base_version_id is None else await self.door.read(look)
+
+    async def _known(self, workspace: str) -> tuple[_Names, Masker]:
+        names = await self.door.read(_names, workspace)
+        masker = Masker()
+        for name in sorted(names.secrets):
+            value = await self.secret(workspace, name)
+            if value is not None:
+                masker.add(value)
+        return names, masker
+
+
+def _told(bot: Bot) -> frozenset[str]:
+    """Whom a bot tells, and every mail address in it."""
+    told = recipients_of(bot)
+    written = {text for each in told for text in (each.target, *each.written)}
+    return frozenset(each.strip().lower() for each in (*written, *addresses_in(bot.document)))
+
+
+def _names(workspace: str) -> _Names:
+    def of(row: type[SecretRow | ConnectionRow | CollectionRow]) -> frozenset[str]:
+        return frozenset(
+            name for (name,) in fetch(row.select(row.name).where(row.workspace == workspace))
+        )
+
+    there = (BotRow.workspace == workspace) & BotRow.removed_at.is_null()
+    return _Names(
+        secrets=of(SecretRow) | frozenset(secrets.wanted(workspace=workspace)),
+        connections=of(ConnectionRow),
+        bots=frozenset(name for (name,) in fetch(BotRow.select(BotRow.name).where(there))),
+        collections=of(CollectionRow),
+    )

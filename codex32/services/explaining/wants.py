@@ -1,0 +1,56 @@
+"""What a bot may do beyond its own walls, and which of its parts want it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from codex32.kernel.bot import ALLOWED_LISTS, Bot
+from codex32.kernel.json_values import JSON, dumps
+from codex32.services.explaining.recipients import parts_of, recipients_of
+
+_LIMITS = ("memory_bytes", "cpu_seconds", "processes", "disk_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One capability.
+
+    Attributes:
+      kind: The key of ``allow``: ``hosts``, ``spend_usd.day`` …; ``recipients`` for who is told.
+      name: The entry, or the limit.
+      used_by: Ids of steps, and ``triggers.N``, whose text names it; empty where only running
+        would tell, as for what an expression makes.
+    """
+
+    kind: str
+    name: str
+    used_by: Sequence[str] = ()
+
+    def as_dict(self) -> dict[str, JSON]:
+        """Plain data for JSON."""
+        return {"kind": self.kind, "name": self.name, "used_by": list(self.used_by)}
+
+
+def wants_of(bot: Bot) -> list[Want]:
+    """All of ``allow``, in the order of the reference, and everybody that is told something."""
+    return list(_wants(bot))
+
+
+def _wants(bot: Bot) -> Iterator[Want]:
+    parts = [(part, dumps(value)) for part, value in parts_of(bot.document)]
+    for kind in ALLOWED_LISTS:
+        for entry in getattr(bot.allow, kind):
+            name = entry if isinstance(entry, str) else dumps(entry)
+            sought = name.partition(":")[0] if kind == "hosts" else name
+            yield Want(kind, name, [part for part, text in parts if sought in text])
+    for span, most in bot.allow.spend_usd.items():
+        yield Want(f"spend_usd.{span}", f"{most:g} USD")
+    for limit in _LIMITS:
+        if (value := getattr(bot.allow, limit)) is not None:
+            yield Want(limit.partition("_")[0], f"{value:g}")
+    told: dict[str, list[str]] = {}
+    for each in recipients_of(bot):
+        told.setdefault(str(each), []).append(each.part)
+    for name, used_by in told.items():
+        yield Want("recipients", name, used_by)

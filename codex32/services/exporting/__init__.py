@@ -1,0 +1,1 @@
+"""What is recorded, as documents for whoever searches it elsewhere."""

@@ -1,0 +1,1 @@
+"""The house as a server of the Model Context Protocol: bots as tools."""
