@@ -51,6 +51,7 @@ from codex32.kernel.contracts.llm import (
     ToolCall,
     Usage,
 )
+from codex32.kernel.contracts.mcp import McpResult, McpServers
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt
 from codex32.kernel.contracts.program import (
@@ -71,6 +72,7 @@ from codex32.kernel.contracts.route import (
 from codex32.kernel.contracts.sandbox import SandboxBackend, SandboxLevel
 from codex32.kernel.contracts.secret_store import SecretStore
 from codex32.kernel.contracts.source import Batch, Connect, News, Source
+from codex32.kernel.contracts.tools import TOOLS_PARAM, Offer, ToolRefused, ToolResult
 from codex32.kernel.contracts.trigger_type import TriggerType, WatchedFiles
 from codex32.kernel.contracts.vector_store import (
     IdPage,
@@ -136,8 +138,12 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.markers import hookimpl
 from codex32.kernel.model_errors import BudgetExceeded, FaultKind, ModelFault, PriceUnknown
 from codex32.kernel.model_wires import (
+    CallParts,
     ClientPerLoop,
+    broken_off,
+    connection_fault,
     in_time,
+    malformed_answer,
     model_refusal,
     token_count,
     unit_vector,
@@ -155,7 +161,12 @@ from codex32.kernel.outcomes import (
     Succeeded,
     Waiting,
 )
-from codex32.kernel.problems import Problem
+from codex32.kernel.problems import (
+    Problem,
+    address_fault,
+    unfit_numbers,
+    unknown_settings,
+)
 from codex32.kernel.sending import refusal, retry_after_seconds, send_once
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.kernel.text import did_you_mean, format_duration, parse_duration, parse_size
@@ -188,9 +199,11 @@ from codex32.kernel.vector_filters import (
     read_filter,
 )
 from codex32.kernel.views import (
+    BotCard,
     Connection,
     ExecutionInfo,
     ExecutionRef,
+    Gathered,
     Occurrence,
     StepInfo,
     Waited,
@@ -201,6 +214,7 @@ __all__ = [
     "JSON",
     "LARGEST_BODY",
     "PUBLIC",
+    "TOOLS_PARAM",
     "AccessDenied",
     "AllOf",
     "Allow",
@@ -218,6 +232,7 @@ __all__ = [
     "Between",
     "BlockingVectorStore",
     "Bot",
+    "BotCard",
     "BotChanged",
     "BotFailed",
     "BotInvalid",
@@ -227,6 +242,7 @@ __all__ = [
     "BudgetExceeded",
     "BudgetExhausted",
     "BudgetWarned",
+    "CallParts",
     "Caller",
     "CapabilityRefused",
     "Cause",
@@ -272,6 +288,7 @@ __all__ = [
     "FilterInvalid",
     "Finished",
     "Found",
+    "Gathered",
     "HttpClient",
     "HttpRequest",
     "HttpResponse",
@@ -283,6 +300,8 @@ __all__ = [
     "LLMProvider",
     "ManualClock",
     "Match",
+    "McpResult",
+    "McpServers",
     "Metric",
     "MetricMismatch",
     "MigrationSource",
@@ -295,6 +314,7 @@ __all__ = [
     "NotificationSent",
     "Notifier",
     "Occurrence",
+    "Offer",
     "OneOf",
     "Outcome",
     "PluginFailed",
@@ -340,6 +360,8 @@ __all__ = [
     "TextDelta",
     "Tool",
     "ToolCall",
+    "ToolRefused",
+    "ToolResult",
     "Trigger",
     "TriggerFired",
     "TriggerInvalid",
@@ -356,11 +378,14 @@ __all__ = [
     "WebhookRequest",
     "WebhookScheme",
     "WorkerLost",
+    "address_fault",
+    "broken_off",
     "check_collection",
     "check_id",
     "check_limit",
     "check_query",
     "check_records",
+    "connection_fault",
     "did_you_mean",
     "event_name_fault",
     "event_pattern_fault",
@@ -370,6 +395,7 @@ __all__ = [
     "holds",
     "hookimpl",
     "in_time",
+    "malformed_answer",
     "model_refusal",
     "numbers",
     "parse_duration",
@@ -379,6 +405,8 @@ __all__ = [
     "retry_after_seconds",
     "send_once",
     "token_count",
+    "unfit_numbers",
     "unit_vector",
     "unkeyed",
+    "unknown_settings",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from codex32.kernel.components import Components
+from codex32.kernel.contracts.gateway import ModelGateway
 from codex32.kernel.contracts.program import ProgramRunner
 from codex32.services.ai.parts import Models
 from codex32.services.retrieval.retrieval import Defaults, Retrieval
@@ -14,19 +16,26 @@ EMBEDDERS = ("minilm", "hash")
 STORES = ("milvus", "memory")
 
 
-def keeper(settings: Settings, models: Models, programs: ProgramRunner) -> Retrieval:
+def keeper(
+    settings: Settings, models: Models, gateway: ModelGateway, programs: ProgramRunner
+) -> Retrieval:
     """Keeps collections; belongs to the running event loop."""
     components = models.components
     return Retrieval(
         door=models.door,
         clock=models.clock,
         components=components,
-        models=models.gateway,
+        models=gateway,
         programs=programs,
-        defaults=Defaults(
-            embedder=settings.retrieval.embedder or _first(EMBEDDERS, components.embedders),
-            store=settings.retrieval.store or _first(STORES, components.vector_stores),
-        ),
+        defaults=defaults(settings, components),
+    )
+
+
+def defaults(settings: Settings, components: Components) -> Defaults:
+    """What new collections are made with."""
+    return Defaults(
+        embedder=settings.retrieval.embedder or _first(EMBEDDERS, components.embedders),
+        store=settings.retrieval.store or _first(STORES, components.vector_stores),
     )
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codex32 import chosen
 from codex32.engine.reading.definition import Reader
 from codex32.engine.reading.policies import unsigned_webhooks
-from codex32.engine.reading.promises import unkept
 from codex32.engine.running.environment import Environment
 from codex32.installed import load_plugins
 from codex32.kernel import schema
@@ -22,7 +20,9 @@ from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
+from codex32.kernel.contracts.gateway import ModelGateway
 from codex32.kernel.contracts.migration import MigrationSource
+from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.database import Door, Stop, announce_all, connect
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.events import Event, PluginFailed, SchemaUpgraded
@@ -33,15 +33,18 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
+from codex32.kernel.private_files import private_folder
 from codex32.services.access.foreign_sign_in import ForeignRules
 from codex32.services.access.parts import Access
 from codex32.services.access.signing_in import Rules
+from codex32.services.bots.cards import card
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.plans import Plans
 from codex32.services.bots.registry import Policy, Registry
 from codex32.services.events.outbox import Outbox
 from codex32.services.executions.retrying import Retrier
 from codex32.services.executions.starting import Starter
+from codex32.services.metering.around import CountedPrograms, CountedSending
 from codex32.services.metering.meter import Meter
 from codex32.services.safe import audit, connections
 from codex32.services.safe.audit_anchors import Anchors
@@ -57,7 +60,9 @@ if TYPE_CHECKING:
     from codex32.outside.sandboxes.runner import SandboxedRunner
     from codex32.services.ai.parts import Models
     from codex32.services.bots.folders import FolderSync
+    from codex32.services.building.builder import Builder
     from codex32.services.retrieval.retrieval import Retrieval
+    from codex32.tracing import Traces
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +84,8 @@ class Runtime:
     clock: Clock = field(default_factory=lambda: SystemClock.shared)
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
-    _ways: list[HttpOnDemand] = field(default_factory=list, init=False, repr=False)
+    #: Called before the event loop ends, by :meth:`leave`.
+    leaving: list[Callable[[], Awaitable[None]]] = field(default_factory=list, repr=False)
 
     @property
     def components(self) -> Components:
@@ -99,7 +105,7 @@ class Runtime:
     @cached_property
     def reader(self) -> Reader:
         """Reads bot files with what is installed; plugins may object."""
-        checks = [unkept, self.plugins.check_bot]
+        checks = [self.plugins.check_bot]
         if not self.settings.bots.unsigned_webhooks:
             checks.append(partial(unsigned_webhooks, types=self.components.trigger_types))
         return Reader(self.components, checks)
@@ -117,28 +123,8 @@ class Runtime:
 
     def folder_sync(self) -> FolderSync:
         """Keeps the registry at what the folders of the settings hold."""
-        from codex32.services.bots.folders import FolderSync
-        from codex32.services.bots.known_files import KnownFiles
-
-        return FolderSync(
-            self.settings.bots.folders,
-            self.reader,
-            self.registry,
-            self.door,
-            workspace=self.settings.bots.workspace,
-            clock=self.clock,
-            known=KnownFiles(self.settings.home / "bots.known.json", self._readers()),
-        )
-
-    def _readers(self) -> str:
-        """What decides how a bot file is read: all that is installed, and how it is set."""
-        # Versions tell nothing of a checkout that is worked on; the newest file does.
-        ours = Path(__file__).parent.rglob("*.py")
-        newest = max((path.stat().st_mtime_ns for path in ours), default=0)
-        unsigned = self.settings.bots.unsigned_webhooks
-        return repr(
-            (newest, self.plugins.records, sorted(self.settings.plugins.items()), unsigned)
-        )
+        parts = self.reader, self.registry, self.door, self.clock
+        return chosen.folder_sync(self.settings, self.plugins, *parts)
 
     @cached_property
     def starter(self) -> Starter:
@@ -175,8 +161,7 @@ class Runtime:
         for notice in notices:
             if not isinstance(notice, str):
                 self._tell(notice)
-        if self.settings.metrics.enabled:
-            self.meter.take_note(notices)
+        self.meter.take_note(notices)
 
     def _tell(self, event: Event) -> None:
         for listener in self.listeners:
@@ -192,30 +177,43 @@ class Runtime:
 
         client = HttpOnDemand(self.settings.outside.private_hosts)
         programs = self.programs()
-
-        async def close() -> None:
-            await programs.close()
-            await client.close()
-            await self.models.close()
-
-        return Environment(
+        env = Environment(
             door=self.door,
             components=self.components,
             payloads=self.payloads,
             plan=Plans(self.door, self.definitions, self.components).plan,
             call=self.plugins.wrap_step(_call),
             http=client.for_hosts,
-            programs=programs,
+            programs=CountedPrograms(self.meter, programs),
+            send=CountedSending(self.meter),
             secret=self.secrets.secret,
             connection=partial(connections.look_up, self.door),
+            bot_card=partial(self.door.read, card, self.definitions),
             start_child=self.starter.start_child,
             models=self.models.gateway,
-            collections=self.retrieval(programs),
+            notifier_rate=lambda name: self.components.notifier(name).rate,
+            public_url=chosen.public_url(self.settings),
             decide_retry=self.plugins.decide_retry,
             listening=self._listening,
             clock=self.clock,
-            close=close,
         )
+        env = env if self.traces is None else self.traces.around(env)
+        # What these do is counted and traced as it is of steps.
+        collections = self.retrieval(env.programs, env.models)
+        mcp = chosen.mcp_servers(self.settings, env.http)
+        close = partial(_close, programs, collections, mcp, client, self.models)
+        return replace(env, collections=collections, mcp=mcp, close=close)
+
+    @cached_property
+    def traces(self) -> Traces | None:
+        """The spans of this process; None where nobody is told of them."""
+        if self.settings.tracing.endpoint is None:
+            return None  # and nothing of it is even imported
+        from codex32.tracing import traces
+
+        found = traces(self.settings, self.process.id)
+        self.listeners.append(found.tracing.listen)
+        return found
 
     def programs(self) -> SandboxedRunner:
         """Runs the Python of bots; belongs to the running event loop."""
@@ -223,18 +221,25 @@ class Runtime:
 
         return runner(self.settings, self.components.sandboxes)
 
-    def retrieval(self, programs: SandboxedRunner) -> Retrieval:
+    def retrieval(self, programs: ProgramRunner, models: ModelGateway | None = None) -> Retrieval:
         """Keeps collections, whose documents ``programs`` reads; of the running event loop."""
         from codex32.collecting import keeper
 
-        return keeper(self.settings, self.models, programs)
+        return keeper(self.settings, self.models, models or self.models.gateway, programs)
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Makes bots of descriptions; belongs to the running event loop."""
+        from codex32.building import builder
+
+        parts = self.models, self.reader, self.definitions, self.registry
+        return builder(self.settings, *parts)
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
-        counting = self.settings.metrics.enabled
-        return (
-            counting or self.plugins.listening or bool(self.listeners) or self.outbox.listening()
-        )
+        if self.settings.metrics.enabled or self.listeners:
+            return True
+        return self.plugins.listening or self.outbox.listening()
 
     @cached_property
     def vault(self) -> Vault:
@@ -269,6 +274,7 @@ class Runtime:
             caps=chosen.caps(self.settings),
             prices=chosen.prices(self.settings),
             rules=chosen.model_rules(self.settings),
+            booked=self.meter.model_request,
         )
 
     @cached_property
@@ -299,17 +305,16 @@ class Runtime:
     def _way_out(self, private: str | None) -> HttpOnDemand:
         from codex32.outside.http_on_demand import HttpOnDemand
 
-        more = () if private is None else (private,)
-        way = HttpOnDemand([*self.settings.outside.private_hosts, *more])
-        self._ways.append(way)
+        way = HttpOnDemand([*self.settings.outside.private_hosts, *filter(None, [private])])
+        self.leaving.append(way.close)
         return way
 
     async def leave(self) -> None:
         """Finish what goes out, before the event loop ends."""
         if "access" in self.__dict__:
             await self.access.close()
-        for way in self._ways:
-            await way.close()
+        for close in self.leaving:
+            await close()
 
     def close(self) -> None:
         """Let go of everything, in the reverse order."""
@@ -318,6 +323,13 @@ class Runtime:
         self.door.close()
         if "dispatcher" in self.__dict__ and self.dispatcher is not None:
             self.dispatcher.close()
+        if "traces" in self.__dict__ and self.traces is not None:
+            self.traces.collector.close()
+
+
+async def _close(*parts: Any) -> None:
+    for part in parts:
+        await part.close()
 
 
 async def _call(bot_type: BotType, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
@@ -373,7 +385,7 @@ def schema_status(settings: Settings, plugins: Plugins) -> list[schema.Migration
 
 def _connect(settings: Settings) -> Any:
     if settings.database_url.startswith("sqlite:///"):
-        settings.home.mkdir(parents=True, exist_ok=True)
+        private_folder(settings.home)
     return connect(settings.database_url)
 
 
@@ -405,9 +417,11 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
     )
     door.read_now(timekeeping.follow, SystemClock.shared)
     runtime = Runtime(settings=settings, plugins=plugins, door=door, process=process)
+    runtime.meter.counting = settings.metrics.enabled
     audit.use(lambda: audit.VaultKeys(runtime.vault))
     if kind != "cli":  # somebody at the command line may have come to mend it
         _require_keys(runtime)
+        runtime.traces  # noqa: B018 - what it imports would hold up an event loop
     database.close()  # this thread may never ask again
     plugins.process_started(process)
     for record in plugins.records:

@@ -29,6 +29,7 @@ Username = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}
 #: Longer ones are refused by what hashes them, with a reason.
 Password = Annotated[str, StringConstraints(max_length=4096)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Scope = Annotated[str, StringConstraints(max_length=64, pattern=_LINE)]
 WorkspaceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
@@ -66,6 +67,7 @@ class OAuthErrorOut(Out):
         "invalid_request",
         "invalid_client",
         "invalid_grant",
+        "invalid_scope",
         "unsupported_grant_type",
         "temporarily_unavailable",
     ]
@@ -116,6 +118,7 @@ class AccountOut(Out):
     full_name: str
     active: bool
     admin: bool = Field(description="Administers the whole installation.")
+    home: str | None = Field(description="The workspace of requests that name none.")
     created_at: datetime
 
 
@@ -148,6 +151,7 @@ class MeBody(Strict):
     full_name: Line | None = None
     email: Email | None = Field(None, description="Needs `current_password`.")
     current_password: Password | None = None
+    home: WorkspaceName | None = Field(None, description="One of the own workspaces.")
 
 
 class PasswordBody(Strict):
@@ -174,7 +178,7 @@ class KeyBody(Strict):
     """An API key to be made, for the workspace of the request."""
 
     name: Annotated[Line, StringConstraints(min_length=1)]
-    scopes: Annotated[list[str], Field(min_length=1, max_length=64)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=64)]
     days: Annotated[int, Field(ge=1, le=keys.MAX_DAYS)] = Field(
         keys.DEFAULT_DAYS, description="How long it is good."
     )
@@ -262,15 +266,15 @@ class MemberBody(Strict):
     """Who shall be what."""
 
     user: Annotated[Line, StringConstraints(min_length=1)] = Field(
-        description="Username, address or id."
+        description="Username or id; for administrators of the installation also an address."
     )
-    role: Role
+    role: Annotated[Role, Field(strict=False)]
 
 
 class RoleBody(Strict):
     """What a member shall be."""
 
-    role: Role
+    role: Annotated[Role, Field(strict=False)]
 
 
 def page(rows: Sequence[T], limit: int, key: Callable[[T], str]) -> tuple[Sequence[T], str | None]:

@@ -13,11 +13,15 @@ from codex32.api.guard import Guard, Keeping
 from codex32.api.keyed import keyed
 from codex32.api.openapi import Documents
 from codex32.api.operations import VARIABLE, Operation, check_operations
+from codex32.api.protocol import REFUSE
 from codex32.api.routes.account import AccountRoutes
+from codex32.api.routes.alerts import AlertRoutes
+from codex32.api.routes.approval_links import ApprovalLinkRoutes
 from codex32.api.routes.approvals import ApprovalRoutes
 from codex32.api.routes.audit import AuditRoutes
 from codex32.api.routes.auth import AuthRoutes
 from codex32.api.routes.bots import BotRoutes
+from codex32.api.routes.builder import BuilderRoutes
 from codex32.api.routes.bulk import BulkRoutes
 from codex32.api.routes.collections import CollectionRoutes
 from codex32.api.routes.connections import ConnectionRoutes
@@ -27,7 +31,9 @@ from codex32.api.routes.executions import ExecutionRoutes
 from codex32.api.routes.health import HealthRoutes
 from codex32.api.routes.hooks import HookRoutes
 from codex32.api.routes.keys import KeyRoutes
+from codex32.api.routes.mcp import McpRoutes
 from codex32.api.routes.metrics import MetricsRoutes
+from codex32.api.routes.models import ModelRoutes
 from codex32.api.routes.oidc import OidcRoutes
 from codex32.api.routes.patches import PatchRoutes
 from codex32.api.routes.plugins import PluginRoutes
@@ -43,7 +49,7 @@ from codex32.api.routes.usage import UsageRoutes
 from codex32.api.routes.users import UserRoutes
 from codex32.api.routes.versions import VersionRoutes
 from codex32.api.routes.workspaces import WorkspaceRoutes
-from codex32.api.streaming import Stopping
+from codex32.api.streaming import Streams
 from codex32.kernel.contracts.route import Route
 from codex32.runtime import Runtime
 
@@ -77,6 +83,8 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         yield Operation(route, "", "api")
     for route in HookRoutes(runtime).routes():
         yield Operation(route, "", "api")
+    for route in ApprovalLinkRoutes(runtime).routes():
+        yield Operation(route, "", "api")
     families = (
         AuthRoutes,
         OidcRoutes,
@@ -89,14 +97,18 @@ def _operations(runtime: Runtime) -> Iterator[Operation]:
         PatchRoutes,
         VersionRoutes,
         ScheduleRoutes,
+        AlertRoutes,
         StateRoutes,
         UsageRoutes,
         SpendingRoutes,
+        ModelRoutes,
         StartRoutes,
+        McpRoutes,
         ExecutionRoutes,
         BulkRoutes,
         RetryRoutes,
         ApprovalRoutes,
+        BuilderRoutes,
         EventRoutes,
         SecretRoutes,
         CollectionRoutes,
@@ -121,10 +133,12 @@ def build_application(
 ) -> web.Application:
     """The application that serves these operations and nothing else."""
     known: dict[AbstractRoute, Operation] = {}
-    stopping = Stopping()
-    guard = Guard(known, gatekeeper, keeping or Keeping(), stopping)
+    keeping = keeping or Keeping()
+    streams = Streams(keeping.streams)
+    guard = Guard(known, gatekeeper, keeping, streams)
     app = web.Application(middlewares=[guard.middleware()])
-    app.on_shutdown.append(stopping.tell)
+    app[REFUSE] = guard.refuse
+    app.on_shutdown.append(streams.stop)
     # The router tries those with variables one after the other: what starts bots comes first.
     for operation in sorted(operations, key=lambda each: each.route.rate != "start"):
         path = re.sub(r"\{(\w+)\}", rf"{{\1:{VARIABLE}}}", operation.path)

@@ -46,7 +46,7 @@ class BotOut(Out):
     digest: str | None = Field(description="SHA-256 of the live definition.")
     waiting_version: int | None = Field(description="Number of the version to be approved.")
     origin: Literal["file", "api", "builder", "run"]
-    source: str | None = Field(description="The file it is read from.")
+    source: str | None = Field(description="Folder and name of the file it is read from.")
     owner: str
     enabled: bool = Field(description="What the definition says.")
     paused: bool = Field(description="Triggers do not start it; people may.")
@@ -147,12 +147,68 @@ class VersionDetail(VersionOut):
     origins: list[OriginOut]
 
 
+class MeaningOut(Out):
+    """What a change means."""
+
+    about: str = Field(description="capability, trigger, step, input, output, limit, test, text.")
+    kind: Literal["added", "removed", "changed", "moved", "widened", "narrowed"]
+    name: str
+    text: str
+    paths: list[str]
+
+
 class DiffOut(Out):
     """What changed between two versions."""
 
     from_: int = Field(alias="from")
     to: int
     changes: list[ChangeOut]
+    meanings: list[MeaningOut] = Field(description="The same, by what it means.")
+
+
+class StepWordsOut(Out):
+    """A step in words."""
+
+    step: str
+    text: str
+
+
+class WantOut(Out):
+    """A capability that a bot wants."""
+
+    kind: str
+    name: str
+    used_by: list[str]
+
+
+class CostOut(Out):
+    """What a bot will cost; null is not known, and never nothing."""
+
+    execution_usd: float | None
+    executions_month: int | None
+    month_usd: float | None
+    limit_execution_usd: float | None
+    limit_month_usd: float | None
+    based_on: Literal["history", "definition"]
+    unknown: list[str]
+    assumed: list[str]
+
+
+class ExplanationOut(Out):
+    """A bot in plain words."""
+
+    name: str
+    summary: str
+    starts: list[str]
+    needs: list[str]
+    does: list[StepWordsOut]
+    ends: list[str]
+    may: list[str]
+    limits: list[str]
+    text: str = Field(description="All of it, to be read.")
+    diagram: str = Field(description="A Mermaid flowchart.")
+    wants: list[WantOut]
+    cost: CostOut
 
 
 class LiveOut(Out):

@@ -8,24 +8,24 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from codex32.api.models import Out
-from codex32.api.reading import Strict
+from codex32.api.reading import WITHOUT_NUL, Strict
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
-_Source = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+_Source = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=WITHOUT_NUL)]
 _Model = Annotated[str, StringConstraints(pattern=r"^[^:\s]+:\S+$", max_length=200)]
 
 
 class CollectionsQuery(Strict):
     """Which collections, by name."""
 
-    cursor: str = Field("", max_length=63)
+    cursor: str = Field("", max_length=63, pattern=WITHOUT_NUL)
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
 class DocumentsQuery(Strict):
     """Which documents, by source."""
 
-    cursor: str = Field("", max_length=1000)
+    cursor: str = Field("", max_length=1000, pattern=WITHOUT_NUL)
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
@@ -33,6 +33,18 @@ class DocumentQuery(Strict):
     """One document."""
 
     source: _Source
+
+
+class ChangingOut(Out):
+    """Who changes a collection, and how far that is."""
+
+    by: str
+    stage: Literal["index", "embed", "store"] | None = Field(
+        description="`index` counts documents, the others chunks; null where nothing was told yet."
+    )
+    done: int | None
+    total: int | None
+    document: str | None = Field(description="That is next, where documents are taken in.")
 
 
 class CollectionOut(Out):
@@ -46,6 +58,8 @@ class CollectionOut(Out):
     chunks: int
     pending: int = Field(description="Chunks that are not in the vector store yet.")
     former_embedder: str | None = Field(description="That before the last move, if there was one.")
+    changing: ChangingOut | None = Field(description="Who changes it just now, if anybody does.")
+    caution: str | None = Field(description="What to know before trusting what is found.")
     created_at: datetime
     updated_at: datetime
 

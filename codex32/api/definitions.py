@@ -102,7 +102,6 @@ async def store_bot(
     given: Precondition | None,
     *,
     message: str | None = None,
-    status: int = 200,
 ) -> ApiResponse:
     """Store a definition for whoever asked, and say what came of it.
 
@@ -112,7 +111,6 @@ async def store_bot(
       sent: The definition.
       given: What must hold of the bot, asked inside the write.
       message: Instead of that of the query.
-      status: Of the answer.
     """
     caller, now = request.caller, runtime.clock.micros()
     written = Written.of(
@@ -123,14 +121,15 @@ async def store_bot(
         message=request.query.message if message is None else message,
     )
 
-    def store() -> tuple[Stored, str | None]:
+    def store() -> tuple[Stored, str | None, bool]:
+        before = bots.tag(bots.find(sent.bot.name, caller.workspace))
         stored = runtime.registry.store(
             written, now, by=caller, workspace=caller.workspace, given=given
         )
         row = bots.get(sent.bot.name, workspace=caller.workspace)
-        return stored, bots.tag(row)
+        return stored, bots.tag(row), before is None
 
-    stored, tag = await runtime.door.write(store)
+    stored, tag, made = await runtime.door.write(store)
     name = sent.bot.name
     headers = {"ETag": etag(tag or ""), "Location": f"/api/v1/bots/{name}"}
     answer = {
@@ -139,7 +138,7 @@ async def store_bot(
         "change": stored.change,
         "widens": list(stored.widens),
     }
-    return ApiResponse(answer, status, headers)
+    return ApiResponse(answer, 201 if made else 200, headers)
 
 
 def _check(value: JSON, reader: Reader, name: str | None) -> Reading:

@@ -9,6 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import (
+    BadStatusLine,
+    ContentEncodingError,
+    HttpProcessingError,
+    InvalidHeader,
+    InvalidURLError,
+    LineTooLong,
+)
 
 from codex32.api.rates import TooManyRequests
 from codex32.kernel import errors as kernel
@@ -18,17 +26,28 @@ from codex32.kernel.errors import AccessDenied, Codex32Error
 from codex32.kernel.payloads import PayloadMissing
 from codex32.kernel.problems import Problem
 from codex32.services.access import faults
+from codex32.services.alerts.alerts import AlertNotFound
+from codex32.services.building.faults import (
+    AnswersInvalid,
+    BuildConflict,
+    BuilderUnset,
+    BuildNotFound,
+)
 from codex32.services.events.outbound_deliveries import DeliveryNotFound, EndpointDisabled
 from codex32.services.events.outbound_endpoints import EndpointInvalid, EndpointNotFound
+from codex32.services.executions.repairing import NothingToRepair
 from codex32.services.retrieval.holding import CollectionBusy
 from codex32.services.retrieval.retrieval import DocumentNotFound, EmbedderChanged
 from codex32.services.safe.connections import ConnectionInvalid
 from codex32.services.safe.keyring import KeyMissing, KeyRingInvalid
-from codex32.services.safe.requests import RequestUnderWay
+from codex32.services.safe.requests import RequestUnderWay, RequestUnsure
 from codex32.services.safe.secrets import SecretInvalid
 from codex32.services.triggers.webhooks import DeliveryRefused
 
 log = logging.getLogger(__name__)
+
+#: How bodies of requests may be packed.
+ENCODINGS = "gzip, deflate"
 
 
 class Unauthorized(Codex32Error):
@@ -61,10 +80,31 @@ class BodyTooLarge(Codex32Error):
     code = "body-too-large"
 
 
+class BodyTooSlow(Codex32Error):
+    """The request's body was waited for too long."""
+
+    code = "body-too-slow"
+
+
 class MediaTypeUnsupported(Codex32Error):
     """The request's body is of a kind that is not read."""
 
     code = "media-type-unsupported"
+
+
+class EncodingUnsupported(Codex32Error):
+    """The request's body is packed in a way that is not read."""
+
+    code = "encoding-unsupported"
+
+    def __init__(self) -> None:
+        super().__init__(f"send the body as it is, or packed as one of {ENCODINGS}")
+
+
+class RequestMalformed(Codex32Error):
+    """The request is no HTTP, or contradicts itself."""
+
+    code = "request-malformed"
 
 
 class BodyMalformed(Codex32Error):
@@ -127,6 +167,7 @@ class Internal(Codex32Error):
 
 #: The nearest class above an error decides; what is not named here is a fault of ours.
 STATUSES: Mapping[type[Codex32Error], int] = {
+    RequestMalformed: 400,
     BodyMalformed: 400,
     faults.WorkspaceMissing: 400,
     faults.CodeInvalid: 400,
@@ -148,7 +189,9 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.ComponentNotFound: 404,
     vectors.CollectionNotFound: 404,
     DocumentNotFound: 404,
+    BuildNotFound: 404,
     EndpointNotFound: 404,
+    AlertNotFound: 404,
     DeliveryNotFound: 404,
     kernel.SecretNotFound: 404,
     kernel.ConnectionNotFound: 404,
@@ -158,6 +201,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     faults.SessionNotFound: 404,
     faults.KeyNotFound: 404,
     MethodNotAllowed: 405,
+    BodyTooSlow: 408,
     ConcurrencyFull: 409,
     kernel.BotExists: 409,
     kernel.BotDisabled: 409,
@@ -165,12 +209,16 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.BotReadOnly: 409,
     kernel.InvalidTransition: 409,
     kernel.RetryRefused: 409,
+    NothingToRepair: 409,
     kernel.BackfillRefused: 409,
     kernel.EffectsRepeated: 409,
     kernel.IdempotencyConflict: 409,
     RequestUnderWay: 409,
+    RequestUnsure: 409,
     kernel.ApprovalSettled: 409,
     CollectionBusy: 409,
+    BuildConflict: 409,
+    BuilderUnset: 409,
     EmbedderChanged: 409,
     EndpointDisabled: 409,
     faults.AccountTaken: 409,
@@ -181,6 +229,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     PreconditionFailed: 412,
     BodyTooLarge: 413,
     MediaTypeUnsupported: 415,
+    EncodingUnsupported: 415,
     RequestInvalid: 422,
     DeliveryInvalid: 422,
     kernel.EventInvalid: 422,
@@ -188,6 +237,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     kernel.FormInvalid: 422,
     kernel.TriggerInvalid: 422,
     kernel.StepFault: 422,
+    AnswersInvalid: 422,
     vectors.DimensionMismatch: 422,
     vectors.MetricMismatch: 422,
     vectors.RecordInvalid: 422,
@@ -222,6 +272,10 @@ def told(error: Exception) -> tuple[Codex32Error, Mapping[str, str]]:
         known = _of_aiohttp(error)
         allowed = error.headers.get("Allow")
         return known, {"Allow": allowed} if allowed else {}
+    if isinstance(error, ContentEncodingError):  # the library would know it with one more library
+        error = EncodingUnsupported()
+    elif isinstance(error, HttpProcessingError):
+        error = RequestMalformed(_of_parser(error))
     if is_outage(error):
         log.warning("the database does not answer: %s", error)
         error = DatabaseUnavailable("the database does not answer; try again in a while")
@@ -241,9 +295,13 @@ def headers_of(error: Codex32Error) -> Mapping[str, str]:
             return {"WWW-Authenticate": _CHALLENGE}
         case 401:
             return {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'}
+        case 415 if isinstance(error, EncodingUnsupported):
+            return {"Accept-Encoding": ENCODINGS}
         case 429:
             seconds: float = getattr(error, "retry_after_seconds", 1.0)
-            return {"Retry-After": str(math.ceil(seconds))}
+            later = {"Retry-After": str(math.ceil(seconds))}
+            stands = error.standing.headers() if isinstance(error, TooManyRequests) else {}
+            return {**later, **stands}
         case 503:
             return {"Retry-After": "5"}
     return {}
@@ -255,9 +313,23 @@ def _of_aiohttp(error: web.HTTPException) -> Codex32Error:
             return NothingHere("nothing stands at this address; see /api/v1/openapi.json")
         case 405:
             return MethodNotAllowed("this address does not answer this method; see Allow")
+        case 417:
+            return RequestMalformed("the header Expect may hold `100-continue` alone")
         case status if status < 500:
-            return BodyMalformed("the request cannot be read")
+            return RequestMalformed("the request cannot be read")
     return Internal("something went wrong inside; the log holds it under the request id")
+
+
+def _of_parser(error: HttpProcessingError) -> str:
+    """What is wrong with the bytes of a request; its own text quotes them."""
+    match error:
+        case LineTooLong():
+            return "its first line, or a header, is too long"
+        case InvalidHeader():
+            return "a header is malformed"
+        case BadStatusLine() | InvalidURLError():
+            return "its first line is malformed"
+    return "it is no HTTP/1.1"
 
 
 def document(error: Codex32Error, request_id: str) -> dict[str, Any]:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_urldispatcher import AbstractRoute
+from multidict import CIMultiDictProxy
 
 from codex32.api import errors
 from codex32.api.callers import Gatekeeper, require
 from codex32.api.network import Origins, Peers
 from codex32.api.operations import METHODS, Operation
 from codex32.api.rates import Limiter, Standing, TooManyRequests
-from codex32.api.streaming import Stopping
+from codex32.api.spans import spanned
+from codex32.api.streaming import Streams
 from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.contracts.route import PUBLIC
-from codex32.kernel.errors import AccessDenied
+from codex32.kernel.errors import AccessDenied, Codex32Error
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import dumps
+from codex32.kernel.subject import Subject, subject
+from codex32.outside.traces.spans import Tracing
 
 #: Nothing the API answers is for a browser to show, to keep, to run, or to lend to other sites.
 HEADERS = {
@@ -36,6 +40,8 @@ HEADERS = {
 }
 _ENCRYPTED = {"Strict-Transport-Security": "max-age=31536000"}
 
+#: A proxy before us may go by the one of two, and we by the other.
+_ONCE = ("Authorization", "Idempotency-Key", "X-Workspace")
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 #: Requests are counted under one random name a process, which is cheaper than a random id each.
 _PROCESS, _COUNT = new_id("req"), itertools.count(1)
@@ -49,11 +55,15 @@ class Keeping:
       limiter: How often which caller may call.
       peers: Tells where requests come from.
       origins: The pages of other sites that may call.
+      tracing: Makes spans of requests; None where nobody is told of them.
+      streams: Answers that go on, at a time.
     """
 
     limiter: Limiter = field(default_factory=lambda: Limiter({}))
     peers: Peers = field(default_factory=Peers)
     origins: Origins = field(default_factory=Origins)
+    tracing: Tracing | None = None
+    streams: int = 1000
 
 
 class Guard:
@@ -63,7 +73,7 @@ class Guard:
       operations: What is served, by the router's own routes.
       gatekeeper: Knows callers.
       keeping: What it goes by besides.
-      stopping: What ends answers that go on.
+      streams: Where answers that go on have their places.
     """
 
     def __init__(
@@ -71,10 +81,10 @@ class Guard:
         operations: Mapping[AbstractRoute, Operation],
         gatekeeper: Gatekeeper,
         keeping: Keeping,
-        stopping: Stopping,
+        streams: Streams,
     ) -> None:
         self._operations, self._gatekeeper = operations, gatekeeper
-        self._keeping, self._stopping = keeping, stopping
+        self._keeping, self._streams = keeping, streams
 
     def middleware(self) -> Middleware:
         """The guard as the application takes it."""
@@ -87,6 +97,7 @@ class Guard:
 
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = _request_id(request)
+        subject.set(Subject(request=request_id))
         headers = {**HEADERS, "X-Request-Id": request_id, **self._keeping.origins.headers(request)}
         if self._keeping.peers.is_secure(request):
             headers |= _ENCRYPTED
@@ -94,7 +105,9 @@ class Guard:
         try:
             response = await self._answer(request, handler, headers)
         except Exception as error:
-            response = problem(error, request_id)
+            operation = self._operations.get(request.match_info.route)
+            refused = operation and operation.refused(error, request)
+            response = refused or problem(error, request_id)
         if not response.prepared and "X-Request-Id" not in response.headers:
             for name, value in headers.items():
                 response.headers.setdefault(name, value)
@@ -108,56 +121,86 @@ class Guard:
             return preflight
         operation = self._operations.get(request.match_info.route)
         # A stranger is not even told which addresses exist.
-        caller = await self._admit(request, operation)
-        address = self._keeping.peers.address(request)
-        caller = replace(caller, address=address, request_id=headers["X-Request-Id"])
-        if operation is None:
-            return await handler(request)
+        known = await self._recognise(request, operation)
+        caller = known.asking(self._keeping.peers.address(request), headers["X-Request-Id"])
+        subject.set(Subject(workspace=caller.workspace, request=caller.request_id))
+        # What is refused counts like what is done.
         standing = self._count(operation, caller)
         if standing is not None:
             headers |= standing.headers()
+        if operation is None:
+            return await handler(request)
+        _require(caller, operation)
         again = partial(self._readmit, request, operation, caller)
-        return await operation.answer(request, caller, headers, self._stopping, again)
+        answer = operation.answer(request, caller, headers, self._streams, again)
+        return await spanned(self._keeping.tracing, request, operation, caller, answer)
 
-    async def _admit(self, request: web.Request, operation: Operation | None) -> Caller:
-        policy = operation.route.policy if operation is not None else None
-        if policy == PUBLIC:
-            return STRANGER
+    async def _recognise(self, request: web.Request, operation: Operation | None) -> Caller:
         try:
-            caller = await self._gatekeeper.recognise(request.headers)
-        except errors.Unauthorized:
+            _require_once(request.headers)
+            if operation is not None and operation.route.policy == PUBLIC:
+                return STRANGER
+            return await self._gatekeeper.recognise(request.headers)
+        except Codex32Error:
             # Who tries tokens is no caller yet, and is counted by where they come from.
             self._keeping.limiter.take("normal", self._keeping.peers.address(request))
             raise
-        if policy is not None:
-            require(caller, policy)
-        return caller
 
     async def _readmit(self, request: web.Request, operation: Operation, caller: Caller) -> None:
         """Whether an answer that goes on may go on: who was admitted may be somebody else now."""
-        now = await self._admit(request, operation)
+        now = await self._recognise(request, operation)
+        _require(now, operation)
         if (now.id, now.workspace) != (caller.id, caller.workspace):
             raise AccessDenied(operation.route.policy)
 
-    def _count(self, operation: Operation, caller: Caller) -> Standing | None:
+    def _count(self, operation: Operation | None, caller: Caller) -> Standing | None:
         who = caller.address if caller.kind == STRANGER.kind else f"{caller.kind}:{caller.id}"
-        return self._keeping.limiter.take(operation.route.rate, who)
+        rate = "normal" if operation is None else operation.route.rate
+        return self._keeping.limiter.take(rate, who)
+
+    def refuse(self, error: Exception, address: str) -> web.Response:
+        """The answer to what is no request, or none that routes are looked up for."""
+        request_id = _new_id()
+        try:
+            self._keeping.limiter.take("normal", address)
+        except TooManyRequests as too_many:
+            error = too_many
+        response = problem(error, request_id)
+        response.headers.update({**HEADERS, "X-Request-Id": request_id})
+        return response
+
+
+def _require(caller: Caller, operation: Operation) -> None:
+    if operation.route.policy != PUBLIC:
+        require(caller, operation.route.policy)
+
+
+def _require_once(headers: CIMultiDictProxy[str]) -> None:
+    """Refuse a request that says two things about who sends it, or of what.
+
+    Raises:
+      RequestMalformed: Names the header.
+    """
+    for name in _ONCE:
+        if len(headers.getall(name, ())) > 1:
+            raise errors.RequestMalformed(f"the header {name} stands in the request twice")
 
 
 def problem(error: Exception, request_id: str) -> web.Response:
     """The answer that tells of an error."""
     known, told = errors.told(error)
-    headers = dict(told)
-    if isinstance(error, TooManyRequests):
-        headers |= error.standing.headers()
     return web.Response(
         status=errors.status_of(known),
         body=dumps(errors.document(known, request_id)).encode(),
         content_type="application/problem+json",
-        headers=headers,
+        headers=told,
     )
 
 
 def _request_id(request: web.Request) -> str:
     given = request.headers.get("X-Request-Id", "")
-    return given if _SANE_ID.fullmatch(given) else f"{_PROCESS}-{next(_COUNT)}"
+    return given if _SANE_ID.fullmatch(given) else _new_id()
+
+
+def _new_id() -> str:
+    return f"{_PROCESS}-{next(_COUNT)}"

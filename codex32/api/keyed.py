@@ -11,6 +11,7 @@ from codex32.api.operations import Operation
 from codex32.api.reading import one_key
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse
 from codex32.kernel.errors import Codex32Error
+from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, loads
 from codex32.runtime import Runtime
 from codex32.services.safe import requests
@@ -40,6 +41,7 @@ def keyed(operation: Operation, runtime: Runtime) -> Operation:
         except Codex32Error:  # nothing was done, so that it may be asked for anew
             door.post(requests.withdraw, asked)
             raise
+        fault_point("requests.before_answer")
         if not isinstance(answer, ApiResponse):
             answer = ApiResponse(answer, route.status)
         kept = {

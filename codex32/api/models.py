@@ -137,15 +137,34 @@ class SettledOut(Out):
     note: str = Field(description="What was said, or the id of the retry.")
 
 
+class StartedByOut(Out):
+    """Who asked for an execution, through the API or as a client of the MCP server."""
+
+    kind: str = Field(description="`user`, `key`, `operator` or `local`.")
+    id: str = Field(description="Of the account or of the key; names may be given again.")
+    name: str
+    address: str = Field(description="From which the request came.")
+    request: str = Field(description="Its `X-Request-Id`.")
+
+
+class TraceOut(Out):
+    """A trace at whoever collects them."""
+
+    id: str
+    url: str | None = Field(description="Where people look at it; None without `tracing.link`.")
+
+
 class ExecutionDetail(ExecutionOut):
     """An execution with its values."""
 
     retried_by: list[str] = Field(description="Executions that do this one again.")
     settled: SettledOut | None
+    started_by: StartedByOut | None = Field(description="None where a trigger or a bot did it.")
     inputs: dict[str, Any]
     output: Any
     error: ErrorOut | None
     diagnosis: DiagnosisOut | None = Field(description="Of one that failed.")
+    trace: TraceOut | None = Field(description="Its trace, where one is kept.")
 
 
 class StepOut(Out):
@@ -239,6 +258,14 @@ class AliveOut(Out):
     status: Literal["ok"]
 
 
+class UnwellOut(Out):
+    """A part that is not well."""
+
+    part: Literal["database", "schema", "redis", "worker", "scheduler"]
+    since: datetime = Field(description="When the process that answers first saw it so.")
+    detail: str
+
+
 class ReadyOut(Out):
     """Whether work can be taken."""
 
@@ -246,3 +273,4 @@ class ReadyOut(Out):
     database: bool = Field(description="It can be written.")
     schema_current: bool
     workers: int = Field(description="Workers heard of in the last 30 seconds.")
+    not_well: list[UnwellOut] = Field(description="Also what does not keep work from being taken.")

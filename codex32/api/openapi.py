@@ -240,8 +240,11 @@ def _answer(
     if route.content_type == EVENTS_TYPE:
         # OpenAPI 3.1 has no word for the single events; what each holds is told beside the text.
         answer["content"] = {EVENTS_TYPE: {"schema": {"type": "string"}, "x-event": schema}}
-    elif route.content_type != JSON_TYPE and status < 300:
+    elif route.content_type != JSON_TYPE and (status < 300 or model is None):
         answer["content"] = {route.content_type.partition(";")[0]: {"schema": {}}}
+        if status >= 300:  # a page of its own, where it comes to that
+            problem = _schema(ProblemDocument, schemas, "serialization")
+            answer["content"][_PROBLEM_TYPE] = {"schema": problem}
         if schema:  # whoever prefers JSON is given JSON
             answer["content"][JSON_TYPE] = {"schema": schema}
     elif schema:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from codex32.api.reading import Nothing, read_body, read_bytes, read_form, read_query
 from codex32.api.streaming import CONTENT_TYPE as EVENTS_TYPE
-from codex32.api.streaming import Admit, Stopping, send_stream
+from codex32.api.streaming import Admit, Streams, send_stream
 from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.route import (
     PUBLIC,
@@ -31,8 +31,9 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: Answers from this size on are packed.
 PACKED_BYTES = 2048
 _TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
-#: What a variable of a path may hold; ids and names need no more, and no separator fits in.
-VARIABLE = "[A-Za-z0-9_-]+"
+#: What a variable of a path may hold; ids and names need no more, and no separator fits in. What
+#: begins with a dot could be another folder; usernames have dots inside.
+VARIABLE = "[A-Za-z0-9_-][A-Za-z0-9._-]*"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,7 @@ class Operation:
         request: web.Request,
         caller: Caller,
         headers: Mapping[str, str],
-        stopping: Stopping,
+        streams: Streams,
         admit: Admit,
     ) -> web.StreamResponse:
         """Serve a request whose caller has been found to be allowed.
@@ -79,25 +80,27 @@ class Operation:
           request: As it came.
           caller: Who may do this.
           headers: Of every answer; one that goes on is sent with them at once.
-          stopping: What ends an answer that goes on.
+          streams: Where an answer that goes on has its place.
           admit: Asked while it goes on whether it still may.
 
         Raises:
           Codex32Error: What the request, or the handler, has to object to.
         """
-        try:
-            result = await self.route.handler(await self._asked(request, caller))
-        except Codex32Error as error:
-            refusal = self.route.refusal and self.route.refusal(error)
-            if not refusal:
-                raise
-            result = refusal
+        result = await self.route.handler(await self._asked(request, caller))
         if not isinstance(result, ApiResponse):
             result = ApiResponse(result, self.route.status)
         if isinstance(result.body, EventStream):
             told = {**headers, **result.headers}
-            return await send_stream(request, result.body, told, stopping, admit)
+            with streams.place(caller):
+                return await send_stream(request, result.body, told, streams, admit)
         return self._written(result, request, headers)
+
+    def refused(self, error: Exception, request: web.Request) -> web.Response | None:
+        """The answer to an error as another standard writes it; None leaves it to the house."""
+        if self.route.refusal is None or not isinstance(error, Codex32Error):
+            return None
+        refusal = self.route.refusal(error)
+        return None if refusal is None else self._written(refusal, request, {})
 
     async def _asked(self, request: web.Request, caller: Caller) -> ApiRequest:
         route = self.route

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
-from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from aiohttp import StreamReader, web
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
 from codex32.api.errors import (
+    ENCODINGS,
     BodyMalformed,
     BodyTooLarge,
+    BodyTooSlow,
+    EncodingUnsupported,
     MediaTypeUnsupported,
     RequestInvalid,
 )
@@ -25,20 +36,42 @@ from codex32.kernel.text import did_you_mean
 
 #: Fields of a form.
 MAX_FIELDS = 100
+#: A body has so long to come, and longer the more of it is there: what is held back holds nobody.
+BODY_SECONDS, BODY_BYTES_A_SECOND = 30.0, 16 * 1024
+
+#: The library would unpack more where others are installed; callers are told of these alone.
+_UNPACKED = frozenset({"identity", *ENCODINGS.split(", ")})
 
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
+
+#: Text that goes into a column as it is: PostgreSQL holds no NUL.
+WITHOUT_NUL = r"^[^\x00]*$"
 
 #: An idempotency key: one line of printable ASCII, as headers carry it.
 KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _time(value: object) -> object:
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("it must be a time as in 2026-01-31T12:00:00Z")
+    if isinstance(value, int | float):
+        raise ValueError("it must be a text: a time as in 2026-01-31T12:00:00Z")
+    return value
+
 
 class Strict(BaseModel):
-    """What callers send: unknown keys are refused."""
+    """What callers send: unknown keys are refused, and in bodies values of another type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+
+#: JSON has no type of its own for it.
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_time)]
 
 
 class Nothing(Strict):
@@ -69,23 +102,43 @@ async def read_bytes(request: web.Request, max_bytes: int) -> bytes:
     Raises:
       BodyMalformed: It did not come whole, or is not packed as its headers say.
       BodyTooLarge: It is larger than ``max_bytes``, packed or not.
+      BodyTooSlow: It is waited for no longer.
+      EncodingUnsupported: It is packed in another way than we read.
     """
-    too_large = BodyTooLarge(f"the body is larger than {_size(max_bytes)}")
+    content = request.content
+    # What it does not know, the library would hand on as it came.
+    if request.headers.get("Content-Encoding", "identity").lower() not in _UNPACKED:
+        raise EncodingUnsupported
     if (request.content_length or 0) > max_bytes:
-        raise too_large
-    data = bytearray()
+        raise _too_large(max_bytes)
     try:
-        async for chunk in request.content.iter_any():
-            data += chunk
-            if len(data) > max_bytes:
-                raise too_large
+        # Most bodies are here with their heads, and a timer costs more than reading one.
+        data = content.read_nowait() if content.is_eof() else await _arrived(content, max_bytes)
+    except TimeoutError:
+        raise BodyTooSlow("the body does not come; send it anew") from None
     except web.RequestPayloadError:
         raise BodyMalformed("the body is not packed as Content-Encoding says, or cut") from None
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    return data
+
+
+async def _arrived(content: StreamReader, max_bytes: int) -> bytes:
+    """What has come, once it has come whole or is more than ``max_bytes``."""
+    data = bytearray()
+    ends_at = asyncio.get_running_loop().time() + BODY_SECONDS
+    async with asyncio.timeout_at(ends_at) as limit:
+        async for chunk in content.iter_any():
+            data += chunk
+            if len(data) > max_bytes:
+                break
+            limit.reschedule(ends_at + len(data) / BODY_BYTES_A_SECOND)
     return bytes(data)
 
 
-def _size(count: int) -> str:
-    return f"{count // 1024**2} MiB" if count % 1024**2 == 0 else f"{count} bytes"
+def _too_large(count: int) -> BodyTooLarge:
+    told = f"{count // 1024**2} MiB" if count % 1024**2 == 0 else f"{count} bytes"
+    return BodyTooLarge(f"the body is larger than {told}")
 
 
 async def read_body(request: web.Request, model: type[_Model], max_bytes: int) -> _Model:
@@ -128,7 +181,7 @@ async def read_form(request: web.Request, model: type[_Model], max_bytes: int) -
         names = [name for name, _ in pairs]
         twice = sorted({name[:64] for name in names if names.count(name) > 1})
         raise RequestInvalid([Problem("it stands in the form more than once", n) for n in twice])
-    return _checked(model, values)
+    return _checked(model, values, strict=False)
 
 
 def read_query(request: web.Request, model: type[_Model]) -> _Model:
@@ -152,7 +205,7 @@ def read_query(request: web.Request, model: type[_Model]) -> _Model:
                 twice.append(Problem("it stands in the query more than once", name[:64]))
     if twice:
         raise RequestInvalid(list(dict.fromkeys(twice)))
-    return _checked(model, values)
+    return _checked(model, values, strict=False)
 
 
 @cache
@@ -173,9 +226,10 @@ def parse_json(data: bytes) -> JSON:
         raise BodyMalformed(str(error)) from None
 
 
-def _checked(model: type[_Model], value: JSON) -> _Model:
+def _checked(model: type[_Model], value: JSON, *, strict: bool | None = None) -> _Model:
+    """The model; ``strict`` is as the model says, but for texts that stand for all types."""
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, strict=strict)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestInvalid([_problem(model, fault) for fault in faults]) from None

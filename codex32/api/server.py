@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper, admin_token
 from codex32.api.guard import Keeping
 from codex32.api.network import Origins, Peers
+from codex32.api.protocol import Runner
 from codex32.api.rates import Limiter
 from codex32.api.sharing import shared
 from codex32.bundled import running_redis_url
@@ -33,13 +33,15 @@ from codex32.runtime import Runtime
 from codex32.services.access.one_time import Code, first_way_in
 from codex32.services.safe import plugin_audit
 from codex32.services.upkeep import processes, timekeeping
-from codex32_config.settings import ApiSettings, Settings
+from codex32_config.settings import Settings
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 #: How long requests under way may take once the process is told to stop.
 STOP_SECONDS = 10.0
+#: A connection on which nothing is asked for so long is closed; proxies let go of theirs earlier.
+IDLE_SECONDS = 75.0
 
 
 class AddressTaken(Codex32Error):
@@ -98,11 +100,11 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
     """
     token = await asyncio.to_thread(admin_token, runtime.settings)
     gatekeeper = Gatekeeper(token, runtime.access.recogniser)
-    keeping = _keeping(runtime.settings.api)
+    keeping = _keeping(runtime)
     app = build_application(all_operations(runtime), gatekeeper, keeping)
     book = await asyncio.to_thread(_call_book, runtime.settings)
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=STOP_SECONDS, logger=_without_bytes()
+    runner = Runner(
+        app, access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=IDLE_SECONDS
     )
     await runner.setup()
     try:
@@ -111,6 +113,7 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
         async with (
             _announced(runtime.settings.home / "api.json", url),
             _beating(runtime),
+            _building(runtime),
             shared(keeping.limiter, book),
         ):
             log.info("listening on %s", url)
@@ -121,12 +124,15 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
         await runtime.leave()
 
 
-def _keeping(settings: ApiSettings) -> Keeping:
+def _keeping(runtime: Runtime) -> Keeping:
+    settings, traces = runtime.settings.api, runtime.traces
     rates = settings.rates
     return Keeping(
         Limiter({"normal": rates.normal, "start": rates.start, "sign-in": rates.sign_in}),
         Peers(settings.trusted_proxies or ()),
         Origins(settings.cors_origins or ()),
+        None if traces is None else traces.tracing,
+        settings.streams,
     )
 
 
@@ -138,27 +144,6 @@ def _call_book(settings: Settings) -> CallBook | None:
     from codex32.outside.redis_calls import RedisCallBook
 
     return RedisCallBook(url)
-
-
-def _without_bytes() -> logging.Logger:
-    """The log of the protocol: of a request that is none, only what kind of fault it has.
-
-    The library would write a trace with the bytes at fault, and those may be a password.
-    """
-    protocol = logging.getLogger(f"{__name__}.protocol")
-
-    def shorten(record: logging.LogRecord) -> bool:
-        if isinstance(record.exc_info, tuple) and isinstance(
-            record.exc_info[1], HttpProcessingError
-        ):
-            kind = type(record.exc_info[1]).__name__
-            record.msg, record.args = "a request is none: %s", (kind,)
-            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
-        return True
-
-    if not protocol.filters:
-        protocol.addFilter(shorten)
-    return protocol
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
@@ -207,6 +192,19 @@ async def _beating(runtime: Runtime) -> AsyncIterator[None]:
             await runtime.door.write(forget, patience_seconds=1)
         except Exception as error:
             log.warning("the process could not be taken off the list: %s", error)
+
+
+@contextlib.asynccontextmanager
+async def _building(runtime: Runtime) -> AsyncIterator[None]:
+    """Work on sessions of the builder beside what is asked."""
+    work = asyncio.create_task(runtime.builder.serve())
+    try:
+        yield
+    finally:
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        await runtime.models.close()
 
 
 async def _beat(runtime: Runtime) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from aiohttp import web
 
 from codex32.api import errors
+from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.contracts.route import EventStream, ServerSentEvent
+from codex32.kernel.errors import StreamsFull
 from codex32.kernel.json_values import JSON, dumps
 
 log = logging.getLogger(__name__)
@@ -23,6 +26,8 @@ PING_SECONDS = 15.0
 PATIENCE_SECONDS = 30.0
 #: So often it is asked again whether the client may still listen.
 RECHECK_SECONDS = 2.0
+#: One account may have as much of all places as one of so many.
+SHARES = 4
 
 _HEADERS = {"Content-Type": CONTENT_TYPE, "X-Accel-Buffering": "no"}
 
@@ -32,26 +37,53 @@ Admit: TypeAlias = "Callable[[], Awaitable[object]]"
 _PING = ServerSentEvent(None)
 
 
-class Stopping:
-    """Tells streams that the process is about to stop."""
+class Streams:
+    """The streams of one process: how many there are, whose they are, and when all of them end.
 
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
+    Args:
+      most: At a time. One account may hold a part of them, so that none shuts out all others.
+    """
 
-    async def tell(self, _: web.Application) -> None:
+    def __init__(self, most: int) -> None:
+        self._most, self._share = most, max(1, most // SHARES)
+        self._held: Counter[str] = Counter()
+        self._stopping = asyncio.Event()
+
+    @contextlib.contextmanager
+    def place(self, caller: Caller) -> Iterator[None]:
+        """A place for one stream while the block runs.
+
+        Raises:
+          StreamsFull: All are taken, or all that this caller may have.
+        """
+        # An account has no more for having many keys.
+        who = caller.user_id or (caller.address if caller.kind == STRANGER.kind else caller.id)
+        if self._held.total() >= self._most:
+            raise StreamsFull(f"this process serves {self._most} streams already; try later")
+        if self._held[who] >= self._share:
+            raise StreamsFull(f"you have {self._share} streams open, and may not have more")
+        self._held[who] += 1
+        try:
+            yield
+        finally:
+            self._held[who] -= 1
+            if not self._held[who]:
+                del self._held[who]
+
+    async def stop(self, _: web.Application) -> None:
         """End all streams, and those that are asked for from now on."""
-        self._event.set()
+        self._stopping.set()
 
-    async def wait(self) -> None:
+    async def stopping(self) -> None:
         """Return when the process is about to stop."""
-        await self._event.wait()
+        await self._stopping.wait()
 
 
 async def send_stream(
     request: web.Request,
     answer: EventStream,
     headers: Mapping[str, str],
-    stopping: Stopping,
+    streams: Streams,
     admit: Admit,
 ) -> web.StreamResponse:
     """Send events until there are no more, the client is gone, or the process stops.
@@ -60,7 +92,7 @@ async def send_stream(
       request: Whose answer it is.
       answer: What is sent.
       headers: Of the answer.
-      stopping: Tells when the process stops.
+      streams: Tell when the process stops.
       admit: Asked again and again; raises once the caller may not listen any more.
     """
     response = web.StreamResponse(headers={**headers, **_HEADERS})
@@ -68,7 +100,7 @@ async def send_stream(
         await response.prepare(request)
         # Proxies and clients see at once that the stream has begun.
         await _write(request, response, b": hello\n\n")
-        await _pass_on(request, response, answer.events, stopping, admit)
+        await _pass_on(request, response, answer.events, streams, admit)
         with contextlib.suppress(ConnectionError):
             await response.write_eof()
     except (ConnectionError, TimeoutError):
@@ -84,12 +116,12 @@ async def _pass_on(
     request: web.Request,
     response: web.StreamResponse,
     events: AsyncIterator[ServerSentEvent | Sequence[ServerSentEvent]],
-    stopping: Stopping,
+    streams: Streams,
     admit: Admit,
 ) -> None:
     now = asyncio.get_running_loop().time
     ping_at, check_at = now() + PING_SECONDS, now() + RECHECK_SECONDS
-    stop = asyncio.ensure_future(stopping.wait())
+    stop = asyncio.ensure_future(streams.stopping())
     coming = asyncio.ensure_future(anext(events, None))
     try:
         while True:

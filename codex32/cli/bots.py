@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.explaining import diagram, explain
+from codex32.cli.switching import disable, enable
 
 if TYPE_CHECKING:
     from codex32.services.bots.bot_views import BotView
@@ -19,6 +21,12 @@ _NAME = click.argument("name", metavar="BOT")
 @click.group()
 def bots() -> None:
     """Look at bots, pause them, go back to older versions."""
+
+
+bots.add_command(explain)
+bots.add_command(diagram)
+bots.add_command(enable)
+bots.add_command(disable)
 
 
 @bots.command("list")
@@ -179,33 +187,26 @@ def history(obj: Context, name: str, workspace: str) -> None:
 @click.argument("after", type=click.IntRange(1), required=False, metavar="[TO]")
 @pass_context
 def diff(obj: Context, name: str, before: int | None, after: int | None, workspace: str) -> None:
-    """Show what changed between two versions, by path.
+    """Show what changed between two versions: what it means, and by path.
 
     Without numbers: the newest version against the one before; with one, that against the newest.
     """
-    from codex32.kernel.json_values import loads
-    from codex32.services.bots import bots as registry
-    from codex32.services.bots.diff import diff as compare
+    from codex32.services.bots import versions
+    from codex32.services.bots.diff import Change
 
     with obj.runtime() as runtime:
-        row = runtime.door.read_now(partial(registry.get, name, workspace=workspace))
-        found = runtime.door.read_now(partial(registry.history, name, workspace=workspace))
-        newest = max((each.number for each in found), default=1)
-        after = after or newest
-        before = before or max(after - 1, 1)
-        old = runtime.door.read_now(registry.find_version, row, before)
-        new = runtime.door.read_now(registry.find_version, row, after)
-    changes = compare(loads(old.document), loads(new.document))
-    styles = {"added": "green", "removed": "red", "changed": "yellow"}
+        told = runtime.door.read_now(versions.compare, name, workspace, before, after)
+    styles = {"added": "green", "removed": "red", "widened": "red"}
 
     def show() -> None:
-        for change in changes:
-            obj.output.line(str(change), styles[change.kind])
-        if not changes:
-            obj.output.note(f"versions {before} and {after} say the same")
+        for each in told["meanings"]:
+            obj.output.line(each["text"], styles.get(each["kind"], "yellow"))
+        for each in told["changes"]:
+            obj.output.line(f"  {Change(**each)}")
+        if not told["changes"]:
+            obj.output.note(f"versions {told['from']} and {told['to']} say the same")
 
-    data = {"from": before, "to": after, "changes": [each.as_dict() for each in changes]}
-    obj.output.result(data, show)
+    obj.output.result(told, show)
 
 
 @bots.command()

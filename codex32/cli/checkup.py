@@ -18,6 +18,7 @@ from codex32.cli.failures import describe
 from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.models import BotRow, database_proxy
+from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.runtime import Runtime, schema_status
 from codex32.services.upkeep import processes
 
@@ -184,6 +185,26 @@ def _bots(runtime: Runtime) -> Iterator[Finding]:
     yield Finding("bots", "ok", f"{BotRow.select().where(there).count()} known")
 
 
+def _collections(runtime: Runtime) -> Iterator[Finding]:
+    from codex32.collecting import defaults
+    from codex32.services.retrieval.caution import caution
+
+    new = defaults(runtime.settings, runtime.components)
+    if told := caution(runtime.components, new.embedder):
+        yield Finding("collections", "warn", f"of new ones, {told}", "set retrieval.embedder")
+    for row in CollectionRow.select().order_by(CollectionRow.workspace, CollectionRow.name):
+        place = f"{row.name} in {row.workspace}"
+        if told := caution(runtime.components, row.embedder):
+            move = f"codex32 collections reindex {row.name} --embedder NAME"
+            yield Finding("collections", "warn", f"{place}: {told}", move)
+        if row.store not in runtime.components.vector_stores:
+            told = f"{place}: the vector store {row.store} is not installed"
+            yield Finding("collections", "warn", told, "install the plugin that brings it")
+    known = CollectionRow.select().count()
+    told = f"{known} known; new ones: {new.embedder} in {new.store}"
+    yield Finding("collections", "ok", told)
+
+
 def _keys(runtime: Runtime) -> Iterator[Finding]:
     runtime.vault.check()
     source = runtime.vault.source
@@ -223,5 +244,6 @@ _ABOUT_ROWS: dict[str, Callable[[Runtime], Iterator[Finding]]] = {
     "database": _database,
     "keys": _keys,
     "bots": _bots,
+    "collections": _collections,
     "processes": _processes,
 }

@@ -19,7 +19,7 @@ from codex32.cli.failures import FAILED
 if TYPE_CHECKING:
     from codex32.kernel.contracts.gateway import ModelCaller
     from codex32.runtime import Runtime
-    from codex32.services.retrieval.moving import Mover, Progress
+    from codex32.services.retrieval.moving import Mover, OnProgress
     from codex32.services.retrieval.quality import Question
     from codex32.services.retrieval.retrieval import Retrieval
 
@@ -42,7 +42,8 @@ def list_(obj: Context, workspace: str) -> None:
     from codex32.services.retrieval import keeping
 
     with obj.runtime() as runtime:
-        found = runtime.door.read_now(partial(keeping.listing, workspace, limit=100_000))
+        now = runtime.clock.micros()
+        found = runtime.door.read_now(partial(keeping.listing, workspace, now, limit=100_000))
     obj.output.result(
         {"collections": found},
         lambda: obj.output.table(
@@ -65,15 +66,18 @@ def list_(obj: Context, workspace: str) -> None:
 def show(obj: Context, name: str, workspace: str) -> None:
     """Show a collection and its documents."""
     from codex32.services.retrieval import keeping
+    from codex32.services.retrieval.caution import caution
+    from codex32.services.retrieval.progress import sentence
 
     with obj.runtime() as runtime:
-        found = runtime.door.read_now(keeping.show, workspace, name)
+        found = runtime.door.read_now(keeping.show, workspace, name, runtime.clock.micros())
+        found["caution"] = caution(runtime.components, str(found["embedder"]))
         documents = runtime.door.read_now(
             partial(keeping.documents, workspace, name, limit=100_000)
         )
 
     def shown() -> None:
-        obj.output.facts(list(found.items()))
+        obj.output.facts(list({**found, "changing": sentence(found["changing"])}.items()))
         obj.output.line()
         obj.output.table(
             ("source", "chunks", "characters", "indexed"),
@@ -194,7 +198,7 @@ def verify(obj: Context, name: str, workspace: str) -> None:
 def rebuild(obj: Context, name: str, workspace: str) -> None:
     """Make the index of a collection anew from its rows; the old one serves until then."""
 
-    async def build(mover: Mover, on_progress: Progress) -> Any:
+    async def build(mover: Mover, on_progress: OnProgress) -> Any:
         return await mover.rebuild(name, on_progress)
 
     verdict = _move(obj, workspace, build)
@@ -256,7 +260,7 @@ def reindex(
         raise click.UsageError(f"{name} had no other embedder before {there.embedder}")
     questions = [] if queries is None else _questions(queries)
 
-    async def estimate(mover: Mover, _: Progress) -> Any:
+    async def estimate(mover: Mover, _: OnProgress) -> Any:
         return await mover.cost(name, wanted)
 
     cost = _move(obj, workspace, estimate)
@@ -277,7 +281,7 @@ def reindex(
     if cost.lacking and not yes and not obj.json:
         click.confirm("go on?", abort=True)
 
-    async def move(mover: Mover, on_progress: Progress) -> Any:
+    async def move(mover: Mover, on_progress: OnProgress) -> Any:
         drop = 1.0 if rollback else max_drop
         return await mover.move(name, wanted, on_progress, questions=questions, max_drop=drop)
 
@@ -303,7 +307,7 @@ def delete(obj: Context, name: str, workspace: str, dry_run: bool) -> None:
     from codex32.services.retrieval import keeping
 
     with obj.runtime() as runtime:
-        found = runtime.door.read_now(keeping.show, workspace, name)
+        found = runtime.door.read_now(keeping.show, workspace, name, runtime.clock.micros())
 
     async def remove(runtime: Runtime, retrieval: Retrieval, caller: ModelCaller) -> None:
         await retrieval.delete(workspace, name, obj.caller(workspace))
@@ -338,22 +342,23 @@ def _do(
 @asynccontextmanager
 async def _retrieval(runtime: Runtime) -> AsyncIterator[Retrieval]:
     programs = runtime.programs()
+    retrieval = runtime.retrieval(programs)
     try:
-        yield runtime.retrieval(programs)
+        yield retrieval
     finally:
         await programs.close()
-        for store in runtime.components.vector_stores.values():
-            await store.close()
+        await retrieval.close()
         await runtime.models.close()
         await runtime.leave()
 
 
-def _move(obj: Context, workspace: str, work: Callable[[Mover, Progress], Awaitable[T]]) -> T:
+def _move(obj: Context, workspace: str, work: Callable[[Mover, OnProgress], Awaitable[T]]) -> T:
     """Do something with a mover, its progress as a bar."""
     from codex32.services.retrieval.moving import Mover
 
     async def run(runtime: Runtime, retrieval: Retrieval, caller: ModelCaller) -> T:
-        mover = Mover(retrieval, runtime.door, runtime.components, caller)
+        by = obj.caller(workspace)
+        mover = Mover(retrieval, runtime.door, runtime.components, caller, runtime.clock, by)
         with obj.output.stages() as on_progress:
             return await work(mover, on_progress)
 

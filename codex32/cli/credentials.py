@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex32.cli.failures import CommandFailed
 from codex32.cli.remote import call
-from codex32.kernel.private_files import write_private
+from codex32.kernel.private_files import private_folder, write_private
 
 if TYPE_CHECKING:
     from codex32.cli.context import Context
@@ -143,7 +143,7 @@ def _kept() -> Iterator[_Logins]:
     """The sign-ins; one command at a time, for a refresh token is good once."""
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     path = Path(base) / "codex32" / "credentials.json"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield _Logins(path, _read(path))

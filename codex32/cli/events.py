@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.inputs import json_of
 
 _SHOWN = 60
 
@@ -34,7 +33,7 @@ def publish(obj: Context, name: str, data: str | None, key: str | None, dry_run:
     from codex32.kernel.ids import new_id
     from codex32.services.events import events as service
 
-    value = _value(data)
+    value = json_of("--data", data)
     service.check(name, value)
     with obj.runtime() as runtime:
         if dry_run:
@@ -62,27 +61,6 @@ def _show_audience(obj: Context, name: str, found: Any) -> None:
         obj.output.line(f"execution {execution}, which waits for it")
     if not found.bots and not found.executions:
         obj.output.note(f"nobody listens to {name}")
-
-
-def _value(text: str | None) -> Any:
-    """The value of ``--data``; None where it is not given."""
-    if text is None:
-        return None
-    place = "--data"
-    if text.startswith("@"):
-        place = "standard input" if text == "@-" else text[1:]
-        try:
-            text = sys.stdin.read() if text == "@-" else Path(place).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise click.UsageError(f"{place} is no UTF-8 text") from None
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
-        raise click.UsageError(f"{place} is no JSON: {error}; a text needs its quotes") from None
-
-
-def _refuse(word: str) -> None:
-    raise ValueError(f"{word} is no JSON number")
 
 
 @events.command("list")

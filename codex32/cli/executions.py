@@ -13,6 +13,8 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.inputs import json_of
+from codex32.cli.repairing import repair
 from codex32.cli.retrying import CAUSES, retry
 from codex32.cli.why import Moment
 
@@ -102,11 +104,13 @@ def show(obj: Context, execution_id: str) -> None:
     """Show an execution: its steps with input, output and error."""
     from codex32.services.executions import executions as service
     from codex32.services.executions.telling import step_as_dict
+    from codex32.tracing import detail
 
     with obj.runtime() as runtime:
         row = runtime.door.read_now(service.find, execution_id)
         found = runtime.door.read_now(service.inspect, row.id)
-        data = runtime.door.read_now(service.detail, found.execution, runtime.payloads)
+        about = runtime.settings, runtime.payloads, found.execution
+        data = runtime.door.read_now(detail, *about)
         data["steps"] = [step_as_dict(each, runtime.payloads) for each in found.steps]
         data["approvals"] = _open_approvals(runtime, found.execution)
     data["attempts"] = [
@@ -136,7 +140,7 @@ def _diagnosis(told: dict[str, Any] | None) -> list[tuple[str, str | None]]:
 
 
 def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
-    from codex32.cli.follow import clock_text, step_text
+    from codex32.cli.follow import clock_text, step_text, traceback_lines
     from codex32.cli.output import STYLES
 
     out, row = obj.output, found.execution
@@ -149,6 +153,7 @@ def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
             ("message", row.message),
             *_diagnosis(data["diagnosis"]),
             ("trigger", row.trigger_kind),
+            ("started by", _caller(data["started_by"])),
             ("parent", row.parent_id),
             ("retry of", row.retry_of),
             ("retried by", ", ".join(data["retried_by"])),
@@ -157,6 +162,7 @@ def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
             ("started", clock_text(row.started_at)),
             ("ended", clock_text(row.finished_at)),
             ("took", took(row)),
+            ("trace", data["trace"] and (data["trace"]["url"] or data["trace"]["id"])),
             ("attempts", row.attempt if row.attempt > 1 else None),
             ("inputs", _compact(data["inputs"]) if data["inputs"] else None),
             ("output", _compact(data["output"]) if data["output"] is not None else None),
@@ -166,6 +172,8 @@ def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:
         out.line()
     for step, told in zip(found.steps, data["steps"], strict=True):
         out.line(step_text(step), STYLES.get(step.status))
+        for line in traceback_lines(step):
+            out.line(line)
         for name in ("input", "output"):
             if told[name] is not None:
                 out.line(f"    {name}  {_compact(told[name])}", "dim")
@@ -299,6 +307,7 @@ def _cancel(
 
 
 executions.add_command(retry)
+executions.add_command(repair)
 
 
 @executions.command()
@@ -309,6 +318,11 @@ executions.add_command(retry)
 @click.option("--sent", "decision", flag_value="sent", help="It happened: go on after it.")
 @click.option("--not-sent", "decision", flag_value="not-sent", help="It did not: do it again.")
 @click.option("--fail", "decision", flag_value="fail", help="Take the step for failed.")
+@click.option(
+    "--output",
+    metavar="JSON|@FILE",
+    help="With --sent: what it was answered with, for the steps after it.",
+)
 @pass_context
 def resolve(
     obj: Context,
@@ -316,6 +330,7 @@ def resolve(
     step: str | None,
     item: int | None,
     decision: Decision | None,
+    output: str | None,
 ) -> None:
     """Decide about an effect of which nobody can tell whether it happened."""
     from codex32.services.executions import executions as service
@@ -325,15 +340,35 @@ def resolve(
         raise click.UsageError("--item needs --step: say whose item it is")
     if decision is None:
         raise click.UsageError("say what happened: --sent, --not-sent or --fail")
+    if output is not None and decision != "sent":
+        raise click.UsageError("--output needs --sent: nothing else has an output")
+    answer = json_of("--output", output)
     with obj.runtime(ring=True) as runtime:
         row = runtime.door.read_now(service.find, execution_id)
         now = runtime.clock.micros()
-        work = partial(decide, row.id, decision, now, step=step, item=item, by=obj.caller())
+        work = partial(
+            decide,
+            row.id,
+            decision,
+            now,
+            step=step,
+            item=item,
+            output=answer,
+            payloads=runtime.payloads,
+            by=obj.caller(),
+        )
         steps = [each.step for each in runtime.door.write_now(work)]
     obj.output.result(
         {"id": row.id, "steps": steps, "decision": decision},
         lambda: obj.output.line(f"{row.id}: {', '.join(steps)} {decision}; it goes on"),
     )
+
+
+def _caller(by: dict[str, str] | None) -> str | None:
+    if by is None:
+        return None
+    place = f" from {by['address']}" if by["address"] else ""
+    return f"{by['name']} ({by['kind']} {by['id']}){place}"
 
 
 def _settled(told: dict[str, Any] | None) -> str | None:

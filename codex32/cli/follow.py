@@ -21,10 +21,12 @@ from codex32.services.presentation import iso
 if TYPE_CHECKING:
     from rich.live import Live
 
-#: Statuses of a step that deserve a line in the live view.
 #: Colours of log lines by level.
 LEVELS: Mapping[str, str] = {"info": "dim", "warning": "yellow", "error": "red", "debug": "dim"}
+#: Statuses of a step that deserve a line in the live view.
 _UNDER_WAY = frozenset({StepStatus.RUNNING, StepStatus.WAITING, StepStatus.UNKNOWN})
+#: Of a traceback, below its step.
+_LAST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Follower:
                 self._print(f"    {line_text(each)}", LEVELS.get(each.level))
             else:
                 self._print(step_text(each), STYLES.get(each.status))
+                for told in traceback_lines(each):
+                    self._print(told, "dim")
         if self.output.live:
             self._redraw(look)
 
@@ -176,6 +180,14 @@ def _slot(step: StepRow) -> JSON:
 def error_message(error: JSON) -> str:
     """The message of a step's recorded error."""
     return str(error.get("message", "")) if isinstance(error, Mapping) else str(error)
+
+
+def traceback_lines(step: StepRow) -> list[str]:
+    """Where a program raised, in its author's own lines: the last of them."""
+    match loads(step.error) if step.error else None:
+        case {"detail": {"traceback": str(text)}}:
+            return [f"    {line}" for line in text.splitlines()[-_LAST_LINES:]]
+    return []
 
 
 def ending_text(row: ExecutionRow) -> str:

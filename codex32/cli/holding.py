@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from codex32.kernel.errors import FolderHeld
+from codex32.kernel.private_files import private_folder
 
 
 class Hold:
@@ -38,7 +39,7 @@ def hold(home: Path) -> Iterator[Hold]:
     Raises:
       FolderHeld: Another process holds it; the message says which, since when and where.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(home)
     with open(home / "up.lock", "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The inputs of ``codex32 run``: texts of the command line as the values a bot declares."""
+"""Texts of the command line as values: the inputs a bot declares, and JSON as it is."""
 
 from __future__ import annotations
 
@@ -74,8 +74,29 @@ def _types(kinds: Sequence[str]) -> tuple[type, ...]:
     return tuple(found)
 
 
+def json_of(option: str, text: str | None) -> Any:
+    """The value of an option that holds JSON, ``@FILE`` or ``@-``; None where it is not given.
+
+    Raises:
+      click.UsageError: It is no JSON.
+    """
+    if text is None:
+        return None
+    place = option
+    if text.startswith("@"):
+        place = "standard input" if text == "@-" else text[1:]
+        try:
+            text = sys.stdin.read() if text == "@-" else Path(place).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise click.UsageError(f"{place} is no UTF-8 text") from None
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except ValueError as error:
+        raise click.UsageError(f"{place} is no JSON: {error}; a text needs its quotes") from None
+
+
 def _refuse(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is no JSON number")
 
 
 def _from_file(file: str) -> dict[str, JSON]:

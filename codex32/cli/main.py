@@ -22,6 +22,7 @@ from codex32.kernel.redaction import ScrubbingFormatter
 COMMANDS: Mapping[str, str] = {
     "init": "init",
     "up": "up",
+    "top": "top",
     "run": "run",
     "validate": "files",
     "test": "testing",
@@ -30,11 +31,13 @@ COMMANDS: Mapping[str, str] = {
     "plan": "plan",
     "apply": "apply",
     "import": "importing",
+    "build": "build",
     "bots": "bots",
     "executions": "executions",
     "dead-letters": "dead_letters",
     "schedules": "schedules",
     "approvals": "approvals",
+    "alerts": "alerts",
     "events": "events",
     "hooks": "hooks",
     "webhooks": "webhooks",
@@ -42,10 +45,12 @@ COMMANDS: Mapping[str, str] = {
     "collections": "collections",
     "connections": "connections",
     "audit": "audit",
+    "export": "export",
     "why": "why",
     "limits": "limits",
     "usage": "usage",
     "models": "usage",
+    "mcp": "mcp",
     "login": "login",
     "logout": "login",
     "whoami": "login",
@@ -97,8 +102,12 @@ class Root(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a suggestion for a name that is not there."""
-        if args and args[0] not in COMMANDS:
-            _log_as_set(ctx.find_object(Context))
+        obj = ctx.find_object(Context)
+        if args and args[0] not in COMMANDS and obj is not None:
+            # Plugins' commands are mostly services.
+            from codex32.cli.logs import speak_as_set
+
+            speak_as_set(obj.settings)
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -133,15 +142,6 @@ def foreign_commands(obj: Context) -> Mapping[str, click.Command]:
         found = {name: each for name, each in group.commands.items() if name not in COMMANDS}
         obj.__dict__["_foreign"] = found
     return found
-
-
-def _log_as_set(obj: Context | None) -> None:
-    """Plugins' commands are mostly services: they say what the setting ``log.level`` wants."""
-    level = obj.settings.log.level.upper() if obj else "INFO"
-    for name in ("codex32", "codex32_workers"):
-        logging.getLogger(name).setLevel(level)
-    # What a bot tells people is not chatter, whatever the level.
-    logging.getLogger("codex32.notify").setLevel(logging.INFO)
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

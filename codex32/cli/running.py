@@ -19,8 +19,9 @@ from codex32.cli.output import STYLES, Output
 from codex32.engine.running.host import Host
 from codex32.kernel.bot import Bot
 from codex32.kernel.caller import Caller
+from codex32.kernel.connection import snapshot
 from codex32.kernel.errors import InvalidTransition
-from codex32.kernel.models import ExecutionRow, ProcessRow
+from codex32.kernel.models import ExecutionRow, ProcessRow, database_proxy
 from codex32.kernel.statuses import Status
 from codex32.runtime import Runtime
 from codex32.services.bots import bots
@@ -203,13 +204,15 @@ class Running:
 def open_family(execution_id: str) -> list[ExecutionRow]:
     """The execution and those it started, directly or not, that have not ended."""
     columns = ExecutionRow.id, ExecutionRow.status, ExecutionRow.ready_at, ExecutionRow.finished_at
-    generation = list(ExecutionRow.select(*columns).where(ExecutionRow.id == execution_id))
-    family: dict[str, ExecutionRow] = {}
-    while generation:
-        family.update((row.id, row) for row in generation)
-        parents = [row.id for row in generation]
-        children = ExecutionRow.select(*columns).where(ExecutionRow.parent_id.in_(parents))
-        generation = [row for row in children if row.id not in family]
+    # At one moment: else a parent is seen to wait, and its child, looked at later, to have ended.
+    with snapshot(database_proxy.obj):
+        generation = list(ExecutionRow.select(*columns).where(ExecutionRow.id == execution_id))
+        family: dict[str, ExecutionRow] = {row.id: row for row in generation}
+        while generation:
+            parents = [row.id for row in generation]
+            children = ExecutionRow.select(*columns).where(ExecutionRow.parent_id.in_(parents))
+            generation = [row for row in children if row.id not in family]
+            family.update((row.id, row) for row in generation)
     return [row for row in family.values() if row.finished_at is None]
 
 

@@ -45,7 +45,7 @@ def set_(obj: Context, name: str, file: Path | None, workspace: str) -> None:
     The value is asked for, or read from standard input or a file: on the command line everybody
     on this machine could see it.
     """
-    from codex32.engine.running.masking import SHORTEST
+    from codex32.kernel.masking import SHORTEST
     from codex32.services.access import workspaces
     from codex32.services.safe import secrets as service
 

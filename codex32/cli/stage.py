@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 
 @contextlib.asynccontextmanager
-async def stage(obj: Context) -> AsyncIterator[Trials]:
-    """Put the parts together for tests; nothing of the project's own data is opened."""
+async def stage(obj: Context, origin: str = "file") -> AsyncIterator[Trials]:
+    """Put the parts together for tests; nothing of the project's own data is opened.
+
+    Args:
+      obj: Of the command that tests.
+      origin: Who wrote the bots: ``file``, or ``builder`` for a model.
+    """
     from codex32.kernel.clock import ManualClock
     from codex32.runtime import open_runtime, upgrade_schema
     from codex32.services.cases.case import NOON
@@ -39,7 +44,7 @@ async def stage(obj: Context) -> AsyncIterator[Trials]:
         runtime.clock = clock
         env = runtime.environment()
         try:
-            yield Trials(env, clock, runtime.starter, _allowed)
+            yield Trials(env, clock, runtime.starter, _allowed, origin)
         finally:
             if env.close is not None:
                 await env.close()

@@ -1,31 +1,21 @@
-"""``codex32 test``: the tests that stand in bot files, with nothing outside."""
+"""``codex32 test``: the tests of bot files, with nothing outside."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
 from codex32.cli.failures import FAILED
 from codex32.cli.files import bot_files
+from codex32.cli.test_run import Wish, try_files
 
-if TYPE_CHECKING:
-    from codex32.cli.test_report import Report
-    from codex32.kernel.bot import Bot
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    paths: Sequence[Path]
-    only: str | None
-    exit_first: bool
-    coverage: bool
-    junit: Path | None
+#: Mutants of a bot where nobody says how many; that of the service, which loads more than this.
+_MOST = 40
 
 
 @click.command()
@@ -36,6 +26,27 @@ class _Wish:
 @click.option("-k", "only", metavar="TEXT", help="Only tests whose bot or name holds this.")
 @click.option("-x", "--exit-first", is_flag=True, help="Stop at the first test that fails.")
 @click.option("--coverage", is_flag=True, help="Name the steps and branches no test reached.")
+@click.option(
+    "--mutants", is_flag=True, help="Put faults into bots, one at a time: do the tests notice?"
+)
+@click.option(
+    "--most", default=_MOST, show_default=True, type=click.IntRange(1, 1000), help="Mutants a bot."
+)
+@click.option("--seed", default=0, show_default=True, help="Which mutants are chosen.")
+@click.option(
+    "--least",
+    type=click.IntRange(0, 100),
+    metavar="PERCENT",
+    help="Exit code 1 where fewer of a bot's mutants are noticed, or none of its tests notices "
+    "that it does nothing.",
+)
+@click.option(
+    "--origin",
+    type=click.Choice(["file", "builder"]),
+    default="file",
+    show_default=True,
+    help="Who wrote the bots; a model's Python needs the sandbox that sandbox.model_code wants.",
+)
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML here, too."
 )
@@ -50,20 +61,36 @@ def test(
     only: str | None,
     exit_first: bool,
     coverage: bool,
+    mutants: bool,
+    most: int,
+    seed: int,
+    least: int | None,
+    origin: str,
     junit: Path | None,
     watch: bool,
     recorded: str | None,
 ) -> None:
-    """Run the tests that stand in bot files: no network, no models, no effects.
+    """Run the tests of bot files: no network, no models, no effects.
 
     PATH is a bot file or a folder of them; without one, the folders of the settings are tested.
-    What would reach the outside and is not mocked fails its test. Exit code 1 where a test fails
-    or a file has faults.
+    What would reach the outside and is not mocked fails its test. Python files test_*.py beside
+    the bots are run by pytest, in the sandbox. Exit code 1 where a test fails or a file has
+    faults.
     """
     if recorded is not None:
         _print_recorded(obj, recorded)
         return
-    wish = _Wish(paths, only, exit_first, coverage, junit)
+    wish = Wish(
+        paths=paths,
+        only=only,
+        exit_first=exit_first,
+        coverage=coverage,
+        mutants=most if mutants or least is not None else 0,
+        seed=seed,
+        least=least,
+        origin=origin,
+        junit=junit,
+    )
     passed = _once(obj, wish)
     if watch:
         for _ in _changes(obj, paths):
@@ -72,48 +99,32 @@ def test(
         ctx.exit(FAILED)
 
 
-def _once(obj: Context, wish: _Wish) -> bool:
+def _once(obj: Context, wish: Wish) -> bool:
     from codex32.cli.test_report import Report
-    from codex32.engine.reading.definition import Reader
 
-    reader = Reader(obj.plugins.components, [obj.plugins.check_bot])
-    report = Report(obj.output, coverage=wish.coverage)
-    bots: list[tuple[Path, Bot]] = []
-    for path in bot_files(obj, wish.paths):
-        reading = reader.read_path(path)
-        report.problems(reading.problems)
-        bots += [(path, bot) for bot in reading.bots]
-    asyncio.run(_try(obj, bots, wish, report))
+    report = Report(obj.output, coverage=wish.coverage, least=wish.least)
+    asyncio.run(try_files(obj, bot_files(obj, wish.paths), wish, report))
     if wish.junit is not None:
         from codex32.cli.junit import junit_xml
 
-        wish.junit.write_text(junit_xml(report.runs), encoding="utf-8")
+        wish.junit.write_text(junit_xml(report.runs, report.python), encoding="utf-8")
     return report.end()
 
 
-async def _try(
-    obj: Context, bots: Sequence[tuple[Path, Bot]], wish: _Wish, report: Report
-) -> None:
-    from codex32.cli.stage import stage
-    from codex32.services.cases.case import cases_of
-
-    async with stage(obj) as trials:
-        for path, bot in bots:
-            report.bot(path, bot)
-            for case in cases_of(bot):
-                if wish.only is not None and wish.only not in f"{bot.name} {case.name}":
-                    continue
-                verdict = await trials.run(case)
-                report.verdict(verdict)
-                if wish.exit_first and not verdict.passed:
-                    return
-
-
 def _changes(obj: Context, paths: Sequence[Path]) -> Iterator[None]:
-    from watchfiles import watch
+    from watchfiles import DefaultFilter, watch
+
+    wanted = [Path(each) for each in paths or obj.settings.bots.folders]
+    # Editors put another file in the place of the one that was, which is then watched no more.
+    folders = {each if each.is_dir() else each.parent for each in wanted}
+    common = DefaultFilter()
+
+    def counts(change: Any, path: str) -> bool:
+        return Path(path).suffix in (".yaml", ".yml", ".py") and common(change, path)
 
     obj.output.note("watching; Ctrl-C stops")
-    for _ in watch(*(paths or obj.settings.bots.folders), raise_interrupt=False):
+    below = any(each.is_dir() for each in wanted)
+    for _ in watch(*folders, watch_filter=counts, recursive=below, raise_interrupt=False):
         obj.output.note("")
         yield
 
@@ -121,11 +132,11 @@ def _changes(obj: Context, paths: Sequence[Path]) -> Iterator[None]:
 def _print_recorded(obj: Context, execution_id: str) -> None:
     from codex32.engine.reading.writing import yaml_text
     from codex32.services.cases.recorded import recorded_case
+    from codex32.services.executions import executions
 
     with obj.runtime() as runtime:
-        case = runtime.door.read_now(
-            recorded_case, execution_id, runtime.payloads, runtime.definitions
-        )
+        row = runtime.door.read_now(executions.find, execution_id)
+        case = runtime.door.read_now(recorded_case, row.id, runtime.payloads, runtime.definitions)
 
     def show() -> None:
         for line in yaml_text({"tests": [case]}).splitlines():

@@ -121,45 +121,22 @@ def models(obj: Context) -> None:
     Others may be asked by their names, too, as long as their price is known.
     """
     from codex32.chosen import prices
-    from codex32.kernel.contracts.llm import Usage
-    from codex32.services.ai.money import usd
+    from codex32.services.ai import catalogue
 
-    found = []
-    known = prices(obj.settings)
-    for provider in obj.plugins.components.llm_providers.values():
-        for info in provider.models():
-            name = f"{provider.name}:{info.name}"
-            tariff = known.of(name, price_list=provider.price_list, free=info.free)
-            # A million at the price of a short prompt: some are dearer from a length on.
-            short = (Usage(1000, 0), Usage(0, 1000))
-            costs = [None if tariff is None else usd(tariff.cost(each) * 1000) for each in short]
-            found.append((name, info, tariff, costs))
+    found = catalogue.listing(obj.plugins.components.llm_providers, prices(obj.settings))
     if obj.output.as_json:
-        items = [
-            {
-                "model": name,
-                "context_tokens": info.context_tokens,
-                "output_tokens": info.output_tokens,
-                "capabilities": None if info.capabilities is None else sorted(info.capabilities),
-                "retires_on": info.retires_on,
-                "input_usd": costs[0],
-                "output_usd": costs[1],
-                "price": None if tariff is None else tariff.source,
-            }
-            for name, info, tariff, costs in found
-        ]
-        obj.output.document({"items": items})
+        obj.output.document({"items": [each.as_dict() for each in found]})
         return
     rows = [
         [
-            name,
-            info.context_tokens or "-",
-            "?" if info.capabilities is None else " ".join(sorted(info.capabilities)) or "-",
-            "unknown" if costs[0] is None else f"{costs[0]:g}",
-            "unknown" if costs[1] is None else f"{costs[1]:g}",
-            info.retires_on or "",
+            each.name,
+            each.info.context_tokens or "-",
+            "?" if (able := each.info.capabilities) is None else " ".join(sorted(able)) or "-",
+            "unknown" if each.input_usd is None else f"{each.input_usd:g}",
+            "unknown" if each.output_usd is None else f"{each.output_usd:g}",
+            each.info.retires_on or "",
         ]
-        for name, info, _, costs in found
+        for each in found
     ]
     headings = ["model", "context", "can", "USD/million in", "out", "retires on"]
     obj.output.table(headings, rows, "no provider of models is installed")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+
+if TYPE_CHECKING:
+    from codex32.kernel.caller import Caller
+    from codex32.runtime import Runtime
 
 _NAME = click.argument("name", metavar="WORKSPACE")
 _WHO = click.argument("who", metavar="USER")
@@ -61,25 +65,23 @@ def create(obj: Context, name: str, title: str) -> None:
 @workspaces.command()
 @json_option
 @_NAME
-@click.option("--purge", is_flag=True, help="With the history of what was there.")
+@click.option("--purge", is_flag=True, help="With its collections and its history.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_context
 def delete(obj: Context, name: str, purge: bool, yes: bool) -> None:
     """Delete a workspace in which nothing is live, with the keys for it."""
     from codex32.services.access import workspaces as service
-    from codex32.services.upkeep import purging
 
     with obj.runtime() as runtime:
         runtime.door.read_now(service.get, name)
         if not yes:
-            more = " and its whole history" if purge else ""
+            more = " with its collections and its whole history" if purge else ""
             click.confirm(f"Delete the workspace {name}{more}?", abort=True, err=True)
-        now, door, caller = runtime.clock.micros(), runtime.door, obj.caller(name)
+        now, caller = runtime.clock.micros(), obj.caller(name)
         if purge:
-            purged = purging.purge(door, door.write, runtime.payloads, name, caller, now)
-            asyncio.run(purged)
+            asyncio.run(_purge(runtime, name, caller, now))
         else:
-            door.write_now(partial(service.delete, name, caller, now))
+            runtime.door.write_now(partial(service.delete, name, caller, now))
     obj.output.result({"name": name}, lambda: obj.output.line(f"{name} is deleted"))
 
 
@@ -118,7 +120,8 @@ def add(obj: Context, name: str, who: str, role: str) -> None:
     with obj.runtime() as runtime:
         now = runtime.clock.micros()
         work = partial(service.put_member, name, who, Role(role), obj.caller(name), now)
-        member: Any = runtime.door.write_now(work)
+        member: Any
+        member, _ = runtime.door.write_now(work)
     told = f"{member['username']} is {role} in {name}"
     obj.output.result(member, lambda: obj.output.line(told))
 
@@ -137,3 +140,15 @@ def remove(obj: Context, name: str, who: str) -> None:
         runtime.door.write_now(partial(service.remove_member, name, who, obj.caller(name), now))
     told = f"{who} belongs to {name} no more"
     obj.output.result({"workspace": name, "user": who}, lambda: obj.output.line(told))
+
+
+async def _purge(runtime: Runtime, name: str, caller: Caller, now: int) -> None:
+    from codex32.services.retrieval.storing import Storing
+    from codex32.services.upkeep.purging import Purge
+
+    storing = Storing(runtime.door, runtime.components)
+    try:
+        purge = Purge(runtime.door, runtime.door.write, runtime.payloads, storing)
+        await purge(name, caller, now)
+    finally:
+        await storing.close()

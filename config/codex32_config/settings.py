@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files as resources
 from ipaddress import ip_network
@@ -22,7 +22,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     PrivateAttr,
@@ -33,6 +32,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from codex32_config.ai import AiSettings
+from codex32_config.builder import BuilderSettings
+from codex32_config.hiding import masked, secrets_of
 from codex32_config.layers import (
     Layer,
     SettingsError,
@@ -41,13 +42,13 @@ from codex32_config.layers import (
     from_yaml,
     merged,
 )
+from codex32_config.mcp import McpSettings
+from codex32_config.observing import LogSettings, MetricsSettings, TracingSettings
+from codex32_config.retention import RetentionSettings
 from codex32_config.retrieval import RetrievalSettings
 from codex32_config.table import Table
 
 PROJECT_FILE = "codex32.yaml"
-_MASK = "********"
-_PASSWORD = re.compile(r"(://[^/@\s]*:)[^/\s]*(?=@)|([?&]password=)[^&\s]*")
-_SECRET_NAME = re.compile(r"key|token|secret|password|credential|dsn", re.IGNORECASE)
 
 
 def _split(value: Any) -> Any:
@@ -71,6 +72,12 @@ def _database(url: str, info: ValidationInfo) -> str:
 def _issuer(url: str) -> str:
     if not re.fullmatch(r"https://\S+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/\S*)?", url):
         raise ValueError("write https://HOST/…; http is for this machine alone")
+    return url
+
+
+def _address(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s?#]+", url):
+        raise ValueError("write the address at which people reach the API: https://HOST")
     return url
 
 
@@ -130,6 +137,7 @@ class ApiSettings(Table):
 
     host: str
     port: Annotated[int, Field(ge=0, le=65535)]
+    public_url: Annotated[str, AfterValidator(_address)] | None
     token: SecretStr | None
     streams: PositiveInt
     docs: bool
@@ -185,6 +193,7 @@ class SchedulerSettings(Table):
     missed_after_seconds: PositiveFloat
     events_interval_seconds: PositiveFloat
     files_interval_seconds: PositiveFloat
+    alerts_interval_seconds: PositiveFloat
 
 
 class StorageSettings(Table):
@@ -192,24 +201,6 @@ class StorageSettings(Table):
 
     inline_bytes: PositiveInt
     directory: _Folder | None
-
-
-class RetentionDays(Table):
-    """Days by final status; None is for ever."""
-
-    succeeded: NonNegativeFloat | None
-    failed: NonNegativeFloat | None
-    cancelled: NonNegativeFloat | None
-    skipped: NonNegativeFloat | None
-
-
-class RetentionSettings(Table):
-    """How long history is kept."""
-
-    days: RetentionDays
-    keep_last: NonNegativeInt
-    dead_letter_days: NonNegativeFloat | None
-    interval_seconds: PositiveFloat
 
 
 class SandboxSettings(Table):
@@ -260,19 +251,6 @@ class LoadingSettings(Table):
     strict: bool
 
 
-class LogSettings(Table):
-    """What the processes say."""
-
-    level: Literal["debug", "info", "warning", "error"]
-
-
-class MetricsSettings(Table):
-    """What is counted, and who may see it."""
-
-    enabled: bool
-    token: SecretStr | None
-
-
 class UpSettings(Table):
     """The command ``codex32 up``."""
 
@@ -301,10 +279,13 @@ class Settings(Table):
     outside: OutsideSettings
     secrets: SecretSettings
     ai: AiSettings
+    builder: BuilderSettings
     retrieval: RetrievalSettings
+    mcp: McpSettings
     loading: LoadingSettings
     log: LogSettings
     metrics: MetricsSettings
+    tracing: TracingSettings
     up: UpSettings
     plugins: dict[str, dict[str, Any]] = Field(repr=False)
 
@@ -341,8 +322,12 @@ class Settings(Table):
 
     def redacted(self) -> dict[str, Any]:
         """Every setting as JSON, secrets and passwords in URLs masked."""
-        shown: dict[str, Any] = _masked(self.model_dump(mode="json"))
+        shown: dict[str, Any] = masked(self.model_dump(mode="json"))
         return shown
+
+    def secret_values(self) -> Iterator[str]:
+        """Every secret that is set, for masking alone; passwords in URLs are not among them."""
+        yield from secrets_of(self)
 
 
 def load_settings(
@@ -416,7 +401,7 @@ def _tell(error: ErrorDetails, whole: Layer) -> str:
 def _siblings(key: tuple[str, ...]) -> list[str]:
     table: Any = _defaults().values
     for name in key[:-1]:
-        table = table[name]
+        table = table.get(name, {})  # nobody knows beforehand what an operator calls something
     return list(table)
 
 
@@ -425,16 +410,3 @@ def _place(places: Mapping[tuple[str, ...], str], key: tuple[str, ...]) -> str:
         if key[:end] in places:
             return places[key[:end]]
     return "default"
-
-
-def _masked(value: Any, name: str = "") -> Any:
-    match value:
-        case dict():
-            return {key: _masked(each, key) for key, each in value.items()}
-        case list():
-            return [_masked(each, name) for each in value]
-        case str() if value and _SECRET_NAME.search(name):
-            return _MASK
-        case str():
-            return _PASSWORD.sub(rf"\1\2{_MASK}", value)
-    return value

@@ -1,4 +1,4 @@
-"""A scheduler process: watches folders, fires triggers, sends webhooks, mends, forgets the old.
+"""A scheduler process: watches folders and alerts, fires triggers, sends webhooks, mends, forgets.
 
 Several may run; none leads. What two of them find at once is done by the one whose commit is
 first, and by it alone.
@@ -17,8 +17,10 @@ from codex32.outside.http_on_demand import HttpOnDemand
 from codex32.outside.streams import GuardedStreams
 from codex32.runtime import Runtime
 from codex32.services.ai import spending
+from codex32.services.alerts.watching import Watch
 from codex32.services.bots import schedules
 from codex32.services.bots.watching import watch
+from codex32.services.building import sessions as builds
 from codex32.services.events.outbound import Courier
 from codex32.services.events.routing import Router
 from codex32.services.triggers.file_triggers import FileWatcher
@@ -54,8 +56,10 @@ async def _schedule(runtime: Runtime) -> None:
         asyncio.create_task(_look_at_files(runtime)),
         asyncio.create_task(_watch_sources(runtime)),
         asyncio.create_task(_send_webhooks(runtime)),
+        asyncio.create_task(_watch_alerts(runtime)),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune(runtime))),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune_spending(runtime))),
+        asyncio.create_task(_every(settings.retention.interval_seconds, _prune_builds(runtime))),
         asyncio.create_task(_every(ANCHOR_SECONDS, _anchor(runtime))),
         asyncio.create_task(keep_house(runtime)),
     ]
@@ -176,9 +180,27 @@ async def _send_webhooks(runtime: Runtime) -> None:
         await client.close()
 
 
+async def _watch_alerts(runtime: Runtime) -> None:
+    """Look at what alerts look at, at most at a tenth of a core."""
+    watch = Watch(runtime.door, runtime.starter, runtime.clock)
+    while True:
+        began = time.monotonic()
+        try:
+            await watch.look()
+        except Exception:
+            log.exception("a look at the alerts failed and is made again")
+        spent = time.monotonic() - began
+        await asyncio.sleep(max(runtime.settings.scheduler.alerts_interval_seconds, 9 * spent))
+
+
 def _prune_spending(runtime: Runtime) -> Callable[[], Awaitable[object]]:
     keep = runtime.settings.ai.keep_days
     return lambda: spending.prune(runtime.door, runtime.clock.micros(), keep)
+
+
+def _prune_builds(runtime: Runtime) -> Callable[[], Awaitable[object]]:
+    keep = runtime.settings.builder.keep_days
+    return lambda: builds.prune(runtime.door, runtime.clock.micros(), keep)
 
 
 def _prune(runtime: Runtime) -> Callable[[], Awaitable[object]]:

@@ -34,7 +34,7 @@ class AccountRoutes:
 
     def routes(self) -> list[Route]:
         """The declarations."""
-        return [*self._of_account(), *self._of_sessions()]
+        return [*self._of_account(), *self._of_workspaces(), *self._of_sessions()]
 
     def _of_account(self) -> list[Route]:
         return [
@@ -53,7 +53,7 @@ class AccountRoutes:
                 operation="account.change",
                 policy="account.write",
                 handler=self._patch,
-                summary="Change one's own name or address",
+                summary="Change one's own name, address or home",
                 body=MeBody,
                 response=AccountOut,
             ),
@@ -68,6 +68,19 @@ class AccountRoutes:
                 status=204,
                 rate="sign-in",
             ),
+        ]
+
+    def _of_workspaces(self) -> list[Route]:
+        return [
+            Route(
+                method="DELETE",
+                path="/auth/workspaces/{name}",
+                operation="account.leave",
+                policy="account.write",
+                handler=self._leave,
+                summary="Leave a workspace; one's keys for it are revoked",
+                status=204,
+            )
         ]
 
     def _of_sessions(self) -> list[Route]:
@@ -108,13 +121,24 @@ class AccountRoutes:
     async def _patch(self, request: ApiRequest) -> JSON:
         body: MeBody = request.body
         account_id, caller, now = own(request.caller), request.caller, self._clock.micros()
-        values = body.model_dump(exclude_none=True, exclude={"current_password"})
+        values = body.model_dump(exclude_none=True, exclude={"current_password", "home"})
         if "email" in values:
             values["email"] = body.email.lower() if body.email else ""
             # A stolen access token must not become a stolen account.
             await self._sign_in.confirm(account_id, body.current_password or "", caller)
-        row = await self._change(partial(accounts.change, account_id, values, caller, now))
-        return accounts.as_dict(row)
+
+        def write() -> AccountRow:
+            if body.home is not None:
+                workspaces.make_home(account_id, body.home, caller, now)
+            return accounts.change(account_id, values, caller, now)
+
+        return accounts.as_dict(await self._change(write))
+
+    async def _leave(self, request: ApiRequest) -> ApiResponse:
+        account_id, caller, now = own(request.caller), request.caller, self._clock.micros()
+        name = request.path["name"]
+        await self._change(partial(workspaces.remove_member, name, account_id, caller, now))
+        return ApiResponse(status=204)
 
     async def _password(self, request: ApiRequest) -> ApiResponse:
         body: PasswordBody = request.body

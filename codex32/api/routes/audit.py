@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from codex32.api.models import Page
-from codex32.api.reading import Strict
+from codex32.api.reading import WITHOUT_NUL, Moment, Strict
 from codex32.api.safe_models import AuditEntryOut, VerdictOut
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
@@ -15,7 +15,7 @@ from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
 from codex32.services.safe import audit_chain, audit_log
 
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=WITHOUT_NUL)]
 _Seq = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,17}$")]
 
 
@@ -28,8 +28,8 @@ class AuditQuery(Strict):
     subject: _Text | None = None
     actor: _Text | None = Field(None, description="Id or name.")
     outcome: Literal["done", "refused"] | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     cursor: _Seq | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
@@ -98,6 +98,7 @@ def _page(query: AuditQuery, workspace: str | None) -> dict[str, JSON]:
             since=None if query.since is None else to_micros(query.since),
             until=None if query.until is None else to_micros(query.until),
             before=None if query.cursor is None else int(query.cursor),
+            first=0 if workspace is None else audit_log.beginning(workspace),
             limit=query.limit + 1,
         )
     )

@@ -28,8 +28,8 @@ from codex32.api.errors import (
     MediaTypeUnsupported,
     RequestInvalid,
     headers_of,
-    status_of,
 )
+from codex32.api.rates import TooManyRequests
 from codex32.kernel.contracts.route import PUBLIC, ApiRequest, ApiResponse, Route
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.json_values import JSON
@@ -43,6 +43,7 @@ from codex32.services.access.signing_in import Tokens
 #: The one scope there is: all that the account may do.
 SCOPE = "codex32"
 _MAX_FORM = 16 * 1024
+_REFUSALS = (400, 401, 413, 415, 429)
 _KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -102,14 +103,16 @@ class AuthRoutes:
                 summary="Sign in with a password, or go on with a refresh token (RFC 6749)",
                 description=(
                     "Grants: `password` (where `auth.password_grant` allows it) and "
-                    "`refresh_token`. Errors are those of RFC 6749, 5.2."
+                    "`refresh_token`. Errors are those of RFC 6749; whoever has to wait is told "
+                    "`temporarily_unavailable`, with 429. What is no fault of the request (5xx), "
+                    "RFC 6749 has no word for: it is a problem document, as everywhere."
                 ),
                 form=TokenForm,
                 max_bytes=_MAX_FORM,
                 response=TokenOut,
                 rate="sign-in",
                 refusal=refused,
-                also=dict.fromkeys((400, 401, 413, 415, 429), OAuthErrorOut),
+                also=dict.fromkeys(_REFUSALS, OAuthErrorOut),
             ),
             Route(
                 method="POST",
@@ -122,7 +125,7 @@ class AuthRoutes:
                 max_bytes=_MAX_FORM,
                 rate="sign-in",
                 refusal=refused,
-                also=dict.fromkeys((400, 401, 413, 415, 429), OAuthErrorOut),
+                also=dict.fromkeys(_REFUSALS, OAuthErrorOut),
             ),
             Route(
                 method="POST",
@@ -262,7 +265,11 @@ def _check_client(form: TokenForm, headers: Mapping[str, str]) -> None:
 
 
 def refused(error: Codex32Error) -> ApiResponse | None:
-    """An error as RFC 6749, 5.2 writes it; None leaves it to the house."""
+    """An error as RFC 6749, 5.2 writes it; None leaves it to the house.
+
+    That one has to wait has no word there, and has one at the same RFC's other endpoint (4.1.2.1),
+    which clients know.
+    """
     status, headers = 400, dict(_KEPT)
     match error:
         case OAuthFault(word="invalid_client"):
@@ -274,11 +281,11 @@ def refused(error: Codex32Error) -> ApiResponse | None:
             word = "invalid_grant"
         case GrantNotOffered():
             word = "unsupported_grant_type"
-        case TooManyTries():
-            word, status = "temporarily_unavailable", status_of(error)
-            headers |= headers_of(error)
         case RequestInvalid() | MediaTypeUnsupported() | BodyMalformed() | BodyTooLarge():
             word = "invalid_request"
+        case TooManyTries() | TooManyRequests():
+            word, status = "temporarily_unavailable", 429
+            headers |= headers_of(error)
         case _:
             return None
     told: dict[str, JSON] = {"error": word, "error_description": _described(error)}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from codex32.api.bot_models import BotDetail, BotOut
+from codex32.api.bot_models import BotDetail, BotOut, ExplanationOut
 from codex32.api.conditions import etag
 from codex32.api.errors import RequestInvalid
 from codex32.api.models import BackfilledOut, Page
-from codex32.api.reading import Strict
+from codex32.api.reading import WITHOUT_NUL, Moment, Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
@@ -19,14 +19,15 @@ from codex32.kernel.problems import Problem
 from codex32.runtime import Runtime
 from codex32.services.bots import bot_views, bots, provenance, usage
 from codex32.services.bots.bot_search import Order, Search, Standing, search
+from codex32.services.explaining.view import explanation
 from codex32.services.triggers.backfill import Backfill, Filled, as_dict
 
 
 class BackfillIn(Strict):
     """Which times are to be made up for."""
 
-    first: AwareDatetime = Field(alias="from")
-    last: AwareDatetime = Field(alias="to", description="Not in the future.")
+    first: Moment = Field(alias="from")
+    last: Moment = Field(alias="to", description="Not in the future.")
     trigger: Annotated[str, StringConstraints(max_length=63)] | None = Field(
         None, description="Its place in the file, from 1, or its kind; default: all enabled ones."
     )
@@ -38,8 +39,8 @@ class BackfillIn(Strict):
 
 
 def _short(longest: int, shortest: int = 1) -> StringConstraints:
-    """Text to look for; no database holds a NUL."""
-    return StringConstraints(min_length=shortest, max_length=longest, pattern=r"^[^\x00]*$")
+    """Text to look for."""
+    return StringConstraints(min_length=shortest, max_length=longest, pattern=WITHOUT_NUL)
 
 
 class BotsQuery(Strict):
@@ -88,6 +89,15 @@ class BotRoutes:
                 handler=self._read,
                 summary="A bot with its live definition and its newest executions in numbers",
                 response=BotDetail,
+            ),
+            Route(
+                method="GET",
+                path="/bots/{name}/explanation",
+                operation="bots.explain",
+                policy="bots.read",
+                handler=self._explain,
+                summary="Its live version in words, as a diagram, what it wants and may cost",
+                response=ExplanationOut,
             ),
             *(self._pausing(paused) for paused in (True, False)),
             Route(
@@ -145,6 +155,18 @@ class BotRoutes:
         except ValueError as error:
             raise RequestInvalid([Problem(str(error), "cursor")]) from None
         return {"items": [bot_views.as_dict(each) for each in found.items], "next": found.next}
+
+    async def _explain(self, request: ApiRequest) -> JSON:
+        runtime = self._runtime
+        parts = runtime.definitions, runtime.components, runtime.models.prices
+        look = partial(
+            explanation,
+            request.path["name"],
+            runtime.clock.micros(),
+            *parts,
+            workspace=request.caller.workspace,
+        )
+        return dict(await runtime.door.read(look))
 
     async def _read(self, request: ApiRequest) -> ApiResponse:
         whole, tag = await self._runtime.door.read(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from codex32.api.models import Out
-from codex32.api.reading import Strict
+from codex32.api.reading import WITHOUT_NUL, Moment, Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.errors import ExecutionNotFound
@@ -27,11 +27,11 @@ class Chosen(Strict):
     """What executions have in common."""
 
     bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
-    status: list[Status] = Field([], description="Any of them.")
-    cause: Cause | None = None
+    status: list[Annotated[Status, Field(strict=False)]] = Field([], description="Any of them.")
+    cause: Annotated[Cause, Field(strict=False)] | None = None
     trigger: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] | None = None
-    since: AwareDatetime | None = Field(None, description="Made at this time or later.")
-    until: AwareDatetime | None = Field(None, description="Made before this time.")
+    since: Moment | None = Field(None, description="Made at this time or later.")
+    until: Moment | None = Field(None, description="Made before this time.")
 
 
 class BulkIn(Strict):
@@ -57,7 +57,7 @@ class RetryManyIn(BulkIn):
 class DismissManyIn(BulkIn):
     """Which executions need nothing more."""
 
-    note: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    note: Annotated[str, StringConstraints(max_length=2000, pattern=WITHOUT_NUL)] = ""
 
 
 class DoneOut(Out):

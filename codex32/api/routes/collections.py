@@ -33,6 +33,7 @@ from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
 from codex32.services.retrieval import keeping
+from codex32.services.retrieval.caution import caution
 from codex32.services.retrieval.retrieval import Retrieval
 
 #: A request waits no longer for models and for whoever changes the collection.
@@ -50,7 +51,14 @@ class CollectionRoutes:
     @cached_property
     def _retrieval(self) -> Retrieval:
         """Made by the first request, on the event loop it belongs to."""
-        return self._runtime.retrieval(self._runtime.programs())
+        programs = self._runtime.programs()
+        retrieval = self._runtime.retrieval(programs)
+        self._runtime.leaving += [
+            programs.close,
+            retrieval.close,
+            self._runtime.models.close,
+        ]
+        return retrieval
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -100,6 +108,7 @@ class CollectionRoutes:
                 summary="Index a text; the same text again costs nothing",
                 body=DocumentIn,
                 response=IndexedOut,
+                also={201: IndexedOut},
             ),
             Route(
                 method="DELETE",
@@ -148,28 +157,36 @@ class CollectionRoutes:
 
     async def _list(self, request: ApiRequest) -> JSON:
         after, limit = request.query.cursor, request.query.limit
-        work = partial(keeping.listing, request.caller.workspace, after, limit + 1)
-        return _page(await self._door.read(work), limit, "name")
+        now = self._clock.micros()
+        work = partial(keeping.listing, request.caller.workspace, now, after, limit + 1)
+        found = [self._cautioned(each) for each in await self._door.read(work)]
+        return _page(found, limit, "name")
 
     async def _read(self, request: ApiRequest) -> JSON:
-        return await self._door.read(keeping.show, *_named(request))
+        now = self._clock.micros()
+        return self._cautioned(await self._door.read(keeping.show, *_named(request), now))
+
+    def _cautioned(self, shown: dict[str, JSON]) -> dict[str, JSON]:
+        told = caution(self._runtime.components, str(shown["embedder"]))
+        return {**shown, "caution": told}
 
     async def _documents(self, request: ApiRequest) -> JSON:
         after, limit = request.query.cursor, request.query.limit
         work = partial(keeping.documents, *_named(request), after, limit + 1)
         return _page(await self._door.read(work), limit, "source")
 
-    async def _write(self, request: ApiRequest) -> JSON:
+    async def _write(self, request: ApiRequest) -> ApiResponse:
         body = request.body
         document = Document(body.source, body.text, metadata=body.metadata)
         order = IndexOrder(request.path["name"], [document])
         report = await self._retrieval.index(self._caller(request), order)
         result = "added" if report.added else "changed" if report.changed else "unchanged"
-        return {"result": result, "chunks": report.chunks, "embedded": report.embedded}
+        told = {"result": result, "chunks": report.chunks, "embedded": report.embedded}
+        return ApiResponse(told, 201 if report.added else 200)
 
     async def _remove(self, request: ApiRequest) -> ApiResponse:
-        caller = self._caller(request).models
-        await self._retrieval.remove(caller, request.path["name"], request.query.source)
+        caller, name = self._caller(request), request.path["name"]
+        await self._retrieval.remove(caller, name, request.query.source)
         return ApiResponse(None, 204)
 
     async def _delete(self, request: ApiRequest) -> ApiResponse:
@@ -217,7 +234,7 @@ class CollectionRoutes:
             deadline_at=self._clock.now() + _PATIENCE,
             purpose=f"collection {request.path['name']}",
         )
-        return CollectionCaller(models)
+        return CollectionCaller(models, by=request.caller)
 
 
 def _named(request: ApiRequest) -> tuple[str, str]:

@@ -74,6 +74,7 @@ class ConnectionRoutes:
                 summary="Make a connection, or put another in its place",
                 body=ConnectionIn,
                 response=ConnectionOut,
+                also={201: ConnectionOut},
             ),
             Route(
                 method="DELETE",
@@ -94,12 +95,13 @@ class ConnectionRoutes:
         row = await self._door.read(partial(connections.get, name, workspace=workspace))
         return connections.as_dict(row)
 
-    async def _write(self, request: ApiRequest) -> JSON:
+    async def _write(self, request: ApiRequest) -> ApiResponse:
         body, caller = request.body, request.caller
         wish = connections.Wish(body.type, body.host, body.port, body.options, body.secrets)
         name, now = request.path["name"], self._clock.micros()
         work = partial(connections.write, name, wish, caller, now, workspace=caller.workspace)
-        return connections.as_dict(await self._door.write(work))
+        row = await self._door.write(work)
+        return ApiResponse(connections.as_dict(row), 201 if row.created_at == now else 200)
 
     async def _delete(self, request: ApiRequest) -> ApiResponse:
         name, caller, now = request.path["name"], request.caller, self._clock.micros()

@@ -78,6 +78,7 @@ class DefinitionRoutes:
                 query=MessageQuery,
                 raw=True,
                 response=StoredOut,
+                also={201: StoredOut},
             ),
             Route(
                 method="DELETE",
@@ -108,7 +109,7 @@ class DefinitionRoutes:
             if tag is not None:
                 raise BotExists(sent.bot.name)
 
-        return await store_bot(self._runtime, request, sent, given, status=201)
+        return await store_bot(self._runtime, request, sent, given)
 
     async def _replace(self, request: ApiRequest) -> ApiResponse:
         demanded = precondition(request.headers)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from codex32.api.models import ExecutionDetail, ExecutionOut, LogLineOut, Page, StepOut
-from codex32.api.reading import Strict
+from codex32.api.reading import Moment, Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.ids import ID_PATTERN
@@ -17,6 +17,7 @@ from codex32.kernel.statuses import Cause, Status
 from codex32.runtime import Runtime
 from codex32.services.executions import executions
 from codex32.services.executions.telling import line_as_dict, step_as_dict
+from codex32.tracing import detail
 
 
 class ExecutionsQuery(Strict):
@@ -28,8 +29,8 @@ class ExecutionsQuery(Strict):
     trigger: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] | None = Field(
         None, description="The kind of what started it: `cron`, `manual`, `api` …"
     )
-    since: AwareDatetime | None = Field(None, description="Made at this time or later.")
-    until: AwareDatetime | None = Field(None, description="Made before this time.")
+    since: Moment | None = Field(None, description="Made at this time or later.")
+    until: Moment | None = Field(None, description="Made before this time.")
     sort: Literal["-created_at", "created_at"] = Field(
         "-created_at", description="With `-` the newest first."
     )
@@ -56,7 +57,7 @@ class ExecutionRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door, self._payloads = runtime.door, runtime.payloads
-        self._clock = runtime.clock
+        self._clock, self._settings = runtime.clock, runtime.settings
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -120,7 +121,7 @@ class ExecutionRoutes:
 
     def _whole(self, execution_id: str, workspace: str) -> JSON:
         row = executions.get(execution_id, workspace=workspace)
-        return executions.detail(row, self._payloads)
+        return detail(self._settings, self._payloads, row)
 
     async def _steps(self, request: ApiRequest) -> JSON:
         asked = request.path["id"], request.query, request.caller.workspace

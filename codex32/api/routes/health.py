@@ -1,13 +1,16 @@
-"""Whether the process is up, and whether it can take work."""
+"""Whether the process is up, whether it can take work, and what of the house is not well."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
+from collections import Counter
+from collections.abc import Mapping
 
+from codex32.api.kept import Kept
 from codex32.api.models import AliveOut, ReadyOut
 from codex32.kernel import schema
+from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.route import PUBLIC, ApiRequest, ApiResponse, Route
 from codex32.kernel.errors import SchemaOutOfDate
 from codex32.kernel.json_values import JSON
@@ -16,10 +19,17 @@ from codex32.services.upkeep import processes
 
 log = logging.getLogger(__name__)
 
-#: How long an answer serves all who ask, so that asking costs the database nothing.
+#: How long an answer serves all who ask.
 KEEP_SECONDS = 1.0
 #: A database that takes longer than this is not ready.
 PATIENCE_SECONDS = 3.0
+#: A Redis that takes longer than this does not answer.
+REDIS_SECONDS = 1.0
+#: The processes a house needs beside this one, and what happens without them.
+_NEEDED = {
+    "worker": "executions are queued and not begun",
+    "scheduler": "no schedule fires, and nothing that was lost is mended",
+}
 
 
 class HealthRoutes:
@@ -27,9 +37,10 @@ class HealthRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._looking = asyncio.Lock()
-        self._looked_at = -KEEP_SECONDS
-        self._seen: ApiResponse = ApiResponse()
+        self._kept = Kept(KEEP_SECONDS, self._look)
+        #: Since when each part that is not well has been seen so, in microseconds.
+        self._since: dict[str, int] = {}
+        self._depth: asyncio.Task[int | None] | None = None
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -58,38 +69,65 @@ class HealthRoutes:
         return {"status": "ok"}
 
     async def _ready(self, request: ApiRequest) -> ApiResponse:
-        async with self._looking:
-            if time.monotonic() - self._looked_at >= KEEP_SECONDS:
-                self._seen = await self._look()
-                self._looked_at = time.monotonic()
-        return self._seen
+        return await self._kept.get()
 
     async def _look(self) -> ApiResponse:
-        database, current, workers = False, False, 0
+        database, current, kinds = False, False, Counter[str]()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._runtime.door.write(_touch, patience_seconds=PATIENCE_SECONDS)
                 database = True
-                current, workers = await self._runtime.door.read(self._inspect)
+                current, kinds = await self._runtime.door.read(self._inspect)
         except Exception as error:
             log.warning("not ready: %s: %s", type(error).__name__, error)
+        unwell: dict[str, str] = {}
+        if not database:
+            unwell["database"] = "it cannot be written"
+        elif not current:
+            unwell["schema"] = "migrations are missing: codex32 db upgrade"
+        else:
+            # What is asked for is taken all the same, and waits for them.
+            if not await self._redis_answers():
+                unwell["redis"] = "it does not answer: workers poll the database meanwhile"
+            for kind, meanwhile in _NEEDED.items():
+                if not kinds[kind]:
+                    unwell[kind] = f"none was heard of in the last 30 seconds: {meanwhile}"
+        ready = database and current
         body = {
-            "status": "ready" if database and current else "not ready",
+            "status": "ready" if ready else "not ready",
             "database": database,
             "schema_current": current,
-            "workers": workers,
+            "workers": kinds["worker"],
+            "not_well": self._dated(unwell),
         }
-        return ApiResponse(body, 200 if database and current else 503)
+        return ApiResponse(body, 200 if ready else 503)
 
-    def _inspect(self) -> tuple[bool, int]:
+    async def _redis_answers(self) -> bool:
+        dispatcher = self._runtime.dispatcher
+        if dispatcher is None:
+            return True
+        # One that hangs is waited for again, and not asked twice: each question holds a thread.
+        if self._depth is None or self._depth.done():
+            self._depth = asyncio.create_task(asyncio.to_thread(dispatcher.depth))
+        await asyncio.wait([self._depth], timeout=REDIS_SECONDS)
+        return self._depth.done() and self._depth.result() is not None
+
+    def _dated(self, unwell: Mapping[str, str]) -> list[JSON]:
+        now = self._runtime.clock.micros()
+        self._since = {part: self._since.get(part, now) for part in unwell}
+        return [
+            {"part": part, "since": from_micros(self._since[part]).isoformat(), "detail": detail}
+            for part, detail in unwell.items()
+        ]
+
+    def _inspect(self) -> tuple[bool, Counter[str]]:
         runtime = self._runtime
-        living = processes.living(runtime.clock.micros())
-        workers = sum(process.kind == "worker" for process in living)
+        kinds = Counter(each.kind for each in processes.living(runtime.clock.micros()))
         try:
             schema.require(runtime.door.database, migration_sources(runtime.plugins))
         except SchemaOutOfDate:
-            return False, workers
-        return True, workers
+            return False, kinds
+        return True, kinds
 
 
 def _touch() -> None:

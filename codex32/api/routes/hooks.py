@@ -67,10 +67,16 @@ class HookRoutes:
 
     async def _receive(self, method: str, request: ApiRequest) -> ApiResponse:
         headers: dict[str, str] = {}
+        repeated: set[str] = set()
         for name, value in request.headers.items():
             name = name.lower()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        sent = WebhookRequest(method, request.path["path"], headers, request.query, request.body)
+            if name in headers:
+                repeated.add(name)
+                value = f"{headers[name]}, {value}"
+            headers[name] = value
+        sent = WebhookRequest(
+            method, request.path["path"], headers, request.query, request.body, frozenset(repeated)
+        )
         try:
             told = await self._receiver.receive(request.path["workspace"], sent)
         except ProviderUnavailable:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-import time
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
@@ -19,12 +17,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from codex32.api.errors import NothingHere, Unauthorized
+from codex32.api.kept import Kept
 from codex32.kernel.contracts.route import PUBLIC, ApiRequest, ApiResponse, Route
 from codex32.runtime import Runtime
 from codex32.services.metering import catalogue, looking
 from codex32.services.metering.meter import BEYOND, SUM, WHOLE
 
-#: How long an answer serves all who ask, so that asking often costs the database nothing.
+#: How long an answer serves all who ask.
 KEEP_SECONDS = 2.0
 _PREFIX = "codex32_"
 
@@ -34,9 +33,7 @@ class MetricsRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._looking = asyncio.Lock()
-        self._looked_at = -KEEP_SECONDS
-        self._seen = b""
+        self._kept = Kept(KEEP_SECONDS, self._look)
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -56,12 +53,10 @@ class MetricsRoutes:
 
     async def _show(self, request: ApiRequest) -> ApiResponse:
         self._check(request.headers.get("Authorization", ""))
-        async with self._looking:
-            if time.monotonic() - self._looked_at >= KEEP_SECONDS:
-                now = self._runtime.clock.micros()
-                self._seen = await self._runtime.door.read(_text, now)
-                self._looked_at = time.monotonic()
-        return ApiResponse(self._seen, content_type=CONTENT_TYPE_LATEST)
+        return ApiResponse(await self._kept.get(), content_type=CONTENT_TYPE_LATEST)
+
+    async def _look(self) -> bytes:
+        return await self._runtime.door.read(_text, self._runtime.clock.micros())
 
     def _check(self, authorization: str) -> None:
         token = self._runtime.settings.metrics.token
@@ -90,7 +85,7 @@ class _House(Collector):
                     labels=_names(reading.metric),
                 )
                 for labels, parts in sorted(reading.values.items()):
-                    counter.add_metric(labels, parts.get(WHOLE, 0))
+                    counter.add_metric(labels, parts.get(WHOLE, 0) / reading.metric.scale)
                 yield counter
         for metric, values in looking.looked_up(self._now):
             gauge = GaugeMetricFamily(_PREFIX + metric.name, metric.help, labels=_names(metric))

@@ -101,6 +101,6 @@ def _newest(name: str, workspace: str) -> tuple[str | None, JSON]:
     """The tag of a bot that the API may change, and its newest definition, waiting or live."""
     row = bots.there(name, workspace=workspace)
     if row.origin == FILE:
-        raise BotReadOnly(name, row.source or "")
+        raise BotReadOnly(name, row.source)
     version = bots.version_of(row.pending_version_id or row.active_version_id)
     return bots.tag(row), {} if version is None else loads(version.document)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from codex32.api.models import ExecutionDetail, ExecutionOut, Out, Page, RetriedOut
-from codex32.api.reading import Strict
+from codex32.api.models import (
+    DiagnosisOut,
+    ExecutionDetail,
+    ExecutionOut,
+    Out,
+    Page,
+    RetriedOut,
+)
+from codex32.api.reading import WITHOUT_NUL, Moment, Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.ids import ID_PATTERN
@@ -17,8 +25,9 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.statuses import Cause
 from codex32.runtime import Runtime
-from codex32.services.executions import dead_letters, executions, resolving
+from codex32.services.executions import dead_letters, executions, repairing, resolving
 from codex32.services.executions.retrying import Retry
+from codex32.tracing import detail
 
 
 class RetryIn(Strict):
@@ -42,7 +51,7 @@ class DeadLettersQuery(Strict):
 
     bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
     cause: Cause | None = None
-    since: AwareDatetime | None = Field(None, description="Ended at this time or later.")
+    since: Moment | None = Field(None, description="Ended at this time or later.")
     cursor: Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
@@ -50,7 +59,7 @@ class DeadLettersQuery(Strict):
 class DismissIn(Strict):
     """Why nothing more is to be done."""
 
-    note: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    note: Annotated[str, StringConstraints(max_length=2000, pattern=WITHOUT_NUL)] = ""
 
 
 class ResolveIn(Strict):
@@ -65,6 +74,28 @@ class ResolveIn(Strict):
     item: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
         None, description="Only this item of a `foreach`."
     )
+    output: JsonValue = Field(
+        None, description="With `sent`: what it was answered with, for the steps after it."
+    )
+
+    @model_validator(mode="after")
+    def _only_with_sent(self) -> Self:
+        if self.output is not None and self.decision != "sent":
+            raise ValueError("only what was sent has an output")
+        return self
+
+
+class RepairOut(Out):
+    """A draft that would mend a bot; nothing of it is applied."""
+
+    execution: str
+    bot: str
+    diagnosis: DiagnosisOut
+    change: str | None = Field(description="In words; null where no rule knows what helps.")
+    test: dict[str, Any] = Field(description="Made from what is recorded of the execution.")
+    text: str = Field(description="The bot's YAML with the test, and with the change.")
+    failed_before: bool = Field(description="The test fails on the bot as it was.")
+    passes_after: bool | None = Field(description="All tests pass with the change, if any.")
 
 
 class ResolvedStep(Out):
@@ -87,6 +118,8 @@ class RetryRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime, self._door = runtime, runtime.door
+        # Each takes a process or two for seconds.
+        self._repairing = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -101,6 +134,15 @@ class RetryRoutes:
                 body=RetryIn,
                 response=RetriedOut,
                 status=202,
+            ),
+            Route(
+                method="POST",
+                path="/executions/{id}/repair",
+                operation="executions.repair",
+                policy="bots.write",
+                handler=self._repair,
+                summary="Draft what would mend its bot, with a test of it; changes nothing",
+                response=RepairOut,
             ),
             Route(
                 method="POST",
@@ -149,6 +191,17 @@ class RetryRoutes:
         url = f"/api/v1/executions/{retried.id}"
         return ApiResponse({**retried.as_dict(), "status_url": url}, 202, {"Location": url})
 
+    async def _repair(self, request: ApiRequest) -> JSON:
+        runtime = self._runtime
+        parts = runtime.payloads, runtime.definitions, runtime.reader
+        look = partial(
+            repairing.draft, request.path["id"], *parts, workspace=request.caller.workspace
+        )
+        made = await self._door.read(look)
+        async with self._repairing:
+            tried = await repairing.prove(made, runtime.settings.folder)
+        return tried.as_dict()
+
     async def _resolve(self, request: ApiRequest) -> JSON:
         execution_id, body, caller = request.path["id"], request.body, request.caller
         now = self._runtime.clock.micros()
@@ -160,6 +213,8 @@ class RetryRoutes:
             now,
             step=body.step,
             item=body.item,
+            output=body.output,
+            payloads=self._runtime.payloads,
             workspace=caller.workspace,
             by=caller,
         )
@@ -178,7 +233,7 @@ class RetryRoutes:
 
         def dismiss() -> JSON:
             row = dead_letters.dismiss(execution_id, caller, note, now, workspace=caller.workspace)
-            return executions.detail(row, self._runtime.payloads)
+            return detail(self._runtime.settings, self._runtime.payloads, row)
 
         return await self._door.write(dismiss)
 

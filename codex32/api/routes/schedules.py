@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from codex32.api.bot_models import DueOut, PlannedTriggers, WhyOut
 from codex32.api.models import Page
-from codex32.api.reading import Strict
+from codex32.api.reading import Moment, Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.json_values import JSON
@@ -31,13 +31,13 @@ class TimesQuery(Strict):
     """Which times."""
 
     count: Annotated[int, Field(ge=1, le=100)] = Field(10, description="Of each trigger.")
-    after: AwareDatetime | None = Field(None, description="Default: now.")
+    after: Moment | None = Field(None, description="Default: now.")
 
 
 class WhyQuery(Strict):
     """Which answers."""
 
-    at: AwareDatetime | None = Field(None, description="Only times until the end of this minute.")
+    at: Moment | None = Field(None, description="Only times until the end of this minute.")
     limit: Annotated[int, Field(ge=1, le=1000)] = 20
 
 

@@ -68,6 +68,7 @@ class SecretRoutes:
                 summary="Give a secret its value, new or another",
                 body=SecretIn,
                 response=SecretOut,
+                also={201: SecretOut},
             ),
             Route(
                 method="DELETE",
@@ -96,7 +97,7 @@ class SecretRoutes:
         name, workspace = request.path["name"], request.caller.workspace
         return (await self._door.read(partial(secrets.get, name, workspace=workspace))).as_dict()
 
-    async def _write(self, request: ApiRequest) -> JSON:
+    async def _write(self, request: ApiRequest) -> ApiResponse:
         work = partial(
             secrets.write,
             self._vault,
@@ -106,7 +107,8 @@ class SecretRoutes:
             self._clock.micros(),
             workspace=request.caller.workspace,
         )
-        return (await self._door.write(work)).as_dict()
+        written = await self._door.write(work)
+        return ApiResponse(written.as_dict(), 201 if written.version == 1 else 200)
 
     async def _delete(self, request: ApiRequest) -> ApiResponse:
         name, caller = request.path["name"], request.caller

@@ -15,6 +15,7 @@ from codex32.runtime import Runtime
 from codex32.services.executions import executions
 from codex32.services.executions.endings import Endings
 from codex32.services.executions.starting import Start
+from codex32.tracing import detail
 
 #: Longest wait of one request; proxies rarely keep a quiet connection longer.
 MAX_WAIT_SECONDS = 60.0
@@ -24,7 +25,7 @@ _PRIORITIES = Field(ge=-1000, le=1000, description="Higher runs first; default: 
 class ExecuteIn(Strict):
     """With what a bot is to be executed."""
 
-    inputs: dict[str, Any] = Field({})
+    inputs: dict[str, Any] = Field(default_factory=dict)
     idempotency_key: Annotated[str, StringConstraints(pattern=KEY)] | None = Field(
         None, description="Asking again with the same key gives the execution that is there."
     )
@@ -51,6 +52,7 @@ class StartRoutes:
     def __init__(self, runtime: Runtime) -> None:
         self._starter, self._door = runtime.starter, runtime.door
         self._payloads, self._endings = runtime.payloads, Endings(runtime.door)
+        self._settings = runtime.settings
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -97,8 +99,8 @@ class StartRoutes:
             Start(
                 bot=bot,
                 inputs=body.inputs,
-                trigger={"kind": "manual", "caller": caller.name},
-                request_key=one_key(request.headers, body.idempotency_key),
+                trigger={"kind": "manual", "caller": caller.name, "by": caller.told()},
+                request_key=_key(request),
                 priority=body.priority,
                 workspace=caller.workspace,
             )
@@ -120,4 +122,10 @@ class StartRoutes:
 
     def _whole(self, execution_id: str, workspace: str) -> JSON:
         row = executions.get(execution_id, workspace=workspace)
-        return executions.detail(row, self._payloads)
+        return detail(self._settings, self._payloads, row)
+
+
+def _key(request: ApiRequest) -> str | None:
+    """The request's idempotency key: no caller's are another's."""
+    key = one_key(request.headers, request.body.idempotency_key)
+    return None if key is None else f"{request.caller.kind}:{request.caller.id}:{key}"

@@ -89,6 +89,7 @@ class StateRoutes:
                 summary="Write an entry, whatever stood there",
                 body=StateIn,
                 response=StateOut,
+                also={201: StateOut},
             ),
             Route(
                 method="DELETE",
@@ -119,16 +120,17 @@ class StateRoutes:
         found = await self._runtime.door.read(read, request.path["name"], request.query.key)
         return states.as_dict(found)
 
-    async def _write(self, request: ApiRequest) -> JSON:
+    async def _write(self, request: ApiRequest) -> ApiResponse:
         body, caller, now = request.body, request.caller, self._runtime.clock.micros()
 
-        def write() -> StateRow:
+        def write() -> tuple[StateRow, bool]:
             name = request.path["name"]
             return states.put(
                 name, body.key, body.value, now, by=caller, workspace=caller.workspace
             )
 
-        return states.as_dict(await self._runtime.door.write(write))
+        row, new = await self._runtime.door.write(write)
+        return ApiResponse(states.as_dict(row), 201 if new else 200)
 
     async def _delete(self, request: ApiRequest) -> ApiResponse:
         caller, now = request.caller, self._runtime.clock.micros()

@@ -120,7 +120,7 @@ class StreamRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door = runtime.door
-        self._feeds = Feeds(runtime.door, runtime.clock, most=runtime.settings.api.streams)
+        self._feeds = Feeds(runtime.door, runtime.clock)
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -162,12 +162,10 @@ class StreamRoutes:
         ]
 
     async def _execution(self, request: ApiRequest) -> ApiResponse:
-        self._feeds.admit()
         row = await self._door.read(_find, request.path["id"], request.caller.workspace)
         return _answer(self._feeds.execution(row, _after(request)))
 
     async def _statuses(self, request: ApiRequest) -> ApiResponse:
-        self._feeds.admit()
         wanted = Filter(
             request.caller.workspace, "execution.*", request.query.bot or "", statuses=True
         )
@@ -176,7 +174,6 @@ class StreamRoutes:
     async def _events(self, request: ApiRequest) -> ApiResponse:
         if fault := pattern_fault(request.query.name):
             raise EventInvalid(fault)
-        self._feeds.admit()
         wanted = Filter(request.caller.workspace, request.query.name)
         return _answer(self._feeds.events(wanted, _after(request)))
 

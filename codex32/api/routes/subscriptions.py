@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from codex32.api.models import Page
 from codex32.api.outbound_models import (
@@ -18,7 +18,7 @@ from codex32.api.outbound_models import (
     WebhookMadeOut,
     WebhookOut,
 )
-from codex32.api.reading import Strict
+from codex32.api.reading import WITHOUT_NUL, Moment, Strict
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.event_names import LONGEST_NAME
@@ -40,7 +40,9 @@ _T = TypeVar("_T")
 _Url = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_URL)]
 _Event = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
 _Events = Annotated[list[_Event], Field(min_length=1, max_length=MOST_PATTERNS)]
-_Description = Annotated[str, StringConstraints(max_length=LONGEST_DESCRIPTION)]
+_Description = Annotated[
+    str, StringConstraints(max_length=LONGEST_DESCRIPTION, pattern=WITHOUT_NUL)
+]
 _Id = Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)]
 
 
@@ -73,7 +75,7 @@ class RotateIn(Strict):
 class ReplayIn(Strict):
     """What is sent again."""
 
-    since: AwareDatetime = Field(description="All that was given up of what was made since then.")
+    since: Moment = Field(description="All that was given up of what was made since then.")
 
 
 class WebhooksQuery(Strict):
@@ -171,6 +173,7 @@ class SubscriptionRoutes:
                 method="POST",
                 path="/webhooks/{id}/test",
                 operation="webhooks.test",
+                keyed=True,
                 policy="hooks.write",
                 handler=self._test,
                 summary="Send `webhook.test`, to see whether it arrives",
@@ -204,6 +207,7 @@ class SubscriptionRoutes:
                 method="POST",
                 path="/webhooks/{id}/deliveries/{delivery}/replay",
                 operation="webhooks.replay",
+                keyed=True,
                 policy="hooks.write",
                 handler=self._replay,
                 summary="Send it again, under the same id",
@@ -214,6 +218,7 @@ class SubscriptionRoutes:
                 method="POST",
                 path="/webhooks/{id}/replay",
                 operation="webhooks.replay-failed",
+                keyed=True,
                 policy="hooks.write",
                 handler=self._replay_failed,
                 summary="Send again what was given up since a time",

@@ -28,14 +28,16 @@ from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
 from codex32.services.access import workspaces
 from codex32.services.access.faults import WorkspaceNotFound
-from codex32.services.upkeep import purging
+from codex32.services.retrieval.storing import Storing
+from codex32.services.upkeep.purging import Purge
 
 
 class PurgeQuery(Strict):
     """How much is to go."""
 
     purge: bool = Field(
-        False, description="With its history: executions that have ended, bots that were deleted."
+        False,
+        description="With its collections and its history: executions, bots that were deleted.",
     )
 
 
@@ -44,8 +46,9 @@ class WorkspaceRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._door, self._clock = runtime.door, runtime.clock
-        self._payloads = runtime.payloads
         self._change = runtime.access.recogniser.change
+        storing = Storing(runtime.door, runtime.components)
+        self._purge = Purge(runtime.door, self._change, runtime.payloads, storing)
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -128,6 +131,7 @@ class WorkspaceRoutes:
                 summary="Take somebody into the workspace, or give them another role",
                 body=MemberBody,
                 response=MemberOut,
+                also={201: MemberOut},
             ),
             Route(
                 method="PUT",
@@ -138,6 +142,7 @@ class WorkspaceRoutes:
                 summary="The same, by id or username in the address",
                 body=RoleBody,
                 response=MemberOut,
+                also={201: MemberOut},
             ),
             Route(
                 method="DELETE",
@@ -174,8 +179,7 @@ class WorkspaceRoutes:
     async def _delete(self, request: ApiRequest) -> ApiResponse:
         name, caller, now = request.path["name"], request.caller, self._clock.micros()
         if request.query.purge:
-            door, payloads = self._door, self._payloads
-            await purging.purge(door, self._change, payloads, name, caller, now)
+            await self._purge(name, caller, now)
         else:
             await self._change(partial(workspaces.delete, name, caller, now))
         return ApiResponse(status=204)
@@ -188,18 +192,21 @@ class WorkspaceRoutes:
         )
         return _page(await self._door.read(look), query.limit, "username")
 
-    async def _add(self, request: ApiRequest) -> JSON:
+    async def _add(self, request: ApiRequest) -> ApiResponse:
         body: MemberBody = request.body
         return await self._let_be(request, body.user, body)
 
-    async def _put(self, request: ApiRequest) -> JSON:
+    async def _put(self, request: ApiRequest) -> ApiResponse:
         return await self._let_be(request, request.path["user"], request.body)
 
-    async def _let_be(self, request: ApiRequest, who: str, body: MemberBody | RoleBody) -> JSON:
+    async def _let_be(
+        self, request: ApiRequest, who: str, body: MemberBody | RoleBody
+    ) -> ApiResponse:
         caller, now = request.caller, self._clock.micros()
-        return await self._change(
+        member, new = await self._change(
             partial(workspaces.put_member, caller.workspace, who, body.role, caller, now)
         )
+        return ApiResponse(member, 201 if new else 200)
 
     async def _remove(self, request: ApiRequest) -> ApiResponse:
         caller, now = request.caller, self._clock.micros()

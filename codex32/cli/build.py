@@ -1,0 +1,429 @@
+"""``codex32 build``: a bot from a description, as a conversation in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.failures import FAILED, UNDECIDED
+
+if TYPE_CHECKING:
+    from codex32.runtime import Runtime
+    from codex32.services.building.builder import Builder
+    from codex32.services.building.session import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+_ID = click.argument("session_id", metavar="SESSION")
+_LATER = "session {0}; go on later with: codex32 build resume {0}"
+_STATUSES = ("working", "asking", "ready", "accepted", "undone", "abandoned", "failed")
+
+
+class _Described(click.Group):
+    """A group whose first word may be a description instead of a command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, those of modules of their own, too."""
+        return sorted([*super().list_commands(ctx), "eval", "save"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by name."""
+        if cmd_name == "eval":
+            from codex32.cli.build_eval import eval_
+
+            return eval_
+        if cmd_name == "save":
+            from codex32.cli.build_save import save
+
+            return save
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; what is no command is what is to be built."""
+        if args and self.get_command(ctx, args[0]) is None:
+            args = ["new", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Described)
+def build() -> None:
+    """Build a bot from a description: codex32 build "each weekday at 8 …".
+
+    A model writes the bot and its tests; nothing is a bot before you accept it, and a new one
+    starts disabled.
+    """
+
+
+def _spending(command: F) -> F:
+    """The options of commands that begin a session."""
+    for option in (
+        click.option(
+            "--budget",
+            type=click.FloatRange(0),
+            metavar="USD",
+            help="At most [builder.budget_usd].",
+        ),
+        click.option(
+            "--model", metavar="PROVIDER:MODEL", help="That builds [setting builder.model]."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _talking(command: F) -> F:
+    """The options of commands that go on until it is somebody's turn."""
+    for option in (
+        click.option("--yes", is_flag=True, help="Take defaults, and accept what was proved."),
+        click.option("--enable", is_flag=True, help="A new bot that is accepted starts enabled."),
+    ):
+        command = option(command)
+    return command
+
+
+@build.command()
+@json_option
+@workspace_option
+@click.argument("description", metavar="DESCRIPTION")
+@click.option("--refine", metavar="BOT", help="Change this bot instead of making one.")
+@_spending
+@_talking
+@pass_context
+def new(
+    obj: Context,
+    description: str,
+    refine: str | None,
+    model: str | None,
+    budget: float | None,
+    yes: bool,
+    enable: bool,
+    workspace: str,
+) -> None:
+    """Build a bot, or change one; `new` may be left out.
+
+    Where nobody looks on, and without --yes, it ends with code 5 when it asks something or has a
+    draft: go on with answer, accept or resume.
+    """
+
+    async def begin(runtime: Runtime, builder: Builder) -> Session:
+        session = await builder.begin(
+            description,
+            obj.caller(workspace),
+            bot=refine,
+            model=model,
+            budget_nano=_nano(budget),
+        )
+        obj.output.note(_LATER.format(session.id))
+        return await _talk(obj, runtime, session, yes=yes, enable=enable)
+
+    _end(obj, begin)
+
+
+@build.command()
+@json_option
+@workspace_option
+@click.argument("execution_id", metavar="EXECUTION")
+@click.argument("hint", required=False, default="")
+@_spending
+@_talking
+@pass_context
+def repair(
+    obj: Context,
+    execution_id: str,
+    hint: str,
+    model: str | None,
+    budget: float | None,
+    yes: bool,
+    enable: bool,
+    workspace: str,
+) -> None:
+    """Mend the bot of a failed execution: by a rule where one knows what helps, else by a model.
+
+    The draft is one of the version that is live. A test made from what is recorded fails on that
+    version, and passes with the change. HINT is what you know; a model is asked then in any case.
+    """
+    from codex32.services.executions import executions
+
+    async def begin(runtime: Runtime, builder: Builder) -> Session:
+        found = await runtime.door.read(
+            partial(executions.find, execution_id, workspace=workspace)
+        )
+        session = await builder.repair(
+            found.id,
+            obj.caller(workspace),
+            hint=hint,
+            model=model,
+            budget_nano=_nano(budget),
+        )
+        obj.output.note(_LATER.format(session.id))
+        return await _talk(obj, runtime, session, yes=yes, enable=enable)
+
+    _end(obj, begin)
+
+
+@build.command()
+@json_option
+@workspace_option
+@_ID
+@_talking
+@pass_context
+def resume(obj: Context, session_id: str, yes: bool, enable: bool, workspace: str) -> None:
+    """Go on with a session: work on it, answer what it asks, decide about its draft."""
+    from codex32.services.building import sessions
+
+    async def go_on(runtime: Runtime, builder: Builder) -> Session:
+        session = await runtime.door.read(sessions.get, session_id, workspace)
+        return await _talk(obj, runtime, session, yes=yes, enable=enable)
+
+    _end(obj, go_on)
+
+
+@build.command()
+@json_option
+@workspace_option
+@_ID
+@click.argument("answers", nargs=-1, metavar="[QUESTION=ANSWER]...")
+@click.option("--rest", is_flag=True, help="What is not answered takes its default.")
+@pass_context
+def answer(
+    obj: Context, session_id: str, answers: tuple[str, ...], rest: bool, workspace: str
+) -> None:
+    """Answer what a session asks, in any order; resume then goes on."""
+    given = dict(_pair(each) for each in answers)
+
+    async def tell(runtime: Runtime, builder: Builder) -> Session:
+        return await builder.answer(session_id, given, obj.caller(workspace), go_on=rest)
+
+    _show(obj, tell)
+
+
+@build.command("list")
+@json_option
+@workspace_option
+@click.option("--status", type=click.Choice(_STATUSES), multiple=True, help="With this status.")
+@click.option("--limit", default=20, type=click.IntRange(1, 1000), show_default=True)
+@pass_context
+def list_(obj: Context, status: tuple[str, ...], limit: int, workspace: str) -> None:
+    """List sessions, the newest first."""
+    from codex32.services.building import presenting, sessions
+
+    with obj.runtime() as runtime:
+        look = partial(sessions.listing, workspace, status=status, limit=limit)
+        queue = runtime.door.read_now(sessions.waiting, runtime.clock.micros())
+        found = runtime.door.read_now(lambda: [presenting.told(each, queue) for each in look()])
+    obj.output.result(
+        {"sessions": found},
+        lambda: obj.output.table(
+            ("id", "status", "bot", "cost", "changed", "description"),
+            [
+                (each["id"], each["status"], each["bot"], f"{each['cost_usd']:.4f} USD",
+                 each["updated_at"], each["description"][:60])
+                for each in found
+            ],
+            'there are no sessions; begin one with: codex32 build "what you want"',
+        ),
+    )  # fmt: skip
+
+
+@build.command()
+@json_option
+@workspace_option
+@_ID
+@pass_context
+def show(obj: Context, session_id: str, workspace: str) -> None:
+    """Show a session, and its draft if there is one."""
+    from codex32.services.building import sessions
+
+    async def look(runtime: Runtime, builder: Builder) -> Session:
+        return await runtime.door.read(sessions.get, session_id, workspace)
+
+    _show(obj, look)
+
+
+@build.command()
+@json_option
+@workspace_option
+@_ID
+@click.option("--enable", is_flag=True, help="A new bot starts enabled.")
+@click.option("--digest", help="Of the draft you saw; default: the one that is there.")
+@pass_context
+def accept(
+    obj: Context, session_id: str, enable: bool, digest: str | None, workspace: str
+) -> None:
+    """Make the draft of a session a bot; undo takes it back."""
+    from codex32.services.building import sessions
+
+    async def take(runtime: Runtime, builder: Builder) -> Session:
+        session = await runtime.door.read(sessions.get, session_id, workspace)
+        return await _accept(obj, runtime, session, digest, enable)
+
+    _show(obj, take)
+
+
+@build.command()
+@json_option
+@workspace_option
+@_ID
+@pass_context
+def undo(obj: Context, session_id: str, workspace: str) -> None:
+    """Take an acceptance back: the bot is as it was before."""
+    from codex32.services.building import accepting
+
+    async def take_back(runtime: Runtime, builder: Builder) -> Session:
+        now, caller = runtime.clock.micros(), obj.caller(workspace)
+        write = partial(accepting.undo, session_id, runtime.registry, caller, now)
+        return await runtime.door.write(write)
+
+    _show(obj, take_back)
+
+
+@build.command()
+@json_option
+@workspace_option
+@_ID
+@pass_context
+def abandon(obj: Context, session_id: str, workspace: str) -> None:
+    """Give a session up."""
+    from codex32.services.building import sessions
+
+    async def give_up(runtime: Runtime, builder: Builder) -> Session:
+        now = runtime.clock.micros()
+        write = partial(sessions.abandon, session_id, obj.caller(workspace), now)
+        return await runtime.door.write(write)
+
+    _show(obj, give_up)
+
+
+@build.command()
+@json_option
+@workspace_option
+@_ID
+@click.option(
+    "--stage",
+    default="compose",
+    show_default=True,
+    type=click.Choice(("interpret", "compose", "prove")),
+    help="The first that is done anew.",
+)
+@click.option("--description", help="Instead of the former one; with the stage interpret.")
+@_talking
+@pass_context
+def branch(
+    obj: Context,
+    session_id: str,
+    stage: Any,
+    description: str | None,
+    yes: bool,
+    enable: bool,
+    workspace: str,
+) -> None:
+    """Go on from a stage of a session in another one."""
+
+    async def fork(runtime: Runtime, builder: Builder) -> Session:
+        session = await builder.branch(session_id, stage, obj.caller(workspace), description)
+        return await _talk(obj, runtime, session, yes=yes, enable=enable)
+
+    _end(obj, fork)
+
+
+async def _talk(
+    obj: Context, runtime: Runtime, session: Session, *, yes: bool, enable: bool
+) -> Session:
+    """Work on a session and ask its person, until it is over or nobody is there to be asked."""
+    from codex32.cli import build_view
+
+    builder, caller = runtime.builder, obj.caller(session.workspace)
+    listening = obj.output.live and not yes
+    shown: str | None = None
+    while True:
+        if session.status == "working":
+            session = await builder.run(
+                session.id, session.workspace, lambda each: obj.output.note(build_view.doing(each))
+            )
+        elif session.status == "asking" and (yes or listening):
+            given = {} if yes else await asyncio.to_thread(build_view.ask, session)
+            session = await builder.answer(session.id, given, caller, go_on=True)
+        elif session.status == "ready" and (yes or listening):
+            if listening:
+                draft = await _draft(runtime, session)
+                shown = draft["digest"]
+                build_view.draft(obj.output, draft)
+                if not await asyncio.to_thread(click.confirm, "accept it?"):
+                    obj.output.note(f"it stays: codex32 build accept {session.id}")
+                    return session
+            session = await _accept(obj, runtime, session, shown, enable)
+        else:
+            return session
+
+
+async def _accept(
+    obj: Context, runtime: Runtime, session: Session, digest: str | None, enable: bool
+) -> Session:
+    from codex32.services.building import accepting
+
+    chosen = digest or (await _draft(runtime, session))["digest"]
+    wish = accepting.Acceptance(session.id, chosen, enable)
+    return await runtime.builder.accept(wish, obj.caller(session.workspace))
+
+
+async def _draft(runtime: Runtime, session: Session) -> dict[str, Any]:
+    return await runtime.door.read(runtime.builder.presenter.draft, session)
+
+
+def _do(obj: Context, work: Callable[[Runtime, Builder], Awaitable[T]]) -> T:
+    async def run() -> T:
+        try:
+            return await work(runtime, runtime.builder)
+        finally:
+            await runtime.models.close()
+            await runtime.leave()
+
+    with obj.runtime() as runtime:
+        return asyncio.run(run())
+
+
+def _show(obj: Context, work: Callable[[Runtime, Builder], Awaitable[Session]]) -> str:
+    """Do something with a session, and tell what it is then; its status."""
+    from codex32.cli import build_view
+    from codex32.services.building import presenting, sessions
+
+    async def told(runtime: Runtime, builder: Builder) -> tuple[Any, Any]:
+        session = await work(runtime, builder)
+        draft = await _draft(runtime, session) if session.work.yaml else None
+        queue = await runtime.door.read(sessions.waiting, runtime.clock.micros())
+        return await runtime.door.read(presenting.told, session, queue), draft
+
+    session, draft = _do(obj, told)
+    obj.output.result(
+        {**session, "draft": draft}, lambda: build_view.session(obj.output, session, draft)
+    )
+    return str(session["status"])
+
+
+def _end(obj: Context, work: Callable[[Runtime, Builder], Awaitable[Session]]) -> None:
+    """As :func:`_show`, and exit as the session stands."""
+    status = _show(obj, work)
+    if status in ("failed", "abandoned"):
+        raise SystemExit(FAILED)
+    if status in ("asking", "ready"):
+        raise SystemExit(UNDECIDED)
+
+
+def _nano(budget_usd: float | None) -> int | None:
+    from codex32.services.ai.money import nano
+
+    return None if budget_usd is None else nano(budget_usd)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise click.UsageError(f"write QUESTION=ANSWER, not {text!r}")
+    return name, value

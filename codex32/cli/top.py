@@ -1,0 +1,113 @@
+"""``codex32 top``: how the whole house does, at a glance and live."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.output import Output
+from codex32.kernel.text import format_duration
+
+
+@click.command()
+@json_option
+@click.option("--once", is_flag=True, help="Look once and end; so it is in a pipe.")
+@click.option(
+    "--every",
+    default=2.0,
+    type=click.FloatRange(0.2, 3600),
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to look.",
+)
+@pass_context
+def top(obj: Context, once: bool, every: float) -> None:
+    """Show how the house does: processes, queue, what runs for longest, alerts that fire.
+
+    On a terminal it goes on until Ctrl-C. With --json each look is a document, a line each.
+    """
+    from codex32.services.metering.overview import overview
+
+    with obj.runtime() as runtime:
+
+        def look() -> dict[str, Any]:
+            return runtime.door.read_now(overview, runtime.clock.micros())
+
+        if once or not (obj.output.live or obj.json):
+            found = look()
+            obj.output.result(found, lambda: obj.output.line(_screen(found, None, 0)))
+        elif obj.json:
+            while True:
+                obj.output.document(look())
+                time.sleep(every)
+        else:
+            _show(obj.output, look, every)
+
+
+def _show(output: Output, look: Callable[[], dict[str, Any]], every: float) -> None:
+    """Draw looks over each other until Ctrl-C."""
+    from rich.live import Live
+    from rich.text import Text
+
+    before: dict[str, Any] | None = None
+    looked_at = time.monotonic()
+    try:
+        with Live(console=output.console, screen=True, auto_refresh=False) as live:
+            while True:
+                found, now = look(), time.monotonic()
+                live.update(Text(_screen(found, before, now - looked_at)), refresh=True)
+                before, looked_at = found, now
+                time.sleep(every)
+    except KeyboardInterrupt:
+        return
+
+
+def _screen(found: Mapping[str, Any], before: Mapping[str, Any] | None, seconds: float) -> str:
+    """A look as text; with the look of ``seconds`` before it, rates as well."""
+    told = Output(stdout=io.StringIO(), stderr=io.StringIO())
+    told.facts(
+        [
+            ("at", found["at"][:19].replace("T", " ") + " UTC"),
+            ("processes", _words(found["processes"]) or "none is alive"),
+            ("bots", _words(found["bots"])),
+            ("executions", _words(found["executions_open"])),
+            ("ended", _ended(found["ended"], before and before["ended"], seconds)),
+            ("oldest queued", format_duration(found["queue_oldest_seconds"])),
+            ("schedules behind", format_duration(found["schedule_behind_seconds"])),
+            ("people are asked", int(found["approvals_open"])),
+            ("dead letters", int(found["dead_letters"])),
+            ("deliveries owed", int(found["webhook_deliveries_open"])),
+        ]
+    )
+    for title, rows, columns in (
+        ("ALERTS THAT FIRE", found["firing"], ("workspace", "bot", "alert", "for", "detail")),
+        (
+            "RUNNING FOR LONGEST",
+            found["running"],
+            ("id", "workspace", "bot", "attempt", "for", "worker"),
+        ),
+    ):
+        if rows:
+            told.line()
+            told.line(title)
+            shown = [{**row, "for": format_duration(row["seconds"])} for row in rows]
+            told.table(columns, [[row[name] for name in columns] for row in shown], "")
+    assert isinstance(told.stdout, io.StringIO)
+    return told.stdout.getvalue().rstrip()
+
+
+def _words(counts: Mapping[str, float]) -> str:
+    return ", ".join(f"{int(count)} {name}" for name, count in counts.items())
+
+
+def _ended(counts: Mapping[str, int], before: Mapping[str, int] | None, seconds: float) -> str:
+    if before is None or seconds <= 0:
+        return _words(counts)
+    rates = {name: (count - before.get(name, 0)) / seconds for name, count in counts.items()}
+    # What is counted comes to the rows with the heartbeats, every ten seconds.
+    return ", ".join(f"{int(counts[name])} {name} ({rate:.1f}/s)" for name, rate in rates.items())

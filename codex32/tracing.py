@@ -1,0 +1,79 @@
+"""Traces as the settings want them: what spans stand around, and where traces are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from codex32.engine.running.environment import Environment
+from codex32.kernel.json_values import JSON
+from codex32.kernel.models import ExecutionRow
+from codex32.kernel.payloads import PayloadStore
+from codex32.outside.traces.spans import Tracing
+from codex32.services.executions import executions
+from codex32_config import SettingsError
+
+if TYPE_CHECKING:
+    from codex32.outside.traces.collector import Collector
+    from codex32_config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """The spans of this process, and their way out."""
+
+    tracing: Tracing
+    collector: Collector
+
+    def around(self, env: Environment) -> Environment:
+        """The same parts, and a span around each of their doings."""
+        from codex32.outside.traces import around
+
+        tracing = self.tracing
+        return replace(
+            env,
+            call=around.call(tracing, env.call),
+            http=lambda hosts: around.TracedHttp(tracing, env.http(hosts)),
+            programs=around.TracedPrograms(tracing, env.programs),
+            models=env.models and around.TracedModels(tracing, env.models),
+            send=around.send(tracing, env.send),
+            trace=tracing.of,
+        )
+
+
+def traces(settings: Settings, process: str) -> Traces:
+    """Traces of the process of this id, which go to ``tracing.endpoint``.
+
+    Raises:
+      SettingsError: What sends them is not installed.
+    """
+    try:
+        from codex32.outside.traces.collector import Collector
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"tracing.endpoint is set and {error.name} is not installed: install codex32[otel]"
+        ) from None
+
+    chosen = settings.tracing
+    assert chosen.endpoint is not None
+    headers = "" if chosen.headers is None else chosen.headers.get_secret_value()
+    pairs = (part.strip().partition("=") for part in headers.split(",") if part.strip())
+    collector = Collector(chosen.endpoint, {name: value for name, _, value in pairs}, process)
+    return Traces(Tracing(collector.keep, chosen.sample), collector)
+
+
+def detail(settings: Settings, payloads: PayloadStore, row: ExecutionRow) -> dict[str, JSON]:
+    """An execution with its values, and where people find its trace, for JSON."""
+    return {**executions.detail(row, payloads), "trace": _shown(settings, row)}
+
+
+def _shown(settings: Settings, row: ExecutionRow) -> JSON:
+    """None where it is not kept, as far as today's settings tell."""
+    chosen = settings.tracing
+    if chosen.endpoint is None:
+        return None
+    own = Tracing(lambda span: None, chosen.sample).of(row.id, row.traceparent)
+    if not own.sampled:
+        return None
+    url = None if chosen.link is None else chosen.link.replace("{trace}", own.trace)
+    return {"id": own.trace, "url": url}
