@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from benchmarks import (
     costs,
     history,
     idle,
+    observability,
     report,
     requests,
     sandbox,
@@ -27,6 +29,7 @@ from benchmarks import (
     vectors,
     wanted,
 )
+from benchmarks.peers.measuring import measure as peers
 from benchmarks.processes import ROOT
 from benchmarks.report import Progress
 from benchmarks.retrieval import measure as retrieval
@@ -46,6 +49,9 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
         ),
         "latency": lambda servers, progress: costs.latency(
             servers, progress, samples=20 if quick else 100
+        ),
+        "peers": lambda servers, progress: peers(
+            servers, progress, rounds=rounds, executions=executions
         ),
         "requests": lambda servers, progress: requests.measure(
             servers, progress, rounds=rounds, requests=executions
@@ -81,6 +87,9 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
         ),
         "retrieval": lambda servers, progress: retrieval.measure(
             servers, progress, chunks=1000 if quick else 10_000
+        ),
+        "observability": lambda servers, progress: observability.measure(
+            servers, progress, rounds=rounds, executions=executions
         ),
         "idle": lambda servers, progress: idle.measure(
             servers, progress, seconds=4.0 if quick else 15.0
@@ -125,10 +134,10 @@ def main(
                 began = time.monotonic()
                 try:
                     result |= _named(name, part(servers, progress))
-                except RuntimeError as error:
+                except Exception as error:
                     # What took minutes to measure is kept, whatever comes after it.
-                    result.setdefault("failed", {})[name] = str(error)
-                    progress.tell(f"{name} failed: {error}")
+                    result.setdefault("failed", {})[name] = repr(error)
+                    progress.tell(f"{name} failed:\n{traceback.format_exc()}")
                 took[name] = round(time.monotonic() - began, 1)
     path = report.write(RESULTS, result)
     click.echo(json.dumps(result, indent=2) if as_json else _text(result))

@@ -44,8 +44,15 @@ async def _serve(url: str, file: Path) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await asyncio.to_thread(file.write_text, address)
+    await asyncio.to_thread(_tell, file, address)
     await asyncio.Event().wait()
+
+
+def _tell(file: Path, address: str) -> None:
+    """Whoever waits for the file finds it whole."""
+    part = file.with_suffix(".part")
+    part.write_text(address)
+    part.replace(file)
 
 
 if __name__ == "__main__":

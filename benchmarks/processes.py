@@ -22,6 +22,7 @@ _ROLES = {
     "scheduler": "scheduler",
     "worker": "workers",
     "dramatiq": "workers",
+    "huey.bin.huey_consumer": "workers",
 }
 
 

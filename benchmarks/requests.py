@@ -1,4 +1,4 @@
-"""What a request costs: starting executions over HTTP, beside a handler that inserts a row."""
+"""What a request costs: starting executions beside a handler that inserts a row, listing bots."""
 
 from __future__ import annotations
 
@@ -7,21 +7,37 @@ import json
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import aiohttp
 
-from benchmarks import house, processes
+from benchmarks import house, processes, seeding
 from benchmarks.figures import Spread, ratios
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
 from codex32.kernel.models import ExecutionRow
 
+#: Bots that are there when they are listed.
+BOTS = 10_000
+_BOT = "triggers: [{cron: '0 0 29 2 *'}]\ntype: set\nwith: {values: {}}\n"
+#: Ways to list them, as queries.
+_LISTS = {
+    "first": "",
+    "longest": "limit=100",
+    "latest": "sort=-updated_at&limit=100",
+    "label_of_none": "label=team",
+    "text": "text=many-0099&limit=100",
+}
+_LOOKS = 15
 _BARE = Path(__file__).with_name("bare_api.py")
 
 
 def measure(servers: Servers, progress: Progress, *, rounds: int, requests: int) -> dict[str, Any]:
-    """Requests a second of both, in turn on one database; nobody executes what is started."""
+    """Requests a second of both, in turn on one database, and how long lists of bots take.
+
+    Nobody executes what is started.
+    """
     found = {}
     for database in ("postgresql", "sqlite"):
         with house.standing(servers, database, 0, others=["serve"]) as stands:
@@ -42,12 +58,34 @@ def measure(servers: Servers, progress: Progress, *, rounds: int, requests: int)
                 rates.append({way: asyncio.run(_rate(*ways[way], requests)) for way in order})
             rates = rates[1:]  # the first is warm-up
             stands.runtime.door.write_now(lambda: ExecutionRow.delete().execute())
+            seeding.bots(stands.runtime, "many", BOTS, _BOT)
+            listed = asyncio.run(_listed(ours))
         ratio = ratios(rates, {"executions": "bare"})["executions"].as_dict()
         found[database] = {
             **{way: Spread.of(each[way] for each in rates).as_dict() for way in ways},
             "ratio": ratio,
+            "bots_listed_ms": listed,
         }
         progress.tell(f"requests on {database}: {ratio['median']:.2f} of a bare handler")
+        progress.tell(f"{BOTS} bots are listed on {database}, ms: {listed}")
+    return found
+
+
+async def _listed(url: str) -> dict[str, float]:
+    """Milliseconds until a page of a list of bots is there, the middle of a few."""
+    found = {}
+    async with aiohttp.ClientSession(
+        headers={"Authorization": f"Bearer {house.TOKEN}"}
+    ) as session:
+        for name, query in _LISTS.items():
+            took = []
+            for _ in range(_LOOKS):
+                began = time.perf_counter()
+                async with session.get(f"{url}/api/v1/bots?{query}") as answer:
+                    answer.raise_for_status()
+                    await answer.read()
+                took.append((time.perf_counter() - began) * 1e3)
+            found[name] = round(median(took), 2)
     return found
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks import bare, house
+from benchmarks import house
 from benchmarks.drive import Drive
 from benchmarks.figures import Spread, ratios
+from benchmarks.peers.running import running
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
 
@@ -95,7 +96,7 @@ def _keys() -> Iterator[tuple[str, str]]:
 
 def _run(servers: Servers, slot: Slot, executions: int) -> Drive:
     if slot.way == "bare":
-        with bare.running(servers, slot.processes) as dramatiq:
+        with running(servers, "dramatiq", slot.processes) as dramatiq:
             return dramatiq.run(executions)
     others = ["serve"] if slot.way == "api" else []
     with house.standing(servers, slot.database, slot.processes, others=others) as stands:

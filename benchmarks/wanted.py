@@ -82,6 +82,16 @@ def _all() -> Iterator[Wanted]:
         yield Wanted(f"rate kept with a long history, {database}", kept, 0.9, least=True)
         slowest = _most("history", database, "look_ms")
         yield Wanted(f"slowest list with a long history, {database}, ms", slowest, 50.0)
+    for database in _DATABASES:
+        ratio = _at("requests", database, "ratio", "median")
+        what = f"POST /api/v1/executions, {database}, times a bare handler"
+        yield Wanted(what, ratio, 0.5, least=True)
+        slowest = _most("requests", database, "bots_listed_ms")
+        yield Wanted(f"slowest list of 10,000 bots over HTTP, {database}, ms", slowest, 50.0)
+    for sandbox in ("namespace", "process"):
+        for kind, bound in (("warm", 5.0), ("cold", 60.0)):
+            found = _at("sandbox", sandbox, kind, "p50_ms")
+            yield Wanted(f"a {kind} Python step over its work, {sandbox}, p50, ms", found, bound)
     yield Wanted("idle system, % of a core", _at("idle", "cpu_percent"), 2.0)
     for kind, told in (("rss", "each page once a process"), ("pss", "each page once")):
         memory = _at("idle", f"{kind}_mib", "total", times=_MEGABYTES)

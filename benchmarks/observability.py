@@ -1,0 +1,118 @@
+"""What it costs to see: executions a second that nobody sees, that are counted, that are traced.
+
+And what a thousand events a second, which a bot listens to elsewhere, take from the others. The
+ways are interleaved; each is held against the unseen one of its own round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from benchmarks import house
+from benchmarks.figures import ratios
+from benchmarks.report import Progress
+from benchmarks.servers import Servers
+from codex32.kernel.ids import new_id
+from codex32.services.events import events
+
+DATABASES = ("postgresql", "sqlite")
+EVENTS_A_SECOND = 1000
+#: Published in one write, so that it is the events that cost and not those who publish.
+_TOGETHER = 50
+
+_UNSEEN = {"CODEX32_METRICS__ENABLED": "false", "CODEX32_LOG__LEVEL": "error"}
+_COUNTED = {"CODEX32_LOG__LEVEL": "info", "CODEX32_LOG__FORMAT": "ecs"}
+
+
+def measure(
+    servers: Servers, progress: Progress, *, rounds: int, executions: int
+) -> dict[str, Any]:
+    """By database: the rates of each way as shares of the unseen one's."""
+    with _collector() as url:
+        ways = {
+            "unseen": _UNSEEN,
+            "counted": _COUNTED,
+            "traced": {**_COUNTED, "CODEX32_TRACING__ENDPOINT": url},
+            "with_events": _UNSEEN,
+        }
+        return {
+            database: _measure(servers, progress, database, ways, rounds, executions)
+            for database in DATABASES
+        }
+
+
+def _measure(
+    servers: Servers,
+    progress: Progress,
+    database: str,
+    ways: Mapping[str, Mapping[str, str]],
+    rounds: int,
+    executions: int,
+) -> dict[str, float]:
+    rates: list[dict[str, float]] = []
+    for number in range(rounds):
+        rates.append({})
+        for way in list(ways)[:: -1 if number % 2 else 1]:
+            with house.standing(servers, database, 1, more=ways[way]) as stands:
+                work = _beside_events if way == "with_events" else _alone
+                rates[-1][way] = asyncio.run(work(stands, executions))
+            progress.tell(f"{database} {way}: {rates[-1][way]:.0f}/s")
+    found = ratios(rates, {way: "unseen" for way in ways if way != "unseen"})
+    return {way: spread.as_dict()["median"] for way, spread in found.items()}
+
+
+async def _alone(stands: house.House, executions: int) -> float:
+    return (await stands.run("one", executions)).rate
+
+
+async def _beside_events(stands: house.House, executions: int) -> float:
+    publishing = asyncio.create_task(_publish(stands))
+    try:
+        return await _alone(stands, executions)
+    finally:
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+
+
+async def _publish(stands: house.House) -> None:
+    door, clock = stands.runtime.door, stands.runtime.clock
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        await door.write(partial(_publish_some, clock.micros()))
+        due += _TOGETHER / EVENTS_A_SECOND
+        await asyncio.sleep(max(due - loop.time(), 0))
+
+
+def _publish_some(now: int) -> None:
+    for number in range(_TOGETHER):
+        events.publish("custom.benchmark", {"n": number}, now, event_id=new_id("evt"))
+
+
+@contextmanager
+def _collector() -> Iterator[str]:
+    """A collector that takes everything and keeps nothing."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
