@@ -54,10 +54,15 @@ from codex32.services.safe import audit
 from codex32.services.safe.keyring import KeySource
 from codex32.services.safe.vault import Vault
 
-# A pull request is judged by its own changes: the same examples each time. Elsewhere they are new.
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
+# How busy the machine is, is no fault of a test. A pull request is judged by its own changes: the
+# same examples each time. Elsewhere they are new.
+hypothesis.settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("house")
 
 _POSTGRES_URL = os.environ.get("CODEX32_TEST_POSTGRES_URL")
 _REDIS_URL = os.environ.get("CODEX32_TEST_REDIS_URL")
@@ -192,3 +197,12 @@ def _migrate(url: str) -> None:
         schema.upgrade(database, [CORE])
     finally:
         database.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs where it is asked for: with ``-m long``, as ``make chaos`` does."""
+    if "long" in config.option.markexpr.split():
+        return
+    left_out = [item for item in items if "long" in item.keywords]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)

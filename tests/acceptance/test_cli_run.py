@@ -104,7 +104,7 @@ def test_ctrl_c_cancels_and_the_finally_steps_run(project, codex32) -> None:
     process = begin(project, "run", "slow")
     read_until(process, "sleeping")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "cancelling" in err
     assert "✓ tidy" in out
@@ -118,7 +118,7 @@ def test_a_second_ctrl_c_ends_at_once_and_leaves_the_execution(project, codex32)
     process.send_signal(signal.SIGINT)
     read_until(process, "tidying")
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 130
+    assert process.wait(60) == 130
     process.communicate()
     found = newest(codex32)
     assert (found["status"], found["cancel_requested"]) == ("running", True)
@@ -128,7 +128,7 @@ def test_a_killed_run_leaves_what_was_done_recorded(project, codex32) -> None:
     process = begin(project, "run", "slow")
     read_until(process, "sleeping")
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     found = newest(codex32)
     shown = json.loads(codex32("executions", "show", found["id"], "--json").stdout)
     assert found["status"] == "running"
@@ -172,6 +172,21 @@ def test_a_terminal_shows_steps_live(project) -> None:
             break
         told += chunk
     os.close(leader)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert "✓ main".encode() in told
     assert b"\x1b[32m" in told
+
+
+def test_a_program_that_raises_tells_its_authors_own_lines(codex32, project: Path) -> None:
+    (project / "bots" / "code.py").write_text(
+        "def main(n):\n    return half(n)\n\n\ndef half(n):\n    return 1 / n\n"
+    )
+    (project / "bots" / "raises.yaml").write_text(
+        "type: python\nwith: {file: code.py, args: {n: 0}}\n"
+    )
+    ran = codex32("run", "bots/raises.yaml")
+    execution_id = ran.stderr.split("executions show ")[1].split()[0]
+    shown = codex32("executions", "show", execution_id)
+    for told in (ran.stdout, shown.stdout):
+        assert '      File "code.py", line 6, in half\n        return 1 / n\n' in told
+    assert ran.returncode == 1

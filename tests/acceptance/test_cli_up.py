@@ -69,7 +69,7 @@ class Up:
 
     def stop(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(40)
+        code = self.process.wait(60)
         self._reader.join()
         return code
 
@@ -210,7 +210,7 @@ def test_a_worker_that_dies_is_replaced_and_its_execution_goes_on(
     house.until(ready)
     house.until(lambda e: e.get("name") == "deadly")
     started = json.loads(codex32(project, "run", "deadly", "--no-wait", "--json").stdout)["id"]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (project / "mark").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -239,7 +239,7 @@ def test_nothing_is_left_when_it_is_killed(project, up) -> None:
     house = up()
     house.until(ready)
     house.process.kill()
-    house.process.wait(10)
+    house.process.wait(60)
     assert eventually_gone(project), processes_of(project)
     again = up()
     again.until(ready)

@@ -9,8 +9,9 @@ import pytest
 from codex32_houses import House, until
 
 COUNT = 2000
-#: What is wanted is 10 s and 2 s; a test run may share its machine, and looks for disasters.
-LOADED_SECONDS, LIVE_SECONDS = 30.0, 6.0
+#: What is wanted is 10 s and 2 s, and what was taken is printed; a test run may share a slow
+#: machine, so that only a disaster fails it.
+LOADED_SECONDS, LIVE_SECONDS = 90.0, 20.0
 BOT = """\
 name: bot-{number}
 description: One of very many

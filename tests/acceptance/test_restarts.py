@@ -126,7 +126,7 @@ def test_an_up_that_is_killed_leaves_nothing_behind(new_house: House) -> None:
 
     up.kill()
 
-    until(lambda: not _still(everything), "everything has ended", 20)
+    until(lambda: not _still(everything), "everything has ended")
     assert up.alive() == {}
 
 

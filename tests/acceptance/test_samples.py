@@ -29,7 +29,7 @@ def site() -> Iterator[int]:
     """The port of the small site."""
     port = free_port()
     process = subprocess.Popen([*CODEX32, "samples", "--port", str(port)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -40,7 +40,7 @@ def site() -> Iterator[int]:
             time.sleep(0.05)
     yield port
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,9 @@ def test_they_are_without_faults_and_in_their_usual_shape() -> None:
         assert done.returncode == 0, command
 
 
-def test_their_own_tests_pass_and_reach_everything() -> None:
-    command = [*CODEX32, "test", "--coverage", "bots"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+def test_their_own_tests_pass_reach_everything_and_notice_most_faults() -> None:
+    command = [*CODEX32, "test", "--coverage", "--least", "50", "--most", "12", "bots"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout
     assert "no test runs" not in done.stdout
     assert "no test sees" not in done.stdout
@@ -99,7 +99,7 @@ def test_each_says_what_it_is_for_and_begins_with_a_comment(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert re.search(r"^description: \S", text, re.MULTILINE)
-    assert len(text.partition("\ntests:")[0].splitlines()) <= 60
+    assert len(text.partition("\ntests:")[0].splitlines()) <= 85
 
 
 def test_hello_counts_its_greetings(run) -> None:
@@ -173,7 +173,7 @@ def test_it_asks_first_and_tells_whom_the_answer_names(project) -> None:
     running = subprocess.Popen(
         [*CODEX32, "run", "ask-first", "--json"], cwd=project, stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (asked := ask("approvals", "list", "--bot", "ask-first")["approvals"]):
         assert running.poll() is None
         assert time.monotonic() < deadline

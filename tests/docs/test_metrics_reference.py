@@ -16,11 +16,3 @@ def test_every_metric_has_its_row_and_its_labels():
         for each in COUNTED.values()
     }
     assert told == wanted | {each.name: list(each.labels) for each in LOOKED_UP}
-
-
-def test_the_rules_ask_for_metrics_that_are_there():
-    rules = PAGE.partition("groups:")[2]
-    there = {f"{each.name}_total" for each in COUNTED.values()} | {e.name for e in LOOKED_UP}
-    asked = set(re.findall(r"codex32_(\w+)", rules))
-    assert asked
-    assert asked <= there

@@ -8,7 +8,6 @@ import pytest
 
 from codex32.cli.main import cli, run
 from codex32.engine.reading.definition import Reader
-from codex32.engine.reading.promises import unkept
 from codex32.kernel.plugins import Plugins
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +26,7 @@ BOTS = [
 
 @pytest.fixture(scope="module")
 def reader():
-    return Reader(Plugins.load({}).components, [unkept])
+    return Reader(Plugins.load({}).components)
 
 
 def headings(page):

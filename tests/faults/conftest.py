@@ -44,15 +44,6 @@ SHORT = {
 UNGUARDED = {"CODEX32_SANDBOX__BACKEND": "plain"}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes runs where it is asked for: with ``-m long``, as ``make chaos`` does."""
-    if "long" in config.option.markexpr.split():
-        return
-    left_out = [item for item in items if "long" in item.keywords]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
-
-
 @pytest.fixture
 def redis() -> Iterator[BundledRedis]:
     with private_redis() as server:

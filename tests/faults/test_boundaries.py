@@ -91,7 +91,7 @@ def test_schedulers_killed_in_the_middle_of_ticks_miss_none_and_fire_none_twice(
     for number, point in enumerate(points):
         name = arena.house.employ("scheduler", number + 1, **armed(point))
         arena.house.write("tick", written)
-        assert arena.house.processes.pop(name).wait(20) == -signal.SIGKILL
+        assert arena.house.processes.pop(name).wait(60) == -signal.SIGKILL
     died_at = time.time()
 
     arena.house.employ("scheduler", 99)
@@ -110,7 +110,7 @@ def test_apis_killed_around_the_row_have_not_taken_in_vain(arena: Arena) -> None
     arena.load.start(["send"], per_second=30, seed=2)
     for number, point in enumerate(["commit.before", "commit.after", "dispatch.before"]):
         name = arena.house.employ("api", number + 2, **armed(point))
-        assert arena.house.processes.pop(name).wait(20) == -signal.SIGKILL
+        assert arena.house.processes.pop(name).wait(60) == -signal.SIGKILL
     arena.house.employ("api", 99)
     until(arena.house.answers, "an API")
     time.sleep(1)

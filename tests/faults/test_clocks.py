@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from codex32_hands import Hands
 from codex32_houses import until
-from codex32_violence.arena import Arena
+from codex32_violence.arena import CALM, Arena
 
 pytestmark = pytest.mark.fault
 
@@ -24,22 +24,6 @@ type: set
 """
 
 
-class Hands:
-    """The hands of clocks that are wrong: a file with the seconds, read by the processes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.set(0)
-
-    def set(self, seconds: float) -> None:
-        new = self.path.with_suffix(".new")
-        new.write_text(str(seconds))
-        os.replace(new, self.path)
-
-    def put_to(self, moment: datetime) -> None:
-        self.set(moment.timestamp() - time.time())
-
-
 @pytest.fixture
 def hands(tmp_path: Path) -> Hands:
     return Hands(tmp_path / "hands")
@@ -47,6 +31,7 @@ def hands(tmp_path: Path) -> Hands:
 
 @pytest.mark.parametrize("arena", ["postgresql"], indirect=True)
 def test_one_machine_whose_clock_is_an_hour_wrong_and_jumps(arena: Arena, hands: Hands) -> None:
+    arena.house.environment |= CALM
     arena.open(workers=1)
     hands.set(3600)
     shift = str(hands.path)
@@ -68,7 +53,7 @@ def test_one_machine_whose_clock_is_an_hour_wrong_and_jumps(arena: Arena, hands:
 
 @pytest.mark.parametrize("arena", ["sqlite"], indirect=True)
 def test_the_one_clock_of_a_machine_jumps_forth_and_back(arena: Arena, hands: Hands) -> None:
-    arena.house.environment["CODEX32_CLOCK_SHIFT"] = str(hands.path)
+    arena.house.environment |= CALM | {"CODEX32_CLOCK_SHIFT": str(hands.path)}
     arena.open()
     arena.load.start(LOAD, per_second=15, seed=10)
     for seconds in (3600, 0, -3600, 0):

@@ -53,7 +53,7 @@ def test_files_outlive_schedulers_and_are_answered_once_when_whole(
     for number in range(10):
         (inbox / f"dead {number}").write_text("12")
     servers.launch("doomed", "scheduler", CODEX32_FAULT_POINTS="files.before_commit=kill")
-    assert servers.processes.pop("doomed").wait(30) == -signal.SIGKILL
+    assert servers.processes.pop("doomed").wait(60) == -signal.SIGKILL
     assert len(servers.executions("intake")) == 1
 
     servers.launch("scheduler", "scheduler")

@@ -32,7 +32,7 @@ def test_an_api_killed_between_row_and_message_has_not_taken_in_vain(
     with pytest.raises(ConnectionError):
         servers.execute("quick")
 
-    assert doomed.wait(10) == -9
+    assert doomed.wait(60) == -9
     servers.serve()
     (only,) = until(lambda: servers.executions("quick"), "the execution")
     done = servers.succeed(only["id"])

@@ -65,7 +65,7 @@ def test_bots_that_mean_ill_harm_nobody_else(arena: Arena) -> None:
     arena.load.start(["send", "line"], per_second=10, seed=12)
 
     ended = {
-        name: until(lambda i=each: _ended(arena, i), name, 40)  # type: ignore[misc]
+        name: until(lambda i=each: _ended(arena, i), name)  # type: ignore[misc]
         for name, each in ids.items()
     }
     arena.load.stop()
@@ -84,7 +84,7 @@ def test_bots_that_mean_ill_harm_nobody_else(arena: Arena) -> None:
         new = {pid: text for pid, text in arena.house.alive().items() if pid not in before}
         return [text for text in new.values() if not text.startswith(ours)]
 
-    until(lambda: not theirs(), "nothing of theirs is left", 15)
+    until(lambda: not theirs(), "nothing of theirs is left")
     others = list(arena.load.acknowledged.values())
     arena.settle(30)
     statuses = dict(arena.rows.ask("SELECT id, status FROM execution"))

@@ -71,10 +71,10 @@ def test_without_redis_workers_poll_and_with_it_they_are_told_again(servers, red
     redis.stop()
     meanwhile = [servers.execute("quick") for _ in range(5)]
     for each in meanwhile:
-        servers.succeed(each, seconds=5)
+        servers.succeed(each, seconds=30)
     redis.start()
 
-    servers.succeed(servers.execute("quick"), seconds=5)
+    servers.succeed(servers.execute("quick"), seconds=30)
     assert all(process.poll() is None for process in servers.processes.values())
 
 
@@ -84,7 +84,7 @@ def test_a_house_without_any_redis_works(servers, redis) -> None:
     servers.start()
     servers.add("quick", QUICK)
     for each in [servers.execute("quick") for _ in range(5)]:
-        servers.succeed(each, seconds=5)
+        servers.succeed(each, seconds=30)
 
 
 def test_an_id_that_comes_many_times_runs_once(servers, redis, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_forged_and_garbled_messages_harm_nothing(servers, redis, tmp_path: Path
         until(lambda: client.llen(LIST) == 0, "all of it has been drawn")
 
     after = servers.execute("appends", path=str(path))
-    assert servers.succeed(after, seconds=5)["attempt"] == 1
+    assert servers.succeed(after, seconds=30)["attempt"] == 1
     assert servers.execution(ended)["attempt"] == 1
     assert path.read_text() == "once\nonce\n"
     assert {name: process.pid for name, process in servers.processes.items()} == workers
@@ -152,4 +152,4 @@ def test_redis_that_holds_another_kind_of_value_is_no_harm(servers, redis) -> No
         client.set(LIST, "not a list")
         client.set(MESSAGES, "not a hash")
     for each in [servers.execute("quick") for _ in range(3)]:
-        servers.succeed(each, seconds=5)
+        servers.succeed(each, seconds=30)

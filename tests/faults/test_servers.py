@@ -17,7 +17,7 @@ import redis as redis_client
 from codex32_houses import descendants, until
 from codex32_postgres import PrivatePostgres
 from codex32_violence import bots
-from codex32_violence.arena import Arena
+from codex32_violence.arena import CALM, Arena
 from codex32_violence.disk import small_disk
 from codex32_violence.violence import Violence
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.fault
 
 only_postgresql = pytest.mark.parametrize("proxied_arena", ["postgresql"], indirect=True)
 LOAD = [name for name in bots.EFFECTS if name != "tick"]
-#: A program that says when it runs, so that two of them at once are seen.
+#: A program that says when it runs, so that two of them at once are seen, until it is told to end.
 LONG = """\
 inputs: {{path: {{type: string, default: "{path}"}}}}
 steps:
@@ -37,7 +37,9 @@ steps:
         import os, time
         def main(path):
             with open(path, "a") as file:
-                for _ in range(60):
+                for _ in range(600):
+                    if os.path.exists(path + ".end"):
+                        break
                     file.write(f"{{os.getpid()}} {{time.monotonic()}}\\n")
                     file.flush()
                     time.sleep(0.1)
@@ -50,6 +52,7 @@ def violence(arena: Arena, seed: int = 7) -> Violence:
 
 def test_redis_killed_emptied_frozen_and_full_of_junk_under_load(proxied_arena: Arena) -> None:
     arena = proxied_arena
+    arena.house.environment |= CALM
     arena.open()
     harm = violence(arena)
     arena.load.start(LOAD, per_second=15, seed=3)
@@ -66,8 +69,9 @@ def test_redis_killed_emptied_frozen_and_full_of_junk_under_load(proxied_arena: 
         client.set("dramatiq:executions", "not a list")
         client.set("dramatiq:executions.msgs", "not a hash")
     harm.rest(1.0)
-    harm.freeze_redis(6)  # ninety seconds make no difference; they are below
-    harm.rest(7)
+    # For longer than a lease; ninety seconds make no difference; they are below.
+    harm.freeze_redis(12)
+    harm.rest(13)
     arena.load.stop()
     until(lambda: arena.redis_proxy and arena.redis_proxy.lost, "answers were lost")
 
@@ -75,7 +79,9 @@ def test_redis_killed_emptied_frozen_and_full_of_junk_under_load(proxied_arena: 
 
     books.check()
     # Nobody died of it, and nothing was done twice for it.
-    assert books.counts["lost attempts"] == books.counts["sent again"] == 0
+    lost = arena.rows.ask("SELECT * FROM attempt WHERE outcome = 'lost'")
+    assert not lost, f"{lost}:\n{arena.house.said.read_text(errors='replace')[-20_000:]}"
+    assert books.counts["sent again"] == 0
 
 
 @pytest.mark.long
@@ -161,16 +167,15 @@ def test_a_worker_without_its_database_stops_before_another_begins(
         lines = path.read_text().split("\n")[:-1]
         return [(int(pid), float(at)) for pid, at in (line.split() for line in lines)]
 
-    until(lambda: len({pid for pid, _ in beats()}) == 2, "the other one has begun it", 20)
-    taken_at = time.monotonic()
+    until(lambda: len({pid for pid, _ in beats()}) == 2, "the other one has begun it")
     arena.database_proxy.flow()
+    path.with_name("beats.end").touch()
     arena.settle(30)
 
     told = beats()
     first, second = dict.fromkeys(pid for pid, _ in told)
     ended = max(at for pid, at in told if pid == first)
     began = min(at for pid, at in told if pid == second)
-    assert taken_at - cut_at < 3 + 1 + 5
     assert ended < began, f"{ended - cut_at:.1f} {began - cut_at:.1f}"
     assert not os.path.exists(f"/proc/{program}")
     arena.close_books().check()

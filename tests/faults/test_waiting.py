@@ -49,7 +49,7 @@ def doom(house: ServersHouse, points: tuple[str, ...], execution: str = "") -> N
         doomed = f"doomed {number}"
         armed = f"{name}=kill{which}"
         house.launch(doomed, "worker", "--processes", "1", CODEX32_FAULT_POINTS=armed)
-        assert house.processes.pop(doomed).wait(40) == -signal.SIGKILL, point
+        assert house.processes.pop(doomed).wait(60) == -signal.SIGKILL, point
 
 
 def prepared(house: ServersHouse, short: dict[str, str], name: str, text: str) -> str:

@@ -55,7 +55,7 @@ def test_what_is_sent_again_after_a_death_is_one_execution(
     for n in range(1, 3):
         servers.serve(f"doomed {n}", CODEX32_FAULT_POINTS=f"{point}=kill")
         assert deliver(servers, n) is None
-        assert servers.processes.pop(f"doomed {n}").wait(30) == -9
+        assert servers.processes.pop(f"doomed {n}").wait(60) == -9
     servers.serve("another")
     answers = [deliver(servers, n) for n in range(3) for _ in range(2)]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
+FOUND_IN = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
 SHIPPED = [
-    *("codex32", "config", "migrations", "workers"),
+    "codex32",
+    *(folder for folder in FOUND_IN["find"]["where"] if folder != "."),
     *("pyproject.toml", "setup.cfg", "README.md", "LICENSE"),
 ]
 

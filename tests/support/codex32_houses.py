@@ -24,7 +24,7 @@ from codex32.outside.redis_server import BundledRedis
 CODEX32 = (sys.executable, "-P", "-m", "codex32")
 #: What the processes find as the secret API_KEY; no text of theirs may hold it.
 SECRET = "sésame/open+7f3a9c"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 def until(
@@ -238,7 +238,9 @@ class House:
         items: list[Any] = self.get(f"/api/v1/executions?bot={bot}&limit=100").body["items"]
         return items
 
-    def reach(self, execution_id: str, *statuses: Status, seconds: float = 30.0) -> Any:
+    def reach(
+        self, execution_id: str, *statuses: Status, seconds: float = PATIENCE_SECONDS
+    ) -> Any:
         """The execution once it stands at one of ``statuses``."""
 
         def look() -> Any:
@@ -249,7 +251,7 @@ class House:
 
         return until(look, f"{execution_id} {' or '.join(statuses)}", seconds)
 
-    def succeed(self, execution_id: str, seconds: float = 30.0) -> Any:
+    def succeed(self, execution_id: str, seconds: float = PATIENCE_SECONDS) -> Any:
         """The execution once it has succeeded; anything else fails the test."""
         return self.reach(execution_id, Status.SUCCEEDED, seconds=seconds)
 

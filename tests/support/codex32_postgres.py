@@ -134,14 +134,14 @@ class PrivatePostgres(PostgresServer):
         """Disconnect whoever is there, and stop."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     def kill(self) -> None:
         """End it and all its processes as kill -9 does."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(30)
+        self._process.wait(60)
         for child in _in_folder(self._data):  # those have groups of their own
             os.kill(child, signal.SIGKILL)
         self._process = None

@@ -21,6 +21,8 @@ OPEN |= {"auth.oidc.start", "auth.oidc.callback"}
 OPEN |= {"metrics.read"}
 #: Webhooks come with proofs of their own.
 OPEN |= {f"deliveries.{method}" for method in ("get", "post", "put", "patch", "delete")}
+#: Whoever has a link was told of it, and sees what it leads to alone.
+OPEN |= {"approval-links.show", "approval-links.decide"}
 SUFFIXES = ["/configs", "/health", "/healthz", "/ready", "/metrics", ".svg", ".js", ";a", "%2e"]
 SUFFIXES += ["%2f", "/", "//", "?x=/health", "/..%2fhealthz", "/%2e%2e/healthz", "/../../healthz"]
 NAMES = ["health", "ready", "configs", "metrics", "healthz", "openapi-json"]

@@ -105,8 +105,11 @@ async def test_what_nobody_can_tell_is_decided(api, runtime):
     assert (await api("POST", url, json={"decision": "maybe"})).status == 422
     missed = await api("POST", url, json={"decision": "sent", "step": "other"})
     assert (missed.status, missed.json["code"]) == (409, "invalid-transition")
-    answer = await api("POST", url, json={"decision": "sent"})
+    assert (await api("POST", url, json={"decision": "fail", "output": 1})).status == 422
+    answer = await api("POST", url, json={"decision": "sent", "output": {"id": "ch_1"}})
     assert answer.json["steps"] == [{"step": "pay", "item": None}]
+    steps = (await api("GET", f"/api/v1/executions/{execution}/steps")).json["items"]
+    assert [(each["step"], each["output"]) for each in steps] == [("pay", {"id": "ch_1"})]
     assert ("execution.resolved", execution) in await audited(api)
     assert (await api("GET", f"/api/v1/executions/{execution}")).json["status"] == "queued"
 

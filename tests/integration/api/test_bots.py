@@ -108,6 +108,30 @@ async def test_of_two_people_who_change_the_same_bot_the_second_is_told(api):
     assert (await put(api, PING, **{"If-Match": mine})).status == 200
 
 
+async def test_a_version_is_made_live_by_its_number(api):
+    first = (await post(api)).headers["ETag"]
+    await put(api, PING.replace("a: 1", "a: 2"))
+    answer = await api("POST", "/api/v1/bots/ping/versions/1/activate")
+    assert (answer.status, answer.json) == (200, {"name": "ping", "version": 1})
+    shown = await api("GET", "/api/v1/bots/ping/definition")
+    assert (shown.text, shown.headers["ETag"][:-6]) == (PING, first[:-1])
+    stale = {"If-Match": '"nothing"'}
+    refused = await api("POST", "/api/v1/bots/ping/versions/2/activate", headers=stale)
+    assert (refused.status, refused.json["code"]) == (412, "precondition-failed")
+    assert (await api("POST", "/api/v1/bots/ping/versions/9/activate")).status == 404
+
+
+async def test_a_version_that_is_live_again_has_its_tag_again(api):
+    """The tag tells what is there, not how it came to be: nothing that was unseen is lost."""
+    first = (await post(api)).headers["ETag"]
+    second = (await put(api, PING.replace("a: 1", "a: 2"))).headers["ETag"]
+    assert (await api("POST", "/api/v1/bots/ping/rollback")).status == 200
+    path = "/api/v1/bots/ping/definition?format=json"
+    assert (await api("GET", path)).headers["ETag"].startswith(first[:-1])
+    assert (await put(api, PING.replace("a: 1", "a: 3"), **{"If-Match": second})).status == 412
+    assert (await put(api, PING.replace("a: 1", "a: 3"), **{"If-Match": first})).status == 200
+
+
 async def test_many_who_patch_at_once_lose_nothing(api):
     await post(api)
 
@@ -182,7 +206,8 @@ async def test_a_bot_of_a_file_is_changed_in_its_file(api, add_file):
     ):
         refused = await api(method, path + tail, **({} if body is None else {"json": body}))
         assert (method, refused.status, refused.json["code"]) == (method, 409, "bot-read-only")
-        assert "/bots/filed.yaml" in refused.json["detail"]
+        assert " bots/filed.yaml" in refused.json["detail"]
+    assert (await api("GET", path)).json["source"] == "bots/filed.yaml"
     assert (await api("POST", f"{path}/pause")).json["status"] == "paused"
     assert (await api("POST", f"{path}/resume")).json["status"] == "active"
     back = await api("POST", f"{path}/rollback")
@@ -381,10 +406,29 @@ async def test_what_makes_no_sense_is_refused_and_breaks_nothing(api, method, pa
     assert (path, answer.status) == (path, 422), answer.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "collections?cursor=%00", None),
+        ("GET", "collections/papers/documents?cursor=%00", None),
+        ("DELETE", "collections/papers/documents?source=%00", None),
+        ("PUT", "collections/papers/documents", {"source": "a\x00", "text": "b"}),
+        ("POST", "alerts/alr_00000000000000000000000000/silence", {"seconds": 1, "note": "\x00"}),
+        ("POST", "alerts/alr_00000000000000000000000000/acknowledge", {"note": "\x00"}),
+        ("POST", "webhooks", {"url": "https://a.example", "events": ["*"], "description": "\x00"}),
+    ],
+)
+async def test_text_for_a_column_is_refused_where_a_database_would_not_hold_it(
+    api, method, path, body
+):
+    answer = await api(method, f"/api/v1/{path}", json=body)
+    assert (path, answer.status) == (path, 422), answer.text
+
+
 async def test_what_no_database_holds_is_kept_all_the_same(api):
-    strange = {"name": "odd", "description": "a\x00b\ud800", "labels": {"\x00": "\ud800"}}
+    strange = {"name": "odd", "description": "a\x00b", "labels": {"\x00": "b"}}
     made = await api("POST", "/api/v1/bots?message=%00x", data=json.dumps(
-        {**strange, "type": "set", "with": {"values": {"a": "\x00\ud800"}}}
+        {**strange, "type": "set", "with": {"values": {"a": "\x00"}}}
     ).encode(), headers={"Content-Type": "application/json"})  # fmt: skip
     assert made.status == 201, made.text
     definition = await api("GET", "/api/v1/bots/odd/definition?format=json")
@@ -398,6 +442,19 @@ async def test_what_no_database_holds_is_kept_all_the_same(api):
     assert entry["value"] == ["\x00", "\ud800"]
     assert (await api("DELETE", "/api/v1/bots/odd/state/entry?key=k")).status == 204
     assert (await api("DELETE", "/api/v1/bots/odd/state/entry?key=k")).status == 404
+
+
+async def test_half_a_character_is_refused_where_it_stands(api):
+    """No YAML could give it back."""
+    odd = {"name": "odd", "description": "a\ud83d", "labels": {"k": "\ud800"}}
+    body = json.dumps({**odd, "type": "set", "with": {"values": {"\udc00": [1]}}}).encode()
+    refused = await api(
+        "POST", "/api/v1/bots", data=body, headers={"Content-Type": "application/json"}
+    )
+    assert (refused.status, refused.json["code"]) == (422, "request-invalid")
+    told = {each["path"]: each["message"] for each in refused.json["errors"]}
+    assert set(told) == {"description", "labels.k", "with.values"}
+    assert all("half a character" in message for message in told.values())
 
 
 async def test_times_to_come_are_told_in_utc_and_in_the_zone_of_the_trigger(api, runtime):

@@ -34,7 +34,7 @@ async def two(api, people):
     await api("PATCH", "/api/v1/bots/theirs", token=bob, json={"labels": {"team": CANARY}})
     value = {"key": "k", "value": CANARY}
     put = await api("PUT", "/api/v1/bots/theirs/state/entry", token=bob, json=value)
-    assert put.status == 200
+    assert put.status == 201
     await api("POST", "/api/v1/bots/theirs/execute", token=bob)
     return tokens
 
@@ -97,7 +97,7 @@ async def test_lists_hold_what_is_in_the_workspace_alone(api, two):
 async def test_two_workspaces_have_bots_of_the_same_name(api, two):
     mine = await api("PUT", "/api/v1/bots/theirs", token=two["ada"],
                      data=BOT.replace(CANARY, "mine").encode(), headers=YAML)  # fmt: skip
-    assert (mine.status, mine.json["version"]) == (200, 1)
+    assert (mine.status, mine.json["version"]) == (201, 1)
     read = await api("GET", "/api/v1/bots/theirs", token=two["ada"])
     assert (read.json["owner"], CANARY in read.text) == ("ada", False)
     checked = await api("POST", "/api/v1/bots/validate", token=two["ada"],

@@ -7,7 +7,7 @@ CRM = {"type": "http", "host": "crm.example.com", "secrets": {"password": "CRM_P
 async def test_a_connection_is_made_replaced_listed_and_deleted(api):
     for name in ("b", "a"):
         made = await api("PUT", f"{CONNECTIONS}/{name}", json=CRM)
-        assert (made.status, made.json["port"], made.json["options"]) == (200, None, {})
+        assert (made.status, made.json["port"], made.json["options"]) == (201, None, {})
     replaced = await api("PUT", f"{CONNECTIONS}/a", json={**CRM, "port": 8443})
     assert (await api("GET", f"{CONNECTIONS}/a")).json == replaced.json
     first = (await api("GET", f"{CONNECTIONS}?limit=1")).json

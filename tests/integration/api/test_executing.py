@@ -27,6 +27,13 @@ async def test_an_execution_is_there_when_the_answer_comes(api, runtime):
     assert answer.json["status_url"] == answer.headers["Location"]
     there = (await api("GET", answer.json["status_url"])).json
     assert (there["bot"], there["status"], there["inputs"]) == ("ping", "queued", {"n": 5})
+    assert there["started_by"] == {
+        "kind": "operator",
+        "id": "operator",
+        "name": "operator",
+        "address": "127.0.0.1",
+        "request": answer.headers["X-Request-Id"],
+    }
     (row,) = await asyncio.to_thread(rows, runtime)
     assert (row.priority, json.loads(row.trigger)["caller"]) == (7, "operator")
 
@@ -129,6 +136,27 @@ async def test_a_header_that_is_no_key_and_a_body_that_is_not_packed_are_refused
     assert (answer.status, answer.json["errors"][0]["path"]) == (422, "idempotency_key")
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     assert (await api("POST", EXECUTE, data=b"no gzip at all", headers=headers)).status == 400
+
+
+@pytest.mark.parametrize("packed", ["br", "zstd", "compress", "gzip, gzip"])
+async def test_a_body_that_is_packed_otherwise_is_told_how_it_may_be(api, packed):
+    headers = {"Content-Type": "application/json", "Content-Encoding": packed}
+    refused = await api("POST", EXECUTE, data=b"{}", headers=headers)
+    assert (refused.status, refused.json["code"]) == (415, "encoding-unsupported")
+    assert refused.headers["Accept-Encoding"] == "gzip, deflate"
+
+
+async def test_a_key_of_one_caller_is_none_of_anothers(api, people):
+    tokens = []
+    for name in ("anna", "bert"):
+        await people.add(name, "user")
+        tokens.append((await people.sign_in(name))["access_token"])
+    headers = {"Idempotency-Key": "k"}
+    asked = [await api("POST", EXECUTE, token=t, headers=headers) for t in [*tokens, *tokens]]
+    assert [each.json["repeated"] for each in asked] == [False, False, True, True]
+    assert asked[0].json["id"] == asked[2].json["id"] != asked[1].json["id"]
+    other = await api("POST", EXECUTE, token=tokens[1], headers=headers, json={"inputs": {"n": 2}})
+    assert (other.status, other.json["code"]) == (409, "idempotency-conflict")
 
 
 async def test_an_unknown_bot_is_named_with_a_suggestion(api):

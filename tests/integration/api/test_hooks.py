@@ -8,6 +8,7 @@ import time
 from functools import partial
 
 import pytest
+from multidict import CIMultiDict
 
 from codex32 import WebhookRequest
 from codex32.api.callers import OPERATOR
@@ -18,6 +19,7 @@ from codex32.kernel.models import BotRow, ExecutionRow, OccurrenceRow
 from codex32.services.bots import bots
 from codex32.services.bots.written import API, FILE, Written
 from codex32.services.safe import secrets
+from codex32.services.triggers import webhooks
 
 SIGNED = ("standard", "github", "stripe", "slack", "hmac-sha256", "bearer")
 TIMED = ("standard", "stripe", "slack")
@@ -73,7 +75,7 @@ def end(runtime):
             change = ExecutionRow.update(status=status, output=dumps(output), finished_at=1)
             return change.where(live).execute()
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await runtime.door.write(work):
                 await asyncio.sleep(0.01)
 
@@ -187,6 +189,34 @@ async def test_what_is_not_there_looks_like_what_is_not_signed(api, serve):
     assert all(other[:2] == first[:2] for other in others)
     # Ids of requests are of one length only by chance.
     assert all(other[2].keys() == first[2].keys() for other in others)
+
+
+@ONE
+async def test_no_refusal_comes_sooner_than_another(api, serve):
+    await serve(hook("github"))
+    for how in (
+        {"at": "/hooks/default/nowhere"},
+        {"at": "/hooks/nowhere/p"},
+        {"method": "PUT"},
+        {"secret": "wrong"},
+    ):
+        before = time.monotonic()
+        assert (await deliver(api, "github", **how)).status == 401
+        assert time.monotonic() - before >= webhooks.REFUSED_SECONDS
+
+
+@pytest.mark.parametrize("scheme", SIGNED)
+@ONE
+async def test_what_proves_a_sender_may_come_once(api, serve, scheme):
+    await serve(hook(scheme))
+    body = packed(BODY)
+    for name, value in signed(scheme, body).items():
+        headers = CIMultiDict(signed(scheme, body))
+        headers.add(name, value)
+        answer = await api.session.post(f"{api.url}/hooks/default/p", data=body, headers=headers)
+        # The guard refuses the header of all others itself.
+        assert answer.status == (400 if name == "authorization" else 401), name
+    assert (await deliver(api, scheme)).status == 202
 
 
 @ONE

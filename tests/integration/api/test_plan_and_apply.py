@@ -111,7 +111,7 @@ def test_what_belongs_to_a_file_there_is_left_alone(codex32, runtime):
     code, told = codex32("apply", "--yes")
     refused = next(each for each in told["bots"] if each["name"] == "one")
     assert (code, refused["action"]) == (1, "refused")
-    assert refused["reason"] == "there it belongs to the file /bots/one.yaml"
+    assert refused["reason"] == "there it belongs to the file bots/one.yaml"
     assert {r["name"] for r in told["results"]} == {"two", "three"}
 
 

@@ -1,20 +1,24 @@
 """What holds for every request: limits, addresses, other sites, packed answers, versions."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gzip
 import json
 import re
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from multidict import CIMultiDict
 
 from codex32 import PUBLIC, Route
-from codex32.api import application
+from codex32.api import application, reading
 from codex32.api.application import all_operations, build_application
 from codex32.api.callers import Gatekeeper
 from codex32.api.guard import Keeping
 from codex32.api.network import Origins, Peers
+from codex32.api.protocol import Runner
 from codex32.api.rates import Limiter
 from codex32_config.settings import load_settings
 
@@ -73,6 +77,33 @@ async def test_who_tries_tokens_is_counted_by_address_and_callers_are_not_held_u
     assert statuses == [401, 401, 401, 429, 429]
     async with client.get(BOTS, headers=MINE) as answer:
         assert answer.status == 200
+
+
+async def test_what_a_caller_is_refused_counts_like_what_is_done(runtime, people):
+    await people.add("anna", "viewer")
+    token = (await people.sign_in("anna"))["access_token"]
+    keeper = Gatekeeper("t", runtime.access.recogniser)
+    for path, status in (("/api/v1/users", 403), ("/api/v1/nothing", 404)):
+        keeping = Keeping(limiter=Limiter({"normal": 3}, lambda: 0.0))
+        app = build_application(all_operations(runtime), keeper, keeping)
+        async with TestClient(TestServer(app)) as client:
+            told = [
+                await client.get(path, headers={"Authorization": f"Bearer {token}"})
+                for _ in range(4)
+            ]
+            assert [each.status for each in told] == [status] * 3 + [429]
+            assert told[0].headers["RateLimit-Remaining"] == "2"
+
+
+async def test_the_token_endpoint_tells_too_many_as_its_own_standard_does(kept):
+    client = await kept(limiter=Limiter({"sign-in": 1}, lambda: 0.0))
+    for status, word in ((400, "invalid_request"), (429, "temporarily_unavailable")):
+        async with client.post("/api/v1/auth/token", data={"grant_type": ""}) as answer:
+            assert (answer.status, answer.content_type) == (status, "application/json")
+            told = await answer.json()
+            assert (set(told), told["error"]) == ({"error", "error_description"}, word)
+    assert (answer.headers["Retry-After"], answer.headers["RateLimit-Remaining"]) == ("60", "0")
+    assert answer.headers["X-Request-Id"]
 
 
 # where from
@@ -221,23 +252,96 @@ async def test_a_later_version_mounts_what_differs_and_nothing_else(
         assert entry["operationId"] == "v2.plugins.list"
 
 
-@pytest.mark.parametrize(
-    "request_head",
-    [
-        b"GET /api/v1/bots HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hunter2\x01\r\n\r\n",
-        b"GET /api/v1/bots HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer hunter2\r\n\r\n",
-        b"POST /api/v1/auth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"grant_type=password&password=hunter2\r\n",
-    ],
-    ids=["control", "space", "chunk"],
-)
-async def test_the_log_of_a_broken_request_holds_nothing_of_it(api, caplog, request_head):
+# what is no request
+
+HEAD = b"GET /api/v1/bots HTTP/1.1\r\nHost: x\r\n"
+NO_HTTP = {
+    "control": HEAD + b"Authorization: Bearer hunter2\x01\r\n\r\n",
+    "space": HEAD + b"Authorization : Bearer hunter2\r\n\r\n",
+    "name": HEAD + b"hunter2\x00: x\r\n\r\n",
+    "no colon": HEAD + b"hunter2\r\n\r\n",
+    "no method": b"\xff\xfehunter2 \r\n\r\n",
+    "no version": b"GET /hunter2 HTTP/x\r\n\r\n",
+    "long line": b"GET /hunter2" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "long header": HEAD + b"A: hunter2" + b"x" * 20_000 + b"\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nhunter2",
+    "length": HEAD + b"Content-Length: hunter2\r\n\r\n",
+    "chunk": b"POST /api/v1/auth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"grant_type=password&password=hunter2\r\n",
+    "expect": HEAD + b"Authorization: Bearer t\r\nExpect: hunter2\r\n\r\n",
+}
+
+
+async def spoken(port, data):
+    """What a server says to these bytes: status, headers, body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.strip().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        body = await reader.readexactly(int(headers["content-length"]))
+        return int(first.split()[1]), headers, body.decode()
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("data", NO_HTTP.values(), ids=NO_HTTP)
+async def test_what_is_no_request_gets_a_problem_that_quotes_nothing_of_it(api, caplog, data):
     caplog.set_level("DEBUG")
-    host, port = api.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(request_head)
-    assert (await reader.read(100)).startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
-    writer.close()
-    await writer.wait_closed()
-    assert "a request is none" in caplog.text
-    assert "hunter2" not in caplog.text
+    status, headers, body = await spoken(int(api.url.rpartition(":")[2]), data)
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+    told = json.loads(body)
+    assert (told["code"], told["request_id"]) == ("request-malformed", headers["x-request-id"])
+    assert (headers["cache-control"], headers["server"]) == ("no-store", "codex32")
+    for text in (body, str(headers), caplog.text):
+        assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("kind", ["control", "expect"])
+async def test_what_is_no_request_is_counted_by_address(runtime, kind):
+    keeping = Keeping(limiter=Limiter({"normal": 2}, lambda: 0.0))
+    app = build_application(all_operations(runtime), Gatekeeper("t"), keeping)
+    runner = Runner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        answers = [await spoken(port, NO_HTTP[kind]) for _ in range(3)]
+        assert [status for status, _, _ in answers] == [400, 400, 429]
+        assert int(answers[-1][1]["retry-after"]) >= 1
+        get = f"{HEAD.decode()}Authorization: Bearer x\r\n\r\n".encode()
+        assert (await spoken(port, get))[0] == 429
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_body_that_is_held_back_is_waited_for_no_longer(api, monkeypatch):
+    monkeypatch.setattr(reading, "BODY_SECONDS", 0.05)
+    begun = b"POST /hooks/default/p HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\nhunter2"
+    status, _, body = await spoken(int(api.url.rpartition(":")[2]), begun)
+    assert (status, json.loads(body)["code"]) == (408, "body-too-slow")
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-Workspace", "Idempotency-Key"])
+async def test_a_request_that_says_two_things_about_itself_is_refused(kept, name):
+    client = await kept()
+    headers = CIMultiDict({**MINE, "X-Workspace": "default", "Idempotency-Key": "k"})
+    headers.add(name, headers[name])
+    async with client.get(BOTS, headers=headers) as answer:
+        told = await answer.json(content_type=None)
+        assert (answer.status, told["code"]) == (400, "request-malformed")
+        assert name in told["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auth/token", "/hooks/default/nothing"])
+async def test_a_body_that_cannot_be_unpacked_fills_no_log(api, caplog, path):
+    caplog.set_level("INFO")
+    answer = await api("POST", path, data=b"not gzip", headers={"Content-Encoding": "gzip"})
+    assert 400 <= answer.status < 500
+    # The connection is looked at again after the answer; another request comes after that.
+    await api("GET", "/healthz")
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
+    assert "Traceback" not in caplog.text

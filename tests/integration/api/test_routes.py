@@ -195,7 +195,7 @@ async def test_a_quiet_stream_is_kept_open_and_ends_when_its_client_leaves(
     async with listening(streaming_api) as response:
         await response.content.readuntil(b": ping\n\n")
         response.close()
-    await asyncio.wait_for(source.closed.wait(), 30)
+    await asyncio.wait_for(source.closed.wait(), 60)
 
 
 async def test_streams_end_when_the_process_stops(runtime, monkeypatch, stream_route, source):
@@ -229,7 +229,7 @@ async def test_a_client_that_takes_nothing_is_let_go(streaming_api, source, monk
         await asyncio.to_thread(lazy.sendall, head.encode())
         for _ in range(200):
             source.queue.put_nowait(ServerSentEvent("x" * 100_000))
-        await asyncio.wait_for(source.closed.wait(), 30)
+        await asyncio.wait_for(source.closed.wait(), 60)
     assert not source.queue.empty()
 
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import datetime
 from functools import partial
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -17,6 +18,7 @@ from urllib.request import Request, urlopen
 import aiohttp
 import pytest
 
+from codex32.api import server
 from codex32.api.routes import health
 from codex32.api.server import AddressTaken, serving
 from codex32.kernel import schema
@@ -24,9 +26,10 @@ from codex32.kernel.database import connect
 from codex32.runtime import core_migrations
 from codex32.services.upkeep import processes
 from codex32_config.settings import load_settings
+from codex32_workers.dispatcher import DramatiqDispatcher
 
 
-async def until(condition, seconds=20):
+async def until(condition, seconds=60):
     async with asyncio.timeout(seconds):
         while not (found := await condition()):
             await asyncio.sleep(0.01)
@@ -39,6 +42,17 @@ async def test_it_says_where_it_listens_while_it_does(runtime):
         assert json.loads(path.read_text()) == {"pid": os.getpid(), "url": url}
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not path.exists()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: "])
+async def test_a_connection_on_which_nothing_is_asked_is_closed(runtime, monkeypatch, sent):
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.1)
+    async with serving(runtime, "127.0.0.1", 0) as url:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        assert await asyncio.wait_for(reader.read(), 60) == b""
+        writer.close()
 
 
 async def test_the_note_of_another_process_is_left_alone(runtime):
@@ -76,8 +90,78 @@ async def test_it_is_ready_with_the_workers_that_live(api, runtime):
     answer = await api("GET", "/readyz", token=None)
     assert (answer.status, answer.json) == (
         200,
-        {"status": "ready", "database": True, "schema_current": True, "workers": 2},
+        {
+            "status": "ready",
+            "database": True,
+            "schema_current": True,
+            "workers": 2,
+            "not_well": [],
+        },
     )
+
+
+async def test_it_says_which_part_is_not_well_and_since_when(runtime, monkeypatch):
+    monkeypatch.setattr(health, "KEEP_SECONDS", 0.0)
+    (look,) = (
+        route.handler for route in health.HealthRoutes(runtime).routes() if route.path == "/readyz"
+    )
+
+    async def since():
+        answer = await look(None)
+        assert (answer.status, answer.body["status"]) == (200, "ready")
+        return {each["part"]: each["since"] for each in answer.body["not_well"]}
+
+    before = runtime.clock.now()
+    first = await since()
+    assert first.keys() == {"worker", "scheduler"}
+    assert before <= datetime.fromisoformat(first["worker"]) <= runtime.clock.now()
+    now = runtime.clock.micros()
+    await runtime.door.write(partial(processes.heartbeat, "prc_1", "worker", now, now))
+    assert await since() == {"scheduler": first["scheduler"]}
+    # Who falls ill again is ill since then.
+    await runtime.door.write(partial(processes.forget, "prc_1"))
+    assert (await since())["worker"] > first["worker"]
+
+
+async def test_a_redis_that_does_not_answer_is_named_and_work_is_taken_all_the_same(
+    api, runtime, monkeypatch
+):
+    monkeypatch.setitem(
+        runtime.__dict__, "dispatcher", DramatiqDispatcher("redis://127.0.0.1:9/0")
+    )
+    answer = await api("GET", "/readyz", token=None)
+    assert answer.status == 200
+    assert answer.json["not_well"][0]["part"] == "redis"
+
+
+async def test_a_redis_that_hangs_is_waited_for_by_one_thread_and_not_long(runtime, monkeypatch):
+    monkeypatch.setattr(health, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(health, "REDIS_SECONDS", 0.1)
+    came = []
+
+    async def say_nothing(reader, writer):
+        came.append(writer)
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    # Its client would wait for as long as a test that fails.
+    url = f"redis://127.0.0.1:{port}/0?socket_timeout=600"
+    monkeypatch.setitem(runtime.__dict__, "dispatcher", DramatiqDispatcher(url))
+    (look,) = (
+        route.handler for route in health.HealthRoutes(runtime).routes() if route.path == "/readyz"
+    )
+    try:
+        async with asyncio.timeout(60):
+            for _ in range(3):
+                answer = await look(None)
+                assert (answer.status, answer.body["not_well"][0]["part"]) == (200, "redis")
+            while not came:
+                await asyncio.sleep(0.01)
+        assert len(came) == 1
+    finally:
+        silent.close()
+        for writer in came:
+            writer.close()
 
 
 async def test_it_is_not_ready_with_a_schema_of_yesterday(api, runtime):
@@ -87,6 +171,7 @@ async def test_it_is_not_ready_with_a_schema_of_yesterday(api, runtime):
     await runtime.door.write(forget)
     answer = await api("GET", "/readyz", token=None)
     assert (answer.status, answer.json["schema_current"]) == (503, False)
+    assert [each["part"] for each in answer.json["not_well"]] == ["schema"]
     assert (await api("GET", "/healthz", token=None)).status == 200
 
 
@@ -100,6 +185,7 @@ async def test_it_is_not_ready_while_the_database_cannot_be_written(
     try:
         answer = await api("GET", "/readyz", token=None)
         assert (answer.status, answer.json["database"]) == (503, False)
+        assert [each["part"] for each in answer.json["not_well"]] == ["database"]
         assert (await api("GET", "/healthz", token=None)).status == 200
     finally:
         other.rollback()
@@ -160,7 +246,7 @@ class TestTheCommand:
             process.communicate()
 
     def url(self, folder, process):
-        path, deadline = folder / ".codex32" / "api.json", time.monotonic() + 30
+        path, deadline = folder / ".codex32" / "api.json", time.monotonic() + 60
         while not path.exists():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
@@ -177,7 +263,7 @@ class TestTheCommand:
         with urlopen(request) as answer:
             assert json.load(answer) == {"items": [], "next": None}
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert "Traceback" not in err
         assert token not in out + err
@@ -186,7 +272,7 @@ class TestTheCommand:
     def test_a_second_one_on_the_same_port_says_so_in_a_line(self, folder, serve):
         port = self.url(folder, serve("--port", "0")).rpartition(":")[2]
         second = serve("--port", port)
-        _, err = second.communicate(timeout=30)
+        _, err = second.communicate(timeout=60)
         assert second.returncode not in (0, None)
         assert f"127.0.0.1:{port}: somebody listens there already" in err
         assert "Traceback" not in err

@@ -8,14 +8,18 @@ that is new fails here until it is said what it would be asked.
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from codex32.api.application import all_operations
+from codex32.api.callers import OPERATOR
+from codex32.kernel.alert_rows import AlertRow
 from codex32.kernel.ids import new_id
 from codex32.kernel.models import ApprovalRow, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.outbound_rows import DeliveryRow
 from codex32.kernel.permissions import PERMISSIONS, Level
+from codex32.services.building import sessions
 
 CANARY = "canary7f3a"
 BOT = "elsewhere"
@@ -52,7 +56,7 @@ class Theirs:
         }
         bot |= {
             "inputs": {"n": {"type": "string", "default": CANARY}},
-            "triggers": [{"every": "1d"}],
+            "triggers": [{"every": "1d"}, {"mcp": {}}],
         }
         await self.call("POST", "/bots", json=bot)
         await self.call("PUT", f"/bots/{BOT}/state/entry", json={"key": "k", "value": CANARY})
@@ -68,6 +72,7 @@ class Theirs:
         event = {"name": f"custom.{CANARY}", "data": {"a": CANARY}}
         self.ids["event"] = (await self.call("POST", "/events", json=event))["id"]
         self.ids |= {"webhook": webhook, "delivery": new_id("dlv"), "approval": new_id("apr")}
+        self.ids |= {"alert": new_id("alr")}
         self.ids |= {"key": made.json["id"], "session": sessions.json["items"][0]["id"]}
         self.ids |= {"account": account}
         await self.runtime.door.write(self._rows)
@@ -87,11 +92,21 @@ class Theirs:
             id=self.ids["approval"], workspace=self.name, execution_id=live, bot_name=BOT,
             step="main", status="pending", request=json.dumps(request), created_at=now,
         ).execute()  # fmt: skip
+        rule = {"name": CANARY, "late_by": "5m"}
+        AlertRow.insert(
+            id=self.ids["alert"], workspace=self.name, bot_id="bot_1", bot_name=BOT, name=CANARY,
+            definition=json.dumps({"rule": rule, "allow": {}}), state="firing", state_since=now,
+            detail=CANARY, created_at=now,
+        ).execute()  # fmt: skip
         DeliveryRow.insert(
             id=self.ids["delivery"], workspace=self.name, endpoint_id=self.ids["webhook"],
             event_id=self.ids["event"], name="custom.x", body=text, status="failed",
             created_at=now, finished_at=now,
         ).execute()  # fmt: skip
+        order = sessions.Order(CANARY, "nobody:none", budget_nano=1, seconds=60.0)
+        begun = sessions.begin(order, replace(OPERATOR, workspace=self.name), now)
+        sessions.put(replace(begun, status="failed", message=CANARY), now)
+        self.ids["build"] = begun.id
 
 
 def values(theirs):
@@ -102,9 +117,11 @@ def values(theirs):
         "executions": {"id": ids["live"]},
         "dead-letters": {"id": ids["dead"]},
         "approvals": {"id": ids["approval"]},
+        "alerts": {"id": ids["alert"]},
+        "builds": {"session_id": ids["build"]},
         "webhooks": {"id": ids["webhook"], "delivery": ids["delivery"]},
         "keys": {"id": ids["key"]},
-        "account": {"id": ids["key"]},
+        "account": {"id": ids["key"], "name": theirs.name},
         "sessions": {"id": ids["session"]},
         "users": {"id": ids["account"]},
         "workspaces": {"name": theirs.name},
@@ -117,6 +134,10 @@ def values(theirs):
         "state": bot,
         "schedules": bot,
     }
+
+
+def tool(method, **params):
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
 
 def bodies(theirs):
@@ -150,6 +171,14 @@ def bodies(theirs):
         "dead-letters.dismiss": {},
         "approvals.approve": {},
         "approvals.reject": {},
+        "alerts.silence": {"seconds": 60},
+        "alerts.acknowledge": {},
+        "builds.create": {"description": "mine"},
+        "builds.repair": {"execution": ids[0], "model": "nobody:none"},
+        "builds.answer": {"answers": {}},
+        "builds.branch": {},
+        "builds.accept": {"digest": "0" * 64},
+        "mcp.message": tool("tools/call", name=BOT, arguments={}),
         "events.publish": {"name": "custom.mine"},
         "secrets.write": {"value": "mine"},
         "collections.documents.write": {"source": "mine", "text": "mine"},
@@ -250,6 +279,8 @@ async def seen(theirs):
         f"/bots/{BOT}/state",
         "/executions",
         "/approvals",
+        "/alerts",
+        "/intelligent-bots",
         "/dead-letters",
         "/events",
         "/secrets",
@@ -263,6 +294,16 @@ async def seen(theirs):
         headers = {"X-Workspace": theirs.name}
         told[path] = (await theirs.api("GET", f"/api/v1{path}", headers=headers)).text
     return told
+
+
+async def test_no_tool_of_theirs_is_offered_or_used(api, theirs):
+    for sent in (tool("tools/list"), tool("tools/call", name=BOT, arguments={"n": "x"})):
+        answer = await api("POST", "/api/v1/mcp", token=theirs.token, json=sent)
+        assert answer.json.get("result", {"tools": []}) == {"tools": []}
+    told = await theirs.api(
+        "POST", "/api/v1/mcp", headers={"X-Workspace": theirs.name}, json=tool("tools/list")
+    )
+    assert [each["name"] for each in told.json["result"]["tools"]] == [BOT]
 
 
 async def test_nobody_enters_a_workspace_by_naming_it(api, runtime, theirs):
@@ -285,7 +326,7 @@ async def test_no_stream_tells_anything_of_theirs(api, theirs):
         async with api.session.get(api.url + path, headers=headers) as stream:
             assert stream.status == 200
             text = (await stream.content.readuntil(b"\n\n")).decode()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while "ours" not in text and "custom.mine" not in text:
                     await theirs.call("POST", f"/bots/{BOT}/execute")
                     await theirs.call("POST", "/events", json=own | {"data": {"a": CANARY}})

@@ -234,6 +234,8 @@ async def test_revoking_either_token_ends_the_sign_in(api, people, kind):
     assert (await api("GET", "/api/v1/auth/me", token=tokens["access_token"])).status == 401
     assert (await people.refresh(tokens["refresh_token"])).status == 400
     assert (await api("GET", "/api/v1/auth/me", token=other["access_token"])).status == 200
+    entry = (await api("GET", "/api/v1/instance/audit?action=session.ended")).json["items"][0]
+    assert (entry["actor"]["kind"], entry["actor"]["name"]) == ("user", "anna")
 
 
 @one_database

@@ -47,6 +47,12 @@ async def test_a_private_address_is_refused_when_it_is_given(api, make, place):
     assert changed.status == 422
 
 
+async def test_what_would_not_be_sent_is_no_part_of_a_url(api):
+    for end in ("#", "#part"):
+        refused = await api("POST", WEBHOOKS, json={**WISH, "url": f"https://example.com/a{end}"})
+        assert (refused.status, refused.json["errors"][0]["path"]) == (422, "url")
+
+
 async def test_it_is_changed_disabled_and_deleted(api, make):
     where = f"{WEBHOOKS}/{(await make())['id']}"
     changed = (await api("PATCH", where, json={"events": ["bot.*"], "enabled": False})).json

@@ -24,6 +24,7 @@ from codex32 import (
 )
 from codex32.builtin import plugin as builtin
 from codex32.builtin.bot_types.approve import ApproveBotType
+from codex32.builtin.bot_types.gather import GatherBotType
 from codex32.builtin.bot_types.wait import WaitBotType
 from codex32.engine.reading.definition import Reader
 from codex32.engine.records.advance import Claim
@@ -212,7 +213,7 @@ async def engine(open_door, manual_clock, tmp_path: Path):
     events: list[Any] = []
     door = open_door(on_commit=lambda notices: events.extend(notices))
     scripted, sink = Scripted(), Sink()
-    timed = [ApproveBotType(manual_clock), WaitBotType(manual_clock)]
+    timed = [kind(manual_clock) for kind in (ApproveBotType, GatherBotType, WaitBotType)]
     names = {each.name for each in timed}
     others = [each for each in builtin.register_bot_types() if each.name not in names]
     components = Components.of(

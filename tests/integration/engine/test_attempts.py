@@ -13,6 +13,7 @@ from codex32.engine.running.attempt import Attempt
 from codex32.kernel import fault_points
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.models import AttemptRow, ExecutionRow
+from codex32.kernel.subject import subject
 from codex32.services.executions import executions, resolving
 from codex32.services.upkeep import recovery
 
@@ -27,6 +28,15 @@ output: "${{ [steps.one.output, steps.two.output, steps.three.output] }}"
 
 class Died(BaseException):
     """A worker's death: nothing after it happens."""
+
+
+async def test_what_is_said_in_a_step_is_known_to_be_of_its_execution(engine):
+    engine.do("tell", lambda context, params: Succeeded(subject.get()._asdict()))
+    done = await engine.run("name: teller\nsteps: [{id: a, type: scripted, with: {do: tell}}]")
+    [step] = done.steps
+    told = engine.env.payloads.unpack(done.execution.id, step.output)
+    assert (told["workspace"], told["bot"]) == ("default", "teller")
+    assert told["execution"] == done.execution.id
 
 
 @pytest.fixture
@@ -197,6 +207,26 @@ steps:
     assert len(sent) == calls
     with pytest.raises(InvalidTransition):
         await engine.door.write(lambda: resolving.resolve(execution, decision, now))
+
+
+async def test_a_person_tells_what_an_effect_was_answered_with(engine, manual_clock):
+    engine.do("send", lambda context, params: Failed("cut", unknown=True))
+    seen = await engine.run("""
+steps:
+  - {id: send, type: scripted, with: {do: send, effect: once}}
+  - {id: after, type: set, with: {values: {charge: "${{ steps.send.output.id }}"}}}
+output: "${{ steps.after.output.charge }}"
+""")
+    execution, now = seen.execution.id, manual_clock.micros()
+    answer = {"id": "ch_" + "1" * 200_000}  # more than a row holds
+    payloads = engine.env.payloads
+    await engine.door.write(
+        lambda: resolving.resolve(execution, "sent", now, output=answer, payloads=payloads)
+    )
+    await engine.work()
+    ended = (await engine.inspect(execution)).execution
+    assert ended.status == "succeeded"
+    assert await asyncio.to_thread(payloads.unpack, execution, ended.output) == answer["id"]
 
 
 async def test_a_person_decides_about_each_item_by_itself(engine, manual_clock):

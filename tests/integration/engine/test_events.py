@@ -205,7 +205,7 @@ async def test_an_event_that_comes_while_another_branch_runs_is_not_lost(house, 
     go = asyncio.Event()
 
     async def long(*_):
-        await asyncio.wait_for(go.wait(), 10)
+        await asyncio.wait_for(go.wait(), 60)
 
     house.do("long", long)
     execution_id = await house.start(await house.add(PARALLEL))
@@ -233,7 +233,7 @@ async def test_an_answer_of_an_earlier_wait_wakes_no_later_one(house, route):
     await house.work()
     await publish(house, "custom.one")
     await route()
-    await asyncio.wait_for(house.work(), 20)
+    await asyncio.wait_for(house.work(), 60)
     assert await status(house, execution_id) == "waiting"
     await publish(house, "custom.two")
     await route()

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from codex32 import Failed
+from codex32.engine.records.keeping import Lineage
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import EffectsRepeated, InputsInvalid, RetryRefused, StepNotFound
 from codex32.kernel.models import BotRow, ExecutionRow, SeenRow, StateRow, StepRow, VersionRow
@@ -88,6 +89,27 @@ async def test_a_retry_goes_on_from_the_step_that_failed(engine, retrier, line, 
     assert done.execution.retry_of == failed.execution.id
     still = await engine.inspect(failed.execution.id)
     assert (still.execution.status, status_of(still)["second"]) == ("failed", "failed")
+
+
+@pytest.mark.parametrize(("point", "shared"), [(None, True), ("start", False), ("second", False)])
+async def test_what_was_bought_goes_to_a_retry_of_what_failed_alone(
+    engine, retrier, line, point, shared
+):
+    line.add("second")
+    failed = (await engine.run(LINE)).execution
+    for _ in range(2):  # and to the retry of that
+        retried = await retrier.retry(Retry((await last(engine)).id, point))
+        await engine.work()
+    row = await last(engine)
+    answers = Lineage.of(row.id, row.lineage).answers
+    assert (row.id, answers) == (retried.id, failed.id if shared else retried.id)
+
+
+async def last(engine):
+    """The newest execution."""
+    return await engine.door.read(
+        lambda: ExecutionRow.select().order_by(ExecutionRow.id.desc()).get()
+    )
 
 
 async def test_a_retry_from_the_start_keeps_nothing(engine, retrier, line):

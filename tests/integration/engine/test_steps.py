@@ -464,6 +464,43 @@ async def test_a_bot_type_that_lies_harms_its_own_step_alone(engine, what, told,
     assert told in seen.execution.message
 
 
+@pytest.mark.parametrize("deep", [300, 600, 2000])
+async def test_what_is_nested_too_deep_is_the_fault_of_its_step(engine, deep):
+    def nest(context, params):
+        value: list = []
+        for _ in range(deep):
+            value = [value]
+        return Succeeded({"a": value})
+
+    engine.scripted.functions["nest"] = nest
+    seen = await engine.run(
+        """
+steps:
+  - {id: a, type: scripted, with: {do: nest}, on_error: continue}
+  - {id: b, type: set, with: {values: {}}}
+finally:
+  - {id: c, type: set, with: {values: {}}}
+"""
+    )
+    assert seen.execution.status == "succeeded"
+    assert [step.step for step in seen.steps] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("said", ["half \ud800", "nothing \x00"], ids=["half", "nul"])
+async def test_no_text_is_too_odd_for_a_message_or_a_log(engine, said):
+    def say(context, params):
+        context.log(said)
+        return Failed(said)
+
+    engine.scripted.functions["say"] = say
+    seen = await engine.run("{type: scripted, with: {do: say}}")
+    assert (seen.execution.status, seen.execution.cause) == ("failed", "error")
+    assert seen.steps[0].status == "failed"
+    assert "engine failed" not in seen.execution.message
+    assert said.split()[0] in seen.execution.message
+    assert len(await engine.logs(seen.execution.id)) == 1
+
+
 async def test_long_values_go_to_files_and_come_back(engine, tmp_path):
     seen = await engine.run(
         """

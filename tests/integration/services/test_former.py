@@ -191,6 +191,16 @@ def test_paths_that_lead_nowhere_spare_the_other_entries(door, former, take):
         assert (outcome, bool(reason)) == ("refused", True)
 
 
+def test_an_entry_that_is_too_deep_spares_the_others(former, take, door):
+    deep = "[" * 900 + "]" * 900
+    entries = f'{{"name": "deep", "config": {{"a": {deep}}}}}, {{"name": "flat"}}'
+    report = take(former(f'{{"bots": [{entries}]}}', deep=CODE, flat=CODE))
+    told = outcomes(report)
+    assert told["flat"] == ("taken", None)
+    assert told["deep"][0] == "refused"
+    assert "64 levels" in told["deep"][1]
+
+
 def test_a_key_that_stands_twice_is_accounted_for_twice(former, take):
     root = former('{"bots": {"one": {}, "one": {"description": "2"}}}', one=CODE)
     assert [each["outcome"] for each in take(root)["entries"]] == ["taken", "refused"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from codex32_plans import rows_read, spoken
 
 from codex32.engine.records import gates
 from codex32.kernel.database import Door, fetch, is_sqlite
@@ -87,30 +87,6 @@ def test_one_that_waits_its_turn_is_not_passed_for_ever(
     assert door.read_now(inside) == [first, urgent]
     door.write_now(lambda: end([first, urgent], 1))
     assert door.read_now(inside) == [in_turn, later]
-
-
-def spoken(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> list[tuple[str, Any]]:
-    """The statements that ``work`` said, with their parameters."""
-    said: list[tuple[str, Any]] = []
-    execute = database_proxy.obj.execute_sql
-
-    def listen(sql: str, params: Any = None, *rest: Any) -> Any:
-        said.append((sql, params))
-        return execute(sql, params, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(database_proxy.obj, "execute_sql", listen)
-        work()
-    return said
-
-
-def rows_read(sql: str, params: Any) -> int:
-    """The most rows that a part of the statement's plan gave or threw away; PostgreSQL counts."""
-    plan = database_proxy.execute_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {sql}", params).fetchall()
-    text = "\n".join(line for (line,) in plan)
-    counts = re.findall(r"actual rows=([\d.]+) loops=(\d+)", text)
-    removed = re.findall(r"Rows Removed by [\w ]+: (\d+)", text)
-    return int(max([float(n) * int(k) for n, k in counts] + [float(n) for n in removed]))
 
 
 def test_ten_thousand_behind_a_gate_of_one_go_in_one_by_one(

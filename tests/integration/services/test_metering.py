@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
+from codex32.kernel.contracts.llm import Usage
+from codex32.kernel.contracts.notifier import Notification, Notifier
+from codex32.kernel.contracts.program import ProgramResult, ProgramRunner
 from codex32.kernel.database import Door
+from codex32.kernel.errors import ProviderRejected
 from codex32.kernel.events import (
     AttemptFinished,
     ExecutionFinished,
@@ -16,7 +21,9 @@ from codex32.kernel.events import (
 )
 from codex32.kernel.metric_rows import MetricRow
 from codex32.kernel.models import BotRow, TriggerRow
+from codex32.services.ai.ledger import Settlement
 from codex32.services.metering import looking
+from codex32.services.metering.around import CountedPrograms, CountedSending
 from codex32.services.metering.catalogue import COUNTED, EXECUTIONS, LOOKED_UP
 from codex32.services.metering.meter import Meter
 
@@ -58,6 +65,48 @@ async def test_what_several_processes_count_is_added_up(door: Door) -> None:
     }
     assert found["steps"] == {("http", "succeeded"): {"": 3}}
     assert found["step_seconds"] == {("http",): {"0.5": 3, "sum": 900_000}}
+
+
+async def test_requests_to_models_are_counted_by_provider_alone(door: Door) -> None:
+    meter = Meter()
+    for number in range(1000):
+        paid = Settlement(f"mat_{number}", "settled", 0, cost_nano=5, usage=Usage(100, 20))
+        meter.model_request(f"one:model-{number}", paid)
+    meter.model_request("one:model", Settlement("mat_x", "released", 0, fault="unavailable"))
+    await meter.keep(door)
+    found = await counted(door)
+    assert found["model_requests"] == {
+        ("one", "answered"): {"": 1000},
+        ("one", "unavailable"): {"": 1},
+    }
+    assert found["model_tokens"] == {
+        ("one", "input"): {"": 100_000},
+        ("one", "output"): {"": 20_000},
+    }
+    assert found["model_cost_usd"] == {("one",): {"": 5000}}
+
+
+async def test_switched_off_it_counts_nothing(door: Door) -> None:
+    meter = Meter()
+    meter.counting = False
+    meter.take_note([ended()])
+    meter.model_request("one:model", Settlement("mat_x", "released", 0, fault="unavailable"))
+    await meter.keep(door)
+    assert await door.read(lambda: MetricRow.select().count()) == 0
+
+
+async def test_how_many_writes_share_a_commit_can_be_told(door: Door) -> None:
+    meter = Meter()
+    meter.take_note([ended()])
+    await meter.keep(door)
+    before = door.commits, door.writes
+    await asyncio.gather(*(door.write(lambda: None) for _ in range(20)))
+    meter.take_note([ended()])
+    await meter.keep(door)
+    found = await counted(door)
+    # The write that added them up is counted with the next.
+    assert found["database_writes"][()][""] == before[1] + 20
+    assert before[0] < found["database_commits"][()][""] <= before[0] + 20
 
 
 async def test_durations_fall_into_the_bucket_of_their_bound(door: Door) -> None:
@@ -184,3 +233,34 @@ def test_an_empty_house_stands_at_nothing(door: Door, now: int) -> None:
     found = stand(door, now)
     assert found["queue_oldest_seconds"] == found["schedule_behind_seconds"] == {(): 0.0}
     assert set(found) == {metric.name for metric in LOOKED_UP}
+
+
+class Takes(ProgramRunner):
+    async def run(self, program, host):
+        return ProgramResult(sandbox="namespace", code="" if program == "well" else "timeout")
+
+    async def prepare(self):
+        pass
+
+
+class Refuses(Notifier):
+    name = "refuses"
+
+    async def send(self, notification, target, *, http, timeout_seconds):
+        raise ProviderRejected("no")
+
+
+async def test_programs_and_what_notifiers_do_not_take_are_counted(door: Door) -> None:
+    meter = Meter()
+    programs, send = CountedPrograms(meter, Takes()), CountedSending(meter)
+    for program in ("well", "well", "late"):
+        await programs.run(program, None)
+    with pytest.raises(ProviderRejected):
+        await send(Refuses(), Notification("hello"), "ops", http=None, timeout_seconds=1)
+    await meter.keep(door)
+    found = await counted(door)
+    assert found["programs"] == {
+        ("namespace", "answered"): {"": 2},
+        ("namespace", "timeout"): {"": 1},
+    }
+    assert found["notification_failures"] == {("refuses",): {"": 1}}

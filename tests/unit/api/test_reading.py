@@ -2,11 +2,13 @@ import contextlib
 import json
 
 import pytest
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex32.api.errors import BodyMalformed
-from codex32.api.reading import parse_json
+from codex32.api.errors import BodyMalformed, EncodingUnsupported
+from codex32.api.reading import parse_json, read_bytes
 from codex32.kernel.foreign_json import MAX_DEPTH
 
 values = st.recursive(
@@ -39,3 +41,19 @@ def test_as_deep_as_allowed_is_read_and_deeper_is_refused(begin, end):
 
 def test_many_lists_beside_each_other_are_not_deep():
     assert len(parse_json(b"[" + b",".join([b"[]"] * 1000) + b"]")) == 1000
+
+
+async def read(packed):
+    """As aiohttp hands it over where it can unpack it; without a body, so that it need not."""
+    headers = {"Content-Encoding": packed}
+    return await read_bytes(
+        make_mocked_request("POST", "/", headers=headers, payload=EMPTY_PAYLOAD), 1024
+    )
+
+
+async def test_how_a_body_may_be_packed_does_not_hang_on_the_libraries_that_are_installed():
+    for packed in ("identity", "gzip", "Deflate"):
+        assert await read(packed) == b""
+    for packed in ("br", "zstd"):
+        with pytest.raises(EncodingUnsupported):
+            await read(packed)

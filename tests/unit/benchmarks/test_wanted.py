@@ -17,6 +17,7 @@ def test_a_figure_beyond_its_bound_is_told_and_one_within_is_not():
             "pss_mib": {"total": 200},
             "start_to_ready_seconds": 2.0,
         },
+        "requests": {"sqlite": {"ratio": {"median": 0.62, "lowest": 0.4}}},
         "history": {"sqlite": {"rate_kept": 0.95, "look_ms": {"newest": 3.0, "why": 51.0}}},
     }
     lines = {row[0]: row[1:] for row in wanted.table(result)}
@@ -26,6 +27,7 @@ def test_a_figure_beyond_its_bound_is_told_and_one_within_is_not():
         "execute_sqlite_2p, times bare Dramatiq": ("1.9", "≥ 2", "missed"),
         "rate kept with a long history, sqlite": ("0.95", "≥ 0.9", ""),
         "slowest list with a long history, sqlite, ms": ("51", "≤ 50", "missed"),
+        "POST /api/v1/executions, sqlite, times a bare handler": ("0.62", "≥ 0.5", ""),
         "idle system, % of a core": ("2.5", "≤ 2", "missed"),
         "idle system, memory, MB (each page once a process)": ("314.6", "≤ 300", "missed"),
         "idle system, memory, MB (each page once)": ("209.7", "≤ 300", ""),

@@ -59,6 +59,7 @@ class MemoryContext(StepContext):
     )
     step: StepInfo = field(default_factory=lambda: StepInfo("fetch", "http", 1, "key-1"))
     deadline_at: datetime = NOW + timedelta(hours=1)
+    seconds_left: float = 3600.0
     http: ScriptedHttp = field(default_factory=ScriptedHttp)
     state: Mapping[str, JSON] = field(default_factory=dict)
     waited: Waited | None = None
@@ -93,7 +94,9 @@ class MemoryContext(StepContext):
         self.notified.append((notifier, notification, target))
         return Receipt("r-1")
 
-    async def execute(self, bot: str, inputs: Mapping[str, JSON]) -> ExecutionRef:
+    async def execute(
+        self, bot: str, inputs: Mapping[str, JSON], *, version: int | None = None
+    ) -> ExecutionRef:
         self.executed.append((bot, inputs))
         return self.child
 
@@ -102,6 +105,21 @@ class MemoryContext(StepContext):
 
     async def embed(self, texts, *, embedder, purpose="document"):
         raise AssertionError("what asks embedders is tried with the gateway")
+
+    async def gather(self, items, *, key, due_at):
+        raise AssertionError("gathering is tried with the engine")
+
+    async def describe(self, bot: str, *, version: int | None = None):
+        raise AssertionError("what asks for other bots is tried with the engine")
+
+    async def recorded(self, name, make):
+        raise AssertionError("parts are tried with the engine")
+
+    async def tools(self):
+        raise AssertionError("tools are tried with the engine")
+
+    async def use(self, tool, arguments):
+        raise AssertionError("tools are tried with the engine")
 
     async def secret(self, name: str) -> str:
         return f"secret of {name}"

@@ -60,7 +60,7 @@ def server(ready, project):
             yield Server(url, (project / "said").read_text())
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def test_users_are_made_listed_changed_disabled_and_deleted(ready):

@@ -158,6 +158,23 @@ def test_doctor_names_what_is_missing_and_its_remedy(codex32) -> None:
     assert states["sandbox"] in ("ok", "warn")
 
 
+def test_doctor_names_what_only_words_can_be_found_with(codex32, monkeypatch) -> None:
+    codex32("db", "upgrade")
+
+    def told(**settings: str) -> list[dict[str, str]]:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        checks = codex32("doctor", "--json").json["checks"]
+        return [each for each in checks if each["name"] == "collections"]
+
+    assert [each["state"] for each in told()] == ["ok"]
+    warned, _ = told(CODEX32_RETRIEVAL__EMBEDDER="hash")
+    assert warned["state"] == "warn"
+    assert "knows words and not what they mean" in warned["detail"]
+    missing, _ = told(CODEX32_RETRIEVAL__EMBEDDER="gone")
+    assert "gone is not installed" in missing["detail"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_gets_its_completion(codex32, shell: str) -> None:
     assert "_CODEX32_COMPLETE" in codex32("completion", shell).out

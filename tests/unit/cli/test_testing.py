@@ -186,7 +186,7 @@ def test_a_recorded_execution_becomes_a_test_that_passes(codex32, project) -> No
     text = (project / "bots" / "hello.yaml").read_text() + answer.out
     (project / "again.yaml").write_text(text)
     assert codex32("test", "again.yaml").code == 0
-    case = json.loads(codex32("test", "--json", "--from", told["id"]).out)
+    case = json.loads(codex32("test", "--json", "--from", told["id"][:-1]).out)
     assert case["inputs"] == {"who": "Ada"}
     assert case["expect"]["output"] == "hello Ada"
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -353,3 +354,49 @@ def test_the_ground_imports_nothing_of_the_house() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert told.stdout == "[]\n", told.stderr
+
+
+# MCP servers
+
+
+@pytest.mark.parametrize("query", ["api_key=sesame", "a=1&Token=sesame", "access%5Ftoken=sesame"])
+def test_a_secret_in_the_url_of_an_mcp_server_is_refused_and_not_told(load, query) -> None:
+    told = _refused(load, f'mcp: {{servers: {{web: {{url: "https://example.com/mcp?{query}"}}}}}}')
+    assert "looks like a secret" in told
+    assert "sesame" not in told
+
+
+def test_the_path_of_an_mcp_server_may_name_a_secret_and_its_host_may_not(load) -> None:
+    url = "https://example.com/s/${{ secrets.SHOP }}/mcp"
+    assert load(_web(f'url: "{url}"')).mcp.servers["web"].url == url
+    for wrong in ("https://${{ secrets.SHOP }}/mcp", "https://example.com/${{ shop }}/mcp"):
+        assert "write https://HOST/" in _refused(load, _web(f'url: "{wrong}"'))
+
+
+def test_oauth_of_an_mcp_server_names_its_secret_and_leaves_no_other_credentials(load) -> None:
+    oauth = {
+        "token_url": "https://login.example.com/token",
+        "client_id": "codex32",
+        "client_secret": "${{ secrets.CRM }}",
+    }
+    here = 'url: "https://example.com/mcp"'
+    found = load(_web(f"{here}, oauth: {json.dumps(oauth)}")).mcp.servers["web"].oauth
+    assert found.model_dump() == {**oauth, "scope": ""}
+    plain = json.dumps({**oauth, "client_secret": "hunter2"})
+    told = _refused(load, _web(f"{here}, oauth: {plain}"))
+    assert "write ${{ secrets.NAME }}" in told
+    assert "hunter2" not in told
+    header = 'headers: {Authorization: "Bearer ${{ secrets.OTHER }}"}'
+    told = _refused(load, _web(f"{here}, {header}, oauth: {json.dumps(oauth)}"))
+    assert "oauth makes the header Authorization" in told
+    told = _refused(load, _web(f"command: [crm], oauth: {json.dumps(oauth)}"))
+    assert "are for a url" in told
+
+
+def _web(server: str) -> str:
+    return f"mcp: {{servers: {{web: {{{server}}}}}}}"
+
+
+def test_the_url_of_an_mcp_server_may_have_a_query(load) -> None:
+    settings = load('mcp: {servers: {web: {url: "https://example.com/mcp?region=eu"}}}')
+    assert settings.mcp.servers["web"].url == "https://example.com/mcp?region=eu"

@@ -52,7 +52,7 @@ def test_a_process_can_be_frozen_and_goes_on_later():
         _, status = os.waitpid(process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
         process.send_signal(signal.SIGCONT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_pass_that_is_meant_is_counted(monkeypatch):

@@ -31,14 +31,32 @@ from codex32 import (
         (413, "context_too_long"),
         (422, "bad_request"),
         (429, "rate_limited"),
-        (500, "server"),
+        (503, "server"),
         (529, "server"),
     ],
 )
-def test_a_status_has_its_kind(status, kind):
+def test_a_status_has_its_kind_and_costs_nothing(status, kind):
     fault = model_refusal("local", status)
     assert (fault.kind, fault.status, fault.billed) == (kind, status, "no")
-    assert str(fault) == f"local answered {status}"
+    assert str(fault).startswith(f"local answered {status}")
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 520])
+def test_what_fails_behind_the_door_of_a_service_may_have_been_billed(status):
+    fault = model_refusal("local", status)
+    assert (fault.kind, fault.status, fault.billed) == ("server", status, "maybe")
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (307, "it sends elsewhere; is base_url right?"),
+        (404, "no such model, or base_url is wrong"),
+    ],
+)
+def test_a_status_without_a_word_is_told_with_what_is_behind_it(status, why):
+    assert str(model_refusal("local", status)) == f"local answered {status}: {why}"
+    assert str(model_refusal("local", status, "its own")) == f"local answered {status}: its own"
 
 
 def test_what_the_answer_says_counts_more_than_its_status():

@@ -14,6 +14,8 @@ SECRETS = [
     ("k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "key k1:***"),
     ("Authorization: Bearer abc.def-123~+/=", "key Authorization: Bearer ***"),
     ("authorization: basic dXNlcjpodXNoLWh1c2g=", "key authorization: basic ***"),
+    ("Authorization: Basic dXNlcjpodXNo", "key Authorization: Basic ***"),
+    ("Basic not.base64-1", "key Basic ***"),
     ("postgresql://me:hush%21@db:5432/codex32", "key postgresql://me:***@db:5432/codex32"),
     ("redis://:hush@cache", "key redis://:***@cache"),
 ]
@@ -31,6 +33,7 @@ def test_what_looks_like_a_secret_is_masked(secret, told):
         "https://example.com:8443/a@b?c=d",
         "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "the bearer of bad news",
+        "Basic information about certificates",
         "cx32_ is the prefix",
     ],
 )

@@ -1,6 +1,7 @@
 """The gateway over the real SDKs, against a service that fails in every way it knows."""
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,11 +15,16 @@ from codex32.services.ai.budgets import Caps
 from codex32.services.ai.gateway import Rules
 from codex32.services.ai.money import nano
 from codex32.services.ai.prices import Price, Prices
-from codex32_testing.model_server import FAULTS, ModelServer
+from codex32_testing.model_server import EMBEDDING_FAULTS, FAULTS, ModelServer
 
 #: What the server reckons with, in US dollars for a million tokens.
 PRICE = Price(Decimal("0.1"), Decimal("0.5"), Decimal("0.01"), Decimal("0.125"))
 DEADLINE_SECONDS = 3.0
+EMBEDDER = "openai:text-embedding-3-small"
+VECTOR_FAULTS = {
+    **{name: each for name, each in FAULTS.items() if each.embeddings},
+    **EMBEDDING_FAULTS,
+}
 MODELS = {"openai": "openai:gpt-5-mini", "anthropic": "anthropic:claude-haiku-4-5"}
 
 
@@ -39,7 +45,9 @@ def house(make_house, server):
         *codex32_openai.register_llm_providers({"base_url": server.openai_url}),
         *codex32_anthropic.register_llm_providers({"base_url": server.url}),
     ]
-    house.models = replace(house.models, components=Components.of(llm_providers=providers))
+    embedders = codex32_openai.register_embedders({"base_url": server.openai_url})
+    parts = Components.of(llm_providers=providers, embedders=embedders)
+    house.models = replace(house.models, components=parts)
     house.secrets.update(OPENAI_API_KEY=server.key, ANTHROPIC_API_KEY=server.key)
     return house
 
@@ -74,6 +82,20 @@ async def test_every_fault_ends_in_time_within_budget_and_typed(
     assert sum(row.cost_nano for row in rows) >= server.billed()
     await house.in_balance()
     assert all(spent <= nano(0.5) for spent, _ in (await house.budgets()).values())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("fault", sorted(VECTOR_FAULTS))
+async def test_vectors_are_booked_at_what_was_billed_whatever_was_told(
+    over_the_wire, server, fault
+):
+    house = over_the_wire
+    server.script(VECTOR_FAULTS[fault])
+    texts = [f"note {n} tells of subject {n * n}" for n in range(19)]
+    with suppress(ModelFault):  # its kind is looked at where its plugin is tried
+        await house.models.gateway.embed(house.caller(), texts, embedder=EMBEDDER)
+    assert sum(row.cost_nano for row in await house.attempts()) >= server.billed()
+    await house.in_balance()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -390,6 +390,21 @@ async def test_another_step_item_or_execution_buys_for_itself(house):
     assert len(house.one.asked) == 4
 
 
+async def test_a_retry_of_what_failed_is_given_what_the_failed_one_had_bought(house, said):
+    house.one.say(said("bought once" + "x" * 50_000))  # as long as a file of the first execution
+    first = await house.ask()
+    retry = {
+        "execution_id": "exe_01jd0000000000000000000002",
+        "answers_of": house.caller().execution_id,
+    }
+    again = await house.ask(**retry)
+    assert (again.text, again.replayed) == (first.text, True)
+    assert (await house.ask("Something else?", **retry)).text == "yes"
+    assert (await house.ask("Something else?")).replayed  # and the other way round
+    assert len(house.one.asked) == 2
+    await house.in_balance()
+
+
 # vectors
 
 
@@ -415,6 +430,31 @@ async def test_a_batch_that_is_too_long_for_a_service_is_halved(house):
     house.vectors.ready.append(ModelFault("context_too_long", "too much", status=413))
     await house.models.gateway.embed(house.caller(), ["a", "b", "c"], embedder="one:vectors")
     assert house.vectors.batches == [["a", "b", "c"], ["a"], ["b", "c"]]
+
+
+async def test_a_text_that_its_embedder_does_not_read_whole_is_embedded_in_windows(house):
+    house.vectors.context_tokens = 50
+    long = " ".join(f"word{number}" for number in range(60))
+    vectors = await house.models.gateway.embed(
+        house.caller(), ["short", long, "brief"], embedder="one:vectors"
+    )
+    assert vectors == [[1.0, 0.0]] * 3
+    (batch,) = house.vectors.batches
+    assert (batch[0], batch[-1]) == ("short", "brief")
+    assert "".join(batch[1:-1]) == long
+    # A word and its number are two tokens, and two are put around.
+    assert all(len(window.split()) * 2 + 2 <= 50 for window in batch)
+
+
+async def test_a_single_text_that_a_service_finds_too_long_is_halved(house):
+    house.vectors.ready.append(ModelFault("context_too_long", "too much", status=400))
+    text = "a sentence of some words. " * 20
+    (vector,) = await house.models.gateway.embed(house.caller(), [text], embedder="one:vectors")
+    assert vector == pytest.approx([1.0, 0.0])
+    assert ["".join(batch) for batch in house.vectors.batches] == [text, text]
+    house.vectors.ready.append(ModelFault("context_too_long", "too much", status=400))
+    with pytest.raises(ModelFault, match="too much"):
+        await house.models.gateway.embed(house.caller(), ["short"], embedder="one:vectors")
 
 
 async def test_an_embedder_that_bills_must_be_allowed(house):

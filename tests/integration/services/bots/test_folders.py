@@ -322,7 +322,7 @@ async def test_watching_applies_a_change_and_stops_when_told(
         temporary.rename(folder / "one.yaml")
 
     await asyncio.to_thread(save, STEP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await seen.get()).stored == {"one": "created"}
         await asyncio.to_thread(save, f"priority: 4\n{STEP}")
         assert (await seen.get()).stored == {"one": "changed"}
@@ -346,7 +346,7 @@ async def test_a_folder_that_is_made_later_is_watched(
         (folder / "one.yaml").write_text(STEP)
 
     await asyncio.to_thread(make)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await seen.get()).stored == {"one": "created"}
         stop.set()
         await watching

@@ -10,7 +10,7 @@ from codex32.kernel.caller import Caller
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.models import BotRow, TriggerRow
 from codex32.kernel.safe_rows import AuditRow
-from codex32.services.bots import bot_views, bots, provenance
+from codex32.services.bots import authoring, bot_views, bots, provenance
 from codex32.services.bots.folders import FolderSync
 from codex32.services.bots.registry import Policy, Registry
 from codex32.services.bots.widening import widening
@@ -62,6 +62,16 @@ def test_a_wider_version_waits_and_the_older_one_goes_on_until_somebody_approves
     rows = door.read_now(lambda: list(AuditRow.select().order_by(AuditRow.seq)))
     assert [(row.action, row.actor_name) for row in rows][-1] == ("bot.approved", "ada")
     assert json.loads(rows[-1].change)["widens"] == ["hosts: example.com"]
+
+
+def test_the_live_version_is_switched_off_whatever_waits(door, store, registry, reader, now):
+    store("priority: 1")
+    store(f"priority: 2\n{WIDE}")
+    off = door.read_now(lambda: authoring.switched("ping", reader, ADA, enabled=False))
+    stored = door.write_now(lambda: registry.store(off, now, by=ADA))
+    assert (stored.number, stored.change) == (3, "changed")
+    found = view(door)
+    assert (found.standing, found.number, found.pending) == ("disabled", 3, None)
 
 
 def test_a_version_that_was_never_approved_cannot_be_gone_back_to(door, store, registry, now):

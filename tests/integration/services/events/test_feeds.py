@@ -27,7 +27,7 @@ from codex32.services.events.feed_events import Filter
 from codex32.services.events.feeds import Feeds
 from codex32.services.events.outbox import Outbox
 
-DEADLINE = 30
+DEADLINE = 60
 ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 

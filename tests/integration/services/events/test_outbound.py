@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from functools import partial
+from socket import AF_INET
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from codex32 import ManualClock
@@ -32,7 +34,7 @@ from codex32.services.safe.vault import Vault
 from codex32.services.upkeep import retention
 
 ANN = Caller("user", "usr_1", "ann", workspace="default")
-DEADLINE = 30
+DEADLINE = 60
 
 
 class Receiver:
@@ -195,6 +197,50 @@ async def test_an_event_is_sent_once_to_whoever_wants_it_and_signed(
     assert await attempts(door) == [("delivered", 200)]
     endpoint = next(row for row in await rows(door, EndpointRow) if row.delivered)
     assert (endpoint.delivered, endpoint.failed, endpoint.failing_since) == (1, 0, None)
+
+
+async def test_neither_a_redirect_nor_another_answer_of_a_name_leads_inside(
+    door, clock, vault, add, tell, receiver
+):
+    inside = f"http://127.0.0.2:{receiver.port}/inside"
+
+    async def away(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": inside})
+
+    receiver.answers["/away"] = [away]
+    await add("/away")
+    await add(url=f"http://rebind.example:{receiver.port}/bound")
+    names = Rebinding("127.0.0.1", "127.0.0.2")
+    client = GuardedHttpClient(private_hosts=[f"127.0.0.1:{receiver.port}"], resolver=names)
+    courier = Courier(door, clock, vault, client, sender="prc_1", timeout_seconds=5.0)
+    try:
+        await tell()
+        await send(courier)
+        for session in client._sessions.values():
+            session.connector.clear_dns_cache()
+        await tell()
+        await send(courier)
+    finally:
+        await client.close()
+    assert sorted(path for path, _, _ in receiver.came) == ["/away", "/away", "/bound"]
+    told = Counter((row.outcome, row.status) for row in await rows(door, DeliveryAttemptRow))
+    assert told == {("delivered", 200): 1, ("forbidden", None): 1, ("refused", 302): 2}
+
+
+class Rebinding(AbstractResolver):
+    """A name server that gives another address each time; the last one for ever."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = list(addresses)
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
+        address = self.addresses.pop(0) if len(self.addresses) > 1 else self.addresses[0]
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=AF_INET, proto=0, flags=0)
+        ]
+
+    async def close(self) -> None:
+        pass
 
 
 async def test_both_secrets_sign_while_one_is_replaced(
@@ -464,7 +510,7 @@ async def test_endpoints_that_hang_hold_up_no_other_and_get_few_at_once(
     await add("/quick")
     for n in range(10):
         await tell(data=n)
-    running = asyncio.ensure_future(courier(timeout_seconds=20.0).run())
+    running = asyncio.ensure_future(courier(timeout_seconds=300.0).run())
     async with asyncio.timeout(DEADLINE):
         while len(receiver.bodies("/quick")) < 10:
             await asyncio.sleep(0.01)
@@ -477,6 +523,19 @@ async def test_endpoints_that_hang_hold_up_no_other_and_get_few_at_once(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert sorted(body["data"] for body in receiver.bodies("/quick")) == list(range(10))
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_whoever_sends_can_be_stopped_in_the_moment_in_which_a_delivery_ends(courier, turns):
+    sender = courier()
+    running = asyncio.ensure_future(sender.run())
+    await asyncio.sleep(0.2)  # it found nothing to do, and waits
+    sender._ended.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=10)
+    assert done
 
 
 async def test_an_endpoint_that_fails_is_tried_by_one_at_a_time(

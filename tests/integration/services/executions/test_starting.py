@@ -8,7 +8,7 @@ from codex32.engine.running.environment import ChildRequest
 from codex32.kernel.database import Door
 from codex32.kernel.errors import BotDisabled, VersionNotFound
 from codex32.kernel.json_values import loads
-from codex32.kernel.models import ExecutionRow
+from codex32.kernel.models import ExecutionRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services.bots import bots
 from codex32.services.bots.definitions import Definitions
@@ -101,6 +101,31 @@ def test_a_version_that_is_not_live_can_be_asked_for(
     row = get(door, starter.start_now(Start("ping", version_id=kept.version_id)))
 
     assert (row.version_number, row.priority) == (2, 2)
+
+
+def test_a_version_that_a_bot_names_is_one_that_could_be_live(
+    door: Door, store: Callable[..., Stored], starter: Starter, registry: Registry, now: int
+) -> None:
+    def start(version: int) -> str:
+        ask = ChildRequest("default", "exe_parent", 1, f"k{version}", "ping", {}, version)
+        return asyncio.run(starter.start_child(ask)).id
+
+    store("description: first")
+    waiting = store("description: second")
+    store("description: third")
+    held = VersionRow.update(widens='["hosts: example.com"]')
+    door.write_now(held.where(VersionRow.id == waiting.version_id).execute)
+
+    child = start(1)
+    row = door.read_now(lambda: ExecutionRow.get_by_id(child))
+    assert row.version_number == 1
+    with pytest.raises(BotDisabled, match="version 2 of ping is disabled: nobody has approved"):
+        start(2)
+    with pytest.raises(VersionNotFound, match="4 of ping"):
+        start(4)
+    door.write_now(lambda: bots.remove("ping", now, origin="api"))
+    with pytest.raises(BotDisabled, match="removed"):
+        start(3)
 
 
 def test_the_same_key_is_answered_with_the_first_execution(

@@ -1,8 +1,12 @@
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from codex32.kernel.clock import SystemClock
 from codex32.kernel.contracts.collections import Document, IndexOrder, SearchOrder
+from codex32.kernel.contracts.program import FileGrant
 from codex32.kernel.errors import CapabilityRefused, StepFault
 from codex32.kernel.model_errors import ModelFault
 from codex32.kernel.retrieval_rows import (
@@ -14,7 +18,11 @@ from codex32.kernel.retrieval_rows import (
 )
 from codex32.services.retrieval import keeping
 from codex32.services.retrieval.holding import CollectionBusy
+from codex32.services.retrieval.progress import Progress, sentence
+from codex32.services.retrieval.reading import found
 from codex32.services.retrieval.retrieval import EmbedderChanged
+from codex32.services.retrieval.storing import Index
+from codex32.services.retrieval.unlinked import bytes_of
 
 GUIDE = """# Guide
 
@@ -189,6 +197,96 @@ async def test_whoever_lost_a_collection_writes_nothing_more(retrieval, caller, 
     assert await door.read(lambda: CollectionRow.get().holder) == "the second"
 
 
+async def test_how_far_an_indexing_has_come_is_shown_while_it_runs(
+    retrieval, caller, docs, door, gateway, lines
+):
+    for n in range(148):
+        (docs / f"bird-{n:03}.md").write_text(f"# Bird {n}\n\nBird {n} waits near pond {n * n}.\n")
+    seen = []
+    embed = gateway.embed
+
+    async def watched(*given, **more):
+        seen.append(await shown(door))
+        return await embed(*given, **more)
+
+    gateway.embed = watched
+    await retrieval.index(caller, order(docs))
+    by = {"by": "indexing by a test", "stage": "index", "total": 148}
+    assert seen == [
+        {**by, "done": 0, "document": "bird-000.md"},
+        {**by, "done": 128, "document": "bird-128.md"},
+    ]
+    assert sentence(seen[1]) == "indexing by a test: index, 128 of 148 documents, at bird-128.md"
+    assert lines[-2:] == [
+        "128 of 148 documents (86 %), 128 chunks embedded; bird-127.md is done",
+        "148 of 148 documents (100 %), 148 chunks embedded; bird-147.md is done",
+    ]
+    assert await shown(door) is None
+
+
+async def test_small_documents_are_embedded_together_and_large_ones_by_sixteen(
+    retrieval, caller, docs, lines
+):
+    for n in range(40):
+        (docs / f"bird-{n:02}.md").write_text(
+            f"# Bird {n}\n\n" + f"It waits near pond {n}. " * 200
+        )
+    await retrieval.index(caller, order(docs))
+    assert [line.split(" (")[0] for line in lines[-3:]] == [
+        f"{done} of 40 documents" for done in (16, 32, 40)
+    ]
+
+
+async def test_what_a_dead_process_told_of_its_progress_is_forgotten_with_its_hold(
+    retrieval, caller, docs, door
+):
+    (docs / "guide.md").write_text(GUIDE)
+    await retrieval.index(caller, order(docs))
+    collection = await door.read(keeping.get, "default", "docs")
+    async with retrieval.held(collection, "the first") as dead:
+        assert sentence(await shown(door)) == "the first"
+        dead.progress = Progress("embed", 3, 7)
+        await door.write(dead.check)
+        assert sentence(await shown(door)) == "the first: embed, 3 of 7 chunks"
+        await door.write(lambda: CollectionRow.update(held_until=0).execute())
+        assert await shown(door) is None
+        async with retrieval.held(collection, "the second"):
+            assert sentence(await shown(door)) == "the second"
+
+
+async def shown(door):
+    now = SystemClock().micros()
+    return (await door.read(keeping.show, "default", "docs", now))["changing"]
+
+
+async def test_a_step_that_is_tried_again_does_not_wait_for_the_dead_that_tried_it_before(
+    retrieval, caller, docs, door, me, monkeypatch
+):
+    monkeypatch.setattr("codex32.services.retrieval.retrieval._WAIT_SECONDS", 0.0)
+    (docs / "guide.md").write_text(GUIDE)
+    step = replace(caller, models=replace(me, execution_id="exe_1", step="learn"))
+    await retrieval.index(step, order(docs))
+    collection = await door.read(keeping.get, "default", "docs")
+    async with retrieval.held(collection, "indexing by exe_1 (learn)") as dead:
+        await retrieval.index(step, order(docs))
+        with pytest.raises(CollectionBusy):  # should it live after all, it writes nothing more
+            await door.write(dead.check)
+    async with retrieval.held(collection, "indexing by exe_1 (other)"):
+        with pytest.raises(CollectionBusy, match=r"exe_1 \(other\)"):
+            await retrieval.index(step, order(docs))
+
+
+async def test_whoever_makes_a_collection_is_told_that_its_embedder_knows_words_alone(
+    retrieval, caller, lines
+):
+    note = Document("note", "Kestrels hover.")
+    await retrieval.index(caller, IndexOrder("docs", [note]))
+    assert [line for line in lines if "knows words and not what they mean" in line] == [lines[0]]
+    lines.clear()
+    await retrieval.index(caller, IndexOrder("docs", [note]))
+    assert not any("words" in line for line in lines)
+
+
 async def test_those_who_come_at_once_wait_for_each_other(retrieval, caller):
     orders = [
         IndexOrder("docs", [Document(f"n{n}", f"note {n} of all notes")], scope=f"s{n}")
@@ -218,6 +316,34 @@ async def test_only_files_that_the_bot_may_read_are_read(retrieval, caller, docs
             await retrieval.index(caller, order(path))
 
 
+async def test_a_folder_that_is_a_link_is_none_that_a_bot_may_read(retrieval, caller, tmp_path):
+    """Another bot may have laid it, and to any place that the house may read."""
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "secret.md").write_text("the password is swordfish")
+    laid = tmp_path / "laid"
+    laid.symlink_to(tmp_path / "hidden")
+    mine = replace(caller, files=(FileGrant(str(laid)),))
+    for path in (laid, laid / "secret.md", tmp_path / "hidden"):
+        with pytest.raises(CapabilityRefused, match=r"link|add it there"):
+            await retrieval.index(mine, order(path))
+
+
+def test_a_link_that_is_laid_after_a_look_is_not_followed(tmp_path):
+    (tmp_path / "docs" / "sub").mkdir(parents=True)
+    (tmp_path / "docs" / "sub" / "a.md").write_text("mine")
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "a.md").write_text("theirs")
+    [item] = found(str(tmp_path / "docs"), [], None)
+    assert bytes_of(Path(item.path)) == b"mine"
+    (tmp_path / "docs" / "sub").rename(tmp_path / "docs" / "old")
+    (tmp_path / "docs" / "sub").symlink_to(tmp_path / "hidden")
+    with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
+        bytes_of(Path(item.path))
+    (tmp_path / "docs" / "a.md").symlink_to(tmp_path / "hidden" / "a.md")
+    with pytest.raises(OSError, match="symbolic links"):
+        bytes_of(tmp_path / "docs" / "a.md")
+
+
 async def test_only_what_is_included_is_read(retrieval, caller, docs):
     (docs / "sub").mkdir()
     for name in ("a.md", "b.txt", "sub/c.md", "sub/d.py"):
@@ -227,13 +353,28 @@ async def test_only_what_is_included_is_read(retrieval, caller, docs):
 
 
 async def test_collections_of_workspaces_do_not_meet(retrieval, caller, me):
-    from dataclasses import replace
-
     other = replace(caller, models=replace(me, workspace="other"))
     await retrieval.index(caller, IndexOrder("docs", [Document("mine", "a kestrel of mine")]))
     await retrieval.index(other, IndexOrder("docs", [Document("theirs", "a kestrel of theirs")]))
     assert await sources(retrieval, caller, "kestrel") == {"mine"}
     assert await sources(retrieval, other, "kestrel") == {"theirs"}
+
+
+async def test_a_collection_is_deleted_a_part_at_a_time_and_is_sound_between(
+    retrieval, caller, door, person
+):
+    documents = [Document(f"note {n}", f"a kestrel of pond {n}") for n in range(45)]
+    await retrieval.index(caller, IndexOrder("docs", documents))
+    left = []
+    while await door.write(lambda: keeping.shrink("default", "docs", 1)):
+        left.append(len(await door.read(keeping.documents, "default", "docs")))
+        collection = await door.read(keeping.get, "default", "docs")
+        await retrieval.storing.forget_gone(Index.of(collection))
+        assert (await retrieval.verify("default", "docs")).sound
+    assert left == [25, 5, 0, 0]
+    await retrieval.delete("default", "docs", person)
+    tables = (CollectionRow, DocumentRow, ChunkRow, EmbeddingRow, GoneRow)
+    assert await door.read(lambda: [row.select().count() for row in tables]) == [0] * 5
 
 
 async def test_deleting_a_collection_leaves_no_row_and_no_index(

@@ -1,11 +1,16 @@
 """Indexes made anew, and collections that change their embedder."""
 
+import json
+
 import pytest
 
 from codex32 import VectorRecord
+from codex32.kernel.caller import HOUSE
+from codex32.kernel.clock import SystemClock
 from codex32.kernel.contracts.collections import Document, IndexOrder, SearchOrder
 from codex32.kernel.model_errors import ModelFault
 from codex32.kernel.retrieval_rows import ChunkRow, EmbeddingRow
+from codex32.kernel.safe_rows import AuditRow
 from codex32.services.retrieval import keeping
 from codex32.services.retrieval.moving import Mover, QualityLost
 from codex32.services.retrieval.quality import Question
@@ -15,7 +20,7 @@ BIRDS = ["kestrel", "heron", "wren", "osprey", "dunnock", "siskin", "plover", "c
 
 @pytest.fixture
 def mover(retrieval, door, components, me):
-    return Mover(retrieval, door, components, me)
+    return Mover(retrieval, door, components, me, SystemClock(), HOUSE)
 
 
 @pytest.fixture
@@ -81,6 +86,9 @@ async def test_a_collection_moves_to_another_embedder_and_back_for_nothing(
     moved = await mover.move("docs", "other", quiet)
     assert (moved.embedder, moved.former, moved.embedded) == ("other", "hash", len(BIRDS))
     assert moved.before.asked == moved.after.asked > 0
+    (entry,) = await door.read(lambda: list(AuditRow.select()))
+    assert (entry.action, entry.subject) == ("collection.moved", "docs")
+    assert json.loads(entry.change) == {"embedder": "other", "was": "hash"}
     assert await first(retrieval, caller, "heron") == "heron"
     assert (await retrieval.verify("default", "docs")).sound
     assert list(store._collections) == [f"{collection.id}_2"]
@@ -107,6 +115,24 @@ async def test_a_move_that_was_cut_off_pays_for_nothing_twice(
     texts = [text for batch in gateway.embedded for text in batch]
     assert sorted(texts) == sorted(set(texts))
     assert len(texts) == len(BIRDS)
+
+
+async def test_how_far_a_move_has_come_is_shown_to_others(mover, collection, door, gateway):
+    seen = []
+    embed = gateway.embed
+
+    async def watched(caller, texts, **more):
+        if more.get("purpose") == "query":
+            told = await door.read(keeping.show, "default", "docs", SystemClock().micros())
+            seen.append(told["changing"])
+        return await embed(caller, texts, **more)
+
+    gateway.embed = watched
+    told = []
+    await mover.move("docs", "other", lambda *each: told.append(each))
+    count = len(BIRDS)
+    assert told == [("embed", count, count), ("store", count, count)]
+    assert seen[-1]["by"] == "moving by a test"
 
 
 async def test_a_worse_embedder_is_refused_unless_somebody_insists(

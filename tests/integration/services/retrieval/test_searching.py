@@ -1,10 +1,12 @@
 """What is found, and why."""
 
 import pytest
+from codex32_plans import rows_read, spoken
 
 from codex32 import FilterInvalid, VectorRecord
 from codex32.kernel.contracts.collections import Document, IndexOrder, SearchOrder
 from codex32.kernel.errors import StepFault
+from codex32.kernel.models import database_proxy
 from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.services.retrieval import keeping, searching
 from codex32.services.retrieval.retrieval import EmbedderChanged
@@ -34,6 +36,32 @@ async def test_a_name_goes_before_what_is_like_it(ask):
     assert best.keyword_rank == 1
     assert best.coverage == 1.0
     assert all(each.score < best.score for each in others)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_words_are_found_by_their_index_and_within_their_collection_alone(
+    retrieval, caller, door, monkeypatch
+):
+    many = [Document(f"n{n}", f"note {n} about attempts") for n in range(600)]
+    await retrieval.index(caller, IndexOrder("others", many))
+    await retrieval.index(caller, IndexOrder("docs", NOTES))
+    collection = await door.read(keeping.get, "default", "docs")
+
+    def look():
+        def find():
+            return searching.keyword_list(collection, "attempts", 50, None)
+
+        ((sql, given),) = spoken(monkeypatch, find)
+        # So few rows would rather be read one by one than be looked up.
+        database_proxy.execute_sql("SET enable_seqscan = off")
+        try:
+            return len(find()), rows_read(sql, given)
+        finally:
+            database_proxy.execute_sql("RESET enable_seqscan")
+
+    found, read = await door.read(look)
+    assert found == 3
+    assert read < 20
 
 
 async def test_each_hit_tells_how_it_was_found(ask):

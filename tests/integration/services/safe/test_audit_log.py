@@ -54,6 +54,27 @@ def test_entries_are_found_by_what_they_say(log: Door, query: Query, found: list
     assert [row.seq for row in log.read_now(audit_log.listing, query)] == found
 
 
+def test_a_workspace_reads_from_where_it_was_made_last_and_no_other_of_a_like_name(
+    log: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Names that look like secrets stand masked in the log, and so are all alike.
+    names = ("sk-aaaaaaaaaaaaaaaa", "sk-bbbbbbbbbbbbbbbb", "lab", "lab")
+    for at, name in enumerate(names, 50):
+        told = ("workspace.created", name, at)
+        log.write_now(partial(audit.record, ADA, *told, workspace=name))
+    note(log, BOB, "bot.created", "lab", 60)
+    found = [log.read_now(audit_log.beginning, each) for each in (*names, "other", "default")]
+    assert found == [5, 6, 8, 8, 0, 0]
+
+    with caplog.at_level("DEBUG", logger="peewee"):
+        log.read_now(audit_log.beginning, "default")
+    ((sql, params),) = [each.msg for each in caplog.records if "audit" in str(each.msg)]
+    explain = "EXPLAIN QUERY PLAN " if is_sqlite() else "EXPLAIN "
+    rows = log.read_now(lambda: database_proxy.execute_sql(explain + sql, params).fetchall())
+    assert "audit_workspace" not in str(rows)  # that is all that ever was done there
+    assert not is_sqlite() or "audit_subject" in str(rows)
+
+
 # anchors
 
 

@@ -21,7 +21,12 @@ from codex32.services.bots.registry import Registry
 from codex32.services.bots.webhook_paths import Hook
 from codex32.services.bots.written import FILE, Stored, Written
 from codex32.services.triggers import webhook_views
-from codex32.services.triggers.webhooks import Delivered, DeliveryRefused, Receiver
+from codex32.services.triggers.webhooks import (
+    Delivered,
+    DeliveryRefused,
+    Receiver,
+    read_delivery,
+)
 from codex32.services.triggers.why import why
 
 SECOND = 1_000_000
@@ -86,7 +91,9 @@ def test_processes_that_get_the_same_delivery_make_one_execution(
     def deliver() -> list[Delivered]:
         # Two of each, in another order everywhere, so that their locks cross.
         names = random.sample([f"d{n % 3}" for n in range(6)], 6)
-        return receiver.settle_many([receiver.judge(hook, request, each, now) for each in names])
+        return receiver.settle_many(
+            [receiver.judge(hook, read_delivery(hook, request), each, now) for each in names]
+        )
 
     answers = [each for group in at_once(8, deliver) for each in group]
 
@@ -111,7 +118,7 @@ def test_a_write_that_is_done_again_finds_its_own_traces(
     file("ping")
     hook = hook_of(door, components)
     request = WebhookRequest("POST", "p", {}, {}, b"x" * 5000)
-    judged = receiver.judge(hook, request, name, now)
+    judged = receiver.judge(hook, read_delivery(hook, request), name, now)
 
     first, again = [door.write_now(lambda: receiver.settle_many([judged])[0]) for _ in range(2)]
 

@@ -1,6 +1,9 @@
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 
+from codex32.kernel.account_rows import AccountRow
+from codex32.kernel.caller import HOUSE
 from codex32.kernel.database import Door, is_sqlite
 from codex32.kernel.models import (
     AttemptRow,
@@ -13,8 +16,17 @@ from codex32.kernel.models import (
     VersionRow,
     database_proxy,
 )
+from codex32.kernel.retrieval_rows import (
+    ChunkRow,
+    CollectionRow,
+    DocumentRow,
+    EmbeddingRow,
+    GoneRow,
+)
 from codex32.kernel.safe_rows import AuditRow
+from codex32.services.access.accounts import NewAccount, create
 from codex32.services.bots.written import Stored
+from codex32.services.building import sessions
 from codex32.services.upkeep.integrity import check
 
 SECOND = 1_000_000
@@ -85,6 +97,97 @@ def test_everything_that_should_not_be_is_told(
     assert [
         found for found, start in zip(told, expected, strict=True) if found[: len(start)] != start
     ] == []
+
+
+def test_homes_and_builder_sessions_in_no_workspace_are_told(door: Door, now: int) -> None:
+    def write() -> None:
+        new = NewAccount("anna@example.com", "anna", id="usr_1")
+        AccountRow.update(home="gone").where(AccountRow.id == create(new, HOUSE, now).id).execute()
+        left = create(NewAccount("bert@example.com", "bert"), HOUSE, now)
+        AccountRow.update(home="").where(AccountRow.id == left.id).execute()
+        order = sessions.Order("a bot", "nobody:none", budget_nano=1, seconds=60.0)
+        sessions.begin(order, replace(HOUSE, workspace="gone"), now)
+
+    door.write_now(write)
+    assert [problem.message for problem in door.read_now(check, now)] == [
+        "homes of a workspace that is not there: gone",
+        "builder sessions of a workspace that is not there: gone",
+    ]
+
+
+def collection(**changed: object) -> None:
+    CollectionRow.insert(
+        **{
+            "id": "col_1", "workspace": "default", "name": "docs", "embedder": "hash",
+            "dimension": 2, "store": "memory", "index_name": "col_1_1", "fingerprint": "f",
+            "created_at": 0, "updated_at": 0, **changed,
+        }
+    ).execute()  # fmt: skip
+
+
+def document(number: int, collection_id: str = "col_1", chunks: int = 1) -> None:
+    DocumentRow.insert(
+        id=f"doc_{number}", collection_id=collection_id, source=f"{number}.md", scope="",
+        digest="", metadata="{}", characters=1, chunks=chunks, indexed_at=0,
+    ).execute()  # fmt: skip
+
+
+def chunk(number: int, document_id: str, collection_id: str = "col_1") -> None:
+    ChunkRow.insert(
+        id=f"chk_{number}", collection_id=collection_id, document_id=document_id, ordinal=number,
+        heading="", text="x", sha256=f"s{number}", terms="wx",
+    ).execute()  # fmt: skip
+
+
+def vector(number: int, collection_id: str = "col_1", fingerprint: str = "f") -> None:
+    EmbeddingRow.insert(
+        collection_id=collection_id, fingerprint=fingerprint, sha256=f"s{number}", vector=b"12"
+    ).execute()
+
+
+def gone(index: str, record: str) -> None:
+    GoneRow.insert(store="memory", index_name=index, record=record).execute()
+
+
+def test_a_sound_collection_has_no_problems(door: Door, now: int) -> None:
+    def write() -> None:
+        collection()
+        document(1)
+        chunk(1, "doc_1")
+        vector(1)
+        vector(1, fingerprint="the embedder before")
+        gone("col_1_1", "chk_0")
+        gone("col_0_1", "")
+        gone("col_0_1", "chk_9")
+
+    door.write_now(write)
+    assert door.read_now(check, now) == []
+
+
+def test_rows_of_collections_that_contradict_each_other_are_told(door: Door, now: int) -> None:
+    def write() -> None:
+        collection(workspace="gone")
+        document(1, chunks=2)
+        chunk(1, "doc_1")
+        document(2, "col_gone", chunks=1)
+        chunk(2, "doc_2", "col_gone")
+        chunk(3, "doc_gone")
+        vector(3)
+        vector(4, "col_gone")
+        gone("col_0_1", "chk_9")
+
+    door.write_now(write)
+    told = {problem.message for problem in door.read_now(check, now)}
+    assert told == {
+        "collections of a workspace that is not there: gone",
+        "documents of a collection that is not there: col_gone",
+        "chunks of a document that is not there: doc_gone",
+        "chunks of a collection that is not there: col_gone",
+        "vectors of a collection that is not there: col_gone",
+        "collections with chunks that have no vector: codex32 collections rebuild NAME: docs",
+        "documents that have not as many chunks as they say; index them again: doc_1",
+        "records that are to be deleted from an index which no collection has: chk_9",
+    }
 
 
 def test_a_bot_that_waits_and_one_that_was_changed_by_hand_are_told_apart(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from codex32.kernel.clock import SystemClock, to_micros
+from codex32.services.upkeep import timekeeping
 from codex32.services.upkeep.timekeeping import Timekeeper, ask, follow
 
 
@@ -36,3 +37,12 @@ async def test_a_test_clock_is_left_alone(door, manual_clock) -> None:
     before = to_micros(manual_clock.now())
     await door.read(follow, manual_clock)
     assert manual_clock.micros() == before
+
+
+def test_an_answer_that_was_waited_for_is_not_the_one_that_counts(door, monkeypatch) -> None:
+    # The first question opens a connection: its middle is 40 ms from when it was answered.
+    moments = iter([0, 80_000, 80_100, 80_500, 80_600, 81_200])
+    monkeypatch.setattr(timekeeping, "steady_micros", lambda: next(moments))
+    answer = door.read_now(ask)
+    if answer is not None:  # SQLite has no clock
+        assert answer[1] == 80_300

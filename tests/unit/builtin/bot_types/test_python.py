@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from codex32 import Cause, ProgramResult, Succeeded
+from codex32 import Allow, Cause, ProgramResult, Succeeded
 from codex32.builtin.bot_types.python import PythonBotType
 
 GOOD = "def main(a):\n    return a\n"
@@ -39,6 +39,22 @@ async def test_what_it_requires_goes_along(python, context):
     assert python.check({**params, "requires": ["httpx==0.28.1", "pillow[x]==12.0"]}) == []
     await python.run(context, params)
     assert context.programs[0].requires == ("httpx==0.28.1", "Pillow[x] == 12.0")
+
+
+@pytest.mark.parametrize(
+    ("code", "allow", "foreign"),
+    [
+        (GOOD, Allow(), False),
+        (f"from codex32_step import log\n{GOOD}", Allow(), False),
+        (f"from codex32_step import state\n{GOOD}", Allow(), True),
+        (f"import codex32_step as step\n{GOOD}x = step.state", Allow(), True),
+        (GOOD, Allow(hosts=("example.com",)), True),
+        (GOOD, Allow(files=("/data",)), True),
+    ],
+    ids=["plain", "log", "state", "module", "hosts", "files"],
+)
+def test_what_code_reads_beside_its_arguments_may_be_a_strangers(python, code, allow, foreign):
+    assert python.foreign({"code": code}, allow) is foreign
 
 
 async def test_its_runtime_goes_along(python, context):

@@ -50,6 +50,6 @@ def test_records_of_steps_that_are_gone_are_left_behind() -> None:
 
 
 def test_a_lineage_comes_back_from_its_row_as_it_was() -> None:
-    assert Lineage.of("exe_1", None) == Lineage("exe_1", "exe_1")
-    lineage = Lineage("exe_1", "exe_2")
+    assert Lineage.of("exe_1", None) == Lineage("exe_1", "exe_1", "exe_1")
+    lineage = Lineage("exe_1", "exe_2", "exe_1")
     assert Lineage.of("exe_3", lineage.packed()) == lineage

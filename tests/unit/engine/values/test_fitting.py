@@ -49,7 +49,7 @@ def schemas(inner):
 SCHEMAS = st.recursive(st.booleans() | schemas(st.just({})), schemas, max_leaves=5)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(SCHEMAS, VALUES)
 def test_what_surely_fits_fits(schema, value):
     if surely_fits(schema, value):

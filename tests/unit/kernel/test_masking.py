@@ -4,7 +4,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from codex32.engine.running.masking import MASK, Masker
+from codex32.kernel.masking import MASK, Masker
 
 SECRET = 'pä"ss\\wörd/+1'
 

@@ -1,0 +1,60 @@
+"""``codex32 test --watch``: what an editor saves is tested, however it saves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from codex32_houses import CODEX32, until
+
+BOT = """\
+type: set
+with: {{values: {{n: {n}}}}}
+tests:
+  - {{name: is one, expect: {{output: {{n: 1}}}}}}
+"""
+
+
+def save(path: Path, n: int) -> None:
+    """As editors do that put another file in the place of the one that was."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix="~", delete=False) as file:
+        file.write(BOT.format(n=n))
+    os.replace(file.name, path)
+
+
+@pytest.mark.parametrize("of", ["folder", "file"])
+def test_what_is_saved_is_tested_until_it_is_stopped(tmp_path: Path, of: str) -> None:
+    bots = tmp_path / "bots"
+    bots.mkdir()
+    path = bots / "counts.yaml"
+    save(path, 1)
+    said = tmp_path / "said.txt"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [*CODEX32, "test", str(bots if of == "folder" else path), "--watch"],
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
+        )
+
+    def told(what: str, count: int) -> bool:
+        assert process.poll() is None, said.read_text()
+        return said.read_text().count(what) >= count
+
+    def saved(n: int, what: str, count: int) -> bool:
+        save(path, n)  # again and again: it may not be watching yet
+        return told(what, count)
+
+    try:
+        until(lambda: told("all passed", 1), "the first round")
+        until(lambda: saved(2, "1 failed", 1), "a fault is seen", every=2)
+        until(lambda: saved(1, "all passed", 2), "it is mended", every=2)
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(60)
+    assert code >= 0, said.read_text()  # it ended by itself, in the middle of a round or not
+    assert "Traceback" not in said.read_text()

@@ -1,0 +1,30 @@
+"""Collections over HTTP: documents come, are found and go, and the log says by whom."""
+
+COLLECTION = "/api/v1/collections/notes"
+DOCUMENTS = f"{COLLECTION}/documents"
+
+
+async def test_a_document_is_put_found_and_removed_and_the_audit_log_says_by_whom(api, people):
+    await people.add("ann", "user")
+    token = (await people.sign_in("ann"))["access_token"]
+
+    async def put(text):
+        body = {"source": "a.md", "text": text}
+        return (await api("PUT", DOCUMENTS, token=token, json=body)).json["result"]
+
+    texts = ("the lab sings", "the lab sings", "the lab dances")
+    assert [await put(text) for text in texts] == ["added", "unchanged", "changed"]
+    asked = {"text": "dances"}
+    found = await api("POST", f"{COLLECTION}/query", token=token, json=asked)
+    assert [(each["source"], each["text"]) for each in found.json["items"]] == [
+        ("a.md", "the lab dances")
+    ]
+    for status in (204, 404):
+        gone = await api("DELETE", f"{DOCUMENTS}?source=a.md", token=token)
+        assert gone.status == status
+
+    entries = (await api("GET", "/api/v1/audit?action=document")).json["items"]
+    told = [(each["action"], each["actor"]["name"], each["subject"]) for each in entries]
+    written, removed = (("document.written", "ann", "notes"), ("document.removed", "ann", "notes"))
+    assert told == [removed, written, written]
+    assert {str(each["change"]) for each in entries} == {"{'sources': ['a.md']}"}

@@ -1,0 +1,174 @@
+"""The official client of the Model Context Protocol uses bots as tools."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import httpx2
+import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+
+from codex32.engine.running.host import Host
+from codex32.kernel.models import ExecutionRow, OccurrenceRow
+
+TOKEN = "a token of the test"
+
+DOUBLE = {
+    "description": "Doubles a number.",
+    "triggers": [{"mcp": {}}],
+    "inputs": {"n": {"type": "integer"}, "why": {"type": "string", "default": "because"}},
+    "steps": [{"id": "d", "type": "set", "with": {"values": {"twice": "${{ inputs.n * 2 }}"}}}],
+    "output": "${{ steps.d.output }}",
+}
+
+
+async def make(api, name, **document):
+    made = await api("POST", "/api/v1/bots", json={"name": name, **DOUBLE, **document})
+    assert made.status == 201, made.text
+
+
+@contextlib.asynccontextmanager
+async def working(runtime):
+    env = runtime.environment()
+    host = Host(env, "worker")
+
+    async def work():
+        while True:
+            for claim in await env.door.write(lambda: host.take(10)):
+                await host.begin(claim)
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(work())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await env.close()
+
+
+@contextlib.asynccontextmanager
+async def connected(api):
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=60) as http,
+        streamable_http_client(f"{api.url}/api/v1/mcp", http_client=http) as (read, write, *_),
+        ClientSession(read, write) as session,
+    ):
+        yield session
+
+
+async def test_a_client_finds_the_bots_that_offer_themselves_and_uses_one(api, runtime):
+    await make(api, "double")
+    await make(api, "hidden", triggers=[])
+    async with working(runtime), connected(api) as session:
+        hello = await session.initialize()
+        assert hello.server_info.name == "codex32"
+        (tool,) = (await session.list_tools()).tools
+        assert (tool.name, tool.description) == ("double", "Doubles a number.")
+        assert tool.input_schema["required"] == ["n"]
+        done = await session.call_tool("double", {"n": 21})
+        assert not done.is_error, done.content
+        assert done.structured_content == {"twice": 42}
+        unfit = await session.call_tool("double", {"n": "x"})
+        assert unfit.is_error
+        assert "n" in unfit.content[0].text
+        with pytest.raises(MCPError, match="there is no tool 'hidden'"):
+            await session.call_tool("hidden", {"n": 1})
+    (row,) = await runtime.door.read(lambda: list(ExecutionRow.select()))
+    assert row.trigger_kind == "mcp"
+
+
+async def test_a_bot_with_several_triggers_is_one_tool(api):
+    several = [{"mcp": {"description": each}} for each in ("This one.", "Another.")]
+    await make(api, "double", triggers=several)
+    await make(api, "other")
+    async with connected(api) as session:
+        await session.initialize()
+        tools = (await session.list_tools()).tools
+    assert [(each.name, each.description) for each in tools] == [
+        ("double", "This one."),
+        ("other", "Doubles a number."),
+    ]
+
+
+async def test_arguments_are_data_and_never_expressions(api, runtime):
+    await make(
+        api,
+        "echo",
+        inputs={"text": {"type": "string"}},
+        steps=[{"id": "d", "type": "set", "with": {"values": {"said": "${{ inputs.text }}"}}}],
+    )
+    text = "${{ trigger.caller }} ' ] }} \\u0041"
+    async with working(runtime), connected(api) as session:
+        await session.initialize()
+        done = await session.call_tool("echo", {"text": text})
+        assert done.structured_content == {"said": text}
+
+
+async def test_a_trigger_that_says_no_starts_nothing_and_leaves_a_row(api, runtime):
+    await make(api, "picky", triggers=[{"mcp": {}, "if": "trigger.body.n > 5"}])
+    async with working(runtime), connected(api) as session:
+        await session.initialize()
+        refused = await session.call_tool("picky", {"n": 1})
+        assert refused.is_error
+        assert "no-match" in refused.content[0].text
+    rows = await runtime.door.read(lambda: list(OccurrenceRow.select()))
+    assert [row.decision for row in rows] == ["no-match"]
+
+
+async def test_a_bot_that_fails_is_an_error_that_names_its_execution(api, runtime):
+    ends = {"id": "d", "type": "end", "with": {"status": "failed", "message": "no luck"}}
+    await make(api, "luckless", inputs={}, steps=[ends], output=None)
+    async with working(runtime), connected(api) as session:
+        await session.initialize()
+        done = await session.call_tool("luckless", {})
+        assert done.is_error
+        assert "failed: no luck" in done.content[0].text
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"[]", -32600),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "nothing"}', -32601),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": []}', -32602),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', -32600),
+        # No database is asked for what cannot be a name: PostgreSQL takes no such text.
+        (
+            b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "\\u0000"}}',
+            -32602,
+        ),
+        (
+            b'{"jsonrpc": "2.0", "id": 1,"method": "tools/list", "params": {"cursor": "\\u0000"}}',
+            -32602,
+        ),
+    ],
+    ids=["list", "unknown", "params", "id", "name", "cursor"],
+)
+async def test_what_is_no_message_is_told_so(api, sent, code):
+    headers = {"Content-Type": "application/json"}
+    answer = await api("POST", "/api/v1/mcp", data=sent, headers=headers)
+    assert (answer.status, answer.json["error"]["code"]) == (200, code)
+
+
+async def test_a_notification_is_taken_and_a_stranger_is_not(api):
+    note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    assert (await api("POST", "/api/v1/mcp", json=note)).status == 202
+    assert (await api("POST", "/api/v1/mcp", json=note, token=None)).status == 401
+
+
+@pytest.mark.parametrize(
+    "sent", [b"{", b"[" * 100_000, b'{"id": 1, "id": 2}'], ids=["torn", "deep", "twice"]
+)
+async def test_what_is_no_json_is_refused(api, sent):
+    headers = {"Content-Type": "application/json"}
+    answer = await api("POST", "/api/v1/mcp", data=sent, headers=headers)
+    assert (answer.status, answer.json["code"]) == (400, "body-malformed")
+
+
+async def test_a_message_is_sent_as_json(api):
+    headers = {"Content-Type": "text/plain"}
+    answer = await api("POST", "/api/v1/mcp", data=b"{}", headers=headers)
+    assert (answer.status, answer.json["code"]) == (415, "media-type-unsupported")

@@ -1,0 +1,62 @@
+"""``codex32 build``: the conversation, where nobody looks on, and the measure of a model."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+
+import pytest
+from codex32_descriptions import corpus
+
+from codex32_testing.model_server import ModelServer
+from codex32_testing.model_server.builders import PERSONALITIES, builder_model
+
+TEA = next(each for each in corpus() if each.name == "tea-price")
+
+
+@pytest.fixture
+def model(codex32, project, monkeypatch) -> Iterator[ModelServer]:
+    """A model that builds well, named in the settings."""
+    with ModelServer() as server:
+        server.ask(builder_model(corpus(), PERSONALITIES["competent"]))
+        (project / "codex32.yaml").write_text(
+            "builder: {model: openai:gpt-5-mini}\n"
+            f'plugins: {{openai: {{base_url: "{server.openai_url}"}}}}\n'
+            "ai: {prices: {'openai:*': {input_usd: 0.1, output_usd: 0.5}}}\n"
+        )
+        assert codex32("db", "upgrade").code == 0
+        monkeypatch.setattr(sys, "stdin", io.StringIO(server.key))
+        told = codex32("secrets", "set", "OPENAI_API_KEY")
+        assert told.code == 0, told.err
+        yield server
+
+
+def test_a_draft_waits_for_a_word_and_is_undone_by_another(codex32, model) -> None:
+    answer = codex32("build", TEA.description, "--json")
+    assert answer.code == 5, answer.err
+    told = answer.json
+    assert (told["status"], told["draft"]["merged"]) == ("ready", None)
+    assert "error" in codex32("build", "accept", told["id"], "--digest", "0" * 64).err
+    accepted = codex32("build", "accept", told["id"], "--json").json
+    assert (accepted["status"], accepted["accepted"]["enabled"]) == ("accepted", False)
+    assert TEA.name in codex32("bots", "list").out
+    assert codex32("run", TEA.name).code != 0
+    for word, enabled in (("enable", True), ("disable", False)):
+        assert codex32("bots", word, TEA.name, "--json").json["enabled"] is enabled
+        shown = codex32("bots", "show", TEA.name, "--json").json
+        assert shown["enabled"] is enabled
+    assert codex32("bots", "rollback", TEA.name, "1").code == 0
+    assert codex32("build", "undo", told["id"], "--json").json["status"] == "undone"
+    listed = codex32("build", "list", "--json").json["sessions"]
+    assert [each["status"] for each in listed] == ["undone"]
+    assert "tea.json" in codex32("build", "show", told["id"]).out
+
+
+def test_a_model_is_measured_over_the_descriptions_that_come_along(codex32, model) -> None:
+    answer = codex32("build", "eval", "-k", TEA.name, "--yes", "--json")
+    assert answer.code == 0, answer.err
+    told = answer.json
+    assert (told["built"], told["of"]) == (1, 1)
+    assert told["descriptions"][0]["wrong"] == []
+    assert codex32("bots", "list", "--json").json["bots"] == []

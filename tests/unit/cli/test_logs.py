@@ -1,0 +1,166 @@
+"""What services say: whole, about what, in both forms, and without a secret."""
+
+import asyncio
+import io
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import structlog
+
+from codex32.cli.logs import formatter, speak_as_set
+from codex32.kernel.masking import HandedOut, handed_out
+from codex32.kernel.subject import Subject, subject
+from codex32.kernel.tracing import TraceContext
+from codex32_config.settings import load_settings
+
+TEMPLATE = Path(__file__).parents[3] / "config" / "observability" / "index-template.json"
+TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+ABOUT = Subject("acme", "reports", "exe_1", "req_1", TRACE)
+
+
+@pytest.fixture
+def about():
+    token = subject.set(ABOUT)
+    yield
+    subject.reset(token)
+
+
+@pytest.fixture
+def say():
+    """Say something in a form; the lines that come of it."""
+
+    def say(form, talk):
+        told = io.StringIO()
+        handler = logging.StreamHandler(told)
+        handler.setFormatter(formatter(form))
+        logger = logging.getLogger("codex32.said_in_a_test")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False
+        try:
+            talk(logger)
+        finally:
+            logger.removeHandler(handler)
+        return told.getvalue().splitlines()
+
+    return say
+
+
+def fail(logger):
+    try:
+        raise ValueError("Bearer abcdefgh1234 was refused")
+    except ValueError:
+        logger.exception("it failed with %s", "100%")
+
+
+def test_a_line_for_people_ends_with_what_it_is_about(say, about):
+    [line] = say("text", lambda logger: logger.info("%d rows", 3))
+    assert line == (
+        "INFO codex32.said_in_a_test: 3 rows  [workspace=acme bot=reports execution=exe_1 "
+        "request=req_1 trace=0af7651916cd43dd8448eb211c80319c]"
+    )
+
+
+def test_where_nothing_is_worked_on_the_line_is_as_short_as_before(say):
+    assert say("text", lambda logger: logger.info("ready")) == [
+        "INFO codex32.said_in_a_test: ready"
+    ]
+
+
+def test_a_line_for_elasticsearch_is_one_document_with_the_names_of_the_schema(say, about):
+    [line] = say("ecs", fail)
+    told = json.loads(line)
+    assert told["message"] == "it failed with 100%"
+    assert told["log.level"] == "error"
+    assert told["log.logger"] == "codex32.said_in_a_test"
+    assert told["@timestamp"].endswith("+00:00")
+    assert told["codex32.execution.id"] == "exe_1"
+    assert told["codex32.bot"] == "reports"
+    assert told["codex32.workspace"] == "acme"
+    assert told["http.request.id"] == "req_1"
+    assert (told["trace.id"], told["span.id"]) == TRACE[:2]
+    assert told["error.type"] == "ValueError"
+    assert told["error.message"] == "Bearer *** was refused"
+    assert "test_logs.py" in told["error.stack_trace"]
+    assert "abcdefgh1234" not in line
+
+
+def test_the_template_of_the_index_knows_every_field(say, about):
+    [line] = say("ecs", fail)
+    mapped = json.loads(TEMPLATE.read_text())["template"]["mappings"]["properties"]
+
+    def known(path, properties):
+        first, _, rest = path.partition(".")
+        found = properties.get(first)
+        return found is not None and (not rest or known(rest, found.get("properties", {})))
+
+    assert [path for path in json.loads(line) if not known(path, mapped)] == []
+
+
+def test_fields_that_a_plugin_adds_are_kept_by_either_logger(say):
+    speak_as_set(load_settings(environ={}))
+    structured = structlog.get_logger("codex32.said_in_a_test")
+    for talk in (
+        lambda logger: logger.info("sent", extra={"target": "ops"}),
+        lambda logger: structured.info("sent", target="ops"),
+    ):
+        [line] = say("ecs", talk)
+        assert json.loads(line)["labels"] == {"target": "ops"}
+        assert say("text", talk) == ["INFO codex32.said_in_a_test: sent  [target=ops]"]
+
+
+@pytest.mark.parametrize("form", ["text", "ecs"])
+@pytest.mark.parametrize("secret", ["correct horse", 'a"quoted\\one', "two\nsecret-lines"])
+def test_a_secret_that_was_handed_out_is_in_no_line(say, form, secret):
+    handed_out.add(secret)
+
+    def talk(logger):
+        try:
+            raise ValueError(f"cannot sign in with {secret}")
+        except ValueError:
+            logger.exception("tried %r, that is %s", secret, secret, extra={"given": secret})
+
+    text = "\n".join(say(form, talk))
+    for part in secret.splitlines():
+        assert part not in text
+    if form == "ecs":
+        assert json.loads(text)["labels"] == {"given": "***"}
+
+
+def test_the_secrets_of_the_settings_are_masked_by_value():
+    overrides = {
+        "api.token": "not-like-a-token",
+        "plugins": {"mail": {"password": "pass-of-mail"}},
+    }
+    settings = load_settings(environ={}, overrides=overrides)
+    assert {"not-like-a-token", "pass-of-mail"} <= set(settings.secret_values())
+    speak_as_set(settings)
+    assert handed_out.mask("not-like-a-token and pass-of-mail") == "*** and ***"
+
+
+def test_of_many_secrets_the_latest_are_remembered_and_a_longer_one_leaves_nothing_behind():
+    remembered = HandedOut(most=10)
+    remembered.keep("of-the-settings")
+    for number in range(25):
+        remembered.add(f"secret-{number:04}")
+        remembered.add("used-again-and-again")
+    assert remembered.mask("of-the-settings, used-again-and-again") == "***, ***"
+    remembered.add("secret-0024-and-more")
+    assert remembered.mask("secret-0024-and-more, secret-0023") == "***, ***"
+    assert remembered.mask("secret-0000") == "secret-0000"
+
+
+async def test_what_runs_side_by_side_is_not_mixed_up(say):
+    async def work(name, others):
+        subject.set(Subject(bot=name))
+        await others.wait()
+        return subject.get().bot
+
+    ready = asyncio.Event()
+    tasks = [asyncio.create_task(work(name, ready)) for name in ("a", "b")]
+    await asyncio.sleep(0)
+    ready.set()
+    assert await asyncio.gather(*tasks) == ["a", "b"]
+    assert subject.get() == Subject()

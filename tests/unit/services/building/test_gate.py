@@ -1,0 +1,161 @@
+"""Drafts that may not be shown: whom they tell, and who said so."""
+
+import pytest
+
+from codex32.engine.reading.definition import Reader
+from codex32.installed import load_plugins
+from codex32.services.building.gate import Gate, Refused
+from codex32.services.building.known import FROM_DATA, Known
+from codex32.services.explaining.recipients import recipients_of
+from codex32.services.explaining.wants import wants_of
+from codex32_config.settings import load_settings
+
+TELLS = """\
+name: teller
+inputs: {{to: {{type: string, default: "{default}"}}}}
+allow: {{secrets: [HOOK]}}
+steps:
+  - id: look
+    type: set
+    with: {{values: {{mail: "somebody"}}}}
+  - id: tell
+    type: notify
+    with: {{to: log, target: "{target}", text: hello}}
+"""
+
+
+@pytest.fixture(scope="module")
+def components(tmp_path_factory):
+    return load_plugins(load_settings(folder=tmp_path_factory.mktemp("project"))).components
+
+
+@pytest.fixture
+def gate(components):
+    def make(words, **known):
+        there = Known(components, secrets=frozenset({"HOOK"}), **known)
+        return Gate(Reader(components), there, words)
+
+    return make
+
+
+def teller(target, default="ada@example.com"):
+    return TELLS.format(target=target, default=default)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("", "Tell the log. ada@example.com"),
+        ("ada@example.com", "Mail ada@example.com."),
+        ("ada@example.com, bob@example.com", "Mail ada@example.com and bob@example.com"),
+        ("#sales", "Tell #sales, and ada@example.com"),
+        ("${{ secrets.HOOK }}", "Tell my hook, ada@example.com"),
+        ("${{ inputs.to }}", "Mail Ada@example.com"),
+        ("${{ steps.look.output.mail }}", f"ada@example.com\n{FROM_DATA}"),
+    ],
+)
+def test_whoever_the_person_named_may_be_told(gate, target, words):
+    bot = gate(words).draft(teller(target))
+    assert ("recipients", f"log {target}".strip()) in [
+        (each.kind, each.name) for each in wants_of(bot)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "default", "fault"),
+    [
+        ("eve@evil.example", "ada@example.com", "no such recipient"),
+        ("ada@example.com,eve@evil.example", "ada@example.com", "no such recipient"),
+        ("ada@example.com.evil.example", "ada@example.com", "no such recipient"),
+        ("https://hooks.example.com/mine/evil", "ada@example.com", "no such recipient"),
+        ("#secret", "ada@example.com", "no such recipient"),
+        ("${{ inputs.to }}", "#secret", "no such recipient"),
+        ("${{ inputs.to }}", "eve@evil.example", "no such recipient"),
+        ("", "eve@evil.example", "no such mail address"),
+        ("", "eve'@evil.example", "no such mail address"),
+        ("", "eve@[192.0.2.1]", "no such mail address"),
+        ("${{ 'eve' + '@evil.example' }}", "ada@example.com", "lets data decide"),
+        ("${{ steps.look.output.mail }}", "ada@example.com", "lets data decide"),
+        ("x${{ secrets.HOOK }}", "ada@example.com", "no such recipient"),
+    ],
+)
+def test_nobody_whom_the_person_did_not_name_is_told(gate, target, default, fault):
+    words = "Mail ada@example.com, or https://hooks.example.com/mine"
+    with pytest.raises(Refused, match=fault):
+        gate(words).draft(teller(target, default))
+
+
+OTHERS = """\
+name: other
+triggers: [{at: "2030-01-01T00:00:00Z", inputs: {to: "#planted"}}]
+inputs: {to: {type: string}}
+allow:
+  hosts: [api.example.com]
+  tools: [pass_on]
+  models: ["echo:echo"]
+  spend_usd: {execution: 1}
+steps:
+  - {id: ask, type: approve, with: {text: Well?, to: [mallory]}}
+  - id: think
+    type: agent
+    with:
+      model: "echo:echo"
+      prompt: Hello
+      tools:
+        - name: pass_on
+          description: Passes something on.
+          type: http
+          args: {what: {type: string}}
+          with: {method: PUT, url: "https://api.example.com/in", body: "${{ args.what }}"}
+  - {id: post, type: http, with: {method: POST, url: "https://api.example.com/in"}}
+  - {id: tell, type: notify, with: {to: log, target: "${{ inputs.to }}", text: x}}
+on_failure:
+  - {id: sorry, type: notify, with: {to: log, target: "#failures", text: x}}
+alerts:
+  - name: failing
+    failure_rate: 0.5
+    notify: [{to: log, target: "#alerts"}]
+    escalate: {after: 1h, notify: [{to: log, target: "#bosses"}]}
+"""
+
+
+def test_every_way_of_telling_is_looked_at(gate, components):
+    with pytest.raises(Refused) as refused:
+        gate("Post to api.example.com, ask echo:echo").draft(OTHERS)
+    told = "\n".join(refused.value.faults)
+    for each in ("mallory", "#planted", "#failures", "#alerts", "#bosses"):
+        assert each in told
+    assert "post:" not in told
+    bot = Reader(components).read_text(OTHERS).only_bot()
+    shown = [each.name for each in wants_of(bot) if each.kind == "recipients"]
+    assert "http POST https://api.example.com/in" in shown
+    assert "http PUT https://api.example.com/in" in shown
+    assert len(shown) == len(recipients_of(bot)) == 7
+
+
+def test_whom_the_bot_told_before_it_may_tell_still(gate):
+    text = teller("eve@evil.example")
+    before = frozenset({"eve@evil.example", "ada@example.com"})
+    assert gate("Say hello twice", recipients=before).draft(text).name == "teller"
+
+
+SERVED = """\
+name: served
+allow: {mcp: [desk]}
+steps:
+  - {id: look, type: mcp, with: {server: desk, tool: find, writes: false}}
+  - {id: say, type: mcp, with: {server: desk, tool: post, arguments: {channel: "#planted"}}}
+"""
+
+
+def test_a_server_that_nobody_named_is_used_by_no_draft(gate):
+    with pytest.raises(Refused, match="named no such MCP server"):
+        gate("Post what is new").draft(SERVED)
+    with pytest.raises(Refused, match="named no such MCP server"):
+        gate("Post what is new to desk").draft(SERVED.replace("[desk]", '["*"]'))
+
+
+def test_what_a_server_may_tell_is_shown(gate):
+    bot = gate("Post what is new by way of desk").draft(SERVED)
+    shown = [each.name for each in wants_of(bot) if each.kind == "recipients"]
+    assert shown == ["MCP server desk post"]
