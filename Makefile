@@ -39,7 +39,7 @@ bench: $(VENV)/.develop ## measure executions per second beside bare Dramatiq
 chaos: $(VENV)/.develop ## harm a house at random for minutes, and count what it lost
 	@$(BIN)/python -m tests.faults.chaos --seconds 150 --database sqlite $(ARGS)
 	@$(BIN)/python -m tests.faults.chaos --seconds 150 --database postgresql $(ARGS)
-	@$(BIN)/python -m pytest -q -m long tests/faults
+	@$(BIN)/python -m pytest -q -m long tests
 
 environment: $(VENV)/.develop ## make the environment for development
 
