@@ -84,8 +84,8 @@ class Courier:
                 if not pause:
                     continue
                 try:
-                    # Not wait_for: before Python 3.12 it swallows a cancellation that comes together
-                    # with what is waited for, and nobody would ever stop this one.
+                    # Before Python 3.12 wait_for swallows a cancellation that comes together with
+                    # what is waited for, and nobody would ever stop this one.
                     async with asyncio.timeout(pause):
                         await self._ended.wait()
                 except TimeoutError:
