@@ -53,7 +53,8 @@ class PatchRoutes:
         verb = "enable" if enabled else "disable"
 
         async def switch(request: ApiRequest) -> ApiResponse:
-            return await self._merge(request, {"enabled": enabled}, f"{verb}d")
+            # A version that waits is no answer to who wants the live one stopped.
+            return await self._merge(request, {"enabled": enabled}, f"{verb}d", live=True)
 
         return Route(
             method="POST",
@@ -61,7 +62,7 @@ class PatchRoutes:
             operation=f"bots.{verb}",
             policy="bots.write",
             handler=switch,
-            summary=f"Let its definition say `enabled: {str(enabled).lower()}`: a new version",
+            summary=f"Let its live version say `enabled: {str(enabled).lower()}`: a new version",
             response=StoredOut,
         )
 
@@ -74,12 +75,19 @@ class PatchRoutes:
         return await self._merge(request, patch, request.query.message)
 
     async def _merge(
-        self, request: ApiRequest, patch: Mapping[str, JSON], message: str
+        self,
+        request: ApiRequest,
+        patch: Mapping[str, JSON],
+        message: str,
+        *,
+        live: bool = False,
     ) -> ApiResponse:
-        """Patch what is there, as often as somebody else is quicker."""
+        """Patch the newest version, or the live one, as often as somebody else is quicker."""
         name, demanded = request.path["name"], precondition(request.headers)
         for _ in range(_TRIES):
-            seen, document = await self._runtime.door.read(_newest, name, request.caller.workspace)
+            seen, document = await self._runtime.door.read(
+                _there, name, request.caller.workspace, live
+            )
 
             def given(tag: str | None, seen: str | None = seen) -> None:
                 if demanded is not None:
@@ -97,10 +105,15 @@ class PatchRoutes:
         raise PreconditionFailed(f"{name} is being changed by others; try again")
 
 
-def _newest(name: str, workspace: str) -> tuple[str | None, JSON]:
-    """The tag of a bot that the API may change, and its newest definition, waiting or live."""
+def _there(name: str, workspace: str, live: bool) -> tuple[str | None, JSON]:
+    """The tag of a bot that the API may change, and a definition of it.
+
+    The newest of them, or the live one, where there is one.
+    """
     row = bots.there(name, workspace=workspace)
     if row.origin == FILE:
         raise BotReadOnly(name, row.source)
-    version = bots.version_of(row.pending_version_id or row.active_version_id)
+    ids = (row.active_version_id, row.pending_version_id)
+    first, second = ids if live else reversed(ids)
+    version = bots.version_of(first or second)
     return bots.tag(row), {} if version is None else loads(version.document)

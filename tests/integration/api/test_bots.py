@@ -374,6 +374,25 @@ async def test_who_may_change_bots_may_not_approve_what_they_may(api, people):
     ]
 
 
+@pytest.mark.usefixtures("strict")
+async def test_what_is_live_is_stopped_whatever_waits_for_approval(api, people):
+    await people.add("bob", "user")
+    bob = (await people.sign_in("bob"))["access_token"]
+    await api("PUT", "/api/v1/bots/ping", token=bob, data=PING.encode(), headers=YAML)
+    wide = {"allow": {"hosts": ["example.com"]}}
+    sent = await api("PATCH", "/api/v1/bots/ping", token=bob, json=wide)
+    assert sent.json["change"] == "waiting"
+    off = await api("POST", "/api/v1/bots/ping/disable", token=bob)
+    assert (off.status, off.json["change"], off.json["version"]) == (200, "changed", 3)
+    refused = await api("POST", "/api/v1/bots/ping/execute", token=bob)
+    assert refused.json["code"] == "bot-disabled"
+    on = await api("POST", "/api/v1/bots/ping/enable", token=bob)
+    assert on.json["change"] == "changed"
+    bot = (await api("GET", "/api/v1/bots/ping", token=bob)).json
+    assert (bot["version"], bot["waiting_version"], bot["status"]) == (4, None, "active")
+    assert "hosts" not in bot["definition"].get("allow", {})
+
+
 @pytest.mark.parametrize(
     ("method", "path", "more"),
     [
