@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
 
 
 @click.command()
 @json_option
+@workspace_option
 @click.argument("execution_id", metavar="ID")
 @click.option(
     "-o",
@@ -22,7 +23,7 @@ from codex32.cli.context import Context, json_option, pass_context
     help="Write the draft to this file instead of printing it.",
 )
 @pass_context
-def repair(obj: Context, execution_id: str, target: Path | None) -> None:
+def repair(obj: Context, execution_id: str, target: Path | None, workspace: str) -> None:
     """Draft what would mend the bot of a failed execution; nothing is applied.
 
     The draft is the bot's file with a test made from what is recorded: it fails on the bot as it
@@ -32,9 +33,10 @@ def repair(obj: Context, execution_id: str, target: Path | None) -> None:
     from codex32.services.executions import executions, repairing
 
     with obj.runtime() as runtime:
-        row = runtime.door.read_now(executions.find, execution_id)
+        read = runtime.door.read_now
+        row = read(partial(executions.find, execution_id, workspace=workspace))
         parts = runtime.payloads, runtime.definitions, runtime.reader
-        made = runtime.door.read_now(partial(repairing.draft, row.id, *parts))
+        made = read(partial(repairing.draft, row.id, *parts, workspace=workspace))
     tried = asyncio.run(repairing.prove(made, obj.settings.folder))
     if target is not None:
         target.write_text(made.text, encoding="utf-8")

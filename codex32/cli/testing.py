@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
 from codex32.cli.failures import FAILED
 from codex32.cli.files import bot_files
 from codex32.cli.test_run import Wish, try_files
@@ -20,6 +21,7 @@ _MOST = 40
 
 @click.command()
 @json_option
+@workspace_option
 @click.argument(
     "paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]..."
 )
@@ -69,6 +71,7 @@ def test(
     junit: Path | None,
     watch: bool,
     recorded: str | None,
+    workspace: str,
 ) -> None:
     """Run the tests of bot files: no network, no models, no effects.
 
@@ -78,7 +81,7 @@ def test(
     faults.
     """
     if recorded is not None:
-        _print_recorded(obj, recorded)
+        _print_recorded(obj, recorded, workspace)
         return
     wish = Wish(
         paths=paths,
@@ -129,14 +132,16 @@ def _changes(obj: Context, paths: Sequence[Path]) -> Iterator[None]:
         yield
 
 
-def _print_recorded(obj: Context, execution_id: str) -> None:
+def _print_recorded(obj: Context, execution_id: str, workspace: str) -> None:
     from codex32.engine.reading.writing import yaml_text
     from codex32.services.cases.recorded import recorded_case
     from codex32.services.executions import executions
 
     with obj.runtime() as runtime:
-        row = runtime.door.read_now(executions.find, execution_id)
-        case = runtime.door.read_now(recorded_case, row.id, runtime.payloads, runtime.definitions)
+        read = runtime.door.read_now
+        row = read(partial(executions.find, execution_id, workspace=workspace))
+        parts = runtime.payloads, runtime.definitions
+        case = read(partial(recorded_case, row.id, *parts, workspace=workspace))
 
     def show() -> None:
         for line in yaml_text({"tests": [case]}).splitlines():

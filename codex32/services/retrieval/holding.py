@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import peewee as pw
@@ -83,6 +83,7 @@ async def held(
     wait_seconds: float,
     *,
     heir: bool = False,
+    on_wait: Callable[[str, int], None] | None = None,
 ) -> AsyncIterator[Hold]:
     """Hold a collection as ``holder``; who holds it already is waited for.
 
@@ -94,6 +95,7 @@ async def held(
       wait_seconds: How long somebody else is waited for.
       heir: There is one ``holder`` at a time, so that whoever holds it under this name is dead,
         or has lost what it worked for.
+      on_wait: Told whom is waited for, and for how many seconds by now.
 
     Raises:
       CollectionBusy: It did not become free in time.
@@ -101,11 +103,13 @@ async def held(
     me = f"{holder} {new_id('hld')}"
     before = f"{holder}{MARK}" if heir else None
     loop = asyncio.get_running_loop()
-    ends = loop.time() + wait_seconds
+    began = loop.time()
     while not await door.write(lambda: _take(collection.id, me, clock.micros(), before)):
-        if loop.time() >= ends:
-            there = await door.read(_holder, collection)
+        there, waited = await door.read(_holder, collection), loop.time() - began
+        if waited >= wait_seconds:
             raise CollectionBusy(collection.name, there, LEASE_SECONDS)
+        if on_wait is not None:
+            on_wait(there, int(waited))
         await asyncio.sleep(_ASK_SECONDS)
     hold = Hold(door, clock, collection, me)
     keeping = asyncio.create_task(hold.keep())

@@ -7,7 +7,8 @@ are kept: going back costs nothing but making the index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,7 +26,7 @@ from codex32.services.retrieval.holding import Hold
 from codex32.services.retrieval.keeping import Collection
 from codex32.services.retrieval.progress import Progress
 from codex32.services.retrieval.quality import Question, Recall, recall, sampled
-from codex32.services.retrieval.retrieval import Retrieval, who
+from codex32.services.retrieval.retrieval import WAIT_SECONDS, Retrieval, who
 from codex32.services.retrieval.storing import Index, Verdict
 from codex32.services.safe import audit
 
@@ -111,7 +112,7 @@ class Mover:
 
         How the index stood to the rows before is answered.
         """
-        async with self._retrieval.held(await self._get(name), self._holder("rebuilding")) as hold:
+        async with self._held(name, "rebuilding", on_progress) as hold:
             on_progress = _shown_to_all(hold, on_progress)
             collection = await self._get(name)
             verdict = await self._retrieval.storing.verify(Index.of(collection))
@@ -149,7 +150,7 @@ class Mover:
         Raises:
           QualityLost: It would fall further; nothing was changed.
         """
-        async with self._retrieval.held(await self._get(name), self._holder("moving")) as hold:
+        async with self._held(name, "moving", on_progress) as hold:
             on_progress = _shown_to_all(hold, on_progress)
             old = await self._get(name)
             dimension = self._components.embedder(embedder).dimension
@@ -193,8 +194,17 @@ class Mover:
     async def _get(self, name: str) -> Collection:
         return await self._door.read(keeping.get, self._caller.workspace, name)
 
-    def _holder(self, doing: str) -> str:
-        return f"{doing} by {who(self._caller)}"
+    @asynccontextmanager
+    async def _held(self, name: str, doing: str, on_progress: OnProgress) -> AsyncIterator[Hold]:
+        """Hold a collection; whoever holds it is named while it is waited for."""
+
+        def on_wait(holder: str, seconds: int) -> None:
+            # One that was killed holds it until its lease ends, which looks like hanging.
+            on_progress(f"waiting for {holder}", seconds, int(WAIT_SECONDS))
+
+        collection, holder = await self._get(name), f"{doing} by {who(self._caller)}"
+        async with self._retrieval.held(collection, holder, on_wait=on_wait) as hold:
+            yield hold
 
     async def _embed(
         self, embedding: Embedding, collection: Collection, on_progress: OnProgress

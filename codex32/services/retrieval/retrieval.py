@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +43,8 @@ from codex32.services.retrieval.storing import Index, Storing, Verdict
 
 log = logging.getLogger(__name__)
 
-_WAIT_SECONDS = 300.0
+#: For so long whoever changes a collection waits for another who does.
+WAIT_SECONDS = 300.0
 LIMIT_MOST = 100
 
 
@@ -125,10 +126,23 @@ class Retrieval(CollectionKeeper):
             return await indexing.run(order)
 
     def held(
-        self, collection: Collection, holder: str, *, heir: bool = False
+        self,
+        collection: Collection,
+        holder: str,
+        *,
+        heir: bool = False,
+        on_wait: Callable[[str, int], None] | None = None,
     ) -> AbstractAsyncContextManager[Hold]:
         """Hold a collection while it is changed; see :func:`holding.held`."""
-        return held(self._door, self._clock, collection, holder, _WAIT_SECONDS, heir=heir)
+        return held(
+            self._door,
+            self._clock,
+            collection,
+            holder,
+            WAIT_SECONDS,
+            heir=heir,
+            on_wait=on_wait,
+        )
 
     def embedding(
         self, caller: ModelCaller, collection: Collection, embedder: str, hold: Hold

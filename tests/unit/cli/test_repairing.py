@@ -84,6 +84,9 @@ def test_what_no_rule_mends_has_a_test_that_fails_until_somebody_did(codex32, pr
     assert "trouble: code" in answer.err
     assert "no rule knows one" in answer.err
     assert "the test fails on the bot as it was" in answer.err
+    assert codex32("workspaces", "create", "lab").code == 0
+    elsewhere = codex32("executions", "repair", failed["id"], "--workspace", "lab", "--json")
+    assert elsewhere.fault["code"] == "execution-not-found"
     draft = project / "draft.yaml"
     assert codex32("test", "draft.yaml").code == 1
     draft.write_text(draft.read_text().replace("10 // n", "10 // n if n else 0"))

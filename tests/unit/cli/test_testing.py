@@ -189,6 +189,10 @@ def test_a_recorded_execution_becomes_a_test_that_passes(codex32, project) -> No
     case = json.loads(codex32("test", "--json", "--from", told["id"][:-1]).out)
     assert case["inputs"] == {"who": "Ada"}
     assert case["expect"]["output"] == "hello Ada"
+    # What another workspace did is not found from here.
+    assert codex32("workspaces", "create", "lab").code == 0
+    elsewhere = codex32("test", "--from", told["id"], "--workspace", "lab", "--json")
+    assert elsewhere.fault["code"] == "execution-not-found"
 
 
 REACHING = """\

@@ -176,7 +176,7 @@ async def test_a_document_without_a_word_is_kept_and_stored_nowhere(retrieval, c
 
 
 async def test_two_do_not_change_a_collection_at_once(retrieval, caller, docs, door, monkeypatch):
-    monkeypatch.setattr("codex32.services.retrieval.retrieval._WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("codex32.services.retrieval.retrieval.WAIT_SECONDS", 0.0)
     (docs / "guide.md").write_text(GUIDE)
     await retrieval.index(caller, order(docs))
     collection = await door.read(keeping.get, "default", "docs")
@@ -262,7 +262,7 @@ async def shown(door):
 async def test_a_step_that_is_tried_again_does_not_wait_for_the_dead_that_tried_it_before(
     retrieval, caller, docs, door, me, monkeypatch
 ):
-    monkeypatch.setattr("codex32.services.retrieval.retrieval._WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("codex32.services.retrieval.retrieval.WAIT_SECONDS", 0.0)
     (docs / "guide.md").write_text(GUIDE)
     step = replace(caller, models=replace(me, execution_id="exe_1", step="learn"))
     await retrieval.index(step, order(docs))

@@ -1,5 +1,6 @@
 """Indexes made anew, and collections that change their embedder."""
 
+import asyncio
 import json
 
 import pytest
@@ -133,6 +134,18 @@ async def test_how_far_a_move_has_come_is_shown_to_others(mover, collection, doo
     count = len(BIRDS)
     assert told == [("embed", count, count), ("store", count, count)]
     assert seen[-1]["by"] == "moving by a test"
+
+
+async def test_whoever_waits_for_another_hears_for_whom(mover, collection, retrieval):
+    told = []
+    async with retrieval.held(collection, "indexing by exe_1"):
+        waiting = asyncio.ensure_future(mover.rebuild("docs", lambda *each: told.append(each)))
+        async with asyncio.timeout(60):
+            while not told:
+                await asyncio.sleep(0.01)
+    await waiting
+    assert told[0] == ("waiting for indexing by exe_1", 0, 300)
+    assert told[-1][0] == "store"
 
 
 async def test_a_worse_embedder_is_refused_unless_somebody_insists(
