@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_NUMBERS = {pair: number for number, pair in enumerate(_PAIRS)}
 ID_PATTERN = re.compile(r"^[a-z]+_[0-9a-hjkmnp-tv-z]{26}$")
 
 
@@ -65,7 +66,8 @@ def _written(kind: str, number: int) -> str:
 
 def made_at(made: str) -> int:
     """When an id was made, in microseconds, to the millisecond; what is no id raises."""
+    begins = made.index("_") + 1
     number = 0
-    for letter in made.partition("_")[2][:10]:
-        number = number * 32 + _ALPHABET.index(letter)
+    for place in range(begins, begins + 10, 2):
+        number = number << 10 | _NUMBERS[made[place : place + 2]]
     return number * 1000

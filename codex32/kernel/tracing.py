@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -32,7 +33,7 @@ class TraceContext(NamedTuple):
 
         See https://www.w3.org/TR/trace-context/#traceparent-header.
         """
-        found = _TRACEPARENT.fullmatch(text or "")
+        found = None if text is None else _TRACEPARENT.fullmatch(text)
         if found is None:
             return None
         version, trace, span, flags, more = found.groups()
@@ -53,6 +54,7 @@ def trace_of(execution_id: str) -> str:
     return _digest((execution_id,), 16)
 
 
+@lru_cache(maxsize=1024)  # an attempt and its execution end together
 def _digest(place: tuple[object, ...], size: int) -> str:
     told = "\0".join(map(str, place)).encode()
     return hashlib.blake2b(told, digest_size=size).hexdigest()

@@ -1,4 +1,4 @@
-"""The way of spans to a collector: OTLP over HTTP, with OpenTelemetry's own exporter.
+"""The way of spans to a collector: OTLP over HTTP.
 
 Spans wait in a queue of fixed length for a thread that sends them. Where the collector is slow,
 broken or gone, the oldest that wait are given up, and nobody else waits.
@@ -6,19 +6,19 @@ broken or gone, the oldest that wait are given up, and nobody else waits.
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
+from collections import deque
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+import requests
 
-from codex32.kernel.tracing import TraceContext
-from codex32.outside.traces.spans import Span
+from codex32.outside.traces.otlp import encoded
+from codex32.outside.traces.spans import Attribute, Span
+
+log = logging.getLogger(__name__)
 
 #: Spans that may wait, a second or two of a busy worker's; some kilobytes each.
 QUEUE = 8192
@@ -30,14 +30,9 @@ SEND_SECONDS = 5.0
 #: How long the end of a process waits for the last spans to be taken.
 CLOSE_SECONDS = 2.0
 
-_KINDS = {
-    "internal": SpanKind.INTERNAL,
-    "server": SpanKind.SERVER,
-    "client": SpanKind.CLIENT,
-    "consumer": SpanKind.CONSUMER,
-}
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-_WELL = Status(StatusCode.UNSET)
+#: Answers after which the specification has the same sent again.
+_COME_AGAIN = frozenset({429, 502, 503, 504})
+_FIRST_PAUSE_SECONDS = 0.25
 
 
 class Collector:
@@ -50,54 +45,77 @@ class Collector:
     """
 
     def __init__(self, endpoint: str, headers: Mapping[str, str], process: str) -> None:
-        self._resource = Resource.create(
-            {
-                "service.name": "codex32",
-                "service.version": version("codex32"),
-                "service.instance.id": process,
-            }
-        )
-        self._scope = InstrumentationScope("codex32", version("codex32"))
-        self._processor = BatchSpanProcessor(
-            OTLPSpanExporter(
-                endpoint=f"{endpoint.rstrip('/')}/v1/traces",
-                headers=dict(headers),
-                timeout=SEND_SECONDS,
-            ),
-            max_queue_size=QUEUE,
-            max_export_batch_size=BATCH,
-            schedule_delay_millis=SEND_EVERY_SECONDS * 1000,
-        )
+        self._url = f"{endpoint.rstrip('/')}/v1/traces"
+        self._version = version("codex32")
+        self._resource: dict[str, Attribute] = {
+            "service.name": "codex32",
+            "service.version": self._version,
+            "service.instance.id": process,
+        }
+        self._session = requests.Session()
+        self._session.headers.update({"Content-Type": "application/x-protobuf", **headers})
+        self._waiting: deque[Span] = deque(maxlen=QUEUE)
+        #: Set where a batch is full, or the process ends.
+        self._due = threading.Event()
+        self._closing = threading.Event()
+        self._failing = False
+        self._sender = threading.Thread(target=self._work, name="traces", daemon=True)
+        self._sender.start()
 
     def keep(self, span: Span) -> None:
-        """Take a span that has ended and is sampled."""
-        context = span.context
-        attributes = span.attributes
-        if span.error is not None:
-            attributes["error.type"] = span.error
-        # Made by us and not by OpenTelemetry's tracer: of executions and attempts it is told when
-        # they have ended, and their ids are not drawn by chance.
-        self._processor.on_end(
-            ReadableSpan(
-                span.name,
-                _named(context),
-                None if span.parent is None else _named(context._replace(span=span.parent)),
-                self._resource,
-                attributes,
-                kind=_KINDS[span.kind],
-                status=_WELL if span.error is None else Status(StatusCode.ERROR, span.error),
-                start_time=span.begun,
-                end_time=span.ended,
-                instrumentation_scope=self._scope,
-            )
-        )
+        """Take a span that has ended and is sampled. From any thread."""
+        self._waiting.append(span)
+        if len(self._waiting) >= BATCH and not self._due.is_set():
+            self._due.set()
 
     def close(self) -> None:
         """Send what waits, if that is quick."""
-        ending = threading.Thread(target=self._processor.shutdown, daemon=True)
-        ending.start()
-        ending.join(CLOSE_SECONDS)
+        self._closing.set()
+        self._due.set()
+        self._sender.join(CLOSE_SECONDS)
 
+    def _work(self) -> None:
+        over = False
+        while not over:
+            self._due.wait(SEND_EVERY_SECONDS)
+            self._due.clear()
+            over = self._closing.is_set()
+            while spans := self._next():
+                self._send(spans)
 
-def _named(context: TraceContext) -> SpanContext:
-    return SpanContext(int(context.trace, 16), int(context.span, 16), False, _SAMPLED)
+    def _next(self) -> list[Span]:
+        """The next spans that are sent together, the oldest first."""
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+
+    def _send(self, spans: list[Span]) -> None:
+        try:
+            trouble = self._post(encoded(self._resource, self._version, spans))
+        except Exception:
+            log.exception("%d spans cannot be told", len(spans))
+            return
+        if trouble is not None and not self._failing:
+            log.warning("the collector at %s does not take spans: %s", self._url, trouble)
+        elif trouble is None and self._failing:
+            log.warning("the collector at %s takes spans again", self._url)
+        self._failing = trouble is not None
+
+    def _post(self, body: bytes) -> str | None:
+        """Send a request, again and again while that may help; what was in the way at last."""
+        deadline, pause = time.monotonic() + SEND_SECONDS, _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                # A redirect would take the key in the headers elsewhere.
+                answer = self._session.post(
+                    self._url, body, timeout=SEND_SECONDS, allow_redirects=False
+                )
+            except requests.RequestException as error:
+                trouble = type(error).__name__
+            else:
+                if answer.status_code < 300:
+                    return None
+                trouble = f"it answers {answer.status_code}"
+                if answer.status_code not in _COME_AGAIN:
+                    return trouble
+            if time.monotonic() + pause > deadline or self._closing.wait(pause):
+                return trouble
+            pause *= 2

@@ -223,7 +223,7 @@ def test_headers_of_the_settings_go_with_it(house, collector):
 
 @pytest.mark.parametrize("how", ["hangs", "fails", "cuts", "gone"])
 def test_a_collector_that_is_not_well_holds_up_nothing(house, collector, how, caplog):
-    caplog.set_level(logging.CRITICAL, "opentelemetry")
+    caplog.set_level(logging.CRITICAL, "codex32.outside.traces")
     gone = {"tracing.endpoint": "http://127.0.0.1:9"} if how == "gone" else {}
     collector.how = how
     runtime = house(**gone)
@@ -252,7 +252,7 @@ def _span(runtime):
 
 
 def test_a_collector_that_comes_back_is_told_again(house, collector, caplog):
-    caplog.set_level(logging.CRITICAL, "opentelemetry")
+    caplog.set_level(logging.CRITICAL, "codex32.outside.traces")
     collector.how = "cuts"
     runtime = house()
     ended(runtime, [start(runtime, "noop")])
@@ -300,8 +300,8 @@ settings = load_settings(
 )
 runtime = open_runtime(settings, "worker")
 assert runtime.traces is None
-assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
-assert not [name for name in sys.modules if name.startswith("opentelemetry.exporter")]
+assert not [name for name in sys.modules if name.startswith("opentelemetry")]
+assert "requests" not in sys.modules
 runtime.close()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -310,7 +310,10 @@ runtime.close()
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_without_what_sends_them_it_says_what_to_install(tmp_path, database_url, monkeypatch):
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    monkeypatch.setitem(
+        sys.modules, "opentelemetry.proto.collector.trace.v1.trace_service_pb2", None
+    )
+    monkeypatch.delitem(sys.modules, "codex32.outside.traces.otlp", raising=False)
     monkeypatch.delitem(sys.modules, "codex32.outside.traces.collector", raising=False)
     overrides = {"database_url": database_url, "tracing.endpoint": "http://127.0.0.1:4318"}
     settings = load_settings(folder=tmp_path, environ={}, overrides=overrides)

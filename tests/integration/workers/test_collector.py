@@ -1,0 +1,106 @@
+"""The way of spans to a collector: what comes, what comes again, what is given up."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+from codex32_serving import QuietHandler, serving
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from codex32.kernel.tracing import TraceContext
+from codex32.outside.traces import collector as rooms
+from codex32.outside.traces.collector import Collector
+from codex32.outside.traces.spans import Span
+
+CONTEXT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+
+
+@contextmanager
+def answering(*statuses, **headers):
+    """A receiver that answers so in turn, and then 200: its URL, and what it was sent."""
+    left, asked = list(statuses), []
+
+    class Handler(QuietHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append((self.path, dict(self.headers), body))
+            self.send_response(left.pop(0) if left else 200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with serving(Handler) as url:
+        yield url, asked
+
+
+def spans(body):
+    (group,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    (scope,) = group.scope_spans
+    return list(scope.spans)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_the_collector_cannot_take_now_is_sent_again(status, monkeypatch):
+    monkeypatch.setattr(rooms, "_FIRST_PAUSE_SECONDS", 0.01)
+    with answering(status, status) as (url, asked):
+        collector = Collector(url, {"X-Key": "k"}, "prc_1")
+        collector.keep(Span(CONTEXT, None, "one", begun=1, ended=2))
+        collector._due.set()
+        for _ in range(600):
+            if len(asked) == 3:
+                break
+            threading.Event().wait(0.1)
+        collector.close()
+    assert [body for _, _, body in asked] == [asked[0][2]] * 3
+    assert {path for path, _, _ in asked} == {"/v1/traces"}
+    assert asked[0][1]["X-Key"] == "k"
+
+
+@pytest.mark.parametrize("status", [400, 401, 302])
+def test_what_it_refuses_is_given_up_and_told_of_once(status, caplog):
+    with answering(status, status, Location="http://127.0.0.1:9/") as (url, asked):
+        collector = Collector(url, {}, "prc_1")
+        for name in ("first", "second", "third"):
+            collector._send([Span(CONTEXT, None, name, begun=1, ended=2)])
+        collector.close()
+    assert [spans(body)[0].name for _, _, body in asked] == ["first", "second", "third"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    assert f"does not take spans: it answers {status}" in lines[0]
+    assert "takes spans again" in lines[1]
+
+
+def test_of_more_than_the_queue_holds_the_newest_are_kept():
+    with answering() as (url, asked):
+        collector = Collector(url, {}, "prc_1")
+        collector.close()  # so that nobody takes them out
+        for number in range(rooms.QUEUE + 10):
+            collector.keep(Span(CONTEXT, None, str(number), begun=1, ended=2))
+        first = collector._next()
+        assert [span.name for span in first[:2]] == ["10", "11"]
+        assert len(first) == rooms.BATCH
+    assert asked == []
+
+
+def test_every_kind_of_attribute_and_a_text_that_is_none_arrive():
+    told = {"text": "\ud800é", "count": -3, "true": True, "share": 0.5, "none": False}
+    span = Span(CONTEXT, CONTEXT.span, "step \udfff", "client", 5, 7, told, "timeout")
+    with answering() as (url, asked):
+        collector = Collector(url, {}, "prc_1")
+        collector.keep(span)
+        collector.close()
+        collector._sender.join(60)  # on a slow machine, too
+    ((_, _, body),) = asked
+    (came,) = spans(body)
+    values = {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in came.attributes}
+    assert values == {**told, "text": "?é", "error.type": "timeout"}
+    assert (came.name, came.kind, came.start_time_unix_nano, came.end_time_unix_nano) == (
+        "step ?",
+        3,
+        5,
+        7,
+    )
+    assert came.trace_id.hex() == CONTEXT.trace
+    assert came.span_id.hex() == came.parent_span_id.hex() == CONTEXT.span
+    assert (came.status.code, came.status.message) == (2, "timeout")
