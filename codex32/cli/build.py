@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from codex32.cli import build_session
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
-from codex32.cli.failures import FAILED, UNDECIDED
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from codex32.services.building.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
 _ID = click.argument("session_id", metavar="SESSION")
-_LATER = "session {0}; go on later with: codex32 build resume {0}"
 _STATUSES = ("working", "asking", "ready", "accepted", "undone", "abandoned", "failed")
 
 
@@ -112,18 +109,11 @@ def new(
     draft: go on with answer, accept or resume.
     """
 
-    async def begin(runtime: Runtime, builder: Builder) -> Session:
-        session = await builder.begin(
-            description,
-            obj.caller(workspace),
-            bot=refine,
-            model=model,
-            budget_nano=_nano(budget),
-        )
-        obj.output.note(_LATER.format(session.id))
-        return await _talk(obj, runtime, session, yes=yes, enable=enable)
+    async def start(runtime: Runtime, spending: dict[str, Any]) -> Session:
+        caller = obj.caller(workspace)
+        return await runtime.builder.begin(description, caller, bot=refine, **spending)
 
-    _end(obj, begin)
+    build_session.begin(obj, start, model=model, budget=budget, yes=yes, enable=enable)
 
 
 @build.command()
@@ -151,21 +141,12 @@ def repair(
     """
     from codex32.services.executions import executions
 
-    async def begin(runtime: Runtime, builder: Builder) -> Session:
-        found = await runtime.door.read(
-            partial(executions.find, execution_id, workspace=workspace)
-        )
-        session = await builder.repair(
-            found.id,
-            obj.caller(workspace),
-            hint=hint,
-            model=model,
-            budget_nano=_nano(budget),
-        )
-        obj.output.note(_LATER.format(session.id))
-        return await _talk(obj, runtime, session, yes=yes, enable=enable)
+    async def start(runtime: Runtime, spending: dict[str, Any]) -> Session:
+        find = partial(executions.find, execution_id, workspace=workspace)
+        found, caller = await runtime.door.read(find), obj.caller(workspace)
+        return await runtime.builder.repair(found.id, caller, hint=hint, **spending)
 
-    _end(obj, begin)
+    build_session.begin(obj, start, model=model, budget=budget, yes=yes, enable=enable)
 
 
 @build.command()
@@ -180,9 +161,9 @@ def resume(obj: Context, session_id: str, yes: bool, enable: bool, workspace: st
 
     async def go_on(runtime: Runtime, builder: Builder) -> Session:
         session = await runtime.door.read(sessions.get, session_id, workspace)
-        return await _talk(obj, runtime, session, yes=yes, enable=enable)
+        return await build_session.talk(obj, runtime, session, yes=yes, enable=enable)
 
-    _end(obj, go_on)
+    build_session.end(obj, go_on)
 
 
 @build.command()
@@ -201,7 +182,7 @@ def answer(
     async def tell(runtime: Runtime, builder: Builder) -> Session:
         return await builder.answer(session_id, given, obj.caller(workspace), go_on=rest)
 
-    _show(obj, tell)
+    build_session.show(obj, tell)
 
 
 @build.command("list")
@@ -244,7 +225,7 @@ def show(obj: Context, session_id: str, workspace: str) -> None:
     async def look(runtime: Runtime, builder: Builder) -> Session:
         return await runtime.door.read(sessions.get, session_id, workspace)
 
-    _show(obj, look)
+    build_session.show(obj, look)
 
 
 @build.command()
@@ -262,9 +243,9 @@ def accept(
 
     async def take(runtime: Runtime, builder: Builder) -> Session:
         session = await runtime.door.read(sessions.get, session_id, workspace)
-        return await _accept(obj, runtime, session, digest, enable)
+        return await build_session.accepted(obj, runtime, session, digest, enable=enable)
 
-    _show(obj, take)
+    build_session.show(obj, take)
 
 
 @build.command()
@@ -281,7 +262,7 @@ def undo(obj: Context, session_id: str, workspace: str) -> None:
         write = partial(accepting.undo, session_id, runtime.registry, caller, now)
         return await runtime.door.write(write)
 
-    _show(obj, take_back)
+    build_session.show(obj, take_back)
 
 
 @build.command()
@@ -298,7 +279,7 @@ def abandon(obj: Context, session_id: str, workspace: str) -> None:
         write = partial(sessions.abandon, session_id, obj.caller(workspace), now)
         return await runtime.door.write(write)
 
-    _show(obj, give_up)
+    build_session.show(obj, give_up)
 
 
 @build.command()
@@ -328,98 +309,9 @@ def branch(
 
     async def fork(runtime: Runtime, builder: Builder) -> Session:
         session = await builder.branch(session_id, stage, obj.caller(workspace), description)
-        return await _talk(obj, runtime, session, yes=yes, enable=enable)
+        return await build_session.talk(obj, runtime, session, yes=yes, enable=enable)
 
-    _end(obj, fork)
-
-
-async def _talk(
-    obj: Context, runtime: Runtime, session: Session, *, yes: bool, enable: bool
-) -> Session:
-    """Work on a session and ask its person, until it is over or nobody is there to be asked."""
-    from codex32.cli import build_view
-
-    builder, caller = runtime.builder, obj.caller(session.workspace)
-    listening = obj.output.live and not yes
-    shown: str | None = None
-    while True:
-        if session.status == "working":
-            session = await builder.run(
-                session.id, session.workspace, lambda each: obj.output.note(build_view.doing(each))
-            )
-        elif session.status == "asking" and (yes or listening):
-            given = {} if yes else await asyncio.to_thread(build_view.ask, session)
-            session = await builder.answer(session.id, given, caller, go_on=True)
-        elif session.status == "ready" and (yes or listening):
-            if listening:
-                draft = await _draft(runtime, session)
-                shown = draft["digest"]
-                build_view.draft(obj.output, draft)
-                if not await asyncio.to_thread(click.confirm, "accept it?"):
-                    obj.output.note(f"it stays: codex32 build accept {session.id}")
-                    return session
-            session = await _accept(obj, runtime, session, shown, enable)
-        else:
-            return session
-
-
-async def _accept(
-    obj: Context, runtime: Runtime, session: Session, digest: str | None, enable: bool
-) -> Session:
-    from codex32.services.building import accepting
-
-    chosen = digest or (await _draft(runtime, session))["digest"]
-    wish = accepting.Acceptance(session.id, chosen, enable)
-    return await runtime.builder.accept(wish, obj.caller(session.workspace))
-
-
-async def _draft(runtime: Runtime, session: Session) -> dict[str, Any]:
-    return await runtime.door.read(runtime.builder.presenter.draft, session)
-
-
-def _do(obj: Context, work: Callable[[Runtime, Builder], Awaitable[T]]) -> T:
-    async def run() -> T:
-        try:
-            return await work(runtime, runtime.builder)
-        finally:
-            await runtime.models.close()
-            await runtime.leave()
-
-    with obj.runtime() as runtime:
-        return asyncio.run(run())
-
-
-def _show(obj: Context, work: Callable[[Runtime, Builder], Awaitable[Session]]) -> str:
-    """Do something with a session, and tell what it is then; its status."""
-    from codex32.cli import build_view
-    from codex32.services.building import presenting, sessions
-
-    async def told(runtime: Runtime, builder: Builder) -> tuple[Any, Any]:
-        session = await work(runtime, builder)
-        draft = await _draft(runtime, session) if session.work.yaml else None
-        queue = await runtime.door.read(sessions.waiting, runtime.clock.micros())
-        return await runtime.door.read(presenting.told, session, queue), draft
-
-    session, draft = _do(obj, told)
-    obj.output.result(
-        {**session, "draft": draft}, lambda: build_view.session(obj.output, session, draft)
-    )
-    return str(session["status"])
-
-
-def _end(obj: Context, work: Callable[[Runtime, Builder], Awaitable[Session]]) -> None:
-    """As :func:`_show`, and exit as the session stands."""
-    status = _show(obj, work)
-    if status in ("failed", "abandoned"):
-        raise SystemExit(FAILED)
-    if status in ("asking", "ready"):
-        raise SystemExit(UNDECIDED)
-
-
-def _nano(budget_usd: float | None) -> int | None:
-    from codex32.services.ai.money import nano
-
-    return None if budget_usd is None else nano(budget_usd)
+    build_session.end(obj, fork)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from codex32.cli import build_session
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
+    from codex32.services.building.builder import Builder
     from codex32.services.building.measuring import Described
 
 
@@ -36,20 +37,15 @@ def eval_(obj: Context, model: str | None, only: str | None, yes: bool, workspac
     if not yes and not obj.json:
         click.confirm("go on?", abort=True)
 
-    async def run() -> list[dict[str, Any]]:
-        try:
-            found = []
-            with obj.output.progress("building", len(chosen)) as advance:
-                for each in chosen:
-                    found.append(await _built(obj, runtime, each, model, workspace))
-                    advance(1)
-            return found
-        finally:
-            await runtime.models.close()
-            await runtime.leave()
+    async def run(runtime: Runtime, builder: Builder) -> list[dict[str, Any]]:
+        found = []
+        with obj.output.progress("building", len(chosen)) as advance:
+            for each in chosen:
+                found.append(await _built(obj, runtime, each, model, workspace))
+                advance(1)
+        return found
 
-    with obj.runtime() as runtime:
-        found = asyncio.run(run())
+    found = build_session.do(obj, run)
     right = sum(each["status"] == "ready" and not each["wrong"] for each in found)
     cost = sum(each["cost_usd"] for each in found)
     told = {"built": right, "of": len(found), "cost_usd": round(cost, 6), "descriptions": found}

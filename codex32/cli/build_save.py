@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from codex32.cli import build_session
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
 from codex32.cli.failures import CommandFailed
+
+if TYPE_CHECKING:
+    from codex32.runtime import Runtime
+    from codex32.services.building.builder import Builder
 
 
 @click.command()
@@ -29,16 +33,11 @@ def save(obj: Context, session_id: str, path: Path, force: bool, workspace: str)
     from codex32.services.building import sessions
     from codex32.services.cases.python_tests import python_test_file
 
-    async def look() -> dict[str, Any]:
-        try:
-            session = await runtime.door.read(sessions.get, session_id, workspace)
-            return await runtime.door.read(runtime.builder.presenter.draft, session)
-        finally:
-            await runtime.models.close()
-            await runtime.leave()
+    async def look(runtime: Runtime, builder: Builder) -> dict[str, Any]:
+        session = await runtime.door.read(sessions.get, session_id, workspace)
+        return await build_session.draft_of(runtime, session)
 
-    with obj.runtime() as runtime:
-        draft = asyncio.run(look())
+    draft = build_session.do(obj, look)
     target = path / f"{draft['name']}.yaml" if path.is_dir() else path
     texts = {target: draft["yaml"]}
     if draft["python"]:
