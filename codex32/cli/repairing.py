@@ -51,11 +51,14 @@ def repair(obj: Context, execution_id: str, target: Path | None, workspace: str)
             f"codex32 build repair {made.execution}"
         )
         obj.output.note(f"change: {change}")
-        shows = "fails" if tried.failed_before else "does NOT fail"
-        obj.output.note(f"the test {shows} on the bot as it was")
+        if tried.failed_before is not None:
+            shows = "fails" if tried.failed_before else "does NOT fail"
+            obj.output.note(f"the test {shows} on the bot as it was")
         if tried.passes_after is not None:
             passed = "pass" if tried.passes_after else "do NOT pass"
             obj.output.note(f"all tests {passed} with the change")
+        for each in tried.problems:
+            obj.output.note(f"the tests could not be run: {each}")
         if target is not None:
             obj.output.note(f"wrote {target}")
 

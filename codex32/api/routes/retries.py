@@ -94,8 +94,11 @@ class RepairOut(Out):
     change: str | None = Field(description="In words; null where no rule knows what helps.")
     test: dict[str, Any] = Field(description="Made from what is recorded of the execution.")
     text: str = Field(description="The bot's YAML with the test, and with the change.")
-    failed_before: bool = Field(description="The test fails on the bot as it was.")
+    failed_before: bool | None = Field(
+        description="The test fails on the bot as it was; null where it could not be run."
+    )
     passes_after: bool | None = Field(description="All tests pass with the change, if any.")
+    problems: list[str] = Field(description="Faults of the draft; its tests could not be run.")
 
 
 class ResolvedStep(Out):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from codex32.kernel.problems import Problem
 from codex32.services.building.session import Proof
 from codex32.services.cases.apart import TrialsFailed, try_apart
 
@@ -30,8 +29,7 @@ async def prove(name: str, text: str, python: str, *, project: Path) -> Proof:
     """
     report = await try_apart(name, text, python=python or None, mutants=MUTANTS, project=project)
     if report.problems:  # where no test ran, none failed
-        told = "; ".join(str(Problem(each["message"], each["path"])) for each in report.problems)
-        raise TrialsFailed(f"the tests could not be run: {told}")
+        raise TrialsFailed(f"the tests could not be run: {'; '.join(report.faults)}")
     tests = [
         {"name": each["name"], "passed": each["passed"], "faults": list(each["faults"])}
         for each in report.tests

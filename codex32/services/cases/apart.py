@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from codex32.kernel.errors import Codex32Error
+from codex32.kernel.problems import Problem
 from codex32.services.cases.mutants import MOST
 from codex32.services.cases.python_tests import python_test_file
 
@@ -58,6 +59,11 @@ class Report:
         """Whether there are tests, and all of them passed."""
         told = [*self.tests, *self.python]
         return bool(told) and not self.problems and all(each["passed"] for each in told)
+
+    @property
+    def faults(self) -> list[str]:
+        """Those of the bot file in words, each with its place."""
+        return [str(Problem(each["message"], each["path"])) for each in self.problems]
 
 
 async def try_apart(

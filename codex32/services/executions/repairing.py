@@ -8,7 +8,7 @@ Nothing is applied.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 from codex32.engine.reading.definition import Reader
 from codex32.engine.reading.writing import to_yaml
 from codex32.engine.records.parts import step_of
-from codex32.kernel.errors import Codex32Error, InvalidTransition
+from codex32.kernel.errors import BotInvalid, Codex32Error, InvalidTransition
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import ExecutionRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
@@ -24,7 +24,7 @@ from codex32.services.bots import bots, provenance
 from codex32.services.bots.authoring import as_yaml
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.merging import merge
-from codex32.services.cases.apart import try_apart
+from codex32.services.cases.apart import Report, try_apart
 from codex32.services.cases.regression import Failed, failed_of, regression
 from codex32.services.executions import executions
 from codex32.services.executions.diagnosis import Diagnosis, diagnose
@@ -69,14 +69,17 @@ class Repair:
     """A draft that was tried.
 
     Attributes:
-      failed_before: Whether the test fails on the bot as it was: only then it shows the trouble.
+      failed_before: Whether the test fails on the bot as it was: only then it shows the trouble;
+        None where it could not be run.
       passes_after: Whether it, and all other tests of the bot, pass with the change; None where
-        there is no change.
+        there is no change, or they could not be run.
+      problems: Faults of the draft's file, for which they could not.
     """
 
     draft: Draft
-    failed_before: bool
+    failed_before: bool | None
     passes_after: bool | None
+    problems: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, JSON]:
         """Plain data for JSON."""
@@ -89,6 +92,7 @@ class Repair:
             "text": self.draft.text,
             "failed_before": self.failed_before,
             "passes_after": self.passes_after,
+            "problems": list(self.problems),
         }
 
 
@@ -128,13 +132,20 @@ def draft(
     text, base = as_yaml(version, reader), to_yaml(document)
     if text == to_yaml(stored):
         text = base
-    before = merge(base, text, to_yaml(tested)).text
-    after = merge(base, text, to_yaml(changed)).text
+    before = _merged(base, text, to_yaml(tested))
+    after = _merged(base, text, to_yaml(changed))
     builder = provenance.origin_of(version.id, stored) == provenance.BUILDER
     origin = provenance.BUILDER if builder else "file"
     return Draft(
         row.id, row.bot_name, version.id, found, failed, test, before, after, change, origin
     )
+
+
+def _merged(base: str, text: str, wanted: str) -> str:
+    try:
+        return merge(base, text, wanted).text
+    except BotInvalid:
+        return wanted  # the comments alone are lost
 
 
 def _live(row: ExecutionRow) -> VersionRow:
@@ -154,12 +165,20 @@ async def prove(made: Draft, project: Path) -> Repair:
       TrialsFailed: The tests could not be run.
     """
     name = str(made.test["name"])
-    before = await try_apart(made.bot, made.before, mutants=0, origin=made.origin, project=project)
+    before = await _tried(made, made.before, project)
+    if before.problems:  # no test ran, and so none failed
+        return Repair(made, None, None, before.faults)
     failed = any(each["name"] == name and not each["passed"] for each in before.tests)
     if made.change is None:
         return Repair(made, failed, None)
-    after = await try_apart(made.bot, made.text, mutants=0, origin=made.origin, project=project)
+    after = await _tried(made, made.text, project)
+    if after.problems:
+        return Repair(made, failed, None, after.faults)
     return Repair(made, failed, after.passed)
+
+
+async def _tried(made: Draft, text: str, project: Path) -> Report:
+    return await try_apart(made.bot, text, mutants=0, origin=made.origin, project=project)
 
 
 # the change

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from functools import partial
 
 import pytest
+from codex32_shares import record
 
-from codex32.kernel.ids import new_id
-from codex32.kernel.models import BotRow, ExecutionRow, StepRow
+from codex32.kernel.models import ExecutionRow
 from codex32.services.bots.written import BUILDER, Written
 from codex32.services.executions import repairing
 
@@ -27,26 +26,9 @@ FAULT = {"message": "https://example.com/ cannot be reached", "code": "http-unre
 
 def execution(runtime, status, *steps):
     """Writes one of the bot, with its steps: id, status, output, error."""
-    execution_id = new_id("exe")
-
-    def write():
-        bot = BotRow.get(BotRow.name == "asks")
-        failed = status == "failed"
-        ExecutionRow.insert(
-            id=execution_id, workspace="default", bot_id=bot.id, bot_name="asks",
-            version_id=bot.active_version_id, version_number=1, inputs="{}", status=status,
-            trigger='{"kind":"manual","at":"2026-01-01T00:00:00Z"}', trigger_kind="manual",
-            created_at=1, finished_at=2, cause="error" if failed else None,
-            message=FAULT["message"] if failed else "",
-        ).execute()  # fmt: skip
-        for name, ended, output, error in steps:
-            StepRow.insert(
-                execution_id=execution_id, step=name, status=ended, effect="none", tries=1,
-                output=output, error=error, finished_at=2,
-            ).execute()  # fmt: skip
-
-    runtime.door.write_now(write)
-    return execution_id
+    told = [(name, ended, None, *rest) for name, ended, *rest in steps]
+    message = FAULT["message"] if status == "failed" else ""
+    return runtime.door.write_now(partial(record, "asks", status, {}, *told, message=message))
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -54,11 +36,8 @@ async def test_a_draft_comes_back_with_what_its_test_showed(api, runtime):
     made = await api("POST", "/api/v1/bots", data=ASKS.encode(), headers=YAML)
     assert made.status == 201, made.text
     answer = {"status": 200, "headers": {}, "body": "", "url": "https://example.com/"}
-    told = json.dumps(answer), json.dumps(FAULT)
-    await asyncio.to_thread(execution, runtime, "succeeded", ("ask", "succeeded", told[0], None))
-    failed = await asyncio.to_thread(
-        execution, runtime, "failed", ("ask", "failed", None, told[1])
-    )
+    await asyncio.to_thread(execution, runtime, "succeeded", ("ask", "succeeded", answer, None))
+    failed = await asyncio.to_thread(execution, runtime, "failed", ("ask", "failed", None, FAULT))
     draft = await api("POST", f"/api/v1/executions/{failed}/repair")
     assert draft.status == 200, draft.text
     assert draft.json["diagnosis"]["trouble"] == "network"
@@ -80,9 +59,33 @@ async def test_what_a_model_wrote_is_tried_as_what_a_model_wrote(api, runtime):
     read = await asyncio.to_thread(runtime.reader.read_text, ASKS)
     written = Written.of(read.only_bot(), ASKS, BUILDER)
     await runtime.door.write(partial(runtime.registry.store, written, 1))
-    failed = await asyncio.to_thread(
-        execution, runtime, "failed", ("ask", "failed", None, json.dumps(FAULT))
-    )
+    failed = await asyncio.to_thread(execution, runtime, "failed", ("ask", "failed", None, FAULT))
     parts = runtime.payloads, runtime.definitions, runtime.reader
     made = await runtime.door.read(partial(repairing.draft, failed, *parts))
     assert made.origin == "builder"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_of_a_draft_with_faults_nothing_is_said_to_have_been_shown(api, runtime):
+    await api("POST", "/api/v1/bots", data=ASKS.encode(), headers=YAML)
+    answer = {"status": 200, "headers": {}, "body": "x" * 300_000, "url": "https://example.com/"}
+    await asyncio.to_thread(execution, runtime, "succeeded", ("ask", "succeeded", answer, None))
+    failed = await asyncio.to_thread(execution, runtime, "failed", ("ask", "failed", None, FAULT))
+    draft = await api("POST", f"/api/v1/executions/{failed}/repair")
+    assert draft.status == 200, draft.text
+    assert (draft.json["failed_before"], draft.json["passes_after"]) == (None, None)
+    assert "the file has" in draft.json["problems"][0]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_the_live_version_cannot_be_given_any_more_is_told(api, runtime):
+    given = ASKS + "inputs: {n: {type: integer, default: 1}}\n"
+    await api("POST", "/api/v1/bots", data=given.encode(), headers=YAML)
+    failed = await asyncio.to_thread(execution, runtime, "failed", ("ask", "failed", None, FAULT))
+    update = ExecutionRow.update(inputs='{"n": 2}').where(ExecutionRow.id == failed)
+    await runtime.door.write(update.execute)
+    stored = await api("PUT", "/api/v1/bots/asks", data=ASKS.encode(), headers=YAML)
+    assert stored.status == 200, stored.text
+    draft = (await api("POST", f"/api/v1/executions/{failed}/repair")).json
+    assert (draft["failed_before"], draft["passes_after"]) == (None, None)
+    assert draft["problems"][0].startswith("tests.0.inputs.n: ")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from codex32.cli.main import run
+from codex32_testing.model_server import ModelServer
 
 HELLO = """\
 name: hello
@@ -62,3 +65,21 @@ def codex32(project: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., A
         return Answer(code, told.out, told.err)
 
     return call
+
+
+@pytest.fixture
+def model(
+    codex32: Callable[..., Answer], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModelServer]:
+    """A service of models on this machine that the settings name; it says what it is asked to."""
+    with ModelServer() as server:
+        (project / "codex32.yaml").write_text(
+            "builder: {model: openai:gpt-5-mini}\n"
+            f'plugins: {{openai: {{base_url: "{server.openai_url}"}}}}\n'
+            "ai: {prices: {'openai:*': {input_usd: 0.1, output_usd: 0.5}}}\n"
+        )
+        assert codex32("db", "upgrade").code == 0
+        monkeypatch.setattr(sys, "stdin", io.StringIO(server.key))
+        told = codex32("secrets", "set", "OPENAI_API_KEY")
+        assert told.code == 0, told.err
+        yield server

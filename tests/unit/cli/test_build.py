@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
-from collections.abc import Iterator
-
 import pytest
 from codex32_descriptions import corpus
 
@@ -15,24 +11,13 @@ from codex32_testing.model_server.builders import PERSONALITIES, builder_model
 TEA = next(each for each in corpus() if each.name == "tea-price")
 
 
-@pytest.fixture
-def model(codex32, project, monkeypatch) -> Iterator[ModelServer]:
-    """A model that builds well, named in the settings."""
-    with ModelServer() as server:
-        server.ask(builder_model(corpus(), PERSONALITIES["competent"]))
-        (project / "codex32.yaml").write_text(
-            "builder: {model: openai:gpt-5-mini}\n"
-            f'plugins: {{openai: {{base_url: "{server.openai_url}"}}}}\n'
-            "ai: {prices: {'openai:*': {input_usd: 0.1, output_usd: 0.5}}}\n"
-        )
-        assert codex32("db", "upgrade").code == 0
-        monkeypatch.setattr(sys, "stdin", io.StringIO(server.key))
-        told = codex32("secrets", "set", "OPENAI_API_KEY")
-        assert told.code == 0, told.err
-        yield server
+@pytest.fixture(autouse=True)
+def building(model: ModelServer) -> None:
+    """The model builds well."""
+    model.ask(builder_model(corpus(), PERSONALITIES["competent"]))
 
 
-def test_a_draft_waits_for_a_word_and_is_undone_by_another(codex32, model) -> None:
+def test_a_draft_waits_for_a_word_and_is_undone_by_another(codex32) -> None:
     answer = codex32("build", TEA.description, "--json")
     assert answer.code == 5, answer.err
     told = answer.json
@@ -53,7 +38,7 @@ def test_a_draft_waits_for_a_word_and_is_undone_by_another(codex32, model) -> No
     assert "tea.json" in codex32("build", "show", told["id"]).out
 
 
-def test_a_model_is_measured_over_the_descriptions_that_come_along(codex32, model) -> None:
+def test_a_model_is_measured_over_the_descriptions_that_come_along(codex32) -> None:
     answer = codex32("build", "eval", "-k", TEA.name, "--yes", "--json")
     assert answer.code == 0, answer.err
     told = answer.json
