@@ -22,7 +22,14 @@ from codex32.services.ai.money import nano
 from codex32.services.building import accepting, presenting, sessions
 from codex32.services.building.session import Session
 
-_BELOW = "/intelligent-bots/{session_id}"
+_ALL = "/intelligent-bots"
+_ONE = f"{_ALL}/{{session_id}}"
+
+#: What all the routes share unless they say otherwise: who may build, and a session as the answer.
+_route = partial(Route, policy="bots.build", response=BuildOut)
+_look, _do = partial(_route, method="GET"), partial(_route, method="POST")
+#: Makes a session, which then works on by itself.
+_begin = partial(_do, status=202, rate="start", keyed=True)
 
 
 class BuilderRoutes:
@@ -34,100 +41,65 @@ class BuilderRoutes:
 
     def routes(self) -> list[Route]:
         """The declarations."""
-        return [*self._beginning(), *self._building(), *self._looking(), *self._deciding()]
+        return [*self._working(), *self._looking(), *self._deciding()]
 
-    def _beginning(self) -> list[Route]:
+    def _working(self) -> list[Route]:
         return [
-            Route(
-                method="POST",
-                path="/intelligent-bots/create-advanced",
+            _begin(
+                path=f"{_ALL}/create-advanced",
                 operation="builds.create",
-                policy="bots.build",
                 handler=self._create,
                 summary="Describe a bot, or a change of one; a session builds it",
                 body=BuildIn,
-                response=BuildOut,
-                status=202,
-                rate="start",
-                keyed=True,
             ),
-            Route(
-                method="POST",
-                path="/intelligent-bots/repair",
+            _begin(
+                path=f"{_ALL}/repair",
                 operation="builds.repair",
-                policy="bots.build",
                 handler=self._repair,
                 summary="Mend the bot of a failed execution; a session drafts the change",
                 body=RepairIn,
-                response=BuildOut,
-                status=202,
-                rate="start",
-                keyed=True,
             ),
-        ]
-
-    def _building(self) -> list[Route]:
-        return [
-            Route(
-                method="POST",
-                path=f"{_BELOW}/answer",
+            _do(
+                path=f"{_ONE}/answer",
                 operation="builds.answer",
-                policy="bots.build",
                 handler=self._answer,
                 summary="Answer what a session asks, in any order, all or some",
                 body=AnswersIn,
-                response=BuildOut,
             ),
-            Route(
-                method="POST",
-                path=f"{_BELOW}/branch",
+            _begin(
+                path=f"{_ONE}/branch",
                 operation="builds.branch",
-                policy="bots.build",
                 handler=self._branch,
                 summary="Go on from a stage in another session",
                 body=BranchIn,
-                response=BuildOut,
-                status=202,
-                rate="start",
-                keyed=True,
             ),
-            Route(
-                method="POST",
-                path=f"{_BELOW}/abandon",
+            _do(
+                path=f"{_ONE}/abandon",
                 operation="builds.abandon",
-                policy="bots.build",
                 handler=self._abandon,
                 summary="Give a session up",
-                response=BuildOut,
             ),
         ]
 
     def _looking(self) -> list[Route]:
         return [
-            Route(
-                method="GET",
-                path="/intelligent-bots",
+            _look(
+                path=_ALL,
                 operation="builds.list",
-                policy="bots.build",
                 handler=self._list,
                 summary="Sessions of the builder, the newest first",
                 query=BuildsQuery,
                 response=Page[BuildOut],
             ),
-            Route(
-                method="GET",
-                path=_BELOW,
+            _look(
+                path=_ONE,
                 operation="builds.read",
-                policy="bots.build",
                 handler=self._read,
                 summary="A session: where it is, and what it asks",
-                response=BuildOut,
             ),
-            Route(
-                method="GET",
-                path=f"{_BELOW}/draft",
+            _look(
+                path=f"{_ONE}/draft",
                 operation="builds.draft",
-                policy="bots.build",
                 handler=self._draft,
                 summary="Its draft: YAML, tests and what they showed, capabilities, changes",
                 response=DraftOut,
@@ -136,24 +108,20 @@ class BuilderRoutes:
 
     def _deciding(self) -> list[Route]:
         return [
-            Route(
-                method="POST",
-                path=f"{_BELOW}/accept",
+            _do(
+                path=f"{_ONE}/accept",
                 operation="builds.accept",
                 policy="bots.write",
                 handler=self._accept,
                 summary="Make the draft that was shown a bot; a new one starts disabled",
                 body=AcceptIn,
-                response=BuildOut,
             ),
-            Route(
-                method="POST",
-                path=f"{_BELOW}/undo",
+            _do(
+                path=f"{_ONE}/undo",
                 operation="builds.undo",
                 policy="bots.write",
                 handler=self._undo,
                 summary="Take an acceptance back, once",
-                response=BuildOut,
             ),
         ]
 
