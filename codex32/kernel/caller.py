@@ -22,7 +22,7 @@ class Caller:
       user_id: The account behind it, also behind a key.
       admin: Whether they administer the whole installation.
       workspace: In which the request works; empty where it works in none.
-      undecided: Whether they belong to workspaces, named none and have no home.
+      undecided: Whether they could work in a workspace, named none and have no home.
       role: Theirs in this workspace, if they are a member.
       permissions: What they may do here; None stands for everything.
       session_id: The sign-in that the request belongs to.

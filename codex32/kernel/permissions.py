@@ -124,3 +124,7 @@ ROLES: Final[Mapping[Role, frozenset[str]]] = MappingProxyType(
 RECOGNISED: Final = frozenset({"caller.read"})
 #: What everybody with an account may do with it.
 OWN: Final = frozenset(name for name, each in PERMISSIONS.items() if each.level is Level.SELF)
+#: What administrators of the installation may outside all workspaces.
+INSTANCE: Final = frozenset(
+    name for name, each in PERMISSIONS.items() if each.level is Level.INSTANCE
+)

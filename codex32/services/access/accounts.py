@@ -169,7 +169,7 @@ def change(account_id: str, values: Mapping[str, Any], caller: Caller, now: int)
         written["email_verified"] = caller.id != account_id
     if wanted.get("admin") is False:
         # Where they worked until now: no workspace that takes them in later is meant.
-        written["home"] = row.home or DEFAULT_WORKSPACE
+        written["home"] = DEFAULT_WORKSPACE if row.home is None else row.home
     with _or_taken():
         AccountRow.update(**written, updated_at=now).where(AccountRow.id == account_id).execute()
     audit.record(caller, "user.changed", account_id, now, change=wanted, workspace="")

@@ -18,7 +18,7 @@ from codex32.kernel.account_rows import (
 )
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch
-from codex32.kernel.permissions import OWN, RECOGNISED, ROLES, Role
+from codex32.kernel.permissions import INSTANCE, OWN, RECOGNISED, ROLES, Role
 from codex32.services.access import keys, workspaces
 from codex32.services.access.faults import CredentialsInvalid, WorkspaceNotFound
 from codex32.services.access.signing import Claims
@@ -65,12 +65,14 @@ def by_claims(claims: Claims, workspace: str | None, now: int) -> Found:
 
 def _user(account: AccountRow, session_id: str, wanted: str | None) -> Caller:
     roles = _roles(account.id)
+    # Never another one that is left: what is sent was meant for where they worked before.
     if account.admin:
-        name = wanted or account.home or workspaces.DEFAULT
-        require_workspace(name)
-        permissions = None
+        home = workspaces.DEFAULT if account.home is None else account.home
+        name = wanted or home
+        if name:
+            require_workspace(name)
+        permissions = None if name else OWN | INSTANCE
     else:
-        # Never another one that is left: what is sent was meant for where they worked before.
         # Administrators may have chosen one that they do not belong to, and be none any more.
         home = account.home if account.home in roles else ""
         name = wanted or home
@@ -86,7 +88,7 @@ def _user(account: AccountRow, session_id: str, wanted: str | None) -> Caller:
         workspace=name,
         role=roles[name].value if name in roles else None,
         permissions=permissions,
-        undecided=not name and bool(roles),
+        undecided=not name and (bool(account.admin) or bool(roles)),
         session_id=session_id,
     )
 

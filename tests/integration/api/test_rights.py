@@ -272,6 +272,35 @@ async def test_who_administers_no_more_works_where_they_did_or_nowhere(api, peop
 
 
 @one_database
+@pytest.mark.parametrize("end", ENDS_OF_A_HOME)
+async def test_administrators_who_lost_their_home_have_none_until_they_choose(api, people, end):
+    account = await people.add("root", admin=True)
+    await people.join("root", "user", "other")
+    token = (await people.sign_in("root"))["access_token"]
+    assert (await api("PATCH", ME, token=token, json={"home": "other"})).status == 200
+    path, by_herself = ENDS_OF_A_HOME[end]
+    ended = await api("DELETE", path, **({"token": token} if by_herself else {}))
+    assert ended.status == 204
+    await people.join("root", "user", "strangers")
+    undecided = await api("GET", BOTS, token=token)
+    assert (undecided.status, undecided.json["code"]) == (400, "workspace-missing")
+    told = (await api("GET", ME, token=token)).json
+    assert (told["workspace"], told["account"]["home"]) == ("", None)
+    # The installation is still theirs, and so is any workspace that they name.
+    assert (await api("GET", "/api/v1/users", token=token)).status == 200
+    named = await api("GET", BOTS, token=token, headers={"X-Workspace": "default"})
+    assert named.status == 200
+    # Nor do they get one by being administrators no more.
+    await people.add("second", admin=True)
+    for admin in (False, True):
+        change = {"admin": admin}
+        assert (await api("PATCH", f"/api/v1/users/{account}", json=change)).status == 200
+        assert (await api("GET", BOTS, token=token)).json["code"] == "workspace-missing"
+    assert (await api("PATCH", ME, token=token, json={"home": "default"})).status == 200
+    assert (await api("GET", BOTS, token=token)).status == 200
+
+
+@one_database
 async def test_administrators_are_at_home_where_they_choose_to_be(api, people):
     await people.add("root", admin=True)
     await people.join("root", "viewer", "other")
