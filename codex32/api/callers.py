@@ -8,7 +8,8 @@ import secrets
 from collections.abc import Mapping
 
 from codex32.api.errors import InvalidToken, Unauthorized
-from codex32.kernel.caller import Caller
+from codex32.api.network import source_of
+from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.errors import AccessDenied, Codex32Error
 from codex32.kernel.permissions import PERMISSIONS, Level
 from codex32.kernel.private_files import create_private
@@ -65,6 +66,13 @@ class Gatekeeper:
             return await self._recogniser.caller(token, workspace)
         except CredentialsInvalid as error:
             raise InvalidToken(error.message) from None
+
+
+def counted_as(caller: Caller) -> str:
+    """Whose requests count together: those of an account with all its keys, or of a source."""
+    if caller.kind == STRANGER.kind:
+        return source_of(caller.address)
+    return caller.user_id or caller.id
 
 
 def require(caller: Caller, permission: str) -> None:

@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import (
 )
 
 from codex32.api.rates import TooManyRequests
+from codex32.api.sockets import SocketsFull
 from codex32.kernel import errors as kernel
 from codex32.kernel import vector_errors as vectors
 from codex32.kernel.database import is_outage
@@ -255,6 +256,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     KeyMissing: 503,
     KeyRingInvalid: 503,
     kernel.StreamsFull: 503,
+    SocketsFull: 503,
     kernel.SchemaOutOfDate: 503,
 }
 

@@ -14,10 +14,11 @@ from aiohttp.web_urldispatcher import AbstractRoute
 from multidict import CIMultiDictProxy
 
 from codex32.api import errors
-from codex32.api.callers import Gatekeeper, require
-from codex32.api.network import Origins, Peers
+from codex32.api.callers import Gatekeeper, counted_as, require
+from codex32.api.network import Origins, Peers, source_of
 from codex32.api.operations import METHODS, Operation
 from codex32.api.rates import Limiter, Standing, TooManyRequests
+from codex32.api.sockets import SocketsFull
 from codex32.api.spans import spanned
 from codex32.api.streaming import Streams
 from codex32.kernel.caller import STRANGER, Caller
@@ -143,7 +144,8 @@ class Guard:
             return await self._gatekeeper.recognise(request.headers)
         except Codex32Error:
             # Who tries tokens is no caller yet, and is counted by where they come from.
-            self._keeping.limiter.take("normal", self._keeping.peers.address(request))
+            address = self._keeping.peers.address(request)
+            self._keeping.limiter.take("normal", source_of(address))
             raise
 
     async def _readmit(self, request: web.Request, operation: Operation, caller: Caller) -> None:
@@ -154,17 +156,18 @@ class Guard:
             raise AccessDenied(operation.route.policy)
 
     def _count(self, operation: Operation | None, caller: Caller) -> Standing | None:
-        who = caller.address if caller.kind == STRANGER.kind else f"{caller.kind}:{caller.id}"
         rate = "normal" if operation is None else operation.route.rate
-        return self._keeping.limiter.take(rate, who)
+        return self._keeping.limiter.take(rate, counted_as(caller))
 
     def refuse(self, error: Exception, address: str) -> web.Response:
         """The answer to what is no request, or none that routes are looked up for."""
         request_id = _new_id()
-        try:
-            self._keeping.limiter.take("normal", address)
-        except TooManyRequests as too_many:
-            error = too_many
+        # Who comes no further than the door asks for nothing.
+        if not isinstance(error, SocketsFull):
+            try:
+                self._keeping.limiter.take("normal", source_of(address))
+            except TooManyRequests as too_many:
+                error = too_many
         response = problem(error, request_id)
         response.headers.update({**HEADERS, "X-Request-Id": request_id})
         return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiohttp import web
 
@@ -26,25 +26,28 @@ class Peers:
     def address(self, request: web.Request) -> str:
         """Where the request comes from."""
         peer = request.remote or ""
-        if not self._proxies or not self._is_proxy(peer):
+        if not self.is_proxy(peer):
             return peer
         # Each proxy appends who came to it, so the last that is none of ours is the caller; what
         # stands before it, the caller made up.
         for value in reversed(request.headers.getall("X-Forwarded-For", ())):
             for told in reversed(value.split(",")):
                 peer = told.strip()
-                if not self._is_proxy(peer):
+                if not self.is_proxy(peer):
                     return peer if _is_address(peer) else ""
         return peer
 
     def is_secure(self, request: web.Request) -> bool:
         """Whether the caller's connection is encrypted."""
-        if self._proxies and self._is_proxy(request.remote or ""):
+        if self.is_proxy(request.remote or ""):
             return request.headers.get("X-Forwarded-Proto", "").lower() == "https"
         return request.secure
 
-    def _is_proxy(self, text: str) -> bool:
-        return _is_address(text) and any(ip_address(text) in each for each in self._proxies)
+    def is_proxy(self, address: str) -> bool:
+        """Whether a proxy that is trusted has this address."""
+        if not self._proxies or not _is_address(address):
+            return False
+        return any(ip_address(address) in each for each in self._proxies)
 
 
 def _is_address(text: str) -> bool:
@@ -53,6 +56,19 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def source_of(address: str) -> str:
+    """What an address is counted as: itself; with IPv6 its /64, all of which one has as easily."""
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address)
+    except ValueError:
+        return address
+    if found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((int(found) >> 64 << 64, 64)))
 
 
 class Origins:

@@ -1,4 +1,4 @@
-"""How often the API may be called: by each caller, or by the address of whoever is none yet.
+"""How often the API may be called: by an account with all its keys, by strangers from an address.
 
 Each process counts in memory, so that counting costs a request nothing that could be measured, and
 soon after tells the others, see :mod:`codex32.api.sharing`.

@@ -22,6 +22,7 @@ from codex32.api.network import Origins, Peers
 from codex32.api.protocol import Runner
 from codex32.api.rates import Limiter
 from codex32.api.sharing import shared
+from codex32.api.sockets import Sockets, allowed
 from codex32.bundled import running_redis_url
 from codex32.engine.values import validation
 from codex32.kernel.caller import Caller
@@ -104,7 +105,11 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
     app = build_application(all_operations(runtime), gatekeeper, keeping)
     book = await asyncio.to_thread(_call_book, runtime.settings)
     runner = Runner(
-        app, access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=IDLE_SECONDS
+        app,
+        _sockets(runtime, keeping.peers),
+        access_log=None,
+        shutdown_timeout=STOP_SECONDS,
+        keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
     try:
@@ -134,6 +139,11 @@ def _keeping(runtime: Runtime) -> Keeping:
         None if traces is None else traces.tracing,
         settings.streams,
     )
+
+
+def _sockets(runtime: Runtime, peers: Peers) -> Sockets:
+    settings, refused = runtime.settings.api, runtime.meter.socket_refused
+    return Sockets(allowed(settings.sockets), settings.sockets_per_address, peers, refused)
 
 
 def _call_book(settings: Settings) -> CallBook | None:

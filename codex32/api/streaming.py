@@ -12,7 +12,8 @@ from typing import TypeAlias
 from aiohttp import web
 
 from codex32.api import errors
-from codex32.kernel.caller import STRANGER, Caller
+from codex32.api.callers import counted_as
+from codex32.kernel.caller import Caller
 from codex32.kernel.contracts.route import EventStream, ServerSentEvent
 from codex32.kernel.errors import StreamsFull
 from codex32.kernel.json_values import JSON, dumps
@@ -56,8 +57,7 @@ class Streams:
         Raises:
           StreamsFull: All are taken, or all that this caller may have.
         """
-        # An account has no more for having many keys.
-        who = caller.user_id or (caller.address if caller.kind == STRANGER.kind else caller.id)
+        who = counted_as(caller)
         if self._held.total() >= self._most:
             raise StreamsFull(f"this process serves {self._most} streams already; try later")
         if self._held[who] >= self._share:

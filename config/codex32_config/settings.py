@@ -140,6 +140,8 @@ class ApiSettings(Table):
     public_url: Annotated[str, AfterValidator(_address)] | None
     token: SecretStr | None
     streams: PositiveInt
+    sockets: PositiveInt
+    sockets_per_address: PositiveInt
     docs: bool
     trusted_proxies: Annotated[_Several[str], AfterValidator(_networks)] | None
     cors_origins: _Several[Annotated[str, AfterValidator(_origin)]] | None

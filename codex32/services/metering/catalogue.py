@@ -52,6 +52,11 @@ MODEL_REQUESTS = Metric(
 )
 MODEL_TOKENS = Metric("model_tokens", "Tokens that services booked.", ("provider", "kind"))
 MODEL_COST = Metric("model_cost_usd", "What requests cost.", ("provider",), scale=10**9)
+SOCKETS_REFUSED = Metric(
+    "api_sockets_refused",
+    "Connections to the API that were turned away, by who had too many.",
+    ("by",),
+)
 DATABASE_COMMITS = Metric("database_commits", "Commits of writers.")
 DATABASE_WRITES = Metric("database_writes", "Writes, of which many share a commit.")
 
@@ -76,6 +81,7 @@ COUNTED: Mapping[str, Metric] = {
         MODEL_REQUESTS,
         MODEL_TOKENS,
         MODEL_COST,
+        SOCKETS_REFUSED,
         DATABASE_COMMITS,
         DATABASE_WRITES,
     )

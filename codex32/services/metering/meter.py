@@ -112,6 +112,12 @@ class Meter:
             with self._lock:
                 self._add(catalogue.PROGRAMS, sandbox or "none", code or "answered")
 
+    def socket_refused(self, by: str) -> None:
+        """Count a connection that was turned away: ``process`` or ``address`` had too many."""
+        if self.counting:
+            with self._lock:
+                self._add(catalogue.SOCKETS_REFUSED, by)
+
     def _add(self, metric: Metric, *labels: str, part: str = WHOLE, amount: int = 1) -> None:
         place = (metric.name, labels, part)
         self._counted[place] = self._counted.get(place, 0) + amount

@@ -95,6 +95,34 @@ async def test_what_a_caller_is_refused_counts_like_what_is_done(runtime, people
             assert told[0].headers["RateLimit-Remaining"] == "2"
 
 
+async def test_an_account_has_no_higher_rate_for_having_many_keys(runtime, people):
+    await people.add("anna", "user")
+    token = (await people.sign_in("anna"))["access_token"]
+    tokens = [token]
+    for name in "ab":
+        wish = {"name": name, "scopes": ["bots.read"]}
+        made = await people.api("POST", "/api/v1/auth/keys", token=token, json=wish)
+        tokens.append(made.json["key"])
+    keeping = Keeping(limiter=Limiter({"normal": 2}, lambda: 0.0))
+    keeper = Gatekeeper("t", runtime.access.recogniser)
+    app = build_application(all_operations(runtime), keeper, keeping)
+    async with TestClient(TestServer(app)) as client:
+        told = [
+            await client.get(BOTS, headers={"Authorization": f"Bearer {each}"}) for each in tokens
+        ]
+        assert [each.status for each in told] == [200, 200, 429]
+        async with client.get(BOTS, headers=MINE) as answer:
+            assert answer.status == 200
+
+
+async def test_strangers_have_no_higher_rate_for_having_many_addresses(kept):
+    limiter = Limiter({"normal": 1}, lambda: 0.0)
+    client = await kept(limiter=limiter, peers=Peers(["127.0.0.0/8"]))
+    for address, status in (("2001:db8::1", 401), ("2001:db8::2", 429), ("2001:db8:1::", 401)):
+        async with client.get(BOTS, headers={"X-Forwarded-For": address}) as answer:
+            assert (address, answer.status) == (address, status)
+
+
 async def test_the_token_endpoint_tells_too_many_as_its_own_standard_does(kept):
     client = await kept(limiter=Limiter({"sign-in": 1}, lambda: 0.0))
     for status, word in ((400, "invalid_request"), (429, "temporarily_unavailable")):
