@@ -49,6 +49,7 @@ class BotOut(Out):
     source: str | None = Field(description="Folder and name of the file it is read from.")
     owner: str
     enabled: bool = Field(description="What the definition says.")
+    alerts_only: bool = Field(description="It holds alerts, and nothing to execute.")
     paused: bool = Field(description="Triggers do not start it; people may.")
     pinned: bool = Field(description="Rolled back; this holds until its file changes.")
     problems: list[Fault] = Field(description="Faults of its file, while it is broken.")

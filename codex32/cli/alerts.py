@@ -49,11 +49,11 @@ def list_(
         lambda: obj.output.table(
             ("bot", "alert", "state", "since", "detail", ""),
             [
-                (each["bot"], each["name"], each["state"], each["since"],
+                (each["bot"], _name(each), each["state"], each["since"],
                  each["detail"][:_WIDTH], _mark(each))
                 for each in found
             ],
-            "no bot has such an alert; write `alerts:` into its file",
+            "there is no such alert; write `alerts:` into a bot's file, or into one of its own",
         ),
     )  # fmt: skip
 
@@ -138,6 +138,12 @@ def _change(
             )
 
         return runtime.door.write_now(work)
+
+
+def _name(alert: dict[str, Any]) -> str:
+    """As commands take it, also where several speak of the bot."""
+    own = alert["said_by"] == alert["bot"]
+    return str(alert["name"]) if own else f"{alert['said_by']}/{alert['name']}"
 
 
 def _mark(alert: dict[str, Any]) -> str:

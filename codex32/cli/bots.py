@@ -95,6 +95,7 @@ def _show(obj: Context, view: BotView, definition: Mapping[str, Any]) -> None:
             ("bot", row.name),
             ("status", view.standing),
             ("paused", "triggers do not start it" if row.paused else None),
+            ("holds", "alerts alone; there is nothing to execute" if row.alerts_only else None),
             ("version", f"{view.number or 'none'}{pinned}"),
             ("waits", f"version {view.pending} for approval" if view.pending else None),
             ("from", f"{row.origin} {row.source or ''}".strip()),

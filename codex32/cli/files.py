@@ -48,6 +48,8 @@ def validate(ctx: click.Context, obj: Context, paths: tuple[Path, ...]) -> None:
     def show() -> None:
         for problem in problems:
             obj.output.line(str(problem))
+        for note in strays(readings):
+            obj.output.note(note)
         faults = f"{_count(len(problems), 'fault')}" if problems else "no faults"
         obj.output.note(f"{_count(len(files), 'file')}, {_count(len(bots), 'bot')}, {faults}")
 
@@ -158,6 +160,22 @@ def doubled(readings: dict[Path, Reading]) -> list[Any]:
                 problems.append(Problem(message, path="name", file=str(path), code="duplicate"))
             first.setdefault(bot.name, path)
     return problems
+
+
+def strays(readings: dict[Path, Reading]) -> list[str]:
+    """What to say of alerts about bots that none of the files holds: perhaps the API does."""
+    from codex32.kernel.text import did_you_mean
+
+    names = {bot.name for reading in readings.values() for bot in reading.bots}
+    return [
+        f"{path}: the alert {alert.name} is about {name!r}, which none of these files holds"
+        f"{did_you_mean(name, names)}"
+        for path, reading in readings.items()
+        for bot in reading.bots
+        for alert in bot.alerts
+        for name in alert.bots
+        if "*" not in name and name not in names
+    ]
 
 
 def _count(number: int, word: str) -> str:

@@ -8,13 +8,17 @@ from codex32.kernel.row import Row
 
 
 class AlertRow(Row):
-    """An alert of a bot's live version. How it stands survives restarts and edits of its rule."""
+    """An alert about a bot. How it stands survives restarts and edits of its rule."""
 
     id = pw.TextField(primary_key=True)
     workspace = pw.TextField()
+    #: Whom it looks at; empty where no live bot has the name.
     bot_id = pw.TextField()
     bot_name = pw.TextField()
-    #: Unique in its bot; over versions the same name is the same alert.
+    #: Whose live version says it: the same bot, another one, or a file of alerts.
+    owner_id = pw.TextField()
+    owner_name = pw.TextField()
+    #: Unique in its owner; over versions the same name is the same alert.
     name = pw.TextField()
     #: ``{"rule", "allow"}``: as the definition says, with the powers its notices have.
     definition = pw.TextField()
@@ -43,7 +47,28 @@ class AlertRow(Row):
 
     class Meta:
         table_name = "alert"
-        indexes = ((("bot_id", "name"), True), (("workspace", "id"), False))
+        indexes = (
+            (("owner_id", "name", "bot_name"), True),
+            (("bot_id",), False),
+            (("workspace", "id"), False),
+        )
 
 
-ALERT_ROWS: tuple[type[Row], ...] = (AlertRow,)
+class AlertRuleRow(Row):
+    """What a live version wants to be known of other bots; each of them has an alert for it."""
+
+    owner_id = pw.TextField()
+    name = pw.TextField()
+    owner_name = pw.TextField()
+    workspace = pw.TextField()
+    #: As the alerts have it.
+    definition = pw.TextField()
+    #: Names and patterns, as a JSON list.
+    bots = pw.TextField()
+
+    class Meta:
+        table_name = "alert_rule"
+        primary_key = pw.CompositeKey("owner_id", "name")
+
+
+ALERT_ROWS: tuple[type[Row], ...] = (AlertRow, AlertRuleRow)

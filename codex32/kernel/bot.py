@@ -15,6 +15,8 @@ from codex32.kernel.json_values import JSON
 Overlap = Literal["allow", "skip", "queue"]
 OnMissed = Literal["skip", "last", "all"]
 WhenFull = Literal["queue", "skip", "cancel_oldest"]
+#: The bot that carries notices of alerts, in every workspace; no other may have its name.
+ALERT_NOTICES: Final = "alert-notices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Alert:
       for_seconds: It must be wrong for so long before the alert fires.
       keep_seconds: It must be well for so long before it no longer does.
       notify: ``to target secret`` of each notice.
+      bots: Names, or patterns with ``*``, of the bots that are looked at; its own where empty.
     """
 
     name: str
@@ -160,6 +163,7 @@ class Alert:
     keep_seconds: float = 0.0
     notify: Sequence[Mapping[str, JSON]] = ()
     escalate: Escalation | None = None
+    bots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,7 @@ class Bot:
     """A named definition: triggers, steps, limits, powers.
 
     Attributes:
+      steps: None of them where it holds alerts alone, and is never executed.
       inputs: Name to JSON Schema of the value, ``default`` included.
       timeout_seconds: Limit of the time an execution is running; waiting does not count.
       document: The definition as it was written, as plain JSON data; what versions store.

@@ -44,6 +44,8 @@ class BotRow(Row):
     #: ``enabled`` of the definition, and whether the file is still there.
     enabled = pw.BooleanField(default=True)
     paused = pw.BooleanField(default=False)
+    #: Of the live version: it holds alerts, and nothing to execute.
+    alerts_only = pw.BooleanField(default=False)
     active_version_id = pw.TextField(null=True)
     #: The version that waits for approval; the live one stays until it is approved.
     pending_version_id = pw.TextField(null=True)
@@ -204,6 +206,8 @@ class ExecutionRow(Row):
     traceparent = pw.TextField(null=True)
     #: Of a failed one that somebody looked after: ``{"as", "at", "by", "note"}``.
     settled = pw.TextField(null=True)
+    #: Of a failed one: ``{"trouble", "remedy", "step", "item", "file", "line"}``.
+    diagnosis = pw.TextField(null=True)
 
     class Meta:
         table_name = "execution"

@@ -23,6 +23,7 @@ from codex32.services.bots.watching import watch
 from codex32.services.building import sessions as builds
 from codex32.services.events.outbound import Courier
 from codex32.services.events.routing import Router
+from codex32.services.executions.diagnosing import keep_diagnoses
 from codex32.services.triggers.file_triggers import FileWatcher
 from codex32.services.triggers.sources import SourceWatcher
 from codex32.services.triggers.triggers import Ticker
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 #: How often the head of the audit log is noted outside the database.
 ANCHOR_SECONDS = 60.0
+#: How often failed executions are diagnosed.
+DIAGNOSES_SECONDS = 5.0
 
 
 def run_scheduler(runtime: Runtime) -> None:
@@ -61,6 +64,7 @@ async def _schedule(runtime: Runtime) -> None:
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune_spending(runtime))),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune_builds(runtime))),
         asyncio.create_task(_every(ANCHOR_SECONDS, _anchor(runtime))),
+        asyncio.create_task(_every(DIAGNOSES_SECONDS, _diagnose(runtime))),
         asyncio.create_task(keep_house(runtime)),
     ]
     log.info("scheduler %s is ready", runtime.process.id)
@@ -127,6 +131,10 @@ def _anchor(runtime: Runtime) -> Callable[[], Awaitable[object]]:
         runtime.anchors.note(runtime.clock.micros())
 
     return lambda: runtime.door.read(note)
+
+
+def _diagnose(runtime: Runtime) -> Callable[[], Awaitable[object]]:
+    return lambda: keep_diagnoses(runtime.door, runtime.payloads)
 
 
 def _route(runtime: Runtime) -> Callable[[], Awaitable[object]]:

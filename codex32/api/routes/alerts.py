@@ -23,11 +23,12 @@ _State = Literal["ok", "pending", "firing"]
 
 
 class AlertOut(Out):
-    """An alert of a bot, and how it stands."""
+    """An alert about a bot, and how it stands."""
 
     id: str
-    bot: str
+    bot: str = Field(description="Whom it looks at.")
     name: str
+    said_by: str = Field(description="Whose definition says it: the bot's own, or another one.")
     kind: str = Field(description="What it looks at: `failure_rate`, `no_success_for`, …")
     limit: float | str = Field(description="A share, a number of seconds, or an event's name.")
     state: _State = Field(description="`pending`: wrong, but not for long enough yet.")

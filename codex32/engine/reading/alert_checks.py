@@ -27,10 +27,12 @@ class AlertChecks:
 
     Args:
       scope: Where notices go may name what stands there.
+      alone: The file holds alerts and nothing to execute, which could be looked at.
     """
 
-    def __init__(self, tell: Teller, components: Components, scope: Scope) -> None:
+    def __init__(self, tell: Teller, components: Components, scope: Scope, *, alone: bool) -> None:
         self._tell, self._components, self._scope = tell, components, scope
+        self._alone = alone
         self._names: set[str] = set()
 
     def check(self, path: Path, raw: Raw, written: Raw) -> None:
@@ -53,6 +55,7 @@ class AlertChecks:
             self._tell.say(path, message, "invalid" if kinds else "missing")
         elif kinds and kinds[0] in raw:
             self._kind(path, kinds[0], raw)
+            self._whom(path, kinds[0], written)
         self._notices((*path, "notify"), raw.get("notify"))
         more = raw.get("escalate")
         if isinstance(more, Mapping):
@@ -70,6 +73,14 @@ class AlertChecks:
             self._duration(
                 (*path, "over"), over, _LONGEST_OF_EVENTS if kind in _EVENTS else _LONGEST
             )
+
+    def _whom(self, path: Path, kind: str, written: Raw) -> None:
+        if kind in _EVENTS and "bots" in written:
+            message = f"{kind} concerns the whole workspace and no bot; remove 'bots'"
+            self._tell.say((*path, "bots"), message, key=True)
+        elif kind not in _EVENTS and self._alone and "bots" not in written:
+            message = 'say whom it looks at, such as bots: [nightly-orders] or bots: ["*"]'
+            self._tell.say(path, message, "missing")
 
     def _duration(self, path: Path, text: str, longest: float) -> None:
         if not _SHORTEST <= parse_duration(text) <= longest:

@@ -49,6 +49,18 @@ ALERT: Final = closed(
             {**NAME, "errorMessage": "an alert is called as bots are: failing, no-success"},
             "Unique in the bot.",
         ),
+        "bots": told(
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "string",
+                    "pattern": r"^[a-z*][a-z0-9*-]{0,62}$",
+                    "errorMessage": "a bot's name, or a pattern such as nightly-*",
+                },
+            },
+            "Whom it looks at, each bot by itself: names, or patterns with *; default this bot.",
+        ),
         **ALERT_KINDS,
         "over": told(DURATION, "How far failure_rate, event and no_event look back; default 1h."),
         "at_least": told(

@@ -67,16 +67,21 @@ def build_bot(document: Raw) -> Bot:
 
 
 def steps_of(document: Raw) -> Sequence[Raw]:
-    """The steps as written; the one step of a bot without ``steps`` is called main."""
+    """The steps as written; the one step of a bot without ``steps`` is called main.
+
+    A bot of alerts alone has none.
+    """
     if "steps" in document:
         steps: Sequence[Raw] = document["steps"]
         return steps
+    if "type" not in document:
+        return []  # alerts alone
     return [{"id": MAIN, **{key: document[key] for key in WORK_KEYS if key in document}}]
 
 
 def output_of(document: Raw) -> JSON:
     """The output as written; that of a bot without ``steps`` is its step's."""
-    if "output" in document or "steps" in document:
+    if "output" in document or "type" not in document or "steps" in document:
         return document.get("output")
     return f"${{{{ steps.{MAIN}.output }}}}"
 
@@ -113,6 +118,7 @@ def build_alert(raw: Raw) -> Alert:
         escalate=Escalation(parse_duration(more["after"]), more["notify"])
         if (more := get("escalate"))
         else None,
+        bots=tuple(get("bots", ())),
     )
 
 

@@ -11,6 +11,7 @@ from codex32.engine.reading.alert_checks import AlertChecks
 from codex32.engine.reading.building import MAIN, Raw, output_of
 from codex32.engine.reading.case_checks import CaseChecks
 from codex32.engine.reading.document import Document, Path
+from codex32.engine.reading.schema import ALERTS_ALONE, BOT_KEYS
 from codex32.engine.reading.scopes import Scopes, output_of_step
 from codex32.engine.reading.telling import Teller, validator_of
 from codex32.engine.reading.tool_checks import ToolChecks, tool_names, tool_params
@@ -18,6 +19,7 @@ from codex32.engine.reading.trigger_checks import TriggerChecks
 from codex32.engine.running.asking import form_faults
 from codex32.engine.values.order import find_circle, upstream
 from codex32.engine.values.validation import Validator, schema_findings
+from codex32.kernel.bot import ALERT_NOTICES
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType
 from codex32.kernel.errors import ComponentNotFound, ExpressionFault
@@ -60,8 +62,11 @@ class Check:
         """All of them; the order is the caller's to make."""
         if "steps" in self._value and "type" in self._value:
             self._tell.say(("type",), "write steps, or type and with, not both", key=True)
-        elif not self._steps["steps"] and "steps" not in self._value:
+        elif not self._steps["steps"] and "steps" not in self._value and not self._alone:
             self._tell.say((), "a bot needs steps, or type and with", "missing")
+        if self._value.get("name") == ALERT_NOTICES:
+            message = f"{ALERT_NOTICES} is the house's own bot, which carries notices of alerts"
+            self._tell.say(("name",), f"{message}; choose another name", "reserved")
         self._inputs()
         inputs = self._value.get("inputs", {})
         installed = self._components.trigger_types
@@ -74,11 +79,19 @@ class Check:
             self._order(section)
         self._bot_expressions()
         self._cases(inputs)
-        alerts = AlertChecks(self._tell, self._components, self._scopes.secrets())
+        alerts = AlertChecks(
+            self._tell, self._components, self._scopes.secrets(), alone=self._alone
+        )
         for index, raw in enumerate(self._value.get("alerts", ())):
             if isinstance(raw, Mapping):
                 alerts.check(("alerts", index), raw, self._written["alerts"][index])
         return self._tell.problems
+
+    @property
+    def _alone(self) -> bool:
+        """Whether it is a file of alerts: it says nothing of what could be executed."""
+        said = self._written.keys() & BOT_KEYS.keys()
+        return "alerts" in said and said <= ALERTS_ALONE
 
     def _section(self, section: str) -> Iterator[tuple[Path, Raw]]:
         if section == "steps" and "type" in self._value and "steps" not in self._value:

@@ -252,7 +252,7 @@ def _raw_steps(
     value: Mapping[str, Any],
 ) -> Iterable[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
     if "steps" not in value:
-        yield (), steps_of(value)[0]
+        yield from (((), raw) for raw in steps_of(value))
     for section in SECTIONS:
         for index, raw in enumerate(value.get(section, ())):
             if isinstance(raw, Mapping):

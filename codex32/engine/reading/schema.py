@@ -171,6 +171,12 @@ BOT_KEYS: Final[Mapping[str, Schema]] = {
     "alerts": told({"type": "array", "items": ALERT}, "What people are told of."),
     "retention": told(_RETENTION, "How long executions are kept, in all or by status."),
 }
+#: What a file of alerts has: there is nothing to execute, and so nothing to say of that.
+ALERTS_ALONE: Final = frozenset({"name", "description", "labels", "enabled", "allow", "alerts"})
+_ALERTS_ALONE: Final[Schema] = {
+    "required": ["alerts"],
+    "not": {"anyOf": [{"required": [key]} for key in BOT_KEYS if key not in ALERTS_ALONE]},
+}
 #: Structure alone, whatever is installed: what the reader holds a document against first.
 STRUCTURE: Final = closed(BOT_KEYS)
 
@@ -191,7 +197,7 @@ def bot_schema(components: Components) -> Schema:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Codex-32 bot",
         **closed(properties),
-        "oneOf": [{"required": ["steps"]}, {"required": ["type"]}],
+        "oneOf": [{"required": ["steps"]}, {"required": ["type"]}, _ALERTS_ALONE],
         "allOf": work["allOf"],
         "definitions": {"step": step},
     }

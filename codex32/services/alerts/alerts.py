@@ -83,14 +83,21 @@ def get(alert_id: str, *, workspace: str = DEFAULT_WORKSPACE) -> AlertRow:
 def find(bot: str, name: str, *, workspace: str = DEFAULT_WORKSPACE) -> AlertRow:
     """An alert by its bot and name, for people who type.
 
+    It is named ``owner/name`` where several speak of the bot by the same name.
+
     Raises:
-      AlertNotFound: There is none; the nearest name is suggested.
+      AlertNotFound: There is none, or more than one; the nearest name, or all, are suggested.
     """
     mine = (AlertRow.workspace == workspace) & (AlertRow.bot_name == bot)
-    rows = {row.name: row for row in AlertRow.select().where(mine)}
-    if name not in rows:
-        raise AlertNotFound(f"{bot} {name}", did_you_mean(name, rows))
-    return rows[name]
+    rows = list(AlertRow.select().where(mine).order_by(AlertRow.owner_name))
+    found = [row for row in rows if name in (row.name, f"{row.owner_name}/{row.name}")]
+    if not found:
+        hint = did_you_mean(name, [row.name for row in rows])
+        raise AlertNotFound(f"{bot} {name}", hint)
+    if len(found) > 1:
+        every = " or ".join(f"{row.owner_name}/{row.name}" for row in found)
+        raise AlertNotFound(f"{bot} {name}", f" alone; write {every}")
+    return found[0]
 
 
 def silence(
@@ -161,6 +168,7 @@ def as_dict(row: AlertRow, now: int) -> dict[str, JSON]:
         "id": row.id,
         "bot": row.bot_name,
         "name": row.name,
+        "said_by": row.owner_name,
         "kind": alert.kind,
         "limit": alert.limit,
         "state": PENDING if pending else row.state,

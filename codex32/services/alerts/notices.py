@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codex32.engine.reading.building import build_bot
+from codex32.kernel.bot import ALERT_NOTICES
 from codex32.kernel.json_values import JSON, canonical
 from codex32.kernel.models import BotRow
 from codex32.services.alerts.standing import ESCALATED, FIRING, OK
@@ -19,8 +20,6 @@ from codex32.services.bots.written import RUN, Written
 from codex32.services.executions.starting import Start
 from codex32.services.presentation import iso
 
-#: The bot that carries notices, in every workspace.
-CARRIER = "alert-notices"
 _DOES = {FIRING: "fires", ESCALATED: "still fires, and nobody looks after it", OK: "is over"}
 #: Notices of one execution; more are counted.
 _MOST_LINES = 20
@@ -66,9 +65,10 @@ def carry(
     notices: Sequence[Notice],
     now: int,
     *,
+    owner: str,
     workspace: str,
 ) -> Start:
-    """The execution that takes notices to one target; called in a write."""
+    """The execution that takes notices of ``owner`` to one target; called in a write."""
     document = _document(target, allow)
     written = Written.of(build_bot(document), canonical(document), RUN)
     stored = bots.keep(written, now, workspace=workspace)
@@ -78,10 +78,10 @@ def carry(
     lines = [f"{each}: {each.detail}" for each in notices[:_MOST_LINES]]
     if len(notices) > _MOST_LINES:
         lines.append(f"and {len(notices) - _MOST_LINES} more")
-    title = str(notices[0]) if len(notices) == 1 else f"{len(notices)} alerts of {notices[0].bot}"
-    about = {"bot": notices[0].bot, "alerts": [each.alert for each in notices]}
+    title = str(notices[0]) if len(notices) == 1 else f"{len(notices)} alerts of {owner}"
+    about = {"bot": owner, "alerts": [each.alert for each in notices]}
     return Start(
-        bot=CARRIER,
+        bot=ALERT_NOTICES,
         version_id=stored.version_id,
         inputs={
             "title": title,
@@ -96,7 +96,7 @@ def carry(
 def _document(target: Mapping[str, JSON], allow: JSON) -> dict[str, JSON]:
     handed = {name: f"${{{{ inputs.{name} }}}}" for name in ("title", "text", "data")}
     return {
-        "name": CARRIER,
+        "name": ALERT_NOTICES,
         "description": "Carries the notices of alerts; made by the house.",
         "inputs": {
             "title": {"type": "string"},

@@ -26,6 +26,7 @@ from codex32.services.alerts import notices
 from codex32.services.alerts.measuring import measure
 from codex32.services.alerts.notices import Notice
 from codex32.services.alerts.standing import ESCALATED, FIRING, Standing
+from codex32.services.bots import alert_rules
 from codex32.services.bots.alert_rules import Rule, restored
 from codex32.services.executions.executions import Submitted
 from codex32.services.executions.starting import Start, Starter
@@ -61,24 +62,30 @@ class Watch:
     async def look(self) -> int:
         """Look at all alerts once; how many changed."""
         changed = 0
+        if not await self._door.read(alert_rules.is_followed):
+            await self._door.write(self._follow)
         after: str | None = ""
         while after is not None:
             found, after = await self._door.read(look, self._clock.micros(), after)
-            for _, same in groupby(found, key=lambda news: news.row.bot_id):
+            for _, same in groupby(found, key=lambda news: news.row.owner_id):
                 changed += await self._write(list(same))
         return changed
+
+    def _follow(self) -> None:
+        gates.lock("registry")
+        alert_rules.follow(self._clock.micros())
 
     async def _write(self, news: Sequence[News]) -> int:
         try:
             return await self._door.write(partial(self.write, news))
         except Codex32Error:
             # The others are not to wait for a bot whose notices cannot be made.
-            name = news[0].row.bot_name
+            name = news[0].row.owner_name
             log.exception("alerts of %s cannot be told and are looked at again", name)
             return 0
 
     def write(self, news: Sequence[News]) -> int:
-        """Write the news of one bot that nobody else has written; how many. Inside a write."""
+        """Write the news of one owner that nobody else has written; how many. Inside a write."""
         now = self._clock.micros()
         if any(each.what for each in news):
             gates.lock("registry")  # whoever changes bots takes it before their alerts, too
@@ -89,8 +96,12 @@ class Watch:
         starts, told_by = [], []
         for target, allow, same in _by_target(first):
             told = [_notice(each) for each in same]
-            workspace = same[0].row.workspace
-            starts.append(notices.carry(target, allow, told, now, workspace=workspace))
+            row = same[0].row
+            starts.append(
+                notices.carry(
+                    target, allow, told, now, owner=row.owner_name, workspace=row.workspace
+                )
+            )
             told_by.append([each.row.id for each in same])
         made: dict[str, list[str]] = {}
         for ids, answer in zip(told_by, self._start(starts), strict=True):
@@ -109,17 +120,20 @@ class Watch:
 def look(now: int, after: str = "") -> tuple[list[News], str | None]:
     """The news among the alerts with an id above ``after``, and the last id; None at the end.
 
-    A bot that is paused is not looked at, and its alerts stand as they stood.
+    A bot that is paused is not looked at, and does not look; its alerts stand as they stood.
     """
+    owner = BotRow.alias()
     rows = list(
         AlertRow.select(AlertRow)
         .join(BotRow, on=(BotRow.id == AlertRow.bot_id))
-        .where((AlertRow.id > after) & ~BotRow.paused)
+        .switch(AlertRow)
+        .join(owner, on=(owner.id == AlertRow.owner_id))
+        .where((AlertRow.id > after) & ~BotRow.paused & ~owner.paused)
         .order_by(AlertRow.id)
         .limit(PAGE)
     )
     found = [each for row in rows if (each := _look(row, now)) is not None]
-    found.sort(key=lambda news: news.row.bot_id)
+    found.sort(key=lambda news: news.row.owner_id)
     return found, rows[-1].id if len(rows) == PAGE else None
 
 

@@ -99,6 +99,7 @@ def as_dict(view: BotView) -> dict[str, JSON]:
         "status": view.standing,
         "enabled": row.enabled,
         "paused": row.paused,
+        "alerts_only": row.alerts_only,
         "origin": row.origin,
         "source": file_told(row.source),
         "owner": row.owner,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from codex32.kernel.batches import Insert
 from codex32.kernel.bot import Bot
@@ -144,9 +145,13 @@ def new_version(
     return version
 
 
-def shown(bot: Bot) -> dict[str, str]:
+def shown(bot: Bot) -> dict[str, Any]:
     """What a bot's row repeats of its live version, for lists."""
-    return {"description": storable(bot.description), "labels": canonical(dict(bot.labels))}
+    return {
+        "description": storable(bot.description),
+        "labels": canonical(dict(bot.labels)),
+        "alerts_only": not bot.steps,
+    }
 
 
 def storable(text: str) -> str:

@@ -1,8 +1,6 @@
 """What kind of trouble a failure is, where in the bot file, and what helps: by rules.
 
-It is made from what is recorded, when somebody asks. The records of an execution that has ended
-never change, so it would say the same if it were kept; and failures of yesterday profit from
-rules of today.
+It is made from what is recorded, and kept by :mod:`codex32.services.executions.diagnosing`.
 """
 
 from __future__ import annotations
@@ -38,7 +36,8 @@ class Trouble(StrEnum):
     UNKNOWN = "unknown"
 
 
-_REMEDIES = {
+#: What helps.
+REMEDIES = {
     Trouble.CREDENTIAL: "look whether the secret or connection is there and still good "
     "(`codex32 secrets list`), then retry",
     Trouble.RATE_LIMIT: "the other side wants fewer requests: give the step a `rate`, or a "
@@ -161,7 +160,7 @@ def diagnose(row: ExecutionRow, payloads: PayloadStore) -> Diagnosis | None:
         )
     return Diagnosis(
         trouble,
-        _REMEDIES[trouble],
+        REMEDIES[trouble],
         step=step.step if step is not None else None,
         item=step.item if step is not None and step.item != NO_ITEM else None,
         file=version.source if version is not None else None,

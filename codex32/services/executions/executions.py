@@ -22,7 +22,7 @@ from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.models import AttemptRow, BotRow, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
-from codex32.services.executions.diagnosis import diagnose
+from codex32.services.executions.diagnosing import told
 from codex32.services.presentation import iso
 from codex32.services.safe import audit
 
@@ -412,6 +412,4 @@ def detail(row: ExecutionRow, payloads: PayloadStore) -> dict[str, JSON]:
     error = None
     if row.status in (Status.FAILED, Status.CANCELLED):
         error = {"message": row.message, "code": row.cause or row.status}
-    found = diagnose(row, payloads)
-    diagnosis = found.as_dict() if found is not None else None
-    return {**as_dict(row, payloads), "error": error, "diagnosis": diagnosis}
+    return {**as_dict(row, payloads), "error": error, "diagnosis": told(row, payloads)}

@@ -232,7 +232,7 @@ class Starter:
 
         Raises:
           BotNotFound: No bot has this name.
-          BotDisabled: Its file is gone, or says ``enabled: false``.
+          BotDisabled: Its file is gone, says ``enabled: false``, or holds alerts alone.
           BotInvalid: It has never had a version without faults.
           InputsInvalid: The inputs do not fit what it declares.
           VersionNotFound: It has no version of the id asked for.
@@ -319,9 +319,10 @@ class Starter:
                 code="depth",
             )
         version_id, number = row.version(start.version_id, start.version)
-        subject = Subject(
-            row.bot_id, row.name, version_id, number, self._definitions.bot(version_id)
-        )
+        bot = self._definitions.bot(version_id)
+        if not bot.steps:
+            raise BotDisabled(row.name, "it holds alerts alone, and there is nothing to execute")
+        subject = Subject(row.bot_id, row.name, version_id, number, bot)
         return prepare(start, subject, self._payloads, now)
 
     def _look(self, execution_id: str, workspace: str) -> ExecutionRef:

@@ -18,7 +18,7 @@ from codex32.kernel.account_rows import (
     SessionRow,
     WorkspaceRow,
 )
-from codex32.kernel.alert_rows import AlertRow
+from codex32.kernel.alert_rows import AlertRow, AlertRuleRow
 from codex32.kernel.building_rows import BuildRow
 from codex32.kernel.database import fetch
 from codex32.kernel.models import (
@@ -72,7 +72,9 @@ REFERENCES: Sequence[Reference] = (
     ),
     _of(StateRow, StateRow.bot_id, BotRow.id, "state"),
     _of(SeenRow, SeenRow.bot_id, BotRow.id, "seen keys"),
-    _of(AlertRow, AlertRow.bot_id, BotRow.id, "alerts"),
+    _of(AlertRow, pw.fn.NULLIF(AlertRow.bot_id, ""), BotRow.id, "alerts"),
+    _of(AlertRow, AlertRow.owner_id, BotRow.id, "alerts"),
+    _of(AlertRuleRow, AlertRuleRow.owner_id, BotRow.id, "alerts about other bots"),
     _of(WebhookPathRow, WebhookPathRow.trigger_id, TriggerRow.id, "webhook paths"),
     _of(BotRow, BotRow.workspace, WorkspaceRow.name, "bots"),
     _of(ExecutionRow, ExecutionRow.workspace, WorkspaceRow.name, "executions"),

@@ -128,10 +128,15 @@ def payloads(tmp_path: Path) -> PayloadStore:
 
 @pytest.fixture
 def write(reader: Reader) -> Callable[..., Written]:
-    """A definition from a file's text; it does nothing where the text names no work."""
+    """A definition from a file's text; it does nothing where the text names no work.
 
-    def written(text: str, *, origin: str = "api", source: str | None = None) -> Written:
-        if "with:" not in text:
+    With ``works=False`` the text stays as it is.
+    """
+
+    def written(
+        text: str, *, origin: str = "api", source: str | None = None, works: bool = True
+    ) -> Written:
+        if works and "with:" not in text:
             text += "\ntype: set\nwith: {values: {}}\n"
         bot = reader.read_text(text, default_name="ping").only_bot()
         return Written.of(bot, text, origin, source)

@@ -50,7 +50,7 @@ def test_alerts_are_listed_by_how_they_stand(codex32, rows):
     assert listed(codex32, "--state", "ok") == []
     assert listed(codex32, "--bot", "other") == []
     assert "7 of 9 executions failed" in codex32("alerts", "list").out
-    assert "no bot has such an alert" in codex32("alerts", "list", "--bot", "other").err
+    assert "there is no such alert" in codex32("alerts", "list", "--bot", "other").err
 
 
 def test_an_alert_is_silenced_for_a_while_and_no_more(codex32, rows):

@@ -8,11 +8,11 @@ import pytest
 from codex32 import Caller
 from codex32.kernel import fault_points
 from codex32.kernel.alert_rows import AlertRow
+from codex32.kernel.bot import ALERT_NOTICES
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.json_values import loads
 from codex32.kernel.models import BotRow, ExecutionRow, VersionRow
 from codex32.services.alerts import alerts, watching
-from codex32.services.alerts.notices import CARRIER
 
 ADA = Caller("user", "usr_1", "ada")
 FAILING = """\
@@ -319,7 +319,7 @@ def test_notices_have_the_powers_of_the_bot_and_no_alerts_of_their_own(
     look()
 
     def carrier():
-        bot = BotRow.get(BotRow.name == CARRIER)
+        bot = BotRow.get(BotRow.name == ALERT_NOTICES)
         return bot, loads(VersionRow.get(VersionRow.bot_id == bot.id).document)
 
     bot, document = door.read_now(carrier)

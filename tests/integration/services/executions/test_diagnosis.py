@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from codex32.kernel.database import Door
+from codex32.kernel.json_values import loads
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.services.executions.diagnosing import keep_diagnoses, told
 from codex32.services.executions.diagnosis import Diagnosis, diagnose, place, trouble_of
 
 TEXT = """\
@@ -154,3 +157,36 @@ def test_codes_and_causes_tell_the_trouble(
     code: str | None, cause: str | None, trouble: str
 ) -> None:
     assert trouble_of(code, cause) == trouble
+
+
+def test_it_is_kept_and_says_the_same_for_ever(
+    look: Callable[..., Diagnosis], door: Door, payloads: PayloadStore
+) -> None:
+    error = {"message": "no answer", "code": "http-timeout"}
+    look(("fetch", NO_ITEM, error), message="no answer")
+    (row,) = door.read_now(lambda: list(ExecutionRow.select()))
+    before = door.read_now(told, row, payloads)
+
+    assert asyncio.run(keep_diagnoses(door, payloads)) == 1
+    assert asyncio.run(keep_diagnoses(door, payloads)) == 0
+
+    door.write_now(StepRow.delete().execute)
+    door.write_now(VersionRow.delete().execute)
+    (row,) = door.read_now(lambda: list(ExecutionRow.select()))
+    assert door.read_now(told, row, payloads) == before
+    assert before["trouble"] == "timeout"
+
+
+def test_damaged_records_of_one_keep_no_other_from_being_looked_at(
+    look: Callable[..., Diagnosis],
+    execution: Callable[..., str],
+    door: Door,
+    payloads: PayloadStore,
+) -> None:
+    error = {"message": "no answer", "code": "http-timeout"}
+    look(("fetch", NO_ITEM, error), message="no answer")
+    door.write_now(StepRow.update(error="@gone:1").execute)
+    door.write_now(lambda: execution(status="failed", cause="timeout", message="too long"))
+    assert asyncio.run(keep_diagnoses(door, payloads)) == 2
+    kept = door.read_now(lambda: [loads(each.diagnosis) for each in ExecutionRow.select()])
+    assert sorted(each["trouble"] for each in kept) == ["timeout", "unknown"]
