@@ -8,6 +8,7 @@ from typing import Any
 
 from codex32.cli.follow import clock_text, ending_text
 from codex32.cli.output import STYLES
+from codex32.kernel.bot import ALERT_NOTICES
 from codex32.kernel.clock import SystemClock
 from codex32.kernel.database import fetch
 from codex32.kernel.models import BotRow, ExecutionRow
@@ -58,7 +59,8 @@ class News:
 
     def _bot_news(self) -> Iterator[Item]:
         known = self._bots or {}
-        now = {row[0]: row[1:] for row in fetch(BotRow.select(*_STANDING))}
+        shown = BotRow.select(*_STANDING).where(BotRow.name != ALERT_NOTICES)
+        now = {row[0]: row[1:] for row in fetch(shown)}
         changed = {name for name, each in now.items() if known.get(name) != each}
         first, self._bots = self._bots is None, now
         if not changed:

@@ -1,7 +1,7 @@
 """Alerts about other bots, files that hold nothing else, and what failures suffered from."""
 
 UP = """
-ALTER TABLE bot ADD COLUMN alerts_only BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE bot ADD COLUMN alerts_only {boolean};
 ALTER TABLE alert ADD COLUMN owner_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE alert ADD COLUMN owner_name TEXT NOT NULL DEFAULT '';
 UPDATE alert SET owner_id = bot_id, owner_name = bot_name;
@@ -35,7 +35,9 @@ ALTER TABLE bot DROP COLUMN alerts_only
 
 
 def up(migrator, db):
-    for statement in UP.split(";\n"):
+    sqlite = type(db).__name__.startswith("Sqlite")
+    boolean = "INTEGER NOT NULL DEFAULT 0" if sqlite else "BOOLEAN NOT NULL DEFAULT FALSE"
+    for statement in UP.replace("{boolean}", boolean).split(";\n"):
         db.execute_sql(statement)
 
 

@@ -38,7 +38,8 @@ class HealthRoutes:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._kept = Kept(KEEP_SECONDS, self._look)
-        #: Since when each part that is not well has been seen so, in microseconds.
+        #: Since when each part is not well: a process since its last word, all else since it was
+        #: seen; in microseconds.
         self._since: dict[str, int] = {}
         self._depth: asyncio.Task[int | None] | None = None
 
@@ -73,11 +74,12 @@ class HealthRoutes:
 
     async def _look(self) -> ApiResponse:
         database, current, kinds = False, False, Counter[str]()
+        heard: dict[str, int] = {}
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._runtime.door.write(_touch, patience_seconds=PATIENCE_SECONDS)
                 database = True
-                current, kinds = await self._runtime.door.read(self._inspect)
+                current, kinds, heard = await self._runtime.door.read(self._inspect)
         except Exception as error:
             log.warning("not ready: %s: %s", type(error).__name__, error)
         unwell: dict[str, str] = {}
@@ -98,7 +100,7 @@ class HealthRoutes:
             "database": database,
             "schema_current": current,
             "workers": kinds["worker"],
-            "not_well": self._dated(unwell),
+            "not_well": self._dated(unwell, heard),
         }
         return ApiResponse(body, 200 if ready else 503)
 
@@ -112,22 +114,26 @@ class HealthRoutes:
         await asyncio.wait([self._depth], timeout=REDIS_SECONDS)
         return self._depth.done() and self._depth.result() is not None
 
-    def _dated(self, unwell: Mapping[str, str]) -> list[JSON]:
+    def _dated(self, unwell: Mapping[str, str], heard: Mapping[str, int]) -> list[JSON]:
         now = self._runtime.clock.micros()
-        self._since = {part: self._since.get(part, now) for part in unwell}
+        seen = {**dict.fromkeys(unwell, now), **heard, **self._since}
+        self._since = {part: seen[part] for part in unwell}
         return [
             {"part": part, "since": from_micros(self._since[part]).isoformat(), "detail": detail}
             for part, detail in unwell.items()
         ]
 
-    def _inspect(self) -> tuple[bool, Counter[str]]:
+    def _inspect(self) -> tuple[bool, Counter[str], dict[str, int]]:
+        """Whether the schema is current, how many live of a kind, and the last word of others."""
         runtime = self._runtime
         kinds = Counter(each.kind for each in processes.living(runtime.clock.micros()))
+        silent = [kind for kind in _NEEDED if not kinds[kind]]
+        heard = {kind: at for kind in silent if (at := processes.last_heard(kind)) is not None}
         try:
             schema.require(runtime.door.database, migration_sources(runtime.plugins))
         except SchemaOutOfDate:
-            return False, kinds
-        return True, kinds
+            return False, kinds, heard
+        return True, kinds, heard
 
 
 def _touch() -> None:

@@ -91,6 +91,9 @@ class AlertChecks:
             self._tell.say(path, "name one event, without * and the like", "event")
         elif fault := pattern_fault(name):
             self._tell.say(path, fault, "event")
+        elif name.startswith("alert."):
+            message = "an alert about alerts would answer itself; a bot may, by its trigger"
+            self._tell.say(path, message, "event")
 
     def _notices(self, path: Path, notices: JSON) -> None:
         for index, each in enumerate(notices or ()):

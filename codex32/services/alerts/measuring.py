@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import peewee as pw
 
 from codex32.kernel.alert_rows import AlertRow
-from codex32.kernel.bot import Alert
+from codex32.kernel.bot import ALERT_NOTICES, Alert
 from codex32.kernel.database import fetch
 from codex32.kernel.ids import first_id
 from codex32.kernel.models import EventRow, ExecutionRow, TriggerRow
@@ -135,6 +135,8 @@ def _events(row: AlertRow, alert: Alert, now: int, most: int) -> int:
         & (EventRow.name == str(alert.limit))
         & (EventRow.id >= first_id("evt", since - _SLACK))
         & (EventRow.at >= since)
+        # Else what tells of an alert would end it, or begin it anew, for ever.
+        & ~EventRow.chain.contains(f'"{ALERT_NOTICES}"')
     )
     return len(fetch(found.limit(most)))
 

@@ -75,10 +75,13 @@ def carry(
     # It stands in no list of bots, and a workspace is not in use because it once told somebody.
     ours = (BotRow.id == stored.bot_id) & (BotRow.origin == RUN) & BotRow.removed_at.is_null()
     BotRow.update(enabled=False, removed_at=now).where(ours).execute()
-    lines = [f"{each}: {each.detail}" for each in notices[:_MOST_LINES]]
+    if len(notices) == 1:
+        title, lines = str(notices[0]), [notices[0].detail]
+    else:
+        title = f"{len(notices)} alerts of {owner}"
+        lines = [f"{each}: {each.detail}" for each in notices[:_MOST_LINES]]
     if len(notices) > _MOST_LINES:
         lines.append(f"and {len(notices) - _MOST_LINES} more")
-    title = str(notices[0]) if len(notices) == 1 else f"{len(notices)} alerts of {owner}"
     about = {"bot": owner, "alerts": [each.alert for each in notices]}
     return Start(
         bot=ALERT_NOTICES,

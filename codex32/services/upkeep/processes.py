@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
+import peewee as pw
+
 from codex32.kernel.batches import Insert
 from codex32.kernel.database import fetch
 from codex32.kernel.models import ProcessRow
@@ -29,6 +31,14 @@ def living(now: int, within_seconds: float = 30.0) -> list[ProcessRow]:
     heard = ProcessRow.seen_at >= now - int(within_seconds * 1e6)
     rows = ProcessRow.select().where(heard)
     return list(rows.order_by(ProcessRow.kind, ProcessRow.started_at))
+
+
+def last_heard(kind: str) -> int | None:
+    """When a process of this kind was heard of last; None where none is on the list."""
+    heard: int | None = (
+        ProcessRow.select(pw.fn.MAX(ProcessRow.seen_at)).where(ProcessRow.kind == kind).scalar()
+    )
+    return heard
 
 
 def forget(process_id: str) -> None:

@@ -4,7 +4,9 @@ import pytest
 
 from codex32.kernel.alert_rows import AlertRow, AlertRuleRow
 from codex32.kernel.errors import BotDisabled
-from codex32.kernel.models import BotRow
+from codex32.kernel.ids import new_id
+from codex32.kernel.json_values import dumps
+from codex32.kernel.models import BotRow, EventRow
 from codex32.services.alerts import alerts
 from codex32.services.alerts.alerts import AlertNotFound
 from codex32.services.bots import bots
@@ -26,6 +28,19 @@ alerts:
 def bot(store):
     """Makes a bot that does next to nothing; its id."""
     return lambda name: store(BOT.format(name=name)).bot_id
+
+
+@pytest.fixture
+def happened(door, manual_clock):
+    """Writes an event that happens now, by the doings of some bots."""
+
+    def write(name, *chain):
+        now = manual_clock.micros()
+        made = new_id("evt", now=lambda: now / 1e6)
+        values = {"id": made, "workspace": "default", "name": name, "at": now, "data": "{}"}
+        door.write_now(EventRow.insert(values, chain=dumps(list(chain))).execute)
+
+    return write
 
 
 @pytest.fixture
@@ -164,3 +179,44 @@ def test_very_many_are_followed_piece_by_piece(bot, house, look, rows, monkeypat
     assert len(rows()) == 4
     look()
     assert len(rows()) == 5
+
+
+@pytest.mark.parametrize("name", ["worker.lost", "plugin.failed", "budget.exhausted"])
+def test_what_concerns_all_fires_when_it_comes_and_is_over_when_it_stays_away(
+    house, look, happened, row, notices, manual_clock, name
+):
+    house(f"name: house\nalerts: [{{name: bad, event: {name}, over: 10m, notify: [{{to: log}}]}}]")
+    assert look() == 0
+    happened(name)
+    assert [look(), look(), row().state] == [1, 0, "firing"]
+    manual_clock.advance(601)
+    assert [look(), row().state] == [1, "ok"]
+    assert [each["title"] for each in notices()] == ["house: bad fires", "house: bad is over"]
+
+
+def test_an_event_that_must_come_is_missed_and_welcome(house, look, happened, row, manual_clock):
+    house("name: house\nalerts: [{name: beat, no_event: custom.beat, over: 10m}]")
+    manual_clock.advance(590)
+    assert look() == 0
+    manual_clock.advance(20)
+    assert [look(), row().state] == [1, "firing"]
+    happened("custom.beat")
+    assert [look(), row().state] == [1, "ok"]
+
+
+def test_what_notices_do_neither_ends_an_alert_nor_begins_one(
+    house, look, happened, row, manual_clock
+):
+    house(
+        "name: house\nalerts:\n"
+        "  - {name: idle, no_event: execution.succeeded, over: 10m}\n"
+        "  - {name: failed, event: execution.failed, over: 10m}\n"
+    )
+    manual_clock.advance(601)
+    look()
+    happened("execution.succeeded", "alert-notices")
+    happened("execution.failed", "alert-notices")
+    assert [look(), row("idle").state, row("failed").state] == [0, "firing", "ok"]
+    happened("execution.succeeded", "ping")
+    happened("execution.failed", "ping")
+    assert [look(), row("idle").state, row("failed").state] == [2, "ok", "firing"]

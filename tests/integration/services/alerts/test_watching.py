@@ -36,7 +36,7 @@ def test_what_fails_is_told_once_and_its_recovery_once(store, ended, look, row, 
     assert (row().state, row().told) == ("firing", "firing")
     (told,) = notices()
     assert told["title"] == "ping: failing fires"
-    assert told["text"] == "ping: failing fires: 2 of 2 executions failed within 1h00m (100%)"
+    assert told["text"] == "2 of 2 executions failed within 1h00m (100%)"
     (about,) = told["data"]["alerts"]
     assert (about["bot"], about["alert"], about["state"]) == ("ping", "failing", "firing")
 

@@ -65,6 +65,7 @@ def test_an_alert_is_read_with_its_defaults(read):
         ("{name: a, event: custom.x, over: 8d}", "alerts.0.over", "from 1s to 7d"),
         ("{name: a, event: 'custom.*'}", "alerts.0.event", "name one event"),
         ("{name: a, event: worker.lots}", "alerts.0.event", "worker.lost"),
+        ("{name: a, event: alert.resolved}", "alerts.0.event", "would answer itself"),
         ("{name: a, late_by: 5m, notify: [{to: lok}]}", "alerts.0.notify.0.to", "log"),
         (
             "{name: a, late_by: 5m, notify: [{to: log, target: '${{ secrets.NONE }}'}]}",
