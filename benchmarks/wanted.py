@@ -88,6 +88,10 @@ def _all() -> Iterator[Wanted]:
         yield Wanted(what, ratio, 0.5, least=True)
         slowest = _most("requests", database, "bots_listed_ms")
         yield Wanted(f"slowest list of 10,000 bots over HTTP, {database}, ms", slowest, 50.0)
+    for database in _DATABASES:
+        for way, bound in (("counted", 0.9), ("traced", 0.8), ("with_events", 0.95)):
+            kept = _at("observability", database, way)
+            yield Wanted(f"rate kept when {way}, {database}", kept, bound, least=True)
     for sandbox in ("namespace", "process"):
         for kind, bound in (("warm", 5.0), ("cold", 60.0)):
             found = _at("sandbox", sandbox, kind, "p50_ms")

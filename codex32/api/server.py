@@ -221,7 +221,8 @@ async def _beat(runtime: Runtime) -> None:
     started_at = runtime.clock.micros()
     while True:
         now = runtime.clock.micros()
-        beat = partial(processes.heartbeat, runtime.process.id, "api", started_at, now)
+        busy = processes.busy_pools(runtime.door)
+        beat = partial(processes.heartbeat, runtime.process.id, "api", started_at, now, busy)
         try:
             await runtime.door.read(timekeeping.follow, runtime.clock)
             await runtime.door.write(beat, patience_seconds=HEARTBEAT_SECONDS)

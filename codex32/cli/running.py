@@ -21,7 +21,8 @@ from codex32.kernel.bot import Bot
 from codex32.kernel.caller import Caller
 from codex32.kernel.connection import snapshot
 from codex32.kernel.errors import InvalidTransition
-from codex32.kernel.models import ExecutionRow, ProcessRow, database_proxy
+from codex32.kernel.metric_rows import ProcessRow
+from codex32.kernel.models import ExecutionRow, database_proxy
 from codex32.kernel.statuses import Status
 from codex32.runtime import Runtime
 from codex32.services.bots import bots

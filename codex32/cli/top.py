@@ -82,6 +82,7 @@ def _screen(found: Mapping[str, Any], before: Mapping[str, Any] | None, seconds:
             ("people are asked", int(found["approvals_open"])),
             ("dead letters", int(found["dead_letters"])),
             ("deliveries owed", int(found["webhook_deliveries_open"])),
+            ("models left alone", _words(found["breakers"]) or "none"),
         ]
     )
     for title, rows, columns in (

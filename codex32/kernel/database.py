@@ -12,7 +12,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -35,6 +35,8 @@ from codex32.kernel.jobs import (
 )
 from codex32.kernel.models import database_proxy
 from codex32.kernel.notices import Stop, announce, announce_all, gathered, write_last
+from codex32.kernel.pools import Pool
+from codex32.kernel.readers import Readers
 
 __all__ = [
     "Batch",
@@ -89,18 +91,21 @@ class Door:
         self.database = database
         database_proxy.initialize(database)
         self._on_commit, self._outbox = on_commit, outbox
-        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-reader")
+        #: The threads that read.
+        self.readers = Readers(readers)
         self._teller = ThreadPoolExecutor(1, thread_name_prefix="db-teller")
         self._line = Line()
-        self._reader_count = readers
         self._closed = False
         #: How many were written together lately.
         self._recent = 0
         self._writer = threading.Thread(target=self._write_loop, name="db-writer", daemon=True)
         self._writer.start()
-        #: Commits and writes so far: how well commits are shared.
+        #: Commits and writes so far: how well commits are shared; and commits of up to one, two,
+        #: four, … writes.
         self.commits = 0
         self.writes = 0
+        self.sizes = [0] * (MAX_GROUP.bit_length())
+        self._counting = threading.Lock()
         #: Monotonic time since when the database could not be written, or None.
         self.failing_since: float | None = None
 
@@ -108,8 +113,7 @@ class Door:
 
     async def read(self, work: Callable[..., T], *args: Any) -> T:
         """What ``work(*args)`` returns, called on a reader thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self.read_now, work, *args)
+        return await self.readers.run(self.read_now, work, *args)
 
     async def read_surely(self, work: Callable[..., T], *args: Any) -> T:
         """Like :meth:`read`, but an unreachable database is waited for, however long it takes."""
@@ -222,16 +226,15 @@ class Door:
         self._line.take(wait=False)
         fail(self._line.waiting, _closed())
         self._teller.shutdown()
-        # Each thread has a connection of its own, which it alone can close.
-        together = threading.Barrier(self._reader_count)
-        for _ in range(self._reader_count):
-            self._readers.submit(self._leave, together)
-        self._readers.shutdown()
+        self.readers.close(self._drop_connection)
         self._drop_connection()
 
-    def _leave(self, together: threading.Barrier) -> None:
-        together.wait()
-        self._drop_connection()
+    def pools(self) -> Mapping[str, Pool]:
+        """How busy the threads are that read, and the one that writes."""
+        return {
+            "database_readers": self.readers.pool(),
+            "database_writer": Pool.of(1, len(self._line)),
+        }
 
     # the writer
 
@@ -274,8 +277,10 @@ class Door:
             away = time.monotonic() - self.failing_since
             log.warning("the database can be written again after %.1fs", away)
             self.failing_since = None
-        self.commits += 1
-        self.writes += len(jobs)
+        with self._counting:
+            self.commits += 1
+            self.writes += len(jobs)
+            self.sizes[(len(jobs) - 1).bit_length()] += 1
         if notices and self._on_commit is not None:
             self._teller.submit(self._tell, notices)
         answer(jobs)

@@ -89,6 +89,10 @@ class Line:
         self.waiting: list[Job[Any]] = []
         self.over = False
 
+    def __len__(self) -> int:
+        """How many came and are not done."""
+        return len(self.waiting) + self._coming.qsize()
+
     def put(self, job: Job[Any] | None) -> None:
         """Add a job; None is the end."""
         self._coming.put(job)

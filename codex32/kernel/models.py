@@ -11,7 +11,7 @@ import peewee as pw
 from codex32.kernel.account_rows import ACCOUNT_ROWS
 from codex32.kernel.alert_rows import ALERT_ROWS
 from codex32.kernel.building_rows import BUILDING_ROWS
-from codex32.kernel.metric_rows import MetricRow
+from codex32.kernel.metric_rows import METRIC_ROWS
 from codex32.kernel.outbound_rows import OUTBOUND_ROWS
 from codex32.kernel.retrieval_rows import RETRIEVAL_ROWS
 from codex32.kernel.row import Row, database_proxy
@@ -405,20 +405,6 @@ class WebhookPathRow(Row):
         table_name = "webhook_path"
 
 
-class ProcessRow(Row):
-    """A live process of the house, by its heartbeat."""
-
-    id = pw.TextField(primary_key=True)
-    kind = pw.TextField()
-    host = pw.TextField()
-    pid = pw.IntegerField()
-    started_at = pw.BigIntegerField()
-    seen_at = pw.BigIntegerField()
-
-    class Meta:
-        table_name = "process"
-
-
 ROWS: tuple[type[Row], ...] = (
     BotRow,
     VersionRow,
@@ -438,8 +424,7 @@ ROWS: tuple[type[Row], ...] = (
     *WAITING_ROWS,
     *WATCHING_ROWS,
     WebhookPathRow,
-    ProcessRow,
-    MetricRow,
+    *METRIC_ROWS,
     *ALERT_ROWS,
     *ACCOUNT_ROWS,
     *SAFE_ROWS,

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from codex32.kernel.contracts.board import Board, LocalBoard
+from codex32.outside.redis_pools import watched
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class RedisBoard(Board):
             if url is None:
                 raise ConnectionError("no Redis is running")
             # Else each connection looks up on disk which version of the library it tells.
-            self._client = redis.from_url(url, decode_responses=True, driver_info=None)
+            self._client = watched(redis.from_url(url, decode_responses=True, driver_info=None))
             self._loop = loop
         return self._client
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import redis
 
 from codex32.kernel.contracts.call_book import CallBook, Calls
+from codex32.outside.redis_pools import watched
 
 #: When each would have all its calls again, by Redis's own clock, in microseconds.
 _ADD = """
@@ -32,8 +33,14 @@ class RedisCallBook(CallBook):
     """
 
     def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(
-            url, socket_timeout=1, socket_connect_timeout=1, retry=None, health_check_interval=30
+        self._client = watched(
+            redis.Redis.from_url(
+                url,
+                socket_timeout=1,
+                socket_connect_timeout=1,
+                retry=None,
+                health_check_interval=30,
+            )
         )
         self._add = self._client.register_script(_ADD)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import redis
 
+from codex32.outside.redis_pools import watched
 from codex32_workers.tickets import CANCELLATIONS, REST_SECONDS
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ class Listener:
     """
 
     def __init__(self, url: str, heard: Callable[[Sequence[str]], None]) -> None:
-        self._client = redis.Redis.from_url(
-            url, socket_timeout=5, socket_connect_timeout=2, retry=None
+        self._client = watched(
+            redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2, retry=None)
         )
         self._heard = heard
         self._stop = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from functools import partial
 
 from codex32.runtime import Runtime
 from codex32.services.ai import ledger
@@ -29,11 +30,9 @@ async def keep_house(runtime: Runtime) -> None:
         try:
             if loop.time() - beat_at >= HEARTBEAT_SECONDS:
                 beat_at = loop.time()
-                now = clock.micros()
+                now, busy = clock.micros(), processes.busy_pools(door)
                 await door.write(
-                    lambda now=now: processes.heartbeat(  # type: ignore[misc]
-                        process.id, process.kind, started_at, now
-                    )
+                    partial(processes.heartbeat, process.id, process.kind, started_at, now, busy)
                 )
                 await runtime.meter.keep(door)
             judge = await keeper.look(door)

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import dramatiq
 import redis
 
+from codex32.outside.redis_pools import watched
+
 log = logging.getLogger(__name__)
 
 NAMESPACE = "dramatiq"
@@ -50,8 +52,14 @@ class Tickets:
     """
 
     def __init__(self, url: str) -> None:
-        self.client = redis.Redis.from_url(
-            url, socket_timeout=5, socket_connect_timeout=2, retry=None, health_check_interval=30
+        self.client = watched(
+            redis.Redis.from_url(
+                url,
+                socket_timeout=5,
+                socket_connect_timeout=2,
+                retry=None,
+                health_check_interval=30,
+            )
         )
         self._keys = [f"{NAMESPACE}:{QUEUE}", f"{NAMESPACE}:{QUEUE}.msgs"]
         self._push = self.client.register_script(_PUSH)

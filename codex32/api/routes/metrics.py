@@ -106,7 +106,7 @@ def _histogram(
     for labels, parts in sorted(values.items()):
         counts = accumulate(parts.get(bound, 0) for bound in bounds)
         buckets = list(zip(bounds, counts, strict=True))
-        family.add_metric(labels, buckets, sum_value=parts.get(SUM, 0) / 1e6)
+        family.add_metric(labels, buckets, sum_value=parts.get(SUM, 0) / metric.scale)
     return family
 
 

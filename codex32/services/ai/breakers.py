@@ -3,15 +3,25 @@
 ``closed`` until three failures follow each other within a minute, or one says for how long it is
 hopeless; then ``open``; after that one caller is let through while the others go on as if it were
 open. Each time it opens again, it stays so twice as long, up to five minutes.
+
+The board decides, and everybody may forget what stands on it. For those who watch the house there
+are rows that tell the same, written when a breaker opens and when it closes.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import peewee as pw
 
 from codex32.kernel.clock import Clock, to_micros
 from codex32.kernel.contracts.board import Board
+from codex32.kernel.database import Door, fetch
+from codex32.kernel.metric_rows import BreakerRow
 from codex32.kernel.model_errors import ModelFault
 from codex32.services.ai.verdicts import VERDICTS
 
@@ -44,10 +54,13 @@ class Breakers:
 
     Args:
       board: Shared by all processes, where there is something to share it by.
+      door: To the rows that tell of them; None where nobody watches.
     """
 
-    def __init__(self, board: Board, clock: Clock) -> None:
-        self._board, self._clock = board, clock
+    def __init__(self, board: Board, clock: Clock, door: Door | None = None) -> None:
+        self._board, self._clock, self._door = board, clock, door
+        #: Those of whose opening this process told, by name.
+        self._told: set[str] = set()
 
     async def closed_in(self, deployment: Deployment, *, probe_seconds: float) -> float:
         """Seconds until it may be asked: 0 now, for a probe, too.
@@ -71,8 +84,13 @@ class Breakers:
         """It answered."""
         name = deployment.name
         keys = [f"{name}:fails", f"{name}:trips", f"{name}:probe", f"{name}:until"]
-        if any(text is not None for text in await self._board.read(keys)):
+        _, *opened = found = await self._board.read(keys)
+        if any(text is not None for text in found):
             await self._board.wipe(keys)
+        if name in self._told or any(text is not None for text in opened):
+            self._told.discard(name)
+            if self._door is not None:
+                self._door.post(_close, name)
 
     async def failed(self, deployment: Deployment, fault: ModelFault) -> None:
         """It did not; open the breaker, if that is what follows."""
@@ -91,6 +109,52 @@ class Breakers:
         number = await self._board.count(f"{name}:trips", seconds=_MEMORY_SECONDS)
         if rest is None:
             rest = min(FIRST_SECONDS * 2 ** (number - 1), LONGEST_SECONDS)
-        until = to_micros(self._clock.now()) + int(rest * 1e6)
+        now = to_micros(self._clock.now())
+        until = now + int(rest * 1e6)
         await self._board.write(f"{name}:until", str(until), seconds=rest)
         await self._board.wipe([f"{name}:probe", f"{name}:fails"])
+        if self._door is not None:
+            self._told.add(name)
+            self._door.post(_open, _Opening(name, deployment.provider, now, until))
+
+
+class _Opening(NamedTuple):
+    name: str
+    provider: str
+    now: int
+    until: int
+
+
+def _open(openings: Sequence[_Opening]) -> Sequence[None]:
+    BreakerRow.delete().where(~_remembered(max(each.now for each in openings))).execute()
+    for each in sorted(openings):
+        BreakerRow.insert(
+            name=each.name,
+            provider=each.provider,
+            open_until=each.until,
+            # As on the board, which counts from the first opening.
+            forgotten_at=each.now + int(_MEMORY_SECONDS * 1e6),
+        ).on_conflict(
+            conflict_target=[BreakerRow.name], update={BreakerRow.open_until: each.until}
+        ).execute()
+    return [None] * len(openings)
+
+
+def _close(names: Sequence[str]) -> Sequence[None]:
+    BreakerRow.delete().where(BreakerRow.name.in_(list(names))).execute()
+    return [None] * len(names)
+
+
+def _remembered(now: int) -> pw.Expression:
+    return (BreakerRow.forgotten_at > now) | (BreakerRow.open_until > now)
+
+
+def standing(now: int) -> Mapping[tuple[str, str], int]:
+    """How many are ``open`` or ``half_open``, by provider and that; a function for ``Door.read``.
+
+    Args:
+      now: The present, in microseconds.
+    """
+    columns = BreakerRow.provider, BreakerRow.open_until
+    rows = fetch(BreakerRow.select(*columns).where(_remembered(now)))
+    return Counter((provider, "open" if until > now else "half_open") for provider, until in rows)

@@ -80,7 +80,7 @@ class Models:
                 targets=self.targets,
                 till=Till(self.door, self.clock, self.caps, self.booked),
                 journal=Journal(self.door, self.payloads),
-                breakers=Breakers(self.shared, self.clock),
+                breakers=Breakers(self.shared, self.clock, self.door),
                 clock=self.clock,
                 rules=self.rules,
                 memory=Memory(self.clock),

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from codex32.kernel.database import MAX_GROUP
+
 #: Upper bounds in seconds: from a step of a millisecond to an execution of an hour.
 SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
+#: Upper bounds of how many share something: powers of two, as the door tells them.
+POWERS = tuple(float(1 << power) for power in range(MAX_GROUP.bit_length()))
+_MICRO, _NANO = 10**6, 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,27 +21,28 @@ class Metric:
     Attributes:
       name: Without the prefix ``codex32_`` and, of a counter, without ``_total``.
       labels: Names of its labels, in the order of their values.
-      buckets: Of a histogram, upper bounds in seconds; none makes it a counter or a gauge.
+      buckets: Of a histogram, upper bounds; none makes it a counter or a gauge.
+      scale: How many of what is added up make one of its unit, in a counter and in the sum of a
+        histogram.
     """
 
     name: str
     help: str
     labels: Sequence[str] = ()
     buckets: Sequence[float] = ()
-    #: Of a counter: how many of what is counted make one of its unit.
     scale: int = 1
 
 
 EXECUTIONS_ASKED = Metric("executions_asked", "Executions asked for, by trigger.", ("trigger",))
 EXECUTIONS = Metric("executions", "Executions that ended.", ("status", "cause"))
 EXECUTION_SECONDS = Metric(
-    "execution_seconds", "From the first attempt to the end.", ("status",), SECONDS
+    "execution_seconds", "From the first attempt to the end.", ("status",), SECONDS, _MICRO
 )
 ATTEMPTS = Metric("attempts", "Attempts that ended.", ("outcome",))
 STEPS = Metric("steps", "Steps, and items of a foreach, that ended.", ("type", "status"))
-STEP_SECONDS = Metric("step_seconds", "How long steps took.", ("type",), SECONDS)
+STEP_SECONDS = Metric("step_seconds", "How long steps took.", ("type",), SECONDS, _MICRO)
 TRIGGERS = Metric("triggers", "Triggers evaluated: fired, or why not.", ("decision",))
-LATENESS = Metric("trigger_lateness_seconds", "How late times were answered.", (), SECONDS)
+LATENESS = Metric("trigger_lateness_seconds", "How late times were answered.", (), SECONDS, _MICRO)
 APPROVALS = Metric("approvals", "Approvals settled.", ("decision",))
 NOTIFICATIONS = Metric("notifications", "Notifications taken.", ("notifier",))
 NOTIFICATION_FAILURES = Metric(
@@ -51,14 +57,17 @@ MODEL_REQUESTS = Metric(
     ("provider", "outcome"),
 )
 MODEL_TOKENS = Metric("model_tokens", "Tokens that services booked.", ("provider", "kind"))
-MODEL_COST = Metric("model_cost_usd", "What requests cost.", ("provider",), scale=10**9)
 SOCKETS_REFUSED = Metric(
     "api_sockets_refused",
     "Connections to the API that were turned away, by who had too many.",
     ("by",),
 )
-DATABASE_COMMITS = Metric("database_commits", "Commits of writers.")
-DATABASE_WRITES = Metric("database_writes", "Writes, of which many share a commit.")
+MODEL_COST = Metric("model_cost_usd", "What requests cost.", ("provider",), scale=_NANO)
+COMMIT_WRITES = Metric("database_commit_writes", "Writes that shared a commit.", (), POWERS)
+READ_WAITS = Metric("database_read_waits", "Reads that found all threads busy.")
+READ_WAIT_SECONDS = Metric(
+    "database_read_wait_seconds", "How long those waited, all together.", scale=_MICRO
+)
 
 #: What is added up.
 COUNTED: Mapping[str, Metric] = {
@@ -82,8 +91,9 @@ COUNTED: Mapping[str, Metric] = {
         MODEL_TOKENS,
         MODEL_COST,
         SOCKETS_REFUSED,
-        DATABASE_COMMITS,
-        DATABASE_WRITES,
+        COMMIT_WRITES,
+        READ_WAITS,
+        READ_WAIT_SECONDS,
     )
 }
 
@@ -95,6 +105,12 @@ SCHEDULE_BEHIND = Metric("schedule_behind_seconds", "How long the most overdue t
 PROCESSES = Metric("processes", "Processes heard of lately.", ("kind",))
 BOTS = Metric("bots", "Bots, by whether they can be started.", ("state",))
 DELIVERIES = Metric("webhook_deliveries_open", "Deliveries to outbound webhooks still owed.")
+POOL_SIZE = Metric("pool_size", "Threads or connections of a pool.", ("kind", "pool"))
+POOL_IN_USE = Metric("pool_in_use", "Those of them that are at work.", ("kind", "pool"))
+POOL_WAITING = Metric("pool_waiting", "What waits for one of them.", ("kind", "pool"))
+BREAKERS = Metric(
+    "breakers", "Models that are left alone, or were until one asks.", ("provider", "state")
+)
 
 #: What is looked up when somebody asks.
 LOOKED_UP = (
@@ -106,4 +122,8 @@ LOOKED_UP = (
     PROCESSES,
     BOTS,
     DELIVERIES,
+    POOL_SIZE,
+    POOL_IN_USE,
+    POOL_WAITING,
+    BREAKERS,
 )

@@ -10,7 +10,7 @@ import peewee as pw
 from codex32.kernel.account_rows import WorkspaceRow
 from codex32.kernel.database import fetch
 from codex32.kernel.json_values import loads
-from codex32.kernel.metric_rows import MetricRow
+from codex32.kernel.metric_rows import MetricRow, ProcessRow
 from codex32.kernel.models import (
     ApprovalRow,
     BotRow,
@@ -18,12 +18,16 @@ from codex32.kernel.models import (
     TriggerRow,
 )
 from codex32.kernel.outbound_rows import DeliveryRow
+from codex32.kernel.pools import Pool
 from codex32.kernel.statuses import Status
+from codex32.services.ai import breakers
 from codex32.services.executions import dead_letters
 from codex32.services.metering import catalogue
 from codex32.services.metering.catalogue import COUNTED, Metric
 from codex32.services.upkeep import processes
 
+#: Of a pool, as processes tell it.
+_OF_POOLS = {catalogue.POOL_SIZE: 0, catalogue.POOL_IN_USE: 1, catalogue.POOL_WAITING: 2}
 _STATUSES = (Status.QUEUED, Status.RUNNING, Status.WAITING)
 
 
@@ -33,7 +37,7 @@ class Reading:
 
     Attributes:
       values: Of a counter or gauge, one number; of a histogram what each part holds, see
-        :mod:`codex32.services.metering.meter`: counts, and the sum in microseconds.
+        :mod:`codex32.services.metering.meter`: counts, and the sum; by the metric's scale.
     """
 
     metric: Metric
@@ -74,11 +78,26 @@ def _gauges(now: int) -> Iterator[tuple[Metric, Sequence[tuple[tuple[str, ...], 
         TriggerRow.enabled & TriggerRow.next_at.is_null(False)
     )
     yield catalogue.SCHEDULE_BEHIND, [((), _ago(due.scalar(), now))]
-    kinds = [each.kind for each in processes.living(now)]
+    living = processes.living(now)
+    kinds = [each.kind for each in living]
     yield catalogue.PROCESSES, [((kind,), kinds.count(kind)) for kind in sorted(set(kinds))]
+    busy = _pools(living)
+    for metric, part in _OF_POOLS.items():
+        yield metric, [(place, pool[part]) for place, pool in busy]
     yield catalogue.BOTS, _bots()
     owed = DeliveryRow.select().where(DeliveryRow.status == "pending")
     yield catalogue.DELIVERIES, [((), owed.count())]
+    yield catalogue.BREAKERS, sorted(breakers.standing(now).items())
+
+
+def _pools(living: Sequence[ProcessRow]) -> Sequence[tuple[tuple[str, ...], Pool]]:
+    """How busy the pools of all processes of a kind were when each was last heard of."""
+    found: dict[tuple[str, ...], Pool] = {}
+    for each in living:
+        for name, told in loads(each.pools or "{}").items():
+            there = found.get((each.kind, name), Pool(0, 0))
+            found[each.kind, name] = there.with_other(Pool(*told))
+    return sorted(found.items())
 
 
 def standing(status: Status) -> pw.Expression:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import peewee as pw
 
-from codex32.kernel.database import Door
+from codex32.kernel.database import Door, fetch
 from codex32.kernel.events import (
     ApprovalDecided,
     AttemptFinished,
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 Place: TypeAlias = tuple[str, tuple[str, ...], str]
 #: The part that a counter has, and the bucket of a histogram for all that is beyond its bounds.
 WHOLE, BEYOND, SUM = "", "+Inf", "sum"
+#: How many sets of labels a metric may have, and what those beyond are called.
+MOST_SERIES, OTHER = 500, "other"
+LONGEST_LABEL = 100
 
 
 class Meter:
@@ -48,7 +51,7 @@ class Meter:
         self._lock = threading.Lock()
         self._counted: dict[Place, int] = {}
         #: What of the door's own counting is counted here already.
-        self._commits = self._writes = 0
+        self._seen: dict[Place, int] = {}
 
     def take_note(self, notices: Sequence[Event | str]) -> None:
         """Count events that were told after one commit."""
@@ -126,7 +129,7 @@ class Meter:
         at = bisect_left(metric.buckets, seconds)
         bound = str(metric.buckets[at]) if at < len(metric.buckets) else BEYOND
         self._add(metric, *labels, part=bound)
-        self._add(metric, *labels, part=SUM, amount=max(round(seconds * 1e6), 0))
+        self._add(metric, *labels, part=SUM, amount=max(round(seconds * metric.scale), 0))
 
     async def keep(self, door: Door) -> None:
         """Add what was counted to the rows; what cannot be written is kept for the next time."""
@@ -144,14 +147,19 @@ class Meter:
 
     def _take(self, door: Door) -> dict[Place, int]:
         with self._lock:
-            commits, writes = door.commits, door.writes
             # What writes them down is itself a write: alone it is not worth another.
-            if self._counted and commits > self._commits:
-                self._add(catalogue.DATABASE_COMMITS, amount=commits - self._commits)
-                self._add(catalogue.DATABASE_WRITES, amount=writes - self._writes)
-                self._commits, self._writes = commits, writes
+            if self._counted:
+                self._look_at(door)
             counted, self._counted = self._counted, {}
         return counted
+
+    def _look_at(self, door: Door) -> None:
+        """Count what the door has counted since it was last looked at."""
+        for place, total in _counted_by(door):
+            more = total - self._seen.get(place, 0)
+            if more:
+                self._seen[place] = total
+                self._counted[place] = self._counted.get(place, 0) + more
 
     def _give_back(self, counted: Mapping[Place, int]) -> None:
         with self._lock:
@@ -159,13 +167,51 @@ class Meter:
                 self._counted[place] = self._counted.get(place, 0) + amount
 
 
+def _counted_by(door: Door) -> Iterator[tuple[Place, int]]:
+    commits = catalogue.COMMIT_WRITES
+    for bound, count in zip(commits.buckets, door.sizes, strict=True):
+        yield (commits.name, (), str(bound)), count
+    yield (commits.name, (), SUM), door.writes
+    yield (catalogue.READ_WAITS.name, (), WHOLE), door.readers.waits
+    waited = round(door.readers.waited_seconds * catalogue.READ_WAIT_SECONDS.scale)
+    yield (catalogue.READ_WAIT_SECONDS.name, (), WHOLE), waited
+
+
 def add(counted: Mapping[Place, int]) -> None:
-    """Add to the rows; always in the same order, so that no two processes block each other."""
+    """Add to the rows; always in the same order, so that no two processes block each other.
+
+    Labels have few values; should those of a metric become many, whoever chose them, they count as
+    :data:`OTHER` from then on.
+    """
+    known = _known({name for name, _, _ in counted})
+    values: dict[tuple[str, str, str], int] = {}
+    for (name, labels, part), amount in counted.items():
+        packed = dumps([_plain(label) for label in labels])
+        if packed not in known[name]:
+            if len(known[name]) >= MOST_SERIES:
+                packed = dumps([OTHER] * len(labels))
+            known[name].add(packed)
+        values[name, packed, part] = values.get((name, packed, part), 0) + amount
     rows = [
-        {"name": name, "labels": dumps(list(labels)), "part": part, "value": amount}
-        for (name, labels, part), amount in sorted(counted.items())
+        {"name": name, "labels": labels, "part": part, "value": amount}
+        for (name, labels, part), amount in sorted(values.items())
     ]
     MetricRow.insert_many(rows).on_conflict(
         conflict_target=[MetricRow.name, MetricRow.labels, MetricRow.part],
         update={MetricRow.value: MetricRow.value + pw.EXCLUDED.value},
     ).execute()
+
+
+def _plain(label: str) -> str:
+    """A label that fits into every answer, whatever a plugin called itself."""
+    return label[:LONGEST_LABEL].encode(errors="replace").decode()
+
+
+def _known(names: Collection[str]) -> dict[str, set[str]]:
+    """The labels that each metric has, as its rows hold them."""
+    known: dict[str, set[str]] = {name: set() for name in names}
+    columns = MetricRow.name, MetricRow.labels
+    for name, labels in fetch(MetricRow.select(*columns).distinct()):
+        if name in known:
+            known[name].add(labels)
+    return known

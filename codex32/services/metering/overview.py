@@ -23,13 +23,15 @@ def overview(now: int) -> dict[str, JSON]:
       now: The present, in microseconds.
 
     Returns:
-      Gauges by their names in the metrics, those with a label as mappings; ``ended`` has counts
+      Gauges by their names in the metrics, those with labels as mappings; ``ended`` has counts
       since the counting began, so two looks tell a rate.
     """
     found: dict[str, JSON] = {"at": from_micros(now).isoformat()}
     for metric, values in looking.looked_up(now):
         found[metric.name] = (
-            {labels[0]: value for labels, value in values.items()} if metric.labels else values[()]
+            {" ".join(labels): value for labels, value in values.items()}
+            if metric.labels
+            else values[()]
         )
     return {**found, "ended": _ended(), "running": _running(now), "firing": _firing(now)}
 

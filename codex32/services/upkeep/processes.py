@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 
 import peewee as pw
 
 from codex32.kernel.batches import Insert
-from codex32.kernel.database import fetch
-from codex32.kernel.models import ProcessRow
+from codex32.kernel.database import Door, fetch
+from codex32.kernel.json_values import dumps
+from codex32.kernel.metric_rows import ProcessRow
+from codex32.kernel.pools import Pool, pools
 
-_BEAT = Insert(ProcessRow, ("id", "kind", "host", "pid", "started_at", "seen_at"), replace=True)
+_BEAT = Insert(
+    ProcessRow,
+    ("id", "kind", "host", "pid", "started_at", "seen_at", "pools"),
+    replace=True,
+)
 
 
-def heartbeat(process_id: str, kind: str, started_at: int, now: int) -> None:
+def heartbeat(
+    process_id: str,
+    kind: str,
+    started_at: int,
+    now: int,
+    busy: Mapping[str, Pool] | None = None,
+) -> None:
     """Say that this very process, which is ``process_id``, is alive.
 
     Args:
@@ -22,8 +35,15 @@ def heartbeat(process_id: str, kind: str, started_at: int, now: int) -> None:
       kind: ``api``, ``worker``, ``scheduler``, ``up`` or ``cli``.
       started_at: When the process began, in microseconds.
       now: The present, in microseconds.
+      busy: How busy its pools are, see :func:`busy_pools`.
     """
-    _BEAT.write([(process_id, kind, socket.gethostname(), os.getpid(), started_at, now)])
+    told = dumps({name: list(pool) for name, pool in (busy or {}).items()})
+    _BEAT.write([(process_id, kind, socket.gethostname(), os.getpid(), started_at, now, told)])
+
+
+def busy_pools(door: Door) -> Mapping[str, Pool]:
+    """How busy the pools of this very process are, by name."""
+    return {**door.pools(), **pools.look()}
 
 
 def living(now: int, within_seconds: float = 30.0) -> list[ProcessRow]:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from codex32.api.routes.metrics import _text
 from codex32.kernel.contracts.llm import Usage
 from codex32.kernel.contracts.notifier import Notification, Notifier
 from codex32.kernel.contracts.program import ProgramResult, ProgramRunner
@@ -19,13 +22,15 @@ from codex32.kernel.events import (
     TriggerFired,
     WorkerLost,
 )
-from codex32.kernel.metric_rows import MetricRow
+from codex32.kernel.metric_rows import MetricRow, ProcessRow
 from codex32.kernel.models import BotRow, TriggerRow
+from codex32.kernel.pools import Pool
 from codex32.services.ai.ledger import Settlement
 from codex32.services.metering import looking
 from codex32.services.metering.around import CountedPrograms, CountedSending
 from codex32.services.metering.catalogue import COUNTED, EXECUTIONS, LOOKED_UP
-from codex32.services.metering.meter import Meter
+from codex32.services.metering.meter import MOST_SERIES, Meter
+from codex32.services.upkeep import processes
 
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ABOUT = {"at": AT, "workspace": "default", "execution_id": "exe_1", "bot": "ping"}
@@ -100,13 +105,55 @@ async def test_how_many_writes_share_a_commit_can_be_told(door: Door) -> None:
     meter.take_note([ended()])
     await meter.keep(door)
     before = door.commits, door.writes
-    await asyncio.gather(*(door.write(lambda: None) for _ in range(20)))
+    begun, go = threading.Event(), threading.Event()
+    first = asyncio.create_task(door.write(lambda: begun.set() or go.wait(60)))
+    await asyncio.to_thread(begun.wait, 60)
+    others = [asyncio.create_task(door.write(lambda: None)) for _ in range(20)]
+    await asyncio.sleep(0)  # each has put its write
+    go.set()
+    await asyncio.gather(first, *others)
+    meter.take_note([ended()])
+    await meter.keep(door)
+    parts = dict((await counted(door))["database_commit_writes"][()])
+    # The write that added them up is counted with the next.
+    assert parts.pop("sum") == before[1] + 21
+    assert parts == {"1.0": before[0] + 1, "32.0": 1}
+
+
+async def test_reads_that_find_all_threads_busy_are_counted_and_how_long_they_wait(
+    door: Door,
+) -> None:
+    meter, go = Meter(), threading.Event()
+    begun = [threading.Event() for _ in range(4)]
+    reads = [door.read(lambda each=each: each.set() or go.wait(60)) for each in begun]
+    tasks = [asyncio.create_task(each) for each in reads]
+    for each in begun:
+        assert await asyncio.to_thread(each.wait, 60)
+    late = [asyncio.create_task(door.read(lambda: None)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert door.pools()["database_readers"] == Pool(size=4, in_use=4, waiting=3)
+    late.pop().cancel()
+    await asyncio.sleep(0)
+    assert door.pools()["database_readers"].waiting == 2
+    go.set()
+    await asyncio.gather(*tasks, *late)
+    assert door.pools()["database_readers"] == Pool(size=4, in_use=0)
     meter.take_note([ended()])
     await meter.keep(door)
     found = await counted(door)
-    # The write that added them up is counted with the next.
-    assert found["database_writes"][()][""] == before[1] + 20
-    assert before[0] < found["database_commits"][()][""] <= before[0] + 20
+    assert found["database_read_waits"] == {(): {"": 2}}
+    assert found["database_read_wait_seconds"][()][""] > 0
+
+
+async def test_what_waits_for_the_writer_is_seen(door: Door) -> None:
+    begun, go = threading.Event(), threading.Event()
+    tasks = [asyncio.create_task(door.write(lambda: begun.set() or go.wait(60)))]
+    assert await asyncio.to_thread(begun.wait, 60)
+    tasks += [asyncio.create_task(door.write(lambda: None)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert door.pools()["database_writer"] == Pool(size=1, in_use=1, waiting=3)
+    go.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_durations_fall_into_the_bucket_of_their_bound(door: Door) -> None:
@@ -184,6 +231,37 @@ async def test_a_thousand_bots_make_no_series_of_their_own(door: Door) -> None:
     assert not any("bot" in (metric.labels) for metric in (*COUNTED.values(), *LOOKED_UP))
 
 
+async def test_labels_that_become_many_count_together(door: Door) -> None:
+    for start in range(0, 2000, 500):  # four processes, or four starts of one
+        meter = Meter()
+        for number in range(start, start + 500):
+            meter.take_note([step(f"type-{number}", 0.2)])
+            meter.program("namespace", f"fault-{number}")
+        await meter.keep(door)
+    found = await counted(door)
+    assert len(found["steps"]) == len(found["programs"]) == MOST_SERIES + 1
+    assert found["steps"]["other", "other"] == {"": 1500}
+    assert found["step_seconds"]["other",] == {"0.5": 1500, "sum": 300_000_000}
+    meter.take_note([step("type-7", 0.2)])  # one that was there before goes on by itself
+    await meter.keep(door)
+    assert (await counted(door))["steps"]["type-7", "succeeded"] == {"": 2}
+
+
+async def test_what_a_plugin_calls_itself_spoils_no_answer(door: Door) -> None:
+    meter = Meter()
+    for name in ("\ud800", 'x"\n\\{}\0', "long" * 1000):
+        meter.take_note([step(name, 0.2)])
+    await meter.keep(door)
+    text = (await door.read(_text, 0)).decode()
+    told = {
+        sample.labels["type"]
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "codex32_steps_total"
+    }
+    assert told == {"?", 'x"\n\\{}\0', ("long" * 1000)[:100]}
+
+
 async def test_rows_of_another_version_are_left_out(door: Door) -> None:
     def write() -> None:
         MetricRow.insert(name="of_tomorrow", labels="[]", part="", value=1).execute()
@@ -233,6 +311,32 @@ def test_an_empty_house_stands_at_nothing(door: Door, now: int) -> None:
     found = stand(door, now)
     assert found["queue_oldest_seconds"] == found["schedule_behind_seconds"] == {(): 0.0}
     assert set(found) == {metric.name for metric in LOOKED_UP}
+
+
+def test_pools_of_living_processes_count_together(door: Door, now: int) -> None:
+    busy = {"redis": Pool(3, 1), "database_readers": Pool(4, 4, 2)}
+
+    def write() -> None:
+        processes.heartbeat("prc_1", "worker", now, now, busy)
+        processes.heartbeat("prc_2", "worker", now, now, busy)
+        processes.heartbeat("prc_3", "api", now, now, {"redis": Pool(1, 0)})
+        processes.heartbeat("prc_4", "api", now, now - 60_000_000, busy)  # silent
+        processes.heartbeat("prc_5", "scheduler", now, now)
+        ProcessRow.update(pools=None).where(ProcessRow.id == "prc_5").execute()  # of before
+
+    door.write_now(write)
+    found = stand(door, now)
+    assert found["pool_size"] == {
+        ("api", "redis"): 1,
+        ("worker", "database_readers"): 8,
+        ("worker", "redis"): 6,
+    }
+    assert found["pool_in_use"]["worker", "database_readers"] == 8
+    assert found["pool_waiting"] == {
+        ("api", "redis"): 0,
+        ("worker", "database_readers"): 4,
+        ("worker", "redis"): 0,
+    }
 
 
 class Takes(ProgramRunner):

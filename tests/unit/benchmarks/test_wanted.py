@@ -18,6 +18,7 @@ def test_a_figure_beyond_its_bound_is_told_and_one_within_is_not():
             "start_to_ready_seconds": 2.0,
         },
         "requests": {"sqlite": {"ratio": {"median": 0.62, "lowest": 0.4}}},
+        "observability": {"sqlite": {"counted": 0.93, "traced": 0.7, "with_events": 0.96}},
         "history": {"sqlite": {"rate_kept": 0.95, "look_ms": {"newest": 3.0, "why": 51.0}}},
     }
     lines = {row[0]: row[1:] for row in wanted.table(result)}
@@ -28,6 +29,9 @@ def test_a_figure_beyond_its_bound_is_told_and_one_within_is_not():
         "rate kept with a long history, sqlite": ("0.95", "≥ 0.9", ""),
         "slowest list with a long history, sqlite, ms": ("51", "≤ 50", "missed"),
         "POST /api/v1/executions, sqlite, times a bare handler": ("0.62", "≥ 0.5", ""),
+        "rate kept when counted, sqlite": ("0.93", "≥ 0.9", ""),
+        "rate kept when traced, sqlite": ("0.7", "≥ 0.8", "missed"),
+        "rate kept when with_events, sqlite": ("0.96", "≥ 0.95", ""),
         "idle system, % of a core": ("2.5", "≤ 2", "missed"),
         "idle system, memory, MB (each page once a process)": ("314.6", "≤ 300", "missed"),
         "idle system, memory, MB (each page once)": ("209.7", "≤ 300", ""),

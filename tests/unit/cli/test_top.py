@@ -67,6 +67,7 @@ LOOK = {
     "approvals_open": 0,
     "dead_letters": 3,
     "webhook_deliveries_open": 0,
+    "breakers": {"openai open": 1},
     "running": [
         {"id": "exe_1", "workspace": "default", "bot": "b\x1b[2J", "attempt": 1, "worker": "prc_1",
          "seconds": 90.0}
