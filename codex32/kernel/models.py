@@ -82,6 +82,8 @@ class VersionRow(Row):
     #: Who wrote it, and what they said about it; empty for files.
     author = pw.TextField(default="")
     message = pw.TextField(default="")
+    #: pytest for its Python; None, or empty, where none came with it: a file's lies beside it.
+    python_tests = pw.TextField(null=True)
     #: What it may beyond the version before, as a JSON list; None where nobody had to approve.
     widens = pw.TextField(null=True)
     approved_by = pw.TextField(null=True)

@@ -42,6 +42,7 @@ class Solved:
     bot: Document
     tests: list[Document]
     recipients: list[str] = field(default_factory=list)
+    pytest: str | None = None
 
     @property
     def yaml(self) -> str:
@@ -53,7 +54,9 @@ class Solved:
 
     @property
     def python(self) -> str:
-        """pytest for its Python; the bots of ``due`` alone have some."""
+        """pytest for its Python; of the corpus, the bots of ``due`` alone have some."""
+        if self.pytest is not None:
+            return self.pytest
         steps = self.bot.get("steps", [])
         return _PYTEST.format(self.name) if any(each["type"] == "python" for each in steps) else ""
 

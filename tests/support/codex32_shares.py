@@ -32,12 +32,12 @@ MENDED = "def main(n):\n    return 10 // n if n else 0\n"
 RAISED = {"message": "ZeroDivisionError: division by zero", "code": "raised"}
 
 
-def mended(**more: Any) -> Solved:
+def mended(pytest: str = "", **more: Any) -> Solved:
     """What a competent model answers: the bot that shares nothing among nobody."""
     bot = {**yaml.safe_load(SHARES), **more}
     steps = [dict(each) for each in bot["steps"]]
     steps[0]["with"] = {**steps[0]["with"], "code": MENDED}
-    return Solved("shares", ABOUT, [], [], {**bot, "steps": steps}, [])
+    return Solved("shares", ABOUT, [], [], {**bot, "steps": steps}, [], pytest=pytest)
 
 
 def record(

@@ -140,7 +140,7 @@ class Registry:
         self._check_addresses(row, written)
         active = bots.version_of(row.active_version_id)
         pending = bots.version_of(row.pending_version_id)
-        if pending is not None and pending.digest == written.digest:
+        if pending is not None and written.is_in(pending):
             news = _place_changed(row, written)
             if news is not None:
                 self._put(row, _placed(written), now)
@@ -148,7 +148,7 @@ class Registry:
                 bots.tell(row, news, pending.number, now, by)
             more = loads(pending.widens or "[]")
             return Stored(row.id, pending.id, pending.number, news, more)
-        if active is None or written.digest not in (active.digest, row.pinned_digest):
+        if active is None or not (written.is_in(active) or written.digest == row.pinned_digest):
             return self._add(row, written, active, now, by)
         refreshed = self._refresh(row, written, active, now, by)
         return Stored(row.id, active.id, active.number, refreshed)
@@ -158,7 +158,7 @@ class Registry:
     ) -> Stored:
         """Write the next version; it becomes live, or waits."""
         more = self._more(written, active)
-        version = new_version(row, written, now, widens=more or None)
+        version = new_version(row, written, now, former=active, widens=more or None)
         about = _widens(more)
         if active is not None:
             about["changes"] = _paths(loads(active.document), written.bot.document)

@@ -35,6 +35,8 @@ class Written:
       author: Who wrote it; empty for files, which tell nothing of that.
       message: What they said about it.
       owner: Whose the bot becomes where it is new; the author's by default.
+      python_tests: pytest for its Python; None where nothing is said of it, so that what came
+        with the version before stays.
     """
 
     bot: Bot
@@ -46,6 +48,7 @@ class Written:
     author: str = ""
     message: str = ""
     owner: str = ""
+    python_tests: str | None = None
 
     @classmethod
     def of(
@@ -58,12 +61,21 @@ class Written:
         author: str = "",
         message: str = "",
         owner: str = "",
+        python_tests: str | None = None,
     ) -> Written:
         """What was written, with its digest."""
         document = canonical(bot.document)
         digest = hashlib.sha256(document.encode()).hexdigest()
-        said = [storable(each) for each in (author, message, owner or author)]
-        return cls(bot, storable(text), origin, source, document, digest, *said)
+        by, said, whose = (storable(each) for each in (author, message, owner or author))
+        tests = None if python_tests is None else storable(python_tests)
+        shown = storable(text)
+        return cls(bot, shown, origin, source, document, digest, by, said, whose, tests)
+
+    def is_in(self, version: VersionRow) -> bool:
+        """Whether a version is this already."""
+        tests = self.python_tests
+        same_tests = tests is None or tests == (version.python_tests or "")
+        return same_tests and version.digest == self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +123,7 @@ def new_version(
     written: Written,
     now: int,
     *,
+    former: VersionRow | None = None,
     widens: Sequence[str] | None = None,
     number: int | None = None,
 ) -> VersionRow:
@@ -120,12 +133,16 @@ def new_version(
       row: The bot.
       written: What it shall be.
       now: Microseconds.
+      former: The version that it comes after.
       widens: What somebody has to approve before it may be live; None where nobody has to.
       number: The next one where it is not told.
     """
     if number is None:
         mine = VersionRow.select(VersionRow.number).where(VersionRow.bot_id == row.id)
         number = (mine.order_by(VersionRow.number.desc()).limit(1).scalar() or 0) + 1
+    tests = written.python_tests
+    if tests is None and former is not None:
+        tests = former.python_tests
     version = VersionRow(
         id=new_id("ver"),
         bot_id=row.id,
@@ -137,6 +154,7 @@ def new_version(
         source=written.source,
         author=written.author,
         message=written.message,
+        python_tests=tests,
         widens=None if widens is None else dumps(list(widens)),
         created_at=now,
     )

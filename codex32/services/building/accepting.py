@@ -66,7 +66,9 @@ def accept(
         bot = reader.check_document({**bot.document, "enabled": wish.enable}).only_bot()
         text = to_yaml(bot.document)
     message = f"built in {session.id}"
-    written = Written.of(bot, text, BUILDER, author=caller.name, message=message)
+    written = Written.of(
+        bot, text, BUILDER, author=caller.name, message=message, python_tests=made.python
+    )
     stored = registry.store(written, now, by=caller, workspace=caller.workspace)
     accepted: dict[str, JSON] = {
         "bot": bot.name,

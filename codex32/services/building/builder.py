@@ -193,7 +193,7 @@ class Builder:
         if session.status == "ready":
             made = await self.door.read(outcome, session, self.presenter.reader)
             if made.merged and made.digest == wish.digest:
-                proof = await self.stages.prover(made.bot.name, made.text, session.work.python)
+                proof = await self.stages.prover(made.bot.name, made.text, made.python)
                 if faults := self.stages.weak(session, proof):
                     told = "; ".join(faults)
                     raise BuildConflict(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from codex32.engine.reading.definition import Reader
@@ -18,6 +19,7 @@ from codex32.kernel.bot import Allow, Bot
 from codex32.kernel.json_values import JSON
 from codex32.kernel.text import did_you_mean
 from codex32.services.bots.written import storable
+from codex32.services.building.keeping import gone, kept
 from codex32.services.building.known import FROM_DATA, Known, named
 from codex32.services.cases.python_tests import pytest_is_there, python_of
 from codex32.services.explaining.recipients import addresses_in, recipients_of
@@ -93,8 +95,8 @@ class Gate:
                 names.append(each.name)
         raise Refused([*faults, *(each.fault for each in strangers)], asks)
 
-    def with_tests(self, bot: Bot, tests: str) -> Bot:
-        """The bot with these tests.
+    def with_tests(self, bot: Bot, tests: str, former: Sequence[JSON] = ()) -> Bot:
+        """The bot with these tests, and those of ``former`` that they leave out.
 
         Raises:
           Refused: They are none, or do not fit the bot.
@@ -109,27 +111,49 @@ class Gate:
             value = value["tests"]
         if not isinstance(value, list) or not value:
             raise Refused(["tests: must be a YAML list with at least one test"])
+        value = kept(former, value, partial(self._fits, bot))
         tested = self._read(to_yaml({**bot.document, "tests": value}))
         if faults := list(self._secrets(tested.document)):
             raise Refused(faults)
         return tested
 
-    def python(self, bot: Bot, text: str) -> str:
+    def python(self, bot: Bot, text: str, former: str = "", *, needed: bool = True) -> str:
         """Tests of its Python; empty where it has none.
 
+        Args:
+          bot: A draft.
+          text: What a model wrote; where it wrote nothing, ``former`` stays.
+          former: pytest that is there, of which no test is dropped.
+          needed: Whether there has to be some.
+
         Raises:
-          Refused: It has some, and these are none.
+          Refused: It has some, and these are none, or lack one that is there.
         """
         steps = [name for name, _, _ in python_of(bot)]
-        if not steps or not pytest_is_there():
+        if not steps:
             return ""
+        if not pytest_is_there():
+            return former
+        if not text.strip() and (former or not needed):
+            return former
         if not text.strip():
             raise Refused([f"python: is empty; write pytest for the Python of {', '.join(steps)}"])
         if len(text) > _MOST_PYTHON:
             raise Refused([f"python: write at most {_MOST_PYTHON} characters"])
         if faults := list(self._secrets({"python": text})):
             raise Refused(faults)
+        try:
+            lost = gone(former, text, steps)
+        except (SyntaxError, ValueError) as error:
+            raise Refused([f"python: it is no Python: {error}"]) from None
+        if lost:
+            told = (f"python: {name} is there: keep it, or write it anew" for name in lost)
+            raise Refused(list(told))
         return storable(text)
+
+    def _fits(self, bot: Bot, test: JSON) -> bool:
+        document = {**bot.document, "tests": [test]}
+        return not self.reader.check_document(document).problems
 
     def _read(self, text: str) -> Bot:
         reading = self.reader.read_text(text, default_name=self.name)

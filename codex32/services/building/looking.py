@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Final
 
 from codex32.kernel.bot import Allow, Bot
 from codex32.kernel.components import Components
@@ -17,8 +20,12 @@ from codex32.services.ai.targets import SecretOf
 from codex32.services.bots.definitions import Definitions
 from codex32.services.building.known import Known
 from codex32.services.building.session import Session
+from codex32.services.cases.python_tests import python_test_file
 from codex32.services.explaining.recipients import addresses_in, recipients_of
 from codex32.services.safe import secrets
+
+#: Bytes of pytest that are taken along.
+_LARGEST: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,12 @@ class Workshop:
         )
         return None if session.base_version_id is None else await self.door.read(look)
 
+    async def python_tests(self, version: VersionRow) -> str:
+        """The pytest for a version's Python; a file's lies beside it, where that is here."""
+        if version.python_tests or version.source is None:
+            return version.python_tests or ""
+        return await asyncio.to_thread(_beside, Path(version.source))
+
     async def _known(self, workspace: str) -> tuple[_Names, Masker]:
         names = await self.door.read(_names, workspace)
         masker = Masker()
@@ -79,6 +92,15 @@ class Workshop:
             if value is not None:
                 masker.add(value)
         return names, masker
+
+
+def _beside(bot_file: Path) -> str:
+    """The test file that is meant by a bot file's name; empty where none can be read."""
+    try:
+        file = bot_file.with_name(python_test_file(bot_file.name))
+        return file.read_text(encoding="utf-8") if file.stat().st_size <= _LARGEST else ""
+    except (OSError, ValueError):
+        return ""
 
 
 def _told(bot: Bot) -> frozenset[str]:

@@ -29,10 +29,12 @@ class Outcome:
       merged: Whether somebody changed the bot since the session began. Both changes are in it
         then, and it is proved anew before it is accepted.
       conflicts: What they changed, too, and otherwise: theirs stays.
+      python: pytest for its Python.
     """
 
     bot: Bot
     text: str
+    python: str
     former: VersionRow | None = None
     merged: bool = False
     conflicts: Sequence[Conflict] = ()
@@ -66,11 +68,12 @@ def outcome(session: Session, reader: Reader) -> Outcome:
     draft = draft_of(session, reader)
     base = bots.version_of(session.base_version_id)
     if session.bot is None or base is None:
-        return Outcome(draft, session.work.yaml)
+        return Outcome(draft, session.work.yaml, session.work.python)
     before = loads(base.document)
     proposed = _proposed(draft, before)
     if session.status != "ready":
-        return Outcome(reader.from_document(proposed), session.work.yaml, base)
+        bot, work = reader.from_document(proposed), session.work
+        return Outcome(bot, work.yaml, work.python, base)
     row = bots.there(session.bot, workspace=session.workspace)
     former = bots.version_of(row.active_version_id) or base
     changed = former.id != base.id
@@ -86,7 +89,13 @@ def outcome(session: Session, reader: Reader) -> Outcome:
             ) from None
         # Nothing has to be merged: the comments alone are lost.
         merged, bot = Merged(theirs, ()), reader.read_text(theirs).only_bot()
-    return Outcome(bot, merged.text, former, changed, merged.conflicts)
+    python, conflicts = session.work.python, list(merged.conflicts)
+    if former.python_tests and former.python_tests != base.python_tests:
+        if python not in (former.python_tests, base.python_tests or ""):
+            told = base.python_tests, former.python_tests, python
+            conflicts.append(Conflict("pytest", *told))
+        python = former.python_tests
+    return Outcome(bot, merged.text, python, former, changed, conflicts)
 
 
 def _proposed(draft: Bot, before: dict[str, JSON]) -> dict[str, JSON]:

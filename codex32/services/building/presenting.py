@@ -16,6 +16,7 @@ from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.spending_rows import ModelAttemptRow
 from codex32.services.ai.money import usd
 from codex32.services.bots.registry import Registry
+from codex32.services.building.keeping import meanings_of_python
 from codex32.services.building.outcome import Outcome, outcome
 from codex32.services.building.session import Session
 from codex32.services.explaining.changes import meanings
@@ -74,24 +75,25 @@ class Presenter:
             "yaml": made.text,
             "notes": session.work.notes,
             "code": code_of(bot),
-            "python": session.work.python,
+            "python": made.python,
             "proof": None if proof is None else {**_plain(asdict(proof)), "share": proof.share},
             "capabilities": [each.as_dict() for each in wants_of(bot)],
             "widens": self.registry.beyond(bot, session.workspace),
             "cost": cost.as_dict(),
             "diagram": diagram(bot),
-            "changes": self._changes(made),
+            "changes": self._changes(made, session.work.python_before),
             "merged": _merged(made),
             "questions": session.work.settled(),
             "assumptions": session.work.assumptions,
         }
 
-    def _changes(self, made: Outcome) -> list[JSON]:
-        """What would be other than it is now, in sentences."""
+    def _changes(self, made: Outcome, python: str) -> list[JSON]:
+        """What would be other than it is now, in sentences; ``python`` is the pytest of now."""
         if made.former is None:
             return []
         before = self.reader.from_document(loads(made.former.document))
-        return [each.as_dict() for each in meanings(before, made.bot)]
+        told = [*meanings(before, made.bot), *meanings_of_python(python, made.python)]
+        return [each.as_dict() for each in told]
 
 
 def _merged(made: Outcome) -> dict[str, JSON] | None:

@@ -36,11 +36,18 @@ _REFINE = (
 )
 _REPAIR = (
     "The bot failed as `failure` tells. Mend the cause with as small a change as you can, so that "
-    "the tests pass that are added to its own: no step goes, and no fault is hidden."
+    "the tests pass that are added to its own: no step goes, and no fault is hidden. Where pytest "
+    "is there, it has to pass, too: leave `python` empty where it holds as it is, else give the "
+    "whole file, with a test of what you mended, and without dropping any that is there."
 )
 _TEST = (
     "Your task: test. Write the tests of the bot below. They are run on it, on one that does "
     "nothing, and on copies with a fault each; those they must notice."
+)
+_KEEP = (
+    "Tests that are there are kept: leave out those that still hold, and they stay. Write anew, "
+    "under its name, each that is wrong by what was asked for, and add tests of what is new. Of "
+    "pytest that is there, give the whole file with all of its tests, or nothing where it holds."
 )
 
 
@@ -85,17 +92,20 @@ def compose(session: Session, known: Known, base: str) -> list[ModelMessage]:
         _data(session, "answers", dumps(work.settled())),
         _base(session, base),
         *_failure(session),
+        _python(session) if work.repair else "",
     )
 
 
 def test(session: Session, tests: str) -> list[ModelMessage]:
     """What is asked to write the tests of the draft; ``tests`` are those of the bot before."""
     work = session.work
+    there = tests or work.python_before
     return _messages(
-        [_ROLE, _TEST, _text("test_guide.txt")],
+        [_ROLE, _TEST, _text("test_guide.txt"), *([_KEEP] if there else [])],
         _data(session, "specification", dumps(dict(work.specification))),
         _data(session, "bot", work.yaml),
-        _data(session, "tests that are there: keep what still holds", tests) if tests else "",
+        _data(session, "tests that are there", tests) if tests else "",
+        _python(session),
     )
 
 
@@ -121,6 +131,11 @@ def _data(session: Session, what: str, text: str) -> str:
 
 def _base(session: Session, base: str) -> str:
     return _data(session, "bot that is there", base) if base else ""
+
+
+def _python(session: Session) -> str:
+    before = session.work.python_before
+    return _data(session, "pytest that is there", before) if before else ""
 
 
 def _failure(session: Session) -> list[str]:

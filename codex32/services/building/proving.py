@@ -8,6 +8,7 @@ from typing import Any
 
 from codex32.services.building.session import Proof
 from codex32.services.cases.apart import TrialsFailed, try_apart
+from codex32.services.cases.python_tests import pytest_is_there
 
 #: Faults that are planted in a draft.
 MUTANTS = 20
@@ -21,13 +22,15 @@ async def prove(name: str, text: str, python: str, *, project: Path) -> Proof:
     Args:
       name: The bot's.
       text: Its file, tests and all.
-      python: pytest for its Python; empty where it has none.
+      python: pytest for its Python; empty where it has none. Where pytest is not installed here,
+        it is not run.
       project: The project folder, whose settings hold.
 
     Raises:
       TrialsFailed: They took too long, or could not be run.
     """
-    report = await try_apart(name, text, python=python or None, mutants=MUTANTS, project=project)
+    run = python if python and pytest_is_there() else None
+    report = await try_apart(name, text, python=run, mutants=MUTANTS, project=project)
     if report.problems:  # where no test ran, none failed
         raise TrialsFailed(f"the tests could not be run: {'; '.join(report.faults)}")
     tests = [

@@ -81,6 +81,7 @@ class Work:
       answers: By the id of the question; those of nobody are missing.
       yaml: The draft, its tests included once there are some.
       python: pytest for its Python; empty where it has none, or where pytest is not installed.
+      python_before: That of the bot that is refined or mended; empty where there is none.
       proof: Of the draft.
       notes: What the model says about the draft.
       accepted: What somebody accepted, and how: as :func:`accepting.accept` writes it.
@@ -97,6 +98,7 @@ class Work:
     answers: Mapping[str, str] = field(default_factory=dict)
     yaml: str = ""
     python: str = ""
+    python_before: str = ""
     proof: Proof | None = None
     notes: str = ""
     accepted: Mapping[str, JSON] = field(default_factory=dict)

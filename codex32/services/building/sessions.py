@@ -302,7 +302,8 @@ def branch(
         work = replace(work, questions=asked, answers={}, yaml="", python="", proof=None)
         work = replace(work, notes="", accepted={})
     else:
-        work = replace(work, python="", proof=None, accepted={})
+        python = work.python if work.repair else ""  # of others it is written anew
+        work = replace(work, python=python, proof=None, accepted={})
     session = replace(
         former,
         id=new_id("bld"),

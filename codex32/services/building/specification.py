@@ -75,6 +75,16 @@ DRAFT: Final = _closed(
         },
     }
 )
+#: A bot that is mended as a model gives it.
+MEND: Final = _closed(
+    {
+        **DRAFT["properties"],
+        "python": {
+            "type": "string",
+            "description": "pytest for its Python, one file, if it has to be other; else empty.",
+        },
+    }
+)
 #: Its tests as a model gives them.
 TESTS: Final = _closed(
     {

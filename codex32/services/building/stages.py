@@ -23,11 +23,12 @@ from codex32.services.ai.money import usd
 from codex32.services.building import prompting
 from codex32.services.building.asking import late_questions, questions_of
 from codex32.services.building.gate import Gate, Refused, untested
+from codex32.services.building.keeping import Former
 from codex32.services.building.known import Known
 from codex32.services.building.looking import Workshop
 from codex32.services.building.mending import Mending
 from codex32.services.building.session import Proof, Session
-from codex32.services.building.specification import DRAFT, SPECIFICATION, TESTS
+from codex32.services.building.specification import DRAFT, MEND, SPECIFICATION, TESTS
 from codex32.services.executions.repairing import NothingToRepair
 
 #: Runs the tests of a bot, by its name, its file and pytest for its Python: on it, on an emptied
@@ -136,7 +137,9 @@ class Stages:
         return session.now(specification=specification, questions=questions)
 
     async def _compose(self, session: Session, known: Known, asked: Asked) -> Session:
+        form = DRAFT
         if session.work.repair:
+            form = MEND
             session = await self._shown(session, known)
             if session.work.yaml:
                 return session
@@ -147,10 +150,11 @@ class Stages:
         faults: tuple[str, ...] = ()
         strange: Mapping[str, Sequence[str]] = {}
         for _ in range(self.rules.rounds):
-            value = await asked.answer(messages, DRAFT)
+            value = await asked.answer(messages, form)
             text = _drafted(session, value)
             try:
                 bot = await asyncio.to_thread(gate.draft, text)
+                python = await asyncio.to_thread(_python, gate, bot, session, value)
             except Refused as refused:
                 faults, strange = refused.faults, refused.strange
                 if (text, faults) in seen:  # it will say so for ever
@@ -158,7 +162,8 @@ class Stages:
                 seen.add((text, faults))
                 messages = prompting.again(first, text[:_MOST_SHOWN], faults)
                 continue
-            return session.now(yaml=_written(bot), notes=_short(known.masked(value["notes"])))
+            notes = _short(known.masked(value["notes"]))
+            return session.now(yaml=_written(bot), python=python, notes=notes)
         if questions := late_questions(session.work, strange):
             return session.now(questions=(*session.work.questions, *questions))
         told = "; ".join(faults)
@@ -174,8 +179,10 @@ class Stages:
             bot = await asyncio.to_thread(gate.draft, text)
         except Refused as refused:  # the house is other than it was when this was written
             raise Stuck(session, f"the draft no longer fits: {refused}") from None
-        there = await self._tests_before(session)
-        first = messages = await asyncio.to_thread(prompting.test, session, there)
+        former = await self._former(session)
+        session = session.now(python_before=former.python)
+        told = await asyncio.to_thread(yaml_text, former.tests) if former.tests else ""
+        first = messages = await asyncio.to_thread(prompting.test, session, told)
         returned, faults = 0, ["there are no tests"]
         for _ in range(self.rules.rounds + 1):
             value = await asked.answer(messages, TESTS)
@@ -183,8 +190,10 @@ class Stages:
                 if value["yaml"].strip():
                     bot = await asyncio.to_thread(gate.draft, value["yaml"])
                     session = session.now(yaml=_written(bot))
-                tested = await asyncio.to_thread(gate.with_tests, bot, value["tests"])
-                python = await asyncio.to_thread(gate.python, bot, value["python"])
+                tests = value["tests"], former.tests
+                tested = await asyncio.to_thread(gate.with_tests, bot, *tests)
+                pytest = value["python"], former.python
+                python = await asyncio.to_thread(gate.python, bot, *pytest)
             except Refused as refused:
                 faults = list(refused.faults)
             else:
@@ -204,15 +213,16 @@ class Stages:
     async def _shown(self, session: Session, known: Known) -> Session:
         """What is to be mended fails as it did; the change of a rule, where one knows it."""
         mending = await self._mending(session)
+        python = (await self._former(session)).python
         try:
-            proof = await self.prover(
-                str(session.bot), await asyncio.to_thread(mending.before), ""
-            )
-            mending = mending.shown(proof)
+            text = await asyncio.to_thread(mending.before)
+            mending = mending.shown(await self.prover(str(session.bot), text, python))
         except NothingToRepair as error:
             raise Stuck(session, error.message) from None
         repair = known.masked_value({**mending.repair})
-        session = session.now(repair=repair, specification=mending.specification)
+        session = session.now(
+            repair=repair, specification=mending.specification, python_before=python, python=python
+        )
         rule = repair["rule"]
         return session if rule is None else session.now(yaml=rule["yaml"], notes=rule["change"])
 
@@ -223,22 +233,26 @@ class Stages:
         base = await self._base(session)
         first = await asyncio.to_thread(prompting.compose, session, known, base)
         text = await asyncio.to_thread(untested, session.work.yaml)
+        value: Mapping[str, Any] = {"python": session.work.python}
         faults: list[str] = []
         for left in reversed(range(self.rules.rounds + 1)):
             try:
                 bot = await asyncio.to_thread(gate.draft, text)
                 tested = await asyncio.to_thread(gate.with_tests, bot, tests)
+                python = await asyncio.to_thread(_python, gate, bot, session, value)
             except Refused as refused:
                 faults = list(refused.faults)
             else:
-                proof = await self.prover(tested.name, _written(tested), "")
-                session = session.now(yaml=_written(tested), proof=proof)
+                proof = await self.prover(tested.name, _written(tested), python)
+                session = session.now(yaml=_written(tested), python=python, proof=proof)
                 faults = mending.weak(proof)
+                if not faults and python != session.work.python_before:
+                    faults = _hollow(proof)
                 if not faults:
                     return session
             if left:
                 value = await asked.answer(
-                    prompting.again(first, text[:_MOST_SHOWN], faults), DRAFT
+                    prompting.again(first, text[:_MOST_SHOWN], faults), MEND
                 )
                 text = _drafted(session, value)
                 session = session.now(notes=_short(known.masked(value["notes"])))
@@ -262,8 +276,8 @@ class Stages:
             ]
         if len(proof.hollow) == len(proof.tests):
             return ["a bot that does nothing passes these tests, so they prove nothing"]
-        if proof.python and set(proof.python) <= set(proof.hollow):
-            return ["python: code that does nothing passes these tests, so they prove nothing"]
+        if hollow := _hollow(proof):
+            return hollow
         if proof.share >= self.rules.kill_share:
             return []
         told = f"they notice {proof.killed} of {proof.mutants} planted faults; not these:"
@@ -281,11 +295,13 @@ class Stages:
         document.pop("tests", None)
         return await asyncio.to_thread(to_yaml, document)
 
-    async def _tests_before(self, session: Session) -> str:
-        """The tests of the bot that is refined as YAML; empty where there are none."""
+    async def _former(self, session: Session) -> Former:
+        """The tests of the bot that is refined or mended."""
         version = await self.workshop.base(session)
-        tests = [] if version is None else loads(version.document).get("tests", [])
-        return await asyncio.to_thread(yaml_text, tests) if tests else ""
+        if version is None:
+            return Former()
+        tests = loads(version.document).get("tests", [])
+        return Former(tests, await self.workshop.python_tests(version))
 
 
 def _drafted(session: Session, value: Mapping[str, Any]) -> str:
@@ -299,6 +315,20 @@ def _drafted(session: Session, value: Mapping[str, Any]) -> str:
     if why and not text.strip():
         raise Stuck(session, f"the model says that it cannot be built: {_short(why)}")
     return text
+
+
+def _python(gate: Gate, bot: Bot, session: Session, value: Mapping[str, Any]) -> str:
+    """The pytest for a bot that is mended; of others it is written later."""
+    if not session.work.repair:
+        return ""
+    return gate.python(bot, value["python"], session.work.python_before, needed=False)
+
+
+def _hollow(proof: Proof) -> list[str]:
+    """What is wrong with pytest that passes on code that does nothing."""
+    if proof.python and set(proof.python) <= set(proof.hollow):
+        return ["python: code that does nothing passes these tests, so they prove nothing"]
+    return []
 
 
 def _written(bot: Bot) -> str:

@@ -28,6 +28,8 @@ LEAKED = "sk-live-0123456789abcdefghijklmnop"
 HOST = "evil.example"
 #: Whom a model tells that has its own friends.
 STRANGER = "friend@evil.example"
+#: Stands in what is asked of whoever mends a bot, and not of who writes one.
+_MENDS = "Mend the cause"
 _STAGE = re.compile(r"Your task: (interpret|compose|test)\.")
 
 
@@ -99,18 +101,19 @@ def builder_model(solutions: Iterable[Solution], personality: Personality) -> An
         about = next((each for each in known if _meant(each, request.user)), None)
         if about is None:
             return Turn(refusal="I know no such bot.")
-        said = personality(request, _right(request.stage, about))
+        said = personality(request, _right(request, about))
         return said if isinstance(said, Turn) else Turn(text=json.dumps(said))
 
     return answer
 
 
-def _right(stage: Stage, about: Solution) -> dict[str, Any]:
-    match stage:
+def _right(request: Request, about: Solution) -> dict[str, Any]:
+    match request.stage:
         case "interpret":
             return dict(about.specification)
         case "compose":
-            return {"yaml": about.yaml, "notes": "", "impossible": ""}
+            draft = {"yaml": about.yaml, "notes": "", "impossible": ""}
+            return {**draft, "python": about.python} if _MENDS in request.system else draft
     return {"tests": about.tests_yaml, "python": about.python, "yaml": ""}
 
 
