@@ -63,5 +63,12 @@ def _refuse(name: str) -> JSON:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # 1e999 is written like a number
+        raise ValueError(f"{text[:20]} is no JSON number that can be kept")
+    return value
+
+
 # Made once: json.loads makes a decoder a call where it is told of constants.
-_decoder = json.JSONDecoder(parse_constant=_refuse)
+_decoder = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)

@@ -83,6 +83,12 @@ def name_process(name: str) -> None:
     _checked(_libc.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0))
 
 
+def name_machine(name: bytes) -> None:
+    """Call this machine so in the namespace of names that this process is in."""
+    _checked(_libc.sethostname(name, len(name)), "sethostname")
+    _checked(_libc.setdomainname(b"", 0), "setdomainname")
+
+
 def adopt_orphans() -> None:
     """Become the parent of all descendants whose own parent ends."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -101,6 +101,7 @@ def _prepare(level: str, paths: list[str], owner: tuple[int, int]) -> None:
     if level == "namespace":
         _be_known(*owner)
         calls.hide_memory(hidden=True)
+        calls.name_machine(b"localhost")
         rooms.build(paths, owner)
         calls.raise_loopback()
     elif LINUX:

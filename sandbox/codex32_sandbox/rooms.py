@@ -28,7 +28,10 @@ _TABLES = (
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
     "/etc/ca-certificates",
-    "/etc/pki/tls",
+    # Not all of it: private keys lie beside these, and a program with files may be root's.
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf",
     "/etc/pki/ca-trust",
     "/usr/share/ca-certificates",
     "/usr/share/zoneinfo",

@@ -23,6 +23,9 @@ from codex32_sandbox.syscalls import (
     NEVER,
     NOT_AMONG_OTHERS,
     NUMBERS,
+    OF_ATTRIBUTES,
+    PRETENDED,
+    SENDING,
 )
 
 _LOAD, _EQUAL, _GREATER, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x06
@@ -41,6 +44,12 @@ _OF_SOCKETS = (13, 7, 8)
 #: Typing into a terminal, and having signals sent by descriptors.
 _TERMINAL_CALLS = (0x5412, 0x541C)
 _OWNER_CALLS = (0x8901, 0x8902)
+#: Questions to terminals and to sockets, by the byte that tells whom they are for. All others are
+#: for devices, and for file systems: which change a file also for who may only read it.
+_KINDS_OF_CALLS, _KIND_OF_CALL = (0x5400, 0x8900), 0xFF00
+#: PR_SET_SECCOMP: filters hold memory that is nobody's; and PR_SET_PDEATHSIG.
+_FILTERS, _FOLLOWING = 22, 1
+_OUT_OF_BAND = 1
 #: Having signals sent, holding up whoever opens a file, and what a pipe holds.
 _CALLS_OF_FILES = (8, 10, 15, 1024, 1026, 1031)
 
@@ -74,8 +83,13 @@ def _common(alone: bool, apart: bool) -> _Filter:
         filter_.refuse(name, errno.EPERM)
     filter_.refuse("clone3", errno.ENOSYS)  # what it wants cannot be seen; clone is tried then
     filter_.refuse("openat2", errno.ENOSYS)  # its mode cannot be seen; openat is tried then
+    for name in PRETENDED:
+        filter_.refuse(name, 0)
     for name, place in MODES.items():
         filter_.refuse_bits(name, place, _OTHER_USER)
+    for name, place in SENDING.items():
+        # What is sent beside the others broke kernels, and nobody listens for it.
+        filter_.refuse_bits(name, place, _OUT_OF_BAND)
     if alone:
         filter_.refuse("fork", errno.EPERM)
         filter_.refuse("vfork", errno.EPERM)
@@ -84,6 +98,8 @@ def _common(alone: bool, apart: bool) -> _Filter:
     # A socket that lingers holds up whoever closes it last, and descriptors can be handed on.
     filter_.refuse_values("setsockopt", 2, _OF_SOCKETS)
     filter_.refuse_values("ioctl", 1, _TERMINAL_CALLS + _OWNER_CALLS)
+    filter_.refuse_unless("ioctl", 1, _KINDS_OF_CALLS, mask=_KIND_OF_CALL, error=errno.EOPNOTSUPP)
+    filter_.refuse_values("prctl", 0, (_FILTERS,) if apart else (_FILTERS, _FOLLOWING))
     filter_.refuse_values("fcntl", 1, _CALLS_OF_FILES)
     filter_.refuse_unless("prlimit64", 0, (0,))
     if apart:
@@ -92,6 +108,8 @@ def _common(alone: bool, apart: bool) -> _Filter:
     else:
         for name in NOT_AMONG_OTHERS:
             filter_.refuse(name, errno.EPERM)
+        for name in OF_ATTRIBUTES:
+            filter_.refuse(name, errno.EOPNOTSUPP)
         filter_.refuse_unless("socketpair", 1, (_STREAM,), mask=_KIND)
     return filter_
 

@@ -28,10 +28,15 @@ _SHARED = {
     "process_madvise": 440,
     "mount_setattr": 442,
     "quotactl_fd": 443,
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
     "memfd_secret": 447,
     "process_mrelease": 448,
     "set_mempolicy_home_node": 450,
     "fchmodat2": 452,
+    "statmount": 457,
+    "listmount": 458,
 }
 _X86_64 = {
     "open": 2,
@@ -41,6 +46,8 @@ _X86_64 = {
     "shmctl": 31,
     "socket": 41,
     "connect": 42,
+    "sendto": 44,
+    "sendmsg": 46,
     "bind": 49,
     "socketpair": 53,
     "setsockopt": 54,
@@ -78,8 +85,10 @@ _X86_64 = {
     "modify_ldt": 154,
     "pivot_root": 155,
     "_sysctl": 156,
+    "prctl": 157,
     "adjtimex": 159,
     "chroot": 161,
+    "sync": 162,
     "acct": 163,
     "settimeofday": 164,
     "mount": 165,
@@ -99,6 +108,12 @@ _X86_64 = {
     "setxattr": 188,
     "lsetxattr": 189,
     "fsetxattr": 190,
+    "getxattr": 191,
+    "lgetxattr": 192,
+    "fgetxattr": 193,
+    "listxattr": 194,
+    "llistxattr": 195,
+    "flistxattr": 196,
     "removexattr": 197,
     "lremovexattr": 198,
     "fremovexattr": 199,
@@ -128,6 +143,7 @@ _X86_64 = {
     "futimesat": 261,
     "fchmodat": 268,
     "unshare": 272,
+    "vmsplice": 278,
     "move_pages": 279,
     "utimensat": 280,
     "inotify_init1": 294,
@@ -138,12 +154,15 @@ _X86_64 = {
     "name_to_handle_at": 303,
     "open_by_handle_at": 304,
     "clock_adjtime": 305,
+    "syncfs": 306,
+    "sendmmsg": 307,
     "setns": 308,
     "process_vm_readv": 310,
     "process_vm_writev": 311,
     "kcmp": 312,
     "finit_module": 313,
     "sched_setattr": 314,
+    "seccomp": 317,
     "memfd_create": 319,
     "kexec_file_load": 320,
     "bpf": 321,
@@ -154,6 +173,12 @@ _AARCH64 = {
     "setxattr": 5,
     "lsetxattr": 6,
     "fsetxattr": 7,
+    "getxattr": 8,
+    "lgetxattr": 9,
+    "fgetxattr": 10,
+    "listxattr": 11,
+    "llistxattr": 12,
+    "flistxattr": 13,
     "removexattr": 14,
     "lremovexattr": 15,
     "fremovexattr": 16,
@@ -176,6 +201,8 @@ _AARCH64 = {
     "openat": 56,
     "vhangup": 58,
     "quotactl": 60,
+    "vmsplice": 75,
+    "sync": 81,
     "utimensat": 88,
     "acct": 89,
     "personality": 92,
@@ -197,6 +224,7 @@ _AARCH64 = {
     "reboot": 142,
     "sethostname": 161,
     "setdomainname": 162,
+    "prctl": 167,
     "settimeofday": 170,
     "adjtimex": 171,
     "mq_open": 180,
@@ -217,7 +245,9 @@ _AARCH64 = {
     "socketpair": 199,
     "bind": 200,
     "connect": 203,
+    "sendto": 206,
     "setsockopt": 208,
+    "sendmsg": 211,
     "add_key": 217,
     "request_key": 218,
     "keyctl": 219,
@@ -236,12 +266,15 @@ _AARCH64 = {
     "name_to_handle_at": 264,
     "open_by_handle_at": 265,
     "clock_adjtime": 266,
+    "syncfs": 267,
     "setns": 268,
+    "sendmmsg": 269,
     "process_vm_readv": 270,
     "process_vm_writev": 271,
     "kcmp": 272,
     "finit_module": 273,
     "sched_setattr": 274,
+    "seccomp": 277,
     "memfd_create": 279,
     "bpf": 280,
     "userfaultfd": 282,
@@ -249,8 +282,8 @@ _AARCH64 = {
 }
 NUMBERS = {"x86_64": _X86_64 | _SHARED, "aarch64": _AARCH64 | _SHARED}
 
-#: No program has any business with these: they look into others, change the machine, or are
-#: the ways by which kernels were broken most.
+#: No program has any business with these: they look into others, change the machine, hold memory
+#: that no limit counts, or are the ways by which kernels were broken most.
 NEVER = tuple(
     """
     ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp pidfd_open
@@ -263,7 +296,8 @@ NEVER = tuple(
     setdomainname vhangup syslog personality lookup_dcookie fanotify_init mbind set_mempolicy
     set_mempolicy_home_node get_mempolicy migrate_pages move_pages shmget shmat
     shmctl shmdt semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink
-    io_setup inotify_init inotify_init1
+    io_setup inotify_init inotify_init1 vmsplice landlock_create_ruleset landlock_add_rule
+    landlock_restrict_self seccomp statmount listmount
     setpriority sched_setparam sched_setscheduler sched_setattr ioprio_set
     """.split()  # noqa: SIM905 - a hundred quotes would hide the words
 )
@@ -281,6 +315,15 @@ MODES = {
     "fchmodat": 2,
     "fchmodat2": 2,
 }
+
+#: Done as far as a program can tell: they hold up all who write to this machine's disks.
+PRETENDED = ("sync", "syncfs")
+
+#: Each with the place of its flags, of which ``MSG_OOB`` is none that a program needs.
+SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
+
+#: Where there are no namespaces: what they tell of files that Landlock keeps from being opened.
+OF_ATTRIBUTES = ("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr")
 
 #: Where there are no namespaces: these reach what Landlock does not guard, or other processes.
 NOT_AMONG_OTHERS = tuple(

@@ -128,6 +128,10 @@ class _Log:
         _house.tell("log", level=level, message=str(message), fields=fields)
 
 
+#: Characters of a key of the state, as the house takes them.
+_LONGEST_KEY = 255
+
+
 class _State(_Items):
     """The bot's state: as it was when the step began, and what the program writes to it.
 
@@ -149,6 +153,9 @@ class _State(_Items):
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"a key of the state is a text, not {key!r}")
+        if not (0 < len(key) <= _LONGEST_KEY and key.isprintable()):
+            what = f"a text of 1 to {_LONGEST_KEY} printable characters"
+            raise ValueError(f"a key of the state is {what}, not {key!r:.60}")
         self._read()[key] = value
         _house.tell("state", key=key, value=value)
 

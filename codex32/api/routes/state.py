@@ -13,19 +13,20 @@ from codex32.api.reading import Strict
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import StateRow
+from codex32.kernel.state_keys import LONGEST_KEY, key_fault
 from codex32.runtime import Runtime
 from codex32.services.bots import states
 
 
 def _storable(key: str) -> str:
-    if not key.isprintable():
-        raise ValueError("a key holds printable characters alone")
+    if fault := key_fault(key):
+        raise ValueError(fault)
     return key
 
 
 _Key = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=states.LONGEST_KEY),
+    StringConstraints(min_length=1, max_length=LONGEST_KEY),
     AfterValidator(_storable),
 ]
 

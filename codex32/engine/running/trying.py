@@ -22,11 +22,13 @@ from codex32.engine.running.results import Known
 from codex32.engine.running.timer import Timer
 from codex32.engine.values.params import check_output
 from codex32.kernel.clock import to_micros
+from codex32.kernel.contracts.bot_type import BotType
 from codex32.kernel.errors import Codex32Error, StepFault
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, is_json
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.outcomes import Effect, Ended, Failed, Outcome, Skipped, Succeeded, Waiting
+from codex32.kernel.state_keys import key_fault
 from codex32.kernel.statuses import StepStatus
 from codex32.kernel.views import StepInfo, Waited
 
@@ -225,8 +227,7 @@ class Trying:
                     message = f"bot type {self.planned.step.type} returned what is no JSON"
                     return await self._failed(Failed(message, code=faults.BROKEN))
                 try:
-                    check_output(self.planned.type, outcome.output)
-                    check_publications(outcome.events)
+                    _check(self.planned.type, outcome)
                 except StepFault as fault:
                     return await entry.done(StepStatus.FAILED, failed=faults.as_failed(fault))
                 return await entry.done(
@@ -311,6 +312,17 @@ def _parts(trying: Trying, timer: Timer) -> Parts:
 
     way = course.origins.of(planned) if trying.way is None else trying.way
     return Parts(course, planned, item, trying.scope, begin, way)
+
+
+def _check(bot_type: BotType, outcome: Succeeded) -> None:
+    """Refuse what could not be written down: all that comes after it would be lost with it."""
+    check_output(bot_type, outcome.output)
+    for key, value in outcome.state.items():
+        if fault := key_fault(key):
+            raise StepFault(fault, code="state")
+        if not is_json(value):
+            raise StepFault(f"what the state shall hold as {key!r} is no JSON", code="state")
+    check_publications(outcome.events)
 
 
 def _no_outcome(name: str, given: object) -> Failed:

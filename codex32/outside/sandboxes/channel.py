@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from codex32_sandbox.channel import ANSWER, HEAD_BYTES, LONGEST_WORD_BYTES
 
-_CHUNK_BYTES = 256 * 1024
+#: What is read at once is handed on at once, and meanwhile nothing else is done.
+_CHUNK_BYTES = 64 * 1024
 
 
 class Channel:

@@ -30,10 +30,32 @@ _LONG_ANSWER_BYTES = 256 * 1024
 _MOST_TOLD = 10_000
 #: And the bytes of all of it, which are kept in memory and in rows.
 _MOST_TOLD_BYTES = 32 << 20
+#: Shorter words there are none.
+_LEAST_WORD_BYTES = len('["",{}]')
+#: What a program may be answered. Its state is told anew as often as it asks.
+_MOST_ANSWERED_BYTES = 256 << 20
 #: How long a cell may take to end itself before it is killed, and then to be gone.
 _END_SECONDS = 3.0
 _CODES = frozenset({"raised", "no-main", "syntax", "not-json", "too-long"})
 
+#: Why the house ended it.
+_BROKEN_OFF = {
+    why: ProgramResult(error=message, code=code)
+    for why, code, message in (
+        (b"too-long", "too-long", "the answer is too long"),
+        (
+            b"told-too-much",
+            "too-long",
+            f"its log lines and state are more than {_MOST_TOLD_BYTES >> 20} MiB",
+        ),
+        (
+            b"asked-too-much",
+            "too-long",
+            f"what it asked for is more than {_MOST_ANSWERED_BYTES >> 20} MiB",
+        ),
+        (b"garbled", "not-json", "it wrote to its channel what is no word of codex32_step"),
+    )
+}
 #: Serves a listening socket of a program's network; ends when cancelled.
 Serve = Callable[[socket.socket], Any]
 
@@ -61,7 +83,7 @@ class Conversation:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[tuple[bytes, bytes]] = self._loop.create_future()
         self._begun = False
-        self._told = self._told_bytes = 0
+        self._told = self._told_bytes = self._answered_bytes = 0
         self._tasks: set[asyncio.Future[Any]] = set()
         self._way_out: Any = None
 
@@ -116,9 +138,11 @@ class Conversation:
     def _on_frame(self, kind: bytes, body: bytes) -> None:
         if kind == frames.ANSWER or (kind == frames.REFUSED and not self._begun):
             self._settle(kind, body)
-        elif kind == frames.BEGUN:
+        elif kind == frames.BEGUN and not self._begun:
             self._begun = True
-        elif kind == frames.TELL and self._told < _MOST_TOLD:
+        elif kind == frames.TELL and len(body) >= _LEAST_WORD_BYTES:
+            if self._told >= _MOST_TOLD:
+                return
             self._told += 1
             self._told_bytes += len(body)
             if self._told_bytes > _MOST_TOLD_BYTES:
@@ -134,6 +158,9 @@ class Conversation:
             with suppress(ValueError):
                 self._way_out = socket.socket(fileno=self._channel.descriptor())
                 self._begin(self._serve(self._way_out))
+        else:
+            # To go on reading would cost all others time.
+            self._settle(b"", b"garbled")
 
     def _on_end(self, why: str) -> None:
         if why:
@@ -172,6 +199,10 @@ class Conversation:
             log.exception("a question of a program could not be answered")
             reply = {"error": "the house could not do it"}
         data = dumps({**reply, "mark": mark}).encode()
+        self._answered_bytes += len(data)
+        if self._answered_bytes > _MOST_ANSWERED_BYTES:
+            self._settle(b"", b"asked-too-much")
+            return
         with suppress(OSError):
             await self._loop.sock_sendall(
                 self._cell.channel, frames.head(frames.REPLY, len(data)) + data
@@ -205,11 +236,8 @@ class Conversation:
 
     async def _result(self) -> ProgramResult:
         kind, body = self._over.result()
-        if body == b"too-long" and not kind:
-            return ProgramResult(error="the answer is too long", code="too-long")
-        if body == b"told-too-much" and not kind:
-            message = f"its log lines and state are more than {_MOST_TOLD_BYTES >> 20} MiB"
-            return ProgramResult(error=message, code="too-long")
+        if body and not kind:
+            return _BROKEN_OFF[body]
         if not kind and not self._begun:
             raise CellLost
         if not kind:

@@ -12,9 +12,6 @@ from codex32.services.bots import bots
 from codex32.services.presentation import iso
 from codex32.services.safe import audit
 
-#: Characters of a key.
-LONGEST_KEY = 255
-
 
 def listing(
     bot: str, *, workspace: str, prefix: str = "", after: str = "", limit: int

@@ -6,6 +6,7 @@ was harmless. What it did outside is told by the prey. ``given`` names the prey;
 
 from codex32_escapes.granted import ASK
 from codex32_escapes.granted import PROGRAMS as GRANTED
+from codex32_escapes.words import CALLS, WORDS
 
 PRELUDE = """
 import ctypes, errno, os, signal, socket, struct, sys, time
@@ -517,7 +518,7 @@ WHOLE = {
     "is no text": "\x00def main(given): ...",
 }
 
-_GROUPS = (FILES, PROC, NETWORK, OTHERS, KERNEL, FLOODS, GRANTED)
+_GROUPS = (FILES, PROC, NETWORK, OTHERS, KERNEL, FLOODS, CALLS, WORDS, GRANTED)
 NAMES = tuple(name for group in (*_GROUPS, WHOLE) for name in group)
 
 

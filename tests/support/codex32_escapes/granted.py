@@ -83,6 +83,14 @@ PROGRAMS = {
         "fd = os.open(given['readonly'] + '/kept', os.O_RDONLY)\n"
         " return libc.fcntl(fd, 1024, 0) == 0 or libc.fcntl(fd, 1026, 2) == 0"
     ),
+    "changes the flags of what it may read": (
+        "fd = os.open(given['readonly'] + '/kept', os.O_RDONLY)\n"
+        " return libc.ioctl(fd, 0x40086602, struct.pack('Q', 0x40)) == 0"  # FS_NODUMP_FL
+    ),
+    "puts what it may read into a project": (
+        "fd = os.open(given['readonly'] + '/kept', os.O_RDONLY)\n"
+        " return libc.ioctl(fd, 0x401C5820, struct.pack('IIIII8x', 0x80, 0, 0, 7, 0)) == 0"
+    ),
     "starts threads without end with the house's user": (
         "import threading\n threading.stack_size(32768)\n n = 0\n"
         " try:\n  while n < 4000:\n"
@@ -151,6 +159,17 @@ PROGRAMS = {
     "asks the proxy by another notation": (
         "return [h for h in ('2130706433', '127.1', '0x7f000001', '0', '[::1]',\n"
         "  '[::ffff:127.0.0.1]', '127.0.0.1.') if through(h, given['redis'])]"
+    ),
+    "asks the proxy by a notation that two may read differently": (
+        "port = given['redis']\n"
+        " return [h for h in (f'127.0.0.1:{given[\"allowed\"]}:{port}', f'0177.0.0.1:{port}',\n"
+        "  f'127.0.0.1.:{port}', f'[::ffff:7f00:1]:{port}', f'[::1%25lo]:{port}',\n"
+        "  f'%31%32%37.0.0.1:{port}', f'127.0.0.1:{given[\"allowed\"]}@127.0.0.1:{port}',\n"
+        "  f'127.0.0.1:{port}#@127.0.0.1:{given[\"allowed\"]}',\n"
+        "  f'[127.0.0.1]:{port}',\n"
+        "  f'127.0.0.1:{port}/127.0.0.1:{given[\"allowed\"]}')\n"
+        "  if b' 200 ' in ask(f'CONNECT {h} HTTP/1.1').partition(b'\\r\\n')[0]\n"
+        "  or b' 200 ' in ask(f'GET http://{h}/ HTTP/1.1').partition(b'\\r\\n')[0]]"
     ),
     "asks the proxy for metadata": "return through('169.254.169.254', 80)",
     "asks the proxy for a file": "return b' 200 ' in ask('GET file:///etc/passwd HTTP/1.1')",

@@ -47,7 +47,10 @@ def test_numbers_that_json_does_not_know_are_refused(number):
         canonical(number)
 
 
-@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "-Infinity"])
+@pytest.mark.parametrize(
+    "text",
+    ["NaN", "[Infinity]", "-Infinity", "1e999", '{"a": -1e999}', "9" * 400 + ".5"],
+)
 def test_texts_with_such_numbers_are_refused(text):
     with pytest.raises(ValueError, match="is no JSON number"):
         loads(text)
