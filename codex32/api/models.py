@@ -261,7 +261,7 @@ class AliveOut(Out):
 class UnwellOut(Out):
     """A part that is not well."""
 
-    part: Literal["database", "schema", "redis", "worker", "scheduler"]
+    part: Literal["database", "schema", "redis", "disk", "worker", "scheduler"]
     since: datetime = Field(description="When the process that answers first saw it so.")
     detail: str
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import getpass
+import json
+import os
 import shutil
+import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,16 +21,23 @@ from typing import Literal
 from codex32.bundled import running_redis_url
 from codex32.cli.context import Context
 from codex32.cli.failures import describe
+from codex32.kernel.account_rows import WorkspaceRow
+from codex32.kernel.alert_rows import AlertRow
 from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.database import is_sqlite
-from codex32.kernel.models import BotRow, database_proxy
+from codex32.kernel.errors import Codex32Error
+from codex32.kernel.models import BotRow, ExecutionRow, database_proxy
 from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.runtime import Runtime, schema_status
+from codex32.services.executions import dead_letters
+from codex32.services.safe import secrets
 from codex32.services.upkeep import processes
 
 _MIB = 1024 * 1024
 _LITTLE_DISK_MIB, _NO_DISK_MIB = 1024, 100
 _CLOCK_WARN_SECONDS, _CLOCK_FAIL_SECONDS = 1.0, 5.0
+#: Things of a kind that are named.
+_FEW = 3
 #: Without one of these nothing is executed.
 _NEEDED = ("scheduler", "worker")
 
@@ -44,7 +57,7 @@ def examine(obj: Context) -> list[Finding]:
     found: list[Finding] = []
     for name, look in _LOOKS.items():
         found += _safely(name, lambda look=look: look(obj))  # type: ignore[misc]
-        if name in ("settings", "schema") and found[-1].state == "fail":
+        if name in ("settings", "home", "schema") and found[-1].state == "fail":
             return found  # the rest would only fail for the same reason
     with obj.runtime() as runtime:
         for name, about in _ABOUT_ROWS.items():
@@ -80,10 +93,19 @@ def _plugins(obj: Context) -> Iterator[Finding]:
 
 
 def _schema(obj: Context) -> Iterator[Finding]:
-    found = schema_status(obj.settings, obj.plugins)
+    try:
+        found = schema_status(obj.settings, obj.plugins)
+    except Exception as error:
+        remedy = "is it running, and is database_url right? codex32 config show tells where from"
+        yield Finding("schema", "fail", describe(error)[0]["message"], remedy)
+        return
     pending = [f"{each.source}/{each.name}" for each in found if not each.applied]
-    if pending:
-        yield Finding("schema", "fail", f"lacks {', '.join(pending)}", "run: codex32 db upgrade")
+    if len(pending) == len(found):
+        remedy = "codex32 up makes it, and so does codex32 db upgrade"
+        yield Finding("schema", "fail", "there is no database yet", remedy)
+    elif pending:
+        told = ", ".join(pending[:_FEW]) + (" and more" if len(pending) > _FEW else "")
+        yield Finding("schema", "fail", f"lacks {told}", "run: codex32 db upgrade")
     else:
         yield Finding("schema", "ok", f"{len(found)} migrations applied")
 
@@ -103,6 +125,35 @@ def _redis(obj: Context) -> Iterator[Finding]:
         yield Finding("redis", "fail", f"does not answer: {error}", remedy)
         return
     yield Finding("redis", "ok", "bundled" if obj.settings.redis_url is None else "answers")
+
+
+def _home(obj: Context) -> Iterator[Finding]:
+    """Whether whoever asks may write there; a house made by root is closed to others."""
+    home = obj.settings.home
+    place = next(each for each in (home, *home.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+        for path in home.glob("codex32.db*"):
+            with path.open("r+b"):
+                pass
+    except OSError as error:
+        remedy = f"let {getpass.getuser()} own it (chown -R), or set home"
+        yield Finding("home", "fail", f"{error.filename or place}: {error.strerror}", remedy)
+        return
+    yield Finding("home", "ok", f"{home} can be written")
+
+
+def _folders(obj: Context) -> Iterator[Finding]:
+    for folder in obj.settings.bots.folders:
+        if not folder.is_dir():
+            remedy = "make it, or name another in bots.folders; codex32 init begins a project"
+            yield Finding("folders", "warn", f"there is no folder {folder}", remedy)
+        elif not os.access(folder, os.R_OK | os.X_OK):
+            remedy = f"let {getpass.getuser()} read it"
+            yield Finding("folders", "fail", f"{folder} cannot be read", remedy)
+        else:
+            yield Finding("folders", "ok", str(folder))
 
 
 def _disk(obj: Context) -> Iterator[Finding]:
@@ -221,6 +272,11 @@ def _keys(runtime: Runtime) -> Iterator[Finding]:
 
 def _processes(runtime: Runtime) -> Iterator[Finding]:
     kinds = [each.kind for each in processes.living(runtime.clock.micros())]
+    url = running_redis_url(runtime.settings)
+    if url is None and not set(kinds).isdisjoint(_NEEDED):
+        remedy = "look into redis.log; codex32 up starts it again"
+        told = "no Redis answers here, so workers poll the database"
+        yield Finding("processes", "warn", told, remedy)
     for kind in _NEEDED:
         if kind not in kinds:
             remedy = f"codex32 up, or codex32 {kind}"
@@ -229,12 +285,72 @@ def _processes(runtime: Runtime) -> Iterator[Finding]:
     yield Finding("processes", "ok", told or "none")
 
 
+def _port(runtime: Runtime) -> Iterator[Finding]:
+    host, port = runtime.settings.api.host, runtime.settings.api.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    remedy = "choose another: api.port, or codex32 up --port"
+    with socket.socket(family) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                yield Finding("port", "fail", f"{host}:{port}: {error.strerror}", remedy)
+            elif _is_ours(runtime, port):
+                yield Finding("port", "ok", f"{host}:{port} is the API's")
+            else:
+                yield Finding("port", "fail", f"{host}:{port}: somebody else listens", remedy)
+            return
+    yield Finding("port", "ok", f"{host}:{port} is free")
+
+
+def _is_ours(runtime: Runtime, port: int) -> bool:
+    """Whether the API of this home, as it has put down itself, lives and listens there."""
+    try:
+        told = json.loads((runtime.settings.home / "api.json").read_text(encoding="utf-8"))
+        os.kill(told["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(told["url"].rpartition(":")[2] == str(port))
+
+
+def _secrets(runtime: Runtime) -> Iterator[Finding]:
+    for workspace in (row.name for row in WorkspaceRow.select().order_by(WorkspaceRow.name)):
+        for name, bots in secrets.wanted(workspace=workspace).items():
+            try:
+                there = asyncio.run(runtime.secrets.secret(workspace, name)) is not None
+            except Codex32Error as error:
+                yield Finding("secrets", "fail", f"{name} in {workspace}: {error.message}")
+                continue
+            if not there:
+                told = f"{', '.join(bots[:_FEW])} in {workspace} may use {name}, which is nowhere"
+                yield Finding("secrets", "warn", told, f"codex32 secrets set {name}")
+
+
+def _alerts(runtime: Runtime) -> Iterator[Finding]:
+    for row in AlertRow.select().where(AlertRow.bot_id == ""):
+        told = f"{row.owner_name}: {row.name}: {row.detail}"
+        yield Finding("alerts", "warn", told, "mend its `bots:`, or remove it")
+    count, fire = AlertRow.select().count(), AlertRow.state == "firing"
+    firing = AlertRow.select().where(fire).count()
+    yield Finding("alerts", "ok", f"{count} known, {firing} fire")
+
+
+def _failures(runtime: Runtime) -> Iterator[Finding]:
+    letters = ExecutionRow.select().where(dead_letters.OPEN).count()
+    if letters:
+        told = f"{letters} failed executions that nobody has looked after"
+        yield Finding("failures", "warn", told, "codex32 dead-letters list")
+
+
 _LOOKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
     "python": _python,
     "settings": _settings,
     "plugins": _plugins,
     "sandbox": _sandbox,
     "packages": _packages,
+    "home": _home,
+    "folders": _folders,
     "disk": _disk,
     "token": _token,
     "redis": _redis,
@@ -243,7 +359,11 @@ _LOOKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
 _ABOUT_ROWS: dict[str, Callable[[Runtime], Iterator[Finding]]] = {
     "database": _database,
     "keys": _keys,
+    "port": _port,
     "bots": _bots,
+    "secrets": _secrets,
+    "alerts": _alerts,
+    "failures": _failures,
     "collections": _collections,
     "processes": _processes,
 }

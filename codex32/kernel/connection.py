@@ -87,6 +87,10 @@ class SqliteDatabase(pw.SqliteDatabase):
         """Undo, and let the next one write."""
         try:
             super().rollback()
+        except pw.OperationalError as error:
+            # SQLite has undone it already, of which the error that is on its way tells the reason.
+            if not str(error).startswith("cannot rollback"):
+                raise
         finally:
             self._place().leave()
 

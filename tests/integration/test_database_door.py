@@ -381,6 +381,18 @@ async def test_a_full_disk_is_waited_for_however_deep_in_a_write_it_shows(door: 
 
 
 @only_sqlite
+async def test_a_full_disk_is_told_as_such(door: Door) -> None:
+    def write() -> None:
+        count = door.database.execute_sql("PRAGMA page_count").fetchone()[0]
+        door.database.execute_sql(f"PRAGMA max_page_count = {count}")
+        for number in range(200):
+            put(f"long {number}", "x" * 4000)
+
+    with pytest.raises(pw.OperationalError, match="is full"):
+        await door.write(write, patience_seconds=0.0)
+
+
+@only_sqlite
 async def test_closing_during_an_outage_gives_up_what_would_wait_for_ever(
     door: Door, database_url
 ) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from codex32.api.kept import Kept
 from codex32.api.models import AliveOut, ReadyOut
@@ -25,11 +27,30 @@ KEEP_SECONDS = 1.0
 PATIENCE_SECONDS = 3.0
 #: A Redis that takes longer than this does not answer.
 REDIS_SECONDS = 1.0
+#: Less room than this is told of.
+LEAST_DISK_MIB = 100
+_MIB = 1024 * 1024
 #: The processes a house needs beside this one, and what happens without them.
 _NEEDED = {
     "worker": "executions are queued and not begun",
     "scheduler": "no schedule fires, and nothing that was lost is mended",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look found.
+
+    Attributes:
+      current: Whether no migration is missing.
+      kinds: How many processes of each kind live.
+      heard: When the last word came of needed kinds of which none lives, in microseconds.
+    """
+
+    current: bool = False
+    kinds: Counter[str] = field(default_factory=Counter)
+    heard: Mapping[str, int] = field(default_factory=dict)
+    free_mib: int = 0
 
 
 class HealthRoutes:
@@ -73,34 +94,35 @@ class HealthRoutes:
         return await self._kept.get()
 
     async def _look(self) -> ApiResponse:
-        database, current, kinds = False, False, Counter[str]()
-        heard: dict[str, int] = {}
+        database, seen = False, _Seen()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._runtime.door.write(_touch, patience_seconds=PATIENCE_SECONDS)
                 database = True
-                current, kinds, heard = await self._runtime.door.read(self._inspect)
+                seen = await self._runtime.door.read(self._inspect)
         except Exception as error:
             log.warning("not ready: %s: %s", type(error).__name__, error)
         unwell: dict[str, str] = {}
         if not database:
             unwell["database"] = "it cannot be written"
-        elif not current:
+        elif not seen.current:
             unwell["schema"] = "migrations are missing: codex32 db upgrade"
         else:
             # What is asked for is taken all the same, and waits for them.
             if not await self._redis_answers():
                 unwell["redis"] = "it does not answer: workers poll the database meanwhile"
+            if seen.free_mib < LEAST_DISK_MIB:
+                unwell["disk"] = f"{seen.free_mib} MiB are free: soon nothing can be written"
             for kind, meanwhile in _NEEDED.items():
-                if not kinds[kind]:
+                if not seen.kinds[kind]:
                     unwell[kind] = f"none was heard of in the last 30 seconds: {meanwhile}"
-        ready = database and current
+        ready = database and seen.current
         body = {
             "status": "ready" if ready else "not ready",
             "database": database,
-            "schema_current": current,
-            "workers": kinds["worker"],
-            "not_well": self._dated(unwell, heard),
+            "schema_current": seen.current,
+            "workers": seen.kinds["worker"],
+            "not_well": self._dated(unwell, seen.heard),
         }
         return ApiResponse(body, 200 if ready else 503)
 
@@ -123,17 +145,18 @@ class HealthRoutes:
             for part, detail in unwell.items()
         ]
 
-    def _inspect(self) -> tuple[bool, Counter[str], dict[str, int]]:
-        """Whether the schema is current, how many live of a kind, and the last word of others."""
+    def _inspect(self) -> _Seen:
         runtime = self._runtime
         kinds = Counter(each.kind for each in processes.living(runtime.clock.micros()))
         silent = [kind for kind in _NEEDED if not kinds[kind]]
         heard = {kind: at for kind in silent if (at := processes.last_heard(kind)) is not None}
+        home = runtime.settings.home  # nothing may have been written there yet
+        free = shutil.disk_usage(home if home.exists() else home.parent).free // _MIB
         try:
             schema.require(runtime.door.database, migration_sources(runtime.plugins))
         except SchemaOutOfDate:
-            return False, kinds, heard
-        return True, kinds, heard
+            return _Seen(False, kinds, heard, free)
+        return _Seen(True, kinds, heard, free)
 
 
 def _touch() -> None:

@@ -22,6 +22,7 @@ from codex32.api import server
 from codex32.api.routes import health
 from codex32.api.server import AddressTaken, serving
 from codex32.kernel import schema
+from codex32.kernel.clock import from_micros
 from codex32.kernel.database import connect
 from codex32.runtime import core_migrations
 from codex32.services.upkeep import processes
@@ -121,6 +122,19 @@ async def test_it_says_which_part_is_not_well_and_since_when(runtime, monkeypatc
     # Who falls ill again is ill since then.
     await runtime.door.write(partial(processes.forget, "prc_1"))
     assert (await since())["worker"] > first["worker"]
+    # Of who fell silent the last word is known, whenever somebody asks.
+    word = now - 45 * 1_000_000
+    await runtime.door.write(partial(processes.heartbeat, "prc_2", "worker", now, now))
+    assert "worker" not in await since()
+    await runtime.door.write(partial(processes.heartbeat, "prc_2", "worker", word, word))
+    assert datetime.fromisoformat((await since())["worker"]) == from_micros(word)
+
+
+async def test_a_disk_that_is_nearly_full_is_not_well(api, monkeypatch):
+    monkeypatch.setattr(health, "LEAST_DISK_MIB", 1 << 40)
+    answer = await api("GET", "/readyz", token=None)
+    assert answer.status == 200
+    assert "disk" in [each["part"] for each in answer.json["not_well"]]
 
 
 async def test_a_redis_that_does_not_answer_is_named_and_work_is_taken_all_the_same(

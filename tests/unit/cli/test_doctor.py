@@ -1,0 +1,132 @@
+"""``codex32 doctor`` in project folders where something is amiss."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+
+import pytest
+
+from codex32.kernel.models import ExecutionRow
+from codex32.kernel.statuses import Status
+from codex32.runtime import open_runtime
+from codex32.services.bots.written import Written
+from codex32.services.executions.starting import Start
+from codex32.services.upkeep import processes
+from codex32_config.settings import load_settings
+
+BOT = "name: orders\ntype: set\nwith: {values: {}}\nallow: {secrets: [SHOP_KEY]}\n"
+ALERTS = "name: house\nalerts: [{name: late, bots: [order], late_by: 5m}]\n"
+
+
+@pytest.fixture
+def doctor(codex32, monkeypatch):
+    """What is said under a name, as ``(state, detail)``; the sandboxes are tried elsewhere."""
+    from codex32.cli import checkup
+
+    monkeypatch.delitem(checkup._LOOKS, "sandbox")
+
+    def look(name):
+        checks = codex32("doctor", "--json").json["checks"]
+        return [(each["state"], each["detail"]) for each in checks if each["name"] == name]
+
+    return look
+
+
+@pytest.fixture
+def ready(codex32, project):
+    """A house with tables; hands out writes of its runtime."""
+    assert codex32("db", "upgrade").code == 0
+
+    def write(work):
+        runtime = open_runtime(load_settings(folder=project, environ={}), "cli")
+        try:
+            return runtime.door.write_now(lambda: work(runtime))
+        finally:
+            runtime.close()
+
+    return write
+
+
+def store(*texts):
+    def write(runtime):
+        for text in texts:
+            written = Written.of(runtime.reader.read_text(text).only_bot(), text, "api")
+            runtime.registry.store(written, runtime.clock.micros())
+
+    return write
+
+
+def test_a_folder_that_was_never_begun_is_told_how_to_begin(codex32):
+    told = codex32("doctor").out
+    assert "there is no database yet; codex32 up makes it" in " ".join(told.split())
+    assert "0001" not in told
+
+
+def test_a_database_that_does_not_answer_is_named(codex32, doctor, monkeypatch):
+    monkeypatch.setenv("CODEX32_DATABASE_URL", "postgresql://127.0.0.1:1/none")
+    ((state, detail),) = doctor("schema")
+    assert (state, "refused" in detail) == ("fail", True)
+    assert "database_url" in codex32("doctor").out
+
+
+def test_a_home_that_cannot_be_written_ends_the_look(doctor, project, monkeypatch):
+    (project / "file").write_text("")
+    monkeypatch.setenv("CODEX32_HOME", str(project / "file" / "home"))
+    ((state, detail),) = doctor("home")
+    assert (state, "file" in detail) == ("fail", True)
+    assert doctor("schema") == []
+
+
+def test_a_folder_of_bots_that_is_not_there_is_named(doctor, project):
+    assert [state for state, _ in doctor("folders")] == ["ok"]
+    (project / "bots").rename(project / "elsewhere")
+    ((state, detail),) = doctor("folders")
+    assert (state, str(project / "bots") in detail) == ("warn", True)
+
+
+def test_a_port_that_somebody_else_has_is_told_of_before_the_api_is_started(
+    ready, doctor, project, monkeypatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("CODEX32_API__PORT", str(port))
+        assert doctor("port") == [("fail", f"127.0.0.1:{port}: somebody else listens")]
+        api = {"pid": os.getpid(), "url": f"http://127.0.0.1:{port}"}
+        (project / ".codex32" / "api.json").write_text(json.dumps(api))
+        assert doctor("port") == [("ok", f"127.0.0.1:{port} is the API's")]
+    assert doctor("port") == [("ok", f"127.0.0.1:{port} is free")]
+
+
+def test_processes_without_redis_are_told_of(ready, doctor):
+    assert len([told for _, told in doctor("processes") if "poll" in told]) == 0
+    ready(
+        lambda runtime: processes.heartbeat(
+            "prc_1", "worker", runtime.clock.micros(), runtime.clock.micros()
+        )
+    )
+    assert [state for state, told in doctor("processes") if "poll" in told] == ["warn"]
+
+
+def test_what_bots_lack_is_named_with_them(ready, doctor, monkeypatch):
+    ready(store(BOT, ALERTS))
+    assert doctor("secrets") == [("warn", "orders in default may use SHOP_KEY, which is nowhere")]
+    assert doctor("alerts") == [
+        ("warn", "house: late: there is no bot 'order' (did you mean 'orders'?)"),
+        ("ok", "1 known, 0 fire"),
+    ]
+    monkeypatch.setenv("CODEX32_SECRET_SHOP_KEY", "x")
+    assert doctor("secrets") == []
+
+
+def test_failures_that_nobody_looked_after_are_counted(ready, doctor):
+    def fail(runtime):
+        made = runtime.starter.start_many([Start(bot="orders")])[0]
+        failed = {"status": Status.FAILED, "cause": "error", "finished_at": 1}
+        ExecutionRow.update(failed).where(ExecutionRow.id == made.id).execute()
+
+    ready(store(BOT))
+    assert doctor("failures") == []
+    ready(fail)
+    assert doctor("failures") == [("warn", "1 failed executions that nobody has looked after")]
