@@ -199,9 +199,10 @@ class Runtime:
         )
         env = env if self.traces is None else self.traces.around(env)
         # What these do is counted and traced as it is of steps.
-        collections = self.retrieval(env.programs, env.models)
+        shelf = self.retrieval(env.programs, env.models)
+        collections = shelf if self.traces is None else self.traces.collections(shelf)
         mcp = chosen.mcp_servers(self.settings, env.http)
-        close = partial(_close, programs, collections, mcp, client, self.models)
+        close = partial(_close, programs, shelf, mcp, client, self.models)
         return replace(env, collections=collections, mcp=mcp, close=close)
 
     @cached_property
@@ -237,9 +238,8 @@ class Runtime:
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
-        if self.settings.metrics.enabled or self.listeners:
-            return True
-        return self.plugins.listening or self.outbox.listening()
+        here = self.settings.metrics.enabled or bool(self.listeners)
+        return here or self.plugins.listening or self.outbox.listening()
 
     @cached_property
     def vault(self) -> Vault:

@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from codex32.engine.running.environment import Environment
+from codex32.kernel.contracts.collections import CollectionKeeper
+from codex32.kernel.contracts.gateway import ModelGateway
+from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.outside.traces import around
 from codex32.outside.traces.spans import Tracing
 from codex32.services.executions import executions
 from codex32_config import SettingsError
@@ -25,17 +29,27 @@ class Traces:
     tracing: Tracing
     collector: Collector
 
+    def programs(self, inner: ProgramRunner) -> ProgramRunner:
+        """The same, and a span around each program."""
+        return around.TracedPrograms(self.tracing, inner)
+
+    def models(self, inner: ModelGateway) -> ModelGateway:
+        """The same, and a span around each call."""
+        return around.TracedModels(self.tracing, inner)
+
+    def collections(self, inner: CollectionKeeper) -> CollectionKeeper:
+        """The same, and a span around all that is done with one."""
+        return around.TracedCollections(self.tracing, inner)
+
     def around(self, env: Environment) -> Environment:
         """The same parts, and a span around each of their doings."""
-        from codex32.outside.traces import around
-
         tracing = self.tracing
         return replace(
             env,
             call=around.call(tracing, env.call),
             http=lambda hosts: around.TracedHttp(tracing, env.http(hosts)),
-            programs=around.TracedPrograms(tracing, env.programs),
-            models=env.models and around.TracedModels(tracing, env.models),
+            programs=self.programs(env.programs),
+            models=env.models and self.models(env.models),
             send=around.send(tracing, env.send),
             trace=tracing.of,
         )

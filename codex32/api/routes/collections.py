@@ -24,14 +24,17 @@ from codex32.api.models import Page
 from codex32.kernel.contracts.collections import (
     AnswerOrder,
     CollectionCaller,
+    CollectionKeeper,
     Document,
     IndexOrder,
     SearchOrder,
 )
-from codex32.kernel.contracts.gateway import ModelCaller
+from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
+from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
+from codex32.services.metering.around import CountedPrograms
 from codex32.services.retrieval import keeping
 from codex32.services.retrieval.caution import caution
 from codex32.services.retrieval.retrieval import Retrieval
@@ -51,14 +54,21 @@ class CollectionRoutes:
     @cached_property
     def _retrieval(self) -> Retrieval:
         """Made by the first request, on the event loop it belongs to."""
-        programs = self._runtime.programs()
-        retrieval = self._runtime.retrieval(programs)
-        self._runtime.leaving += [
-            programs.close,
-            retrieval.close,
-            self._runtime.models.close,
-        ]
+        runtime = self._runtime
+        programs = runtime.programs()
+        models: ModelGateway = runtime.models.gateway
+        seen: ProgramRunner = CountedPrograms(runtime.meter, programs)
+        if runtime.traces is not None:
+            seen, models = runtime.traces.programs(seen), runtime.traces.models(models)
+        retrieval = runtime.retrieval(seen, models)
+        runtime.leaving += [programs.close, retrieval.close, runtime.models.close]
         return retrieval
+
+    @cached_property
+    def _keeper(self) -> CollectionKeeper:
+        """The same to those who index, search and ask."""
+        traces, retrieval = self._runtime.traces, self._retrieval
+        return retrieval if traces is None else traces.collections(retrieval)
 
     def routes(self) -> list[Route]:
         """The declarations."""
@@ -179,7 +189,7 @@ class CollectionRoutes:
         body = request.body
         document = Document(body.source, body.text, metadata=body.metadata)
         order = IndexOrder(request.path["name"], [document])
-        report = await self._retrieval.index(self._caller(request), order)
+        report = await self._keeper.index(self._caller(request), order)
         result = "added" if report.added else "changed" if report.changed else "unchanged"
         told = {"result": result, "chunks": report.chunks, "embedded": report.embedded}
         return ApiResponse(told, 201 if report.added else 200)
@@ -196,7 +206,7 @@ class CollectionRoutes:
     async def _query(self, request: ApiRequest) -> JSON:
         body = request.body
         order = SearchOrder(request.path["name"], body.text, body.limit, body.where)
-        found = await self._retrieval.search(self._caller(request), order)
+        found = await self._keeper.search(self._caller(request), order)
         return {"items": [_without_id(asdict(each)) for each in found]}
 
     async def _answer(self, request: ApiRequest) -> JSON:
@@ -210,7 +220,7 @@ class CollectionRoutes:
             where=body.where,
             threshold=body.threshold,
         )
-        answer = await self._retrieval.answer(self._caller(request), order)
+        answer = await self._keeper.answer(self._caller(request), order)
         return {
             "answer": answer.text,
             "found": answer.found,

@@ -10,6 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from codex32.kernel.contracts.bot_type import BotType, StepContext
+from codex32.kernel.contracts.collections import (
+    Answer,
+    AnswerOrder,
+    CollectionCaller,
+    CollectionKeeper,
+    Found,
+    IndexOrder,
+    IndexReport,
+    SearchOrder,
+)
 from codex32.kernel.contracts.embedder import EmbeddingPurpose, Vector
 from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
 from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
@@ -20,7 +30,7 @@ from codex32.kernel.hookspecs import StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Failed, Outcome
 from codex32.kernel.redaction import unsaid
-from codex32.outside.traces.spans import Attribute, Tracing
+from codex32.outside.traces.spans import Attribute, Open, Tracing
 
 
 def call(tracing: Tracing, inner: StepCall) -> StepCall:
@@ -100,6 +110,35 @@ class TracedModels(ModelGateway):
         about = _of_model("embeddings", embedder)
         with self._tracing.within(f"embeddings {embedder}", "client", about):
             return await self._inner.embed(caller, texts, embedder=embedder, purpose=purpose)
+
+
+class TracedCollections(CollectionKeeper):
+    """Collections; what models and programs do for them stands beneath."""
+
+    def __init__(self, tracing: Tracing, inner: CollectionKeeper) -> None:
+        self._tracing, self._inner = tracing, inner
+
+    async def index(self, caller: CollectionCaller, order: IndexOrder) -> IndexReport:
+        """Bring one to what the order says."""
+        with self._within("index", order.collection) as span:
+            told = await self._inner.index(caller, order)
+            span.attributes["codex32.collection.chunks"] = told.chunks
+            return told
+
+    async def search(self, caller: CollectionCaller, order: SearchOrder) -> Sequence[Found]:
+        """What fits best."""
+        with self._within("search", order.collection) as span:
+            found = await self._inner.search(caller, order)
+            span.attributes["codex32.collection.found"] = len(found)
+            return found
+
+    async def answer(self, caller: CollectionCaller, order: AnswerOrder) -> Answer:
+        """Have a model answer from what is found."""
+        with self._within("answer", order.collection):
+            return await self._inner.answer(caller, order)
+
+    def _within(self, what: str, name: str) -> Open:
+        return self._tracing.within(f"{what} {name}", attributes={"codex32.collection": name})
 
 
 class TracedHttp(HttpClient):

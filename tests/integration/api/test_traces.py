@@ -99,6 +99,30 @@ async def test_a_trace_that_a_caller_does_not_keep_is_not_kept_here(api, add_bot
     assert detail.json["trace"] is None
 
 
+async def test_what_collections_do_for_a_request_stands_beneath_it(api, collector):
+    texts = "the sea is salty", "how salty is the sea"
+    body = {"source": "a.txt", "text": texts[0]}
+    put = await api("PUT", "/api/v1/collections/facts/documents", json=body)
+    assert put.status == 201, put.text
+    asked = {"text": texts[1]}
+    found = await api("POST", "/api/v1/collections/facts/query", json=asked)
+    assert found.json["items"]
+
+    wrote, index, query, search = await asyncio.to_thread(
+        collector.wait,
+        "PUT /api/v1/collections/{name}/documents",
+        "index facts",
+        "POST /api/v1/collections/{name}/query",
+        "search facts",
+    )
+    assert (index.trace, index.parent) == (wrote.trace, wrote.span)
+    assert (search.trace, search.parent) == (query.trace, query.span)
+    embedded = [each for each in collector.spans if each.name.startswith("embeddings ")]
+    assert {each.parent for each in embedded} == {index.span, search.span}
+    assert index.attributes["codex32.collection.chunks"] == 1
+    assert not any(text.encode() in b"".join(collector.bodies) for text in texts)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

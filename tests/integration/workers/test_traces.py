@@ -176,8 +176,8 @@ def test_what_collections_and_mcp_servers_ask_stands_beneath_its_step(house, col
     )
     execution_id = start(runtime, "reads")
     assert ended(runtime, [execution_id]) == {execution_id: "succeeded"}
-    learn, embeddings = collector.wait("step learn", "embeddings hash")
-    assert embeddings.parent == learn.span
+    learn, index, embeddings = collector.wait("step learn", "index c", "embeddings hash")
+    assert (index.parent, embeddings.parent) == (learn.span, index.span)
     look, post = collector.wait("step look", "POST 127.0.0.1")
     assert post.parent == look.span
     assert post.failed
