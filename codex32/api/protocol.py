@@ -105,6 +105,18 @@ class _Connection(web.RequestHandler):
         self._taken()
         super().connection_lost(exc)
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer; what is left of a packed body is not unpacked to be thrown away."""
+        left = not request.content.is_eof() and "Content-Encoding" in request.headers
+        if left:
+            resp.force_close()
+        answer = await super().finish_response(request, resp, start_time)
+        if left and self.transport is not None:
+            self._part(self.transport)
+        return answer
+
     def pause_writing(self) -> None:
         """The other end has not taken what was sent; it must before long, else it is let go."""
         super().pause_writing()
@@ -126,17 +138,23 @@ class _Connection(web.RequestHandler):
 
     def _turn_away(self, transport: asyncio.Transport, why: SocketsFull) -> None:
         """Say why, as far as that costs nothing: what comes in is not looked at."""
+        if self._server.parting < PARTING:
+            transport.write(_bytes(self._server.refuse(why, self._address)))
+        self._part(transport)
+
+    def _part(self, transport: asyncio.Transport) -> None:
+        """End a connection without looking at what else comes in."""
         self._force_close = True
         if self._server.parting >= PARTING:
             transport.abort()
             return
-        transport.write(_bytes(self._server.refuse(why, self._address)))
         # What was sent is lost if the connection is closed while something comes in.
         transport.write_eof()
+        transport.resume_reading()
         self._server.parting += 1
-        asyncio.get_running_loop().call_later(PARTING_SECONDS, self._part, transport)
+        self._loop.call_later(PARTING_SECONDS, self._parted, transport)
 
-    def _part(self, transport: asyncio.Transport) -> None:
+    def _parted(self, transport: asyncio.Transport) -> None:
         self._server.parting -= 1
         transport.abort()
 

@@ -9,6 +9,7 @@ import re
 
 import pytest
 from aiohttp import web
+from aiohttp.compression_utils import ZLibDecompressor
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDict
 
@@ -362,6 +363,27 @@ async def test_a_request_that_says_two_things_about_itself_is_refused(kept, name
         told = await answer.json(content_type=None)
         assert (answer.status, told["code"]) == (400, "request-malformed")
         assert name in told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/api/v1/auth/forgot", 413), ("/hooks/default/nothing", 413), ("/api/v1/bots", 401)],
+)
+async def test_no_more_of_a_packed_body_is_unpacked_than_is_read(api, monkeypatch, path, status):
+    unpacked = []
+    unpack = ZLibDecompressor.decompress_sync
+
+    def counted(self, *data, **options):
+        unpacked.append(unpack(self, *data, **options))
+        return unpacked[-1]
+
+    monkeypatch.setattr(ZLibDecompressor, "decompress_sync", counted)
+    bomb = gzip.compress(bytes(200 * 1024**2), 1)
+    told = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    answer = await api("POST", path, token=None, data=bomb, headers=told)
+    assert answer.status == status
+    assert (await api("GET", "/healthz", token=None)).status == 200
+    assert sum(map(len, unpacked)) < 16 * 1024**2
 
 
 @pytest.mark.parametrize("path", ["/api/v1/auth/token", "/hooks/default/nothing"])
