@@ -29,6 +29,19 @@ _SHAPES = (
     ),
     # Keys of services, such as those of models.
     (re.compile(r"\b(sk-|pk-|gsk_|AIza)[A-Za-z0-9_-]{8,}"), rf"\1{MASK}"),
+    # Of those where code, clouds and talk live.
+    (re.compile(r"\b((?:AKIA|ASIA)[A-Z0-9]{2})[A-Z0-9]{14}\b"), rf"\1{MASK}"),
+    (
+        re.compile(r"\b(gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-)[A-Za-z0-9_-]{10,}"),
+        rf"\1{MASK}",
+    ),
+    (
+        re.compile(
+            r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+            re.DOTALL,
+        ),
+        rf"\1{MASK}\2",
+    ),
     # A signed token in three parts (JWT).
     (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*"), MASK),
     (re.compile(r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)"), rf"\1{MASK}"),

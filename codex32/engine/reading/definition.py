@@ -87,6 +87,11 @@ class Reader:
     def __init__(self, components: Components, checks: Sequence[BotCheck] = ()) -> None:
         self._components, self._checks = components, checks
 
+    @property
+    def components(self) -> Components:
+        """What is installed."""
+        return self._components
+
     def read_path(self, path: Path) -> Reading:
         """Read a bot file; the bot's name is by default the file's stem.
 

@@ -13,10 +13,25 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.masking import MASK, Masker
 from codex32.kernel.redaction import scrub
 
-#: What people write when they give a secret away; a name in capitals is a name.
-_TOLD: Final = re.compile(
-    r"\b((?i:pass(?:word|wd|phrase)?|token|secret|api[ _-]?key))(\s*(?:\bis\b|[:=])\s*)"
-    r"(?![A-Z][A-Z0-9_]*\b)([^\s,;]{6,})"
+#: What people call their secrets.
+_CALLED: Final = (
+    r"\b(?i:pass(?:word|wd|phrase|code|wort)?|kennwort|pwd?|pin|token|secret"
+    r"|(?:api|access|private)[ _-]?key|credentials?)\b"
+)
+_IS: Final = r"\s*(?:\b(?i:is|ist)\b\s*:?|[:=](?!//))\s*"
+_QUOTED: Final = r"\"[^\"\n]{4,}\"|'[^'\n]{4,}'"
+#: A name in capitals is a name, and an address no password.
+_VALUE: Final = r"(?![A-Z][A-Z0-9_]*\b|https?://)"
+#: A word with a digit in it, as few words have that mean something.
+_ODD: Final = r"(?=[^\s,;]*\d)[^\s,;]{4,}"
+#: What people write when they give a secret away, from what is plain to what is likely.
+_TOLD: Final = tuple(
+    re.compile(shape)
+    for shape in (
+        rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|[^\s,;]{{6,}}))",
+        rf"({_CALLED}\s+(?i:for|of|to|at|für)\s[^\n.;:=]{{1,60}}?{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))",
+        rf"({_CALLED}(?:{_IS}|\s+))({_VALUE}(?:{_QUOTED}|{_ODD}))",
+    )
 )
 #: What stands for recipients that nobody can list, as each invoice names its customer.
 FROM_DATA: Final = "whoever the data names"
@@ -94,7 +109,10 @@ class Known:
 
     def heard(self, words: str) -> str:
         """What a person said, also without what they call a password or a key."""
-        return _TOLD.sub(lambda found: f"{found[1]}{found[2]}{MASK}", self.masked(words))
+        text = self.masked(words)
+        for shape in _TOLD:
+            text = shape.sub(lambda found: f"{found[1]}{MASK}", text)
+        return text
 
     def gives_away(self, text: str) -> bool:
         """Whether ``text`` holds a secret's value, or what looks like one."""

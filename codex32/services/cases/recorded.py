@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
+from codex32.kernel.bot import Step
+from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, StepRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.statuses import Status
 from codex32.services.bots.definitions import Definitions
 from codex32.services.executions import executions
 from codex32.services.presentation import iso
 
 #: Types that a test does anew: they keep inside, and depend on nothing but what they are given.
-INSIDE: Final = frozenset({"set", "python", "end", "event", "wait"})
+_INSIDE: Final = frozenset({"set", "python", "end", "event", "wait"})
+#: An execution that is here by itself, and that a test can come to.
+_COME_TO: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.SKIPPED, Status.WAITING})
+
+
+def inside(step: Step) -> bool:
+    """Whether a test does a step anew; events come from outside."""
+    return step.type in _INSIDE and not (step.type == "wait" and "event" in step.params)
 
 
 def recorded_case(
@@ -29,21 +39,22 @@ def recorded_case(
 
     Raises:
       ExecutionNotFound: There is none.
+      InvalidTransition: It has not come to anything yet, or somebody cancelled it.
     """
     row = executions.get(execution_id, workspace=workspace)
+    if row.status not in _COME_TO:
+        raise InvalidTransition(row.id, row.status, "a test")
     bot = definitions.bot(row.version_id)
-    types = {each.id: each.type for each in (*bot.steps, *bot.on_failure, *bot.finally_)}
     rows: dict[str, list[StepRow]] = {}
     for step in StepRow.select().where(StepRow.execution_id == row.id).order_by(StepRow.item):
         rows.setdefault(step.step, []).append(step)
     mocks: dict[str, JSON] = {}
     statuses: dict[str, JSON] = {}
-    for name, kind in types.items():
-        for step in rows.get(name, ()):
-            if step.item == NO_ITEM:
-                statuses[name] = step.status
-        if kind not in INSIDE and (mock := _mock(rows.get(name, []), payloads)) is not None:
-            mocks[name] = mock
+    for each in (*bot.steps, *bot.on_failure, *bot.finally_):
+        of_it = rows.get(each.id, [])
+        statuses |= {row.step: row.status for row in of_it if row.item == NO_ITEM}
+        if not inside(each) and (mock := _mock(of_it, payloads)) is not None:
+            mocks[each.id] = mock
     trigger = payloads.unpack(row.id, row.trigger)
     case: dict[str, JSON] = {"name": f"as in {row.id}", "at": iso(row.created_at)}
     if inputs := payloads.unpack(row.id, row.inputs):

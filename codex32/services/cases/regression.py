@@ -7,63 +7,26 @@ all was well: so a change has to help, and not only to look like help.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from codex32.engine.expressions import MAX_BYTES
 from codex32.kernel.bot import Bot, Step
-from codex32.kernel.json_values import JSON, dumps
-from codex32.kernel.masking import MASK
+from codex32.kernel.contracts.bot_type import BotType
+from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status, StepStatus
 from codex32.services.bots.definitions import Definitions
-from codex32.services.cases.recorded import INSIDE, recorded_case
-
-#: Faults that may be gone at the next try.
-_PASSING: Final = re.compile(
-    r"http-(429|408|425|5\d\d|unreachable|cut|timeout)|provider-(unavailable|rate-limited)"
-)
-_STATUS: Final = re.compile(r"http-(\d{3})")
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The step that an execution failed of, as it is recorded.
-
-    Attributes:
-      message: What it said, and ``code`` its stable word.
-      given: What stood in its ``with``; None where that is not recorded.
-      tries: How often it was tried.
-    """
-
-    message: str = ""
-    code: str = ""
-    given: JSON = None
-    tries: int = 1
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether the fault may be gone at the next try."""
-        return bool(_PASSING.fullmatch(self.code))
+from codex32.services.cases.recorded import inside, recorded_case
+from codex32.services.cases.stand_ins import Failed, Went, likely, stand_in, stand_in_for_items
 
 
 def failed_of(row: ExecutionRow, step: str | None, payloads: PayloadStore) -> Failed:
     """What is recorded of the step that ``row`` failed of; reads rows."""
     mine = (StepRow.execution_id == row.id) & (StepRow.step == step) & (StepRow.item == NO_ITEM)
     failed = None if step is None else StepRow.get_or_none(mine)
-    if failed is None:
-        return Failed(row.message)
-    error = payloads.unpack(row.id, failed.error)
-    told = error if isinstance(error, dict) else {}
-    return Failed(
-        str(told.get("message") or row.message),
-        str(told.get("code") or ""),
-        payloads.unpack(row.id, failed.input),
-        max(failed.tries, 1),
-    )
+    return Failed(row.message) if failed is None else _failed(row, failed, payloads)
 
 
 def regression(
@@ -73,6 +36,7 @@ def regression(
     failed: Failed,
     payloads: PayloadStore,
     definitions: Definitions,
+    kinds: Mapping[str, BotType],
 ) -> dict[str, JSON]:
     """The execution as recorded, but that it ends well; reads rows.
 
@@ -83,6 +47,7 @@ def regression(
       failed: What is recorded of that step.
       payloads: Where large values lie.
       definitions: Gives the version that ran.
+      kinds: The bot types that are installed.
     """
     case = recorded_case(row.id, payloads, definitions, workspace=row.workspace)
     good = _outputs(last_good(row), payloads)
@@ -91,15 +56,28 @@ def regression(
         name: mock for name, mock in dict(case.pop("mocks", {})).items() if name in there
     }
     for step in bot.steps:
-        if step.type in INSIDE:
+        if inside(step) or (step.type == "notify" and step.params.get("to") == "log"):
             continue
-        answer = good.outputs.get(step.id)
+        known = good.outputs.get(step.id)
         if step.id == culprit:
             mocks.pop(step.id, None)
-            mocks |= _stand_in(step, failed, answer)
-        elif step.id not in mocks and step.id in good.outputs:
+            items = _items(row, step, payloads)
+            answer = _one(step, known, items, kinds)
+            mocks |= (
+                stand_in_for_items(step, items, answer)
+                if items
+                else stand_in(step, failed, answer)
+            )
+        elif step.id not in mocks:
             # It was not come to; what it said last time is the likeliest.
-            mocks[step.id] = {"output": answer}
+            if known is not None:
+                mocks[step.id] = {"output": known}
+            else:
+                answer = _one(step, None, (), kinds)
+                mocks[step.id] = {"tries": [{"output": answer}]}
+    if "inputs" in case:
+        inputs: Any = case["inputs"]
+        case["inputs"] = {name: each for name, each in inputs.items() if name in bot.inputs}
     expect: dict[str, JSON] = {"status": good.status}
     if culprit is not None:
         expect["steps"] = {culprit: "succeeded"}
@@ -107,25 +85,41 @@ def regression(
     return {**case, **({"mocks": mocks} if mocks else {}), "expect": expect}
 
 
-def _stand_in(step: Step, failed: Failed, answer: JSON) -> dict[str, JSON]:
-    """What answers for the step that failed."""
-    fault: dict[str, JSON] = {"error": failed.message, "code": failed.code or "error"}
-    given = failed.given if isinstance(failed.given, dict) else {}
-    if not failed.may_pass and given and MASK not in dumps(given):
-        status = _STATUS.fullmatch(failed.code)
-        if step.type == "http" and status is not None and isinstance(given.get("url"), str):
-            good = answer if isinstance(answer, dict) else {}
-            kept = {key: good[key] for key in ("status", "headers", "body") if key in good}
-            # A star in it stands for itself alone, which no pattern can say.
-            same = f"request.url.startsWith({dumps(given['url'])})"
-            if len(same.encode()) <= MAX_BYTES:
-                refused = {"url": "*", "if": same, "status": int(status[1])}
-                return {"http": [refused, {"url": "*", **kept}]}
-        same_words = f"params == parse_json({dumps(dumps(given))})"
-        if step.type not in ("http", "llm") and len(same_words.encode()) <= MAX_BYTES:
-            return {step.type: [{"if": same_words, **fault}, {"output": answer}]}
-    again: list[JSON] = [{**fault, "retryable": True}] * failed.tries
-    return {step.id: {"tries": [*again, {"output": answer}]}}
+def _failed(row: ExecutionRow, step: StepRow, payloads: PayloadStore) -> Failed:
+    error = payloads.unpack(row.id, step.error)
+    told = error if isinstance(error, dict) else {}
+    return Failed(
+        str(told.get("message") or row.message),
+        str(told.get("code") or ""),
+        payloads.unpack(row.id, step.input),
+        max(step.tries, 1),
+    )
+
+
+def _items(row: ExecutionRow, step: Step, payloads: PayloadStore) -> list[Failed | Went]:
+    """What became of each item of the step's ``foreach`` that came to an end, in order."""
+    if step.foreach is None:
+        return []
+    mine = (StepRow.execution_id == row.id) & (StepRow.step == step.id)
+    rows = StepRow.select().where(mine & (StepRow.item != NO_ITEM)).order_by(StepRow.item)
+    found: list[Failed | Went] = []
+    for each in rows:
+        if each.status == StepStatus.FAILED:
+            found.append(_failed(row, each, payloads))
+        elif each.status == StepStatus.SUCCEEDED:
+            given = payloads.unpack(row.id, each.input)
+            found.append(Went(given, payloads.unpack(row.id, each.output)))
+    return found if any(isinstance(each, Failed) for each in found) else []
+
+
+def _one(
+    step: Step, known: JSON, items: Sequence[Failed | Went], kinds: Mapping[str, BotType]
+) -> JSON:
+    """What the step answers where all is well; of a ``foreach``, an item of it."""
+    if step.foreach is not None:
+        well = [each.output for each in items if isinstance(each, Went)]
+        known = next(iter(known if isinstance(known, list) and known else well), None)
+    return likely(step, kinds[step.type].output_schema) if known is None else known
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from codex32.services.bots.authoring import as_yaml
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.merging import merge
 from codex32.services.cases.apart import Report, try_apart
-from codex32.services.cases.regression import Failed, failed_of, regression
+from codex32.services.cases.regression import failed_of, regression
+from codex32.services.cases.stand_ins import Failed
 from codex32.services.executions import executions
 from codex32.services.executions.diagnosis import Diagnosis, diagnose
 
@@ -126,7 +127,9 @@ def draft(
             f"{row.bot_name} has no step {culprit} any more, which {row.id} failed of"
         )
     failed = failed_of(row, found.step, payloads)
-    test = regression(row, bot, culprit, failed, payloads, definitions)
+    test = regression(
+        row, bot, culprit, failed, payloads, definitions, reader.components.bot_types
+    )
     tested = {**document, "tests": [*document.get("tests", ()), test]}
     change, changed = _change(tested, culprit, failed)
     text, base = as_yaml(version, reader), to_yaml(document)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 
 import pytest
 from codex32_shares import record
 
-from codex32.kernel.models import ExecutionRow
+from codex32.kernel.errors import InvalidTransition
+from codex32.kernel.models import ExecutionRow, StepRow
 from codex32.services.bots.written import BUILDER, Written
+from codex32.services.cases.recorded import recorded_case
 from codex32.services.executions import repairing
 
 YAML = {"Content-Type": "application/yaml"}
@@ -77,15 +80,63 @@ async def test_of_a_draft_with_faults_nothing_is_said_to_have_been_shown(api, ru
     assert "the file has" in draft.json["problems"][0]
 
 
+EACH = """\
+name: asks
+inputs: {what: {type: array, default: []}}
+allow: {hosts: [example.com]}
+steps:
+  - id: ask
+    type: http
+    foreach: "${{ inputs.what }}"
+    with: {url: "https://example.com/${{ item }}"}
+  - id: put
+    type: http
+    with: {method: POST, url: "https://example.com/", body: "${{ steps.ask.output[1].body }}"}
+"""
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_what_the_live_version_cannot_be_given_any_more_is_told(api, runtime):
-    given = ASKS + "inputs: {n: {type: integer, default: 1}}\n"
+async def test_of_a_foreach_the_item_that_failed_is_tried_again_though_nothing_ever_went_well(
+    api, runtime
+):
+    given = EACH + "labels: {of: before}\n"
     await api("POST", "/api/v1/bots", data=given.encode(), headers=YAML)
     failed = await asyncio.to_thread(execution, runtime, "failed", ("ask", "failed", None, FAULT))
-    update = ExecutionRow.update(inputs='{"n": 2}').where(ExecutionRow.id == failed)
-    await runtime.door.write(update.execute)
-    stored = await api("PUT", "/api/v1/bots/asks", data=ASKS.encode(), headers=YAML)
-    assert stored.status == 200, stored.text
+    a, b = ({"url": f"https://example.com/{each}"} for each in "ab")
+    answer = {"status": 200, "headers": {}, "body": "of a", **a}
+    items = [("succeeded", a, answer, None), ("failed", b, None, FAULT)]
+
+    def told():
+        inputs = json.dumps({"what": ["a", "b"], "more": 1})  # what the bot of now does not know
+        ExecutionRow.update(inputs=inputs).where(ExecutionRow.id == failed).execute()
+        for item, (status, asked, output, error) in enumerate(items):
+            StepRow.insert(
+                execution_id=failed, step="ask", item=item, status=status, effect="none", tries=1,
+                input=json.dumps(asked), output=output and json.dumps(output),
+                error=error and json.dumps(error), finished_at=2,
+            ).execute()  # fmt: skip
+
+    await runtime.door.write(told)
     draft = (await api("POST", f"/api/v1/executions/{failed}/repair")).json
-    assert (draft["failed_before"], draft["passes_after"]) == (None, None)
-    assert draft["problems"][0].startswith("tests.0.inputs.n: ")
+    assert (draft["problems"], draft["failed_before"], draft["passes_after"]) == ([], True, True)
+    assert draft["test"]["inputs"] == {"what": ["a", "b"]}
+
+
+WAITS = "name: asks\ntype: wait\nwith: {event: custom.go}\n"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_an_event_stands_in_the_test_of_what_waited_for_it_and_what_was_cancelled_is_none(
+    api, runtime
+):
+    await api("POST", "/api/v1/bots", data=WAITS.encode(), headers=YAML)
+    event = {"name": "custom.go", "data": {"who": "Ada"}}
+    done = await asyncio.to_thread(
+        execution, runtime, "succeeded", ("main", "succeeded", event, None)
+    )
+    recorded = partial(recorded_case, payloads=runtime.payloads, definitions=runtime.definitions)
+    case = await runtime.door.read(partial(recorded, done))
+    assert case["mocks"] == {"main": {"output": event}}
+    cancelled = await asyncio.to_thread(execution, runtime, "cancelled")
+    with pytest.raises(InvalidTransition, match="is cancelled and cannot become a test"):
+        await runtime.door.read(partial(recorded, cancelled))

@@ -71,3 +71,19 @@ def test_trouble_that_no_change_ends_is_told_by_rules_and_no_model_is_asked(
     assert f"({trouble})" in answer.fault["message"]
     assert codex32("build", "list", "--json").json["sessions"] == []
     assert not model.asked
+
+
+def test_a_rule_s_change_is_tried_and_no_model_is_asked(codex32, project, model) -> None:
+    with (project / "codex32.yaml").open("a") as settings:
+        settings.write("outside: {private_hosts: ['127.0.0.1']}\n")
+    (project / "bots" / "asks.yaml").write_text(ASKS.replace(KEY, ""))
+    failed = codex32("run", "asks", "--json").json
+    answer = codex32("build", "repair", failed["id"], "--json")
+    assert answer.code == 5, answer.json
+    assert "retry:" in answer.json["draft"]["yaml"]
+    assert "may pass" in answer.json["draft"]["notes"]
+    assert not model.asked
+    # Whoever says something about it has a model asked.
+    asked = codex32("build", "repair", failed["id"], "the shop has moved", "--json")
+    assert asked.json["status"] == "failed"
+    assert model.asked

@@ -18,6 +18,14 @@ SECRETS = [
     ("Basic not.base64-1", "key Basic ***"),
     ("postgresql://me:hush%21@db:5432/codex32", "key postgresql://me:***@db:5432/codex32"),
     ("redis://:hush@cache", "key redis://:***@cache"),
+    ("AKIAIOSFODNN7EXAMPLE", "key AKIAIO***"),
+    ("ghp_0123456789abcdefghijklmnopqrstuvwxyz", "key ghp_***"),
+    ("xoxb-1234567890-abcdefghijkl", "key xoxb-***"),
+    (
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEvQ\n-----END RSA PRIVATE KEY-----",
+        "key -----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----",
+    ),
+    ("-----BEGIN PRIVATE KEY-----\nMIIEvQ", "key -----BEGIN PRIVATE KEY-----***"),
 ]
 
 

@@ -40,3 +40,35 @@ def test_what_people_call_a_password_is_not_kept_but_names_of_secrets_are():
     assert known.gives_away("x correct-horse x")
     assert known.gives_away("sk-0123456789abcdefghij")
     assert not known.gives_away("${{ secrets.SLACK_TOKEN }}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the password for the shop is hunter2222",
+        "Password: 'hunter2222 and more'",
+        "password hunter2222",
+        "pw: hunter2222",
+        "das Passwort ist hunter2222",
+        "the api key is: hunter2222",
+        "credentials: ann:hunter2222",
+        "the token of ann = hunter2222",
+    ],
+)
+def test_however_people_tell_a_password_it_is_not_kept(said):
+    assert "hunter2222" not in Known(Components()).heard(said)
+    assert "and more" not in Known(Components()).heard(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the webhook's secret is in TICKETS_KEY, standard scheme",
+        "the token for the feed at https://feeds2.example.com/x.json is SHOP_2",
+        "token: https://x1.example.com",
+        "tell me 3 days before a token expires, and of password resets of the last 24 hours",
+        "mail ann2@example.com the token of 3 days",
+    ],
+)
+def test_whoever_speaks_of_secrets_and_tells_none_is_heard_whole(said):
+    assert Known(Components()).heard(said) == said
