@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from codex32.kernel.json_values import JSON, dumps
+from codex32.kernel.json_values import JSON, canonical, dumps
 
 _LONGEST = 120
 
@@ -51,8 +51,8 @@ def diff(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> list[Change]:
 def _compare(path: str, before: Any, after: Any) -> Iterator[Change]:
     old, new = parts_of(before), parts_of(after)
     if old is None or new is None or isinstance(before, list) is not isinstance(after, list):
-        # True and 1 are equal to Python, and not in a bot file.
-        if before != after or type(before) is not type(after):
+        # True and 1 are equal to Python, and not in a bot file, nor in a list of one.
+        if canonical(before) != canonical(after):
             yield Change(path, "changed", before, after)
         return
     for name in old.keys() | new.keys():

@@ -40,6 +40,7 @@ def test_a_long_text_is_told_in_part() -> None:
 
 def test_true_is_not_one() -> None:
     assert [c.path for c in diff({"a": True, "b": 2}, {"a": 1, "b": 2})] == ["a"]
+    assert [c.path for c in diff({"a": [0, False]}, {"a": [0, 0]})] == ["a"]
 
 
 @given(documents)
