@@ -13,7 +13,7 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from codex32.api.errors import NothingHere, Unauthorized
@@ -25,6 +25,9 @@ from codex32.services.metering.meter import BEYOND, SUM, WHOLE
 
 #: How long an answer serves all who ask.
 KEEP_SECONDS = 2.0
+#: What every scraper takes. The library calls what it writes by a newer version, which differs in
+#: names that we do not have.
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX = "codex32_"
 
 
@@ -53,7 +56,7 @@ class MetricsRoutes:
 
     async def _show(self, request: ApiRequest) -> ApiResponse:
         self._check(request.headers.get("Authorization", ""))
-        return ApiResponse(await self._kept.get(), content_type=CONTENT_TYPE_LATEST)
+        return ApiResponse(await self._kept.get(), content_type=TEXT_FORMAT)
 
     async def _look(self) -> bytes:
         return await self._runtime.door.read(_text, self._runtime.clock.micros())
