@@ -69,6 +69,8 @@ _REDIS_URL = os.environ.get("CODEX32_TEST_REDIS_URL")
 for _name in list(os.environ):
     if _name.startswith("CODEX32_") or _name in {"DATABASE_URL", "TEST_DATABASE_URL", "REDIS_URL"}:
         del os.environ[_name]
+# Commands that tests start would compile all modules each time, which costs more than they do.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 CORE = MigrationSource("core", files("codex32_migrations"))
 

@@ -73,9 +73,15 @@ def session(output: Output, told: dict[str, Any], shown: dict[str, Any] | None) 
 
 def draft(output: Output, shown: dict[str, Any]) -> None:
     """A draft: what it is, what it may, what its tests showed, what would change."""
-    output.line()
-    for line in shown["yaml"].splitlines():
-        output.line(f"  {line}")
+    for title, text in (
+        ("", shown["yaml"]),
+        ("pytest for its Python:", shown["python"]),
+        ("Its steps (Mermaid):", shown["diagram"]),
+    ):
+        if text:
+            output.line(title, "bold")
+            for line in text.splitlines():
+                output.line(f"  {line}")
     output.line()
     output.line("It may:", "bold")
     for each in shown["capabilities"]:
@@ -112,6 +118,8 @@ def _proof(output: Output, proof: dict[str, Any]) -> None:
         for fault in each["faults"]:
             output.line(f"          {fault}")
     output.line(f"They notice {proof['killed']} of {proof['mutants']} planted faults")
+    for each in proof["survivors"]:
+        output.line(f"  nobody noticed {each}")
 
 
 def _sessions(ahead: int | None) -> str | None:

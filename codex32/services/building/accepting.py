@@ -11,7 +11,8 @@ from codex32.engine.reading.writing import to_yaml
 from codex32.engine.records import gates
 from codex32.kernel.caller import Caller
 from codex32.kernel.errors import BotExists
-from codex32.kernel.json_values import JSON
+from codex32.kernel.json_values import JSON, canonical, loads
+from codex32.kernel.models import BotRow
 from codex32.services.bots import bots
 from codex32.services.bots.registry import Registry
 from codex32.services.bots.written import BUILDER, Written
@@ -88,6 +89,8 @@ def accept(
 def undo(session_id: str, registry: Registry, caller: Caller, now: int) -> Session:
     """Take an acceptance back, once: the bot is as it was before; called inside a write.
 
+    That somebody let it be started since, or not, stands in nobody's way.
+
     Raises:
       BuildNotFound: There is no such session.
       BuildConflict: Nothing was accepted, or the bot was changed since.
@@ -98,7 +101,8 @@ def undo(session_id: str, registry: Registry, caller: Caller, now: int) -> Sessi
     if session.status != "accepted":
         raise BuildConflict(f"there is nothing to undo in {session.id}: it is {session.status}")
     row = bots.there(accepted["bot"], workspace=caller.workspace)
-    if accepted["version_id"] not in (row.active_version_id, row.pending_version_id):
+    there = row.active_version_id, row.pending_version_id
+    if accepted["version_id"] not in there and not _only_switched(row, accepted["version_id"]):
         raise BuildConflict(f"{row.name} was changed since; see: codex32 bots history {row.name}")
     if accepted["former"] is None:
         bots.remove(row.name, now, origin=BUILDER, by=caller, workspace=caller.workspace)
@@ -109,3 +113,14 @@ def undo(session_id: str, registry: Registry, caller: Caller, now: int) -> Sessi
         registry.rollback(row.name, number, now, by=caller, workspace=caller.workspace)
     audit.record(caller, "build.undone", session.id, now, change={"bot": row.name})
     return sessions.put(replace(session, status="undone"), now)
+
+
+def _only_switched(row: BotRow, version_id: str) -> bool:
+    """Whether the live version is the accepted one but for ``enabled``."""
+    live, taken = bots.version_of(row.active_version_id), bots.version_of(version_id)
+    if live is None or taken is None or row.pending_version_id is not None:
+        return False
+    documents = [loads(each.document) for each in (live, taken)]
+    for each in documents:
+        each.pop("enabled", None)
+    return canonical(documents[0]) == canonical(documents[1])
