@@ -21,7 +21,7 @@ run: $(VENV)/.run ## start everything: API, scheduler, workers, the sample bots
 	@$(BIN)/codex32 --config config/samples.yaml up $(ARGS)
 
 test: $(VENV)/.develop ## run the whole test suite, with its own Redis and PostgreSQL
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 lint: $(VENV)/.develop ## check style, types and the floors of the house
 	$(BIN)/ruff check .

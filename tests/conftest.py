@@ -34,6 +34,7 @@ import base64
 import inspect
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -71,6 +72,11 @@ for _name in list(os.environ):
         del os.environ[_name]
 # Commands that tests start would compile all modules each time, which costs more than they do.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Hundreds of processes are started here. Each would compile all that it imports for itself, which
+# takes longer than what most of them do.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 CORE = MigrationSource("core", files("codex32_migrations"))
 

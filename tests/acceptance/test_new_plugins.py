@@ -15,13 +15,32 @@ from codex32.cli.plugin_writing import KINDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CODEX32 = Path(sys.executable).with_name("codex32")
+#: One of each kind; all names are as long, since lines are broken by their length.
+NAMES = {
+    "bot-type": "shop-bell",
+    "embedder": "shop-book",
+    "llm-provider": "shop-mind",
+    "notifier": "shop-horn",
+    "secret-store": "shop-safe",
+    "trigger": "shop-door",
+    "vector-store": "shop-rack",
+}
+#: Checks plugins in one process, as ``codex32 plugins check`` checks one.
+CHECKS = """\
+import json, sys
+from dataclasses import asdict
+from codex32_testing.check import check
+reports = {name: check(name, {}) for name in sys.argv[1:]}
+told = {name: {**asdict(each), "passed": each.passed} for name, each in reports.items()}
+print(json.dumps(told))
+"""
 
 
-def run(*command, cwd, path=""):
+def run(*command, cwd, path=()):
     return subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
         capture_output=True,
         text=True,
         check=False,
@@ -29,7 +48,7 @@ def run(*command, cwd, path=""):
 
 
 def write(folder, kind, name="shop-bell"):
-    new = folder / "new"
+    new = folder / f"codex32-{name}"
     answer = run(CODEX32, "plugins", "new", name, "--kind", kind, "--into", new, cwd=folder)
     assert answer.returncode == 0, answer.stderr
     return new
@@ -46,53 +65,80 @@ def install(new):
     (metadata / "entry_points.txt").write_text(f"[codex32]\n{points}\n")
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_each_kind_is_whole_and_passes_its_tests_and_the_check(kind, tmp_path):
-    new = write(tmp_path, kind)
-    files = {str(path.relative_to(new)) for path in new.rglob("*") if path.is_file()}
-    assert {
-        "pyproject.toml",
-        "README.md",
-        ".github/workflows/test.yml",
-        "codex32_shop_bell/__init__.py",
-        "codex32_shop_bell/py.typed",
-        "tests/test_component.py",
-    } <= files
-    texts = "".join((new / file).read_text() for file in files)
-    assert re.findall(r"@(?:name|package|Class|distribution|usage|offers|config)@", texts) == []
-    tests = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=new, path=new)
-    assert tests.returncode == 0, tests.stdout + tests.stderr
-    install(new)
-    answer = run(CODEX32, "plugins", "check", "shop-bell", "--json", cwd=tmp_path, path=new)
-    report = json.loads(answer.stdout)
-    assert answer.returncode == 0, report
-    assert report["passed"]
-    assert (report["plugin"], report["distribution"]) == ("shop-bell", "codex32-shop-bell")
-    if kind == "secret-store":  # which offers nothing before its settings name a file
-        assert [c["name"] for c in report["checks"] if c["status"] == "skipped"]
-    else:
-        assert len(report["checks"]) >= 7
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A new plugin of each kind, by kind; all are installed side by side."""
+    assert set(NAMES) == set(KINDS)
+    folder = tmp_path_factory.mktemp("shelf")
+    written = {kind: write(folder, kind, name) for kind, name in NAMES.items()}
+    for kind, new in written.items():
+        files = {str(path.relative_to(new)) for path in new.rglob("*") if path.is_file()}
+        package = f"codex32_{NAMES[kind].replace('-', '_')}"
+        assert {
+            "pyproject.toml",
+            "README.md",
+            ".github/workflows/test.yml",
+            f"{package}/__init__.py",
+            f"{package}/py.typed",
+            "tests/test_component.py",
+        } <= files
+        texts = "".join((new / file).read_text() for file in files)
+        words = "name|package|Class|distribution|usage|offers|config"
+        assert re.findall(rf"@(?:{words})@", texts) == []
+        install(new)
+    return written
 
 
-def test_what_is_written_keeps_to_the_houses_style(tmp_path):
-    for kind in sorted(KINDS):
-        (tmp_path / kind).mkdir()
-        write(tmp_path / kind, kind)
-    ruff = Path(sys.executable).with_name("ruff")
+def test_the_tests_of_each_kind_pass(shelf):
+    """All in one process; that of one kind is run in its own folder, too, below."""
+    folders = list(shelf.values())
+    around = folders[0].parent
+    options = ("-q", "-rA", "-p", "no:cacheprovider", "--rootdir", around)
+    configuration = ("-c", folders[0] / "pyproject.toml")
     answer = run(
-        ruff,
-        "check",
-        "--isolated",
-        "--select",
-        "E,F,W,B,UP",
-        "--line-length",
-        "99",
-        tmp_path,
-        cwd=tmp_path,
+        *(sys.executable, "-m", "pytest", *options, *configuration),
+        *(folder / "tests" for folder in folders),
+        cwd=around,
+        path=folders,
     )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    for folder in folders:
+        passed = re.findall(rf"^PASSED {folder.name}/tests/", answer.stdout, re.MULTILINE)
+        assert len(passed) >= 5, (folder.name, answer.stdout)
+
+
+def test_each_kind_passes_the_check(shelf):
+    folders = list(shelf.values())
+    answer = run(sys.executable, "-c", CHECKS, *NAMES.values(), cwd=folders[0], path=folders)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    for kind, name in NAMES.items():
+        report = json.loads(answer.stdout)[name]
+        assert report["passed"], report
+        assert (report["plugin"], report["distribution"]) == (name, f"codex32-{name}")
+        if kind == "secret-store":  # which offers nothing before its settings name a file
+            assert [c["name"] for c in report["checks"] if c["status"] == "skipped"]
+        else:
+            assert len(report["checks"]) >= 7
+
+
+def test_an_author_tries_a_new_plugin_where_it_stands(shelf):
+    new = shelf["notifier"]
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    tests = run(*command, cwd=new, path=[new])
+    assert tests.returncode == 0, tests.stdout + tests.stderr
+    answer = run(CODEX32, "plugins", "check", "shop-horn", "--json", cwd=new, path=[new])
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert json.loads(answer.stdout)["passed"]
+
+
+def test_what_is_written_keeps_to_the_houses_style(shelf):
+    folder = shelf["notifier"].parent
+    ruff = Path(sys.executable).with_name("ruff")
+    chosen = ("check", "--isolated", "--no-cache", "--select", "E,F,W,B,UP")
+    answer = run(ruff, *chosen, "--line-length", "99", folder, cwd=folder)
     assert answer.returncode == 0, answer.stdout
-    options = ("--isolated", "--line-length", "99", "--check")
-    answer = run(ruff, "format", *options, tmp_path, cwd=tmp_path)
+    options = ("--isolated", "--no-cache", "--line-length", "99", "--check")
+    answer = run(ruff, "format", *options, folder, cwd=folder)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
@@ -103,9 +149,8 @@ def test_a_plugin_that_breaks_its_contract_is_told_how(tmp_path):
     text = component.read_text()
     text = text.replace("timeout_seconds=timeout_seconds,", "timeout_seconds=60,")
     component.write_text("import codex32.kernel.clock\n" + text.replace("from __future__", "#"))
-    answer = run(
-        CODEX32, "plugins", "check", "codex32-shop-bell", "--json", cwd=tmp_path, path=new
-    )
+    command = ("plugins", "check", "codex32-shop-bell", "--json")
+    answer = run(CODEX32, *command, cwd=tmp_path, path=[new])
     assert answer.returncode == 1
     failed = {
         c["name"]: c["detail"]
@@ -125,13 +170,13 @@ def test_a_check_reaches_nobody_unless_it_may(tmp_path):
     text = component.read_text()
     assert marker in text
     component.write_text(text.replace(marker, marker + reach))
-    answer = run(CODEX32, "plugins", "check", "shop-bell", "--json", cwd=tmp_path, path=new)
+    answer = run(CODEX32, "plugins", "check", "shop-bell", "--json", cwd=tmp_path, path=[new])
     report = json.loads(answer.stdout)
     assert report["passed"]
     reached = [c for c in report["checks"] if c["status"] == "skipped"]
     assert len(reached) >= 5
     assert all("--live" in c["detail"] for c in reached)
-    answer = run(CODEX32, "plugins", "check", "shop-bell", "--live", cwd=tmp_path, path=new)
+    answer = run(CODEX32, "plugins", "check", "shop-bell", "--live", cwd=tmp_path, path=[new])
     assert answer.returncode == 1
     assert "ConnectionRefusedError" in answer.stdout
 
