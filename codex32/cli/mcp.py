@@ -295,7 +295,7 @@ def _offered(
         client = HttpOnDemand(obj.settings.outside.private_hosts)
         keeper = chosen.mcp_servers(obj.settings, client.for_hosts)
         try:
-            caller = McpCaller(workspace, secret)
+            caller = McpCaller(workspace, secret, confide=masker.add)
             return await keeper.offered(caller, server, timeout_seconds=_ASK_SECONDS)
         finally:
             await keeper.close()

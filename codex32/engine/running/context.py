@@ -127,9 +127,7 @@ class EngineContext(StepContext):
         if self._env.mcp is None:
             raise StepFault("there are no MCP servers here")
         self._fetched = True
-        claim = self._course.claim
-        caller = McpCaller(claim.workspace, self._course.entrusted, self._allow.mcp, claim.id)
-        return McpServersOf(self._env.mcp, caller)
+        return McpServersOf(self._env.mcp, _mcp_caller(self._course, self._allow.mcp))
 
     @property
     def state(self) -> Mapping[str, JSON]:  # type: ignore[override]
@@ -303,6 +301,11 @@ class EngineContext(StepContext):
     @property
     def _item(self) -> int:
         return NO_ITEM if self.step.item is None else self.step.item
+
+
+def _mcp_caller(course: Course, servers: Sequence[str]) -> McpCaller:
+    claim, confide = course.claim, course.book.masker.add
+    return McpCaller(claim.workspace, course.entrusted, servers, claim.id, confide)
 
 
 def _share(

@@ -64,6 +64,10 @@ class McpServers(ABC):
         """
 
 
+def nobody_writes(secret: str) -> None:
+    """Where nothing is written down that a server says."""
+
+
 @dataclass(frozen=True, slots=True)
 class McpCaller:
     """On whose behalf servers are used.
@@ -73,12 +77,15 @@ class McpCaller:
       servers: Patterns of ``allow.mcp``; None for an operator, who may use all.
       execution: Whose calls may share a conversation with a server; empty where none may.
       secret: The value of a secret that the settings name for a server.
+      confide: Told of each secret that is come by on the way, such as an access token, before
+        the server may repeat it: it must not be written down.
     """
 
     workspace: str
     secret: Callable[[str], Awaitable[str]]
     servers: Sequence[str] | None = None
     execution: str = ""
+    confide: Callable[[str], None] = nobody_writes
 
 
 class McpKeeper(ABC):

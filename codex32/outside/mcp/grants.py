@@ -13,6 +13,7 @@ from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
 from codex32.kernel.errors import ProviderUnauthorized, ProviderUnavailable
 from codex32.kernel.foreign_json import NotJson, parse_foreign
 from codex32.kernel.json_values import JSON
+from codex32.kernel.masking import handed_out
 from codex32.outside.mcp.addresses import place, shown, unpathed
 
 #: Seconds before its end from which on a token is not used any more, and for which one is that
@@ -64,6 +65,7 @@ class Tokens:
             # Secrets and addresses change; nobody comes back for what stood under the old ones.
             self._kept = {key: kept for key, kept in self._kept.items() if kept[1] >= now}
             self._kept[grant, resource] = token, now + seconds - _BEFORE_SECONDS
+        handed_out.add(token)
         return token
 
     async def _given(self, grant: Grant, resource: str) -> tuple[str, float]:

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -159,6 +159,9 @@ class McpHouse(McpKeeper):
 
         After a fault, and where it is cancelled, it is cut at once.
         """
+        # Asked for even where a conversation goes on: what this caller writes down must not hold
+        # the secrets that another try of its execution had begun it with.
+        server = await _entrusted(server, caller)
         talk = await self._going_on(name, caller) or await self._begun(name, server, caller)
         well = False
         try:
@@ -178,6 +181,7 @@ class McpHouse(McpKeeper):
         """The one before of this execution, if its server still listens."""
         talk = self._kept.take(_whose(name, caller))
         if talk is not None:
+            talk.line.confide = caller.confide
             try:
                 await talk.look()
             except BaseException as error:
@@ -188,7 +192,8 @@ class McpHouse(McpKeeper):
         return talk
 
     async def _begun(self, name: str, server: Server, caller: McpCaller) -> Conversation:
-        line = await self._line(server, caller)
+        line = await self._line(server)
+        line.confide = caller.confide
         talk = Conversation(line, _whose(name, caller))
         try:
             await talk.open()
@@ -198,22 +203,20 @@ class McpHouse(McpKeeper):
             raise
         return talk
 
-    async def _line(self, server: Server, caller: McpCaller) -> Line:
-        if not server.url:
-            return await self._started(server, await _filled(server.environment, caller))
-        headers = await _filled(server.headers, caller)
-        url = (await _filled({"": server.url}, caller))[""]
+    async def _line(self, server: Server) -> Line:
+        url, grant = server.url, server.grant
+        if not url:
+            return await self._started(server)
         client = self._http([place(url)])
-        if server.grant is None:
-            return PostLine(client, url, headers)
-        grant = Grant(**await _filled(asdict(server.grant), caller))
+        if grant is None:
+            return PostLine(client, url, server.headers)
 
         async def token(anew: bool) -> str:
             return await self._tokens.of(grant, url.partition("?")[0], anew=anew)
 
-        return PostLine(client, url, headers, token)
+        return PostLine(client, url, server.headers, token)
 
-    async def _started(self, server: Server, given: Mapping[str, str]) -> PipeLine:
+    async def _started(self, server: Server) -> PipeLine:
         if self._room.locked():
             self._kept.let_go(PipeLine)
         self._waiting += 1
@@ -222,7 +225,7 @@ class McpHouse(McpKeeper):
         finally:
             self._waiting -= 1
         try:
-            environment = {**bare_environment(), **given}
+            environment = {**bare_environment(), **server.environment}
             return await PipeLine.start(server.command, environment, self._folder)
         except BaseException:
             self._room.release()
@@ -281,6 +284,18 @@ class _Asked:
         except ProviderUnauthorized as fault:
             told = f"{name} does not accept the credentials of its settings: {fault.message}"
             raise ProviderUnauthorized(told) from None
+
+
+async def _entrusted(server: Server, caller: McpCaller) -> Server:
+    """A server with the values of the secrets that its texts name."""
+    grant = server.grant and Grant(**await _filled(asdict(server.grant), caller))
+    return replace(
+        server,
+        url=(await _filled({"": server.url}, caller))[""],
+        environment=await _filled(server.environment, caller),
+        headers=await _filled(server.headers, caller),
+        grant=grant,
+    )
 
 
 async def _filled(texts: Mapping[str, str], caller: McpCaller) -> dict[str, str]:

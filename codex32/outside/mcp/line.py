@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
+
+from codex32.kernel.contracts.mcp import nobody_writes
 
 Message: TypeAlias = Mapping[str, Any]
 
@@ -31,6 +33,8 @@ class Line(ABC):
 
     #: The revision that was agreed on.
     revision: str | None = None
+    #: Told of each secret that the server is shown, for whoever asks just now.
+    confide: Callable[[str], None] = staticmethod(nobody_writes)
     #: Bytes that the server may still say.
     left = MOST_BYTES_OF_ALL
 

@@ -102,8 +102,9 @@ class PostLine(Line):
         if self._token is None:
             return await self._client.send(request)
         for anew in (False, True):
-            bearer = f"Bearer {await self._token(anew)}"
-            headers = {**request.headers, "Authorization": bearer}
+            token = await self._token(anew)
+            self.confide(token)
+            headers = {**request.headers, "Authorization": f"Bearer {token}"}
             response = await self._client.send(replace(request, headers=headers))
             if response.status != 401:
                 break
