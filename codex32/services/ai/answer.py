@@ -76,6 +76,10 @@ class Reader:
         if self._end is None:
             raise ModelFault("malformed", "the answer had no end", billed="maybe")
         end = self._end
+        if self.usage is not None and not _plausible(
+            self.usage, said=bool(self._length or self._calls)
+        ):
+            self.usage = None
         return Answer(
             "".join(self._parts),
             tuple(self._calls),
@@ -102,6 +106,11 @@ class Reader:
                 self.usage = event if _sane(event) else None
             case Finished():
                 self._end = event
+
+
+def _plausible(usage: Usage, *, said: bool) -> bool:
+    """Whether a service counted at all: something was asked, and what it said has tokens."""
+    return usage.input_tokens > 0 and (usage.output_tokens > 0 or not said)
 
 
 def _sane(usage: Usage) -> bool:

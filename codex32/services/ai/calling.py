@@ -152,7 +152,7 @@ class Call:
             if self._on_text is not None and not quiet and answer.text:
                 self.begun = True
                 self._on_text(answer.text)
-            return _judged(target, answer)
+            return _judged(target, request, answer)
         parts = self._parts
         seconds = min(parts.rules.call_seconds, self._left())
         if seconds <= 0:
@@ -170,7 +170,7 @@ class Call:
         finally:
             ticket.leave()
         await parts.breakers.succeeded(target.deployment)
-        return _judged(target, answer)
+        return _judged(target, request, answer)
 
     async def _sent(
         self,
@@ -272,14 +272,15 @@ class Call:
         )
 
 
-def _judged(target: Target, answer: Answer) -> Answer:
+def _judged(target: Target, request: CompletionRequest, answer: Answer) -> Answer:
     """An answer that is whole and says something; all others are faults, and paid."""
     if answer.reason == "refused":
         message = f"{target.name} would not answer{': ' * bool(answer.detail)}{answer.detail}"
         raise ModelFault("refused", message[:_LONGEST_MESSAGE], billed="yes")
     if answer.reason == "length":
         raise ModelFault("truncated", f"{target.name}: the answer was cut off", billed="yes")
-    if not answer.text.strip() and not answer.tool_calls:
+    # Calls of tools that nobody offered are nothing, too.
+    if not answer.text.strip() and not (answer.tool_calls and request.tools):
         raise ModelFault("malformed", f"{target.name} answered nothing", billed="yes")
     return answer
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 AMONG = 5
 SAMPLES = 60
 _SENTENCE = re.compile(r"[^.!?\n]{40,300}[.!?\n]")
+#: What is sought of a chunk that has no such sentence, as tables and lists have none.
+_PIECE_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ def sampled(collection: Collection) -> list[Question]:
     chance = random.Random(collection.id)  # noqa: S311 - nothing is kept secret by it
     asked = []
     for _, text, source in chance.sample(rows, min(SAMPLES, len(rows))):
-        if sentences := _SENTENCE.findall(text):
-            asked.append(Question(chance.choice(sentences).strip(), (source,)))
+        sentences = _SENTENCE.findall(text) or [text[:_PIECE_CHARACTERS]]
+        asked.append(Question(chance.choice(sentences).strip(), (source,)))
     return asked
 
 

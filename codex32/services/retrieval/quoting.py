@@ -18,6 +18,10 @@ _MARKS = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '
 _SPACES = re.compile(r"\s+")
 #: What models leave out or put around a quote, and what Markdown puts into it.
 _DECORATION = re.compile(r"[*_`]+")
+#: Scripts that write words without spaces between them: any letter may begin one.
+_WITHOUT_SPACES = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+)
 _GAP = re.compile(r"\s*(?:\.\.\.|\u2026|\[\.\.\.\])\s*")
 
 
@@ -39,18 +43,36 @@ def status_of(quote: str, cited: int | None, texts: Sequence[str]) -> tuple[Stat
     if sum(map(str.isalnum, wanted)) < _SHORTEST:
         return "absent", None
     sources = [normal(text) for text in texts]
-    if cited is not None and wanted in sources[cited]:
+    if cited is not None and _stands(wanted, sources[cited]):
         return "supported", cited
     for place, source in enumerate(sources):
-        if wanted in source:
+        if _stands(wanted, source):
             return "misattributed", place
     return ("stitched" if _is_stitched(quote, wanted, sources) else "absent"), None
 
 
+def _stands(words: str, source: str) -> bool:
+    """Whether a source has these words: "reliable" does not stand in "unreliable"."""
+    at = source.find(words)
+    while at >= 0:
+        end = at + len(words)
+        torn = _one_word(source[max(at - 1, 0) : at], words[0])
+        if not torn and not _one_word(words[-1], source[end : end + 1]):
+            return True
+        at = source.find(words, at + 1)
+    return False
+
+
+def _one_word(before: str, after: str) -> bool:
+    """Whether two neighbours belong to one word."""
+    both = before + after
+    return before.isalnum() and after.isalnum() and _WITHOUT_SPACES.search(both) is None
+
+
 def _is_stitched(quote: str, wanted: str, sources: Sequence[str]) -> bool:
     """Whether all of it stands in the sources, in pieces that nobody wrote together."""
-    if len(parts := [normal(each) for each in _GAP.split(quote) if each.strip()]) > 1:
-        return all(any(part in source for source in sources) for part in parts)
+    if len(parts := [part for each in _GAP.split(quote) if (part := normal(each))]) > 1:
+        return all(any(_stands(part, source) for source in sources) for part in parts)
     words = wanted.split()
     at = 0
     while at < len(words):
@@ -64,6 +86,6 @@ def _is_stitched(quote: str, wanted: str, sources: Sequence[str]) -> bool:
 def _run(words: Sequence[str], at: int, source: str) -> int:
     """How many words from ``at`` on stand together in a source."""
     count = 0
-    while at + count < len(words) and " ".join(words[at : at + count + 1]) in source:
+    while at + count < len(words) and _stands(" ".join(words[at : at + count + 1]), source):
         count += 1
     return count

@@ -153,8 +153,15 @@ async def test_a_cancelled_call_is_booked_at_what_was_reserved(house, said):
 
 @pytest.mark.parametrize(
     "usage",
-    [None, Usage(-1, 2), Usage(1, 2, cached_input_tokens=3), Usage("12", None)],
-    ids=["none", "negative", "more cached than sent", "no numbers"],
+    [
+        None,
+        Usage(-1, 2),
+        Usage(1, 2, cached_input_tokens=3),
+        Usage("12", None),
+        Usage(0, 0),
+        Usage(100, 0),
+    ],
+    ids=["none", "negative", "more cached than sent", "no numbers", "nothing", "nothing said"],
 )
 async def test_an_answer_that_does_not_say_what_it_cost_costs_what_was_reserved(
     house, said, usage
@@ -460,3 +467,11 @@ async def test_a_single_text_that_a_service_finds_too_long_is_halved(house):
 async def test_an_embedder_that_bills_must_be_allowed(house):
     with pytest.raises(CapabilityRefused, match=r"one:vectors is not in allow.models"):
         await house.models.gateway.embed(house.caller(models=()), ["a"], embedder="one:vectors")
+
+
+async def test_a_call_of_a_tool_that_nobody_offered_is_no_answer(house, said):
+    house.one.say(said(text="", calls=(ToolCall("c", "search", {}),)), "yes")
+    assert (await house.ask()).text == "yes"
+    assert [row.fault for row in await house.attempts()] == [None, None]
+    assert len(house.one.asked) == 2
+    await house.in_balance()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from codex32 import VectorRecord
+from codex32 import Embedded, VectorRecord
 from codex32.kernel.caller import HOUSE
 from codex32.kernel.clock import SystemClock
 from codex32.kernel.contracts.collections import Document, IndexOrder, SearchOrder
@@ -14,7 +14,7 @@ from codex32.kernel.retrieval_rows import ChunkRow, EmbeddingRow
 from codex32.kernel.safe_rows import AuditRow
 from codex32.services.retrieval import keeping
 from codex32.services.retrieval.moving import Mover, QualityLost
-from codex32.services.retrieval.quality import Question
+from codex32.services.retrieval.quality import Question, sampled
 
 BIRDS = ["kestrel", "heron", "wren", "osprey", "dunnock", "siskin", "plover", "curlew"]
 
@@ -154,8 +154,6 @@ async def test_a_worse_embedder_is_refused_unless_somebody_insists(
     asked = [Question(f"{each} bird", (each,)) for each in BIRDS]
 
     async def dull(texts, **_):
-        from codex32 import Embedded
-
         return Embedded([[1.0] + [0.0] * 63 for _ in texts])
 
     components.embedder("other").embed = dull
@@ -167,6 +165,24 @@ async def test_a_worse_embedder_is_refused_unless_somebody_insists(
     moved = await mover.move("docs", "other", quiet, questions=asked, max_drop=1.0)
     assert gateway.embedded == []
     assert moved.after.share < moved.before.share
+
+
+async def test_what_has_no_sentences_is_asked_for_by_its_pieces(
+    retrieval, caller, mover, collection, components, door
+):
+    """Else a collection of tables would move whatever is found there: nothing was asked."""
+    rows = [Document(each, f"{each}; {each} {n}; field {n}") for n, each in enumerate(BIRDS)]
+    await retrieval.index(caller, IndexOrder("table", rows, scope="rows"))
+    table = await door.read(keeping.get, "default", "table")
+    asked = await door.read(sampled, table)
+    assert {each.sources for each in asked} == {(each,) for each in BIRDS}
+
+    async def dull(texts, **_):
+        return Embedded([[1.0] + [0.0] * 63 for _ in texts])
+
+    components.embedder("other").embed = dull
+    with pytest.raises(QualityLost):
+        await mover.move("table", "other", quiet)
 
 
 async def test_what_is_indexed_after_a_move_comes_along_on_the_way_back(

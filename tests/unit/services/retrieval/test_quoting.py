@@ -8,6 +8,8 @@ from codex32.services.retrieval.quoting import status_of
 TEXTS = [
     "A step is *retried* when its fault says that trying again can help.\nThe pause grows.",
     "Secrets are looked up in the encrypted store of the workspace, then in the others.",
+    "The pump is unreliable in frost, and frost does harm the seal: frost does harmless things.",
+    "\u53e4\u3044\u30dd\u30f3\u30d7\u306f\u51ac\u306b\u5f31\u3044\u3002",
 ]
 
 
@@ -27,6 +29,15 @@ TEXTS = [
         ("step", 0, "absent", None),
         ("", 0, "absent", None),
         ("... ...", 0, "absent", None),
+        ("a step ... ** ... trying again", 0, "stitched", None),
+        # Parts of words say what nobody wrote.
+        ("reliable in frost", 2, "absent", None),
+        ("the pump is unreliable in frost", 2, "supported", 2),
+        ("frost does harm the seal", 2, "supported", 2),
+        ("frost does harm the se", 2, "absent", None),
+        ("on the seal: frost does harm", 2, "absent", None),
+        # Where words have no spaces between them, any letter may begin one.
+        ("\u30dd\u30f3\u30d7\u306f\u51ac\u306b\u5f31\u3044", 3, "supported", 3),
     ],
 )
 def test_a_quote_is_what_it_is(quote, cited, status, place):
