@@ -48,8 +48,14 @@ class TracingSettings(Table):
     link: Annotated[str, AfterValidator(_link)] | None
 
 
+def _token(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():  # such as a file that was never filled
+        raise ValueError("an empty token would let everybody in; leave it out to let in nobody")
+    return value
+
+
 class MetricsSettings(Table):
     """What is counted, and who may see it."""
 
     enabled: bool
-    token: SecretStr | None
+    token: Annotated[SecretStr, AfterValidator(_token)] | None

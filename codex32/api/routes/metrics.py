@@ -66,7 +66,8 @@ class MetricsRoutes:
         if token is None:
             raise NothingHere("nothing is here; the setting metrics.token opens it")
         scheme, _, given = authorization.partition(" ")
-        known = hmac.compare_digest(given.strip().encode(), token.get_secret_value().encode())
+        told = given.strip().encode(errors="surrogateescape")
+        known = hmac.compare_digest(told, token.get_secret_value().encode())
         if scheme.lower() != "bearer" or not known:
             raise Unauthorized("the token of the setting metrics.token is needed")
 
