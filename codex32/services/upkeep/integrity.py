@@ -25,7 +25,7 @@ from codex32.services.safe import audit_chain
 from codex32.services.safe.keyring import KeyMissing
 from codex32.services.upkeep import collections
 from codex32.services.upkeep.recovery import ended_and_asking
-from codex32.services.upkeep.references import REFERENCES, damaged, strangers
+from codex32.services.upkeep.references import REFERENCES, damaged, strangers, unsealable
 
 _SHOWN = 5
 
@@ -59,6 +59,7 @@ def check(now: int) -> list[Problem]:
         *_executions(now),
         *_approvals(),
         *_triggers(),
+        *unsealable(),
         *collections.faults(),
     ):
         found += _told(query, kind, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import peewee as pw
 
@@ -33,7 +34,7 @@ from codex32.kernel.models import (
 )
 from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow, EndpointRow
 from codex32.kernel.retrieval_rows import ChunkRow, CollectionRow, DocumentRow, EmbeddingRow
-from codex32.kernel.safe_rows import ConnectionRow, SecretRow
+from codex32.kernel.safe_rows import ConnectionRow, DataKeyRow, SecretRow
 
 #: Versions whose digests are compared with one query.
 _PAGE = 200
@@ -99,6 +100,34 @@ REFERENCES: Sequence[Reference] = (
     _of(DeliveryRow, DeliveryRow.endpoint_id, EndpointRow.id, "deliveries"),
     _of(DeliveryAttemptRow, DeliveryAttemptRow.delivery_id, DeliveryRow.id, "attempts"),
 )
+
+
+def unsealable() -> list[tuple[pw.ModelSelect[Any], str, str]]:
+    """What was sealed with a data key that is not there; whether the rest opens, the keys tell."""
+    number = DataKeyRow.number.cast("TEXT").concat(":")
+    begins = pw.fn.SUBSTR(EndpointRow.secrets, 1, pw.fn.LENGTH(number)) == number
+    of_secrets = (DataKeyRow.scope == pw.Value("workspace:").concat(SecretRow.workspace)) & (
+        DataKeyRow.number == SecretRow.data_key
+    )
+    of_endpoints = begins & (
+        DataKeyRow.scope == pw.Value("webhooks:").concat(EndpointRow.workspace)
+    )
+    return [
+        (
+            SecretRow.select(SecretRow.name).where(~_any_key(of_secrets)),
+            "secret",
+            "secrets whose data key is not there, so that they never open again; set them anew",
+        ),
+        (
+            EndpointRow.select(EndpointRow.id).where(~_any_key(of_endpoints)),
+            "endpoint",
+            "outbound webhooks whose data key is not there; give them another secret",
+        ),
+    ]
+
+
+def _any_key(same: pw.Expression) -> pw.Function:
+    return pw.fn.EXISTS(DataKeyRow.select(pw.SQL("1")).where(same))
 
 
 def strangers() -> pw.ModelSelect[BotRow]:

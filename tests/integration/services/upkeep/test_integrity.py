@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 from codex32.kernel.account_rows import AccountRow
 from codex32.kernel.caller import HOUSE
@@ -23,10 +24,15 @@ from codex32.kernel.retrieval_rows import (
     EmbeddingRow,
     GoneRow,
 )
-from codex32.kernel.safe_rows import AuditRow
+from codex32.kernel.safe_rows import AuditRow, DataKeyRow
+from codex32.services.access import workspaces
 from codex32.services.access.accounts import NewAccount, create
 from codex32.services.bots.written import Stored
 from codex32.services.building import sessions
+from codex32.services.events import outbound_endpoints
+from codex32.services.safe import audit, secrets
+from codex32.services.safe.keyring import KeySource
+from codex32.services.safe.vault import Vault
 from codex32.services.upkeep.integrity import check
 
 SECOND = 1_000_000
@@ -247,3 +253,30 @@ def test_many_of_a_kind_are_told_in_one_sentence(
 
     assert problem.message.endswith("and 4 more")
     assert door.read_now(lambda: ExecutionRow.select().count()) == 9
+
+
+def test_what_no_key_opens_any_more_is_told(door: Door, now: int, tmp_path: Path) -> None:
+    vault = Vault(KeySource(None, tmp_path / "keys"))
+    audit.use(lambda: audit.VaultKeys(vault))
+
+    def write() -> list[str]:
+        made = []
+        for name in ("default", "other"):
+            if name != "default":
+                workspaces.create(name, "", HOUSE, now)
+            secrets.write(vault, "TOKEN", "a value", HOUSE, now, workspace=name)
+            wish = outbound_endpoints.Wish(f"https://{name}.example.com/", events=("*",))
+            row, _ = outbound_endpoints.create(vault, wish, HOUSE, now, workspace=name)
+            made.append(row.id)
+        return made
+
+    made = door.write_now(write)
+    assert door.read_now(check, now) == []
+
+    door.write_now(
+        lambda: DataKeyRow.delete().where(DataKeyRow.scope.endswith(":other")).execute()
+    )
+    told = {each.path: each.message for each in door.read_now(check, now)}
+    assert set(told) == {"secret", "endpoint"}
+    assert told["secret"].endswith(": TOKEN")
+    assert told["endpoint"].endswith(f": {made[1]}")
