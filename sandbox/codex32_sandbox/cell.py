@@ -13,6 +13,7 @@ import os
 import sys
 
 from codex32_sandbox.bare import letter_pair, signal
+from codex32_sandbox.channel import FOLDER_GONE
 from codex32_sandbox.closing import CHANNEL, Closing, become_nobody
 from codex32_sandbox.keeping import end_descendants, wait_for
 from codex32_sandbox.watching import Watch
@@ -66,8 +67,9 @@ def keep(level: str, telling: int, paths: list[str], owner: tuple[int, int]) -> 
     Args:
       level: Of the sandbox, by name.
       telling: A pipe. ``READY`` is told there when the cell is, and the exit code, as one byte,
-        when nothing is left of the program and of all that it started. Where the kernel has to end
-        something first, it is not: then this process ends before its code is known.
+        when nothing is left of the program and of all that it started, with ``FOLDER_GONE`` behind
+        it where its folder was empty and is removed. Where the kernel has to end something first,
+        it is not: then this process ends before its code is known.
       paths: What every program is shown of this machine.
       owner: User and group of a program.
     """
@@ -87,7 +89,8 @@ def keep(level: str, telling: int, paths: list[str], owner: tuple[int, int]) -> 
         end_descendants()
     code = code if code >= 0 else 128 - code
     if _childless():
-        os.write(telling, bytes([code]))
+        gone = FOLDER_GONE if _removed(watch.home) else b""
+        os.write(telling, bytes([code]) + gone)
     os._exit(code)
 
 
@@ -106,6 +109,15 @@ def _prepare(level: str, paths: list[str], owner: tuple[int, int]) -> None:
         calls.raise_loopback()
     elif LINUX:
         calls.adopt_orphans()
+
+
+def _removed(home: bytes) -> bool:
+    """Remove the folder of a program that left nothing in it, as most do."""
+    try:
+        os.rmdir(home)
+    except OSError:  # there is something, or none was told
+        return False
+    return True
 
 
 def _childless() -> bool:

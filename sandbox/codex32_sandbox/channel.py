@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: What a frame is, in its first byte.
 ORDER, REFUSED, LISTENING, BEGUN = b"O", b"R", b"L", b"B"
 ANSWER, TELL, ASK, REPLY = b"A", b"T", b"Q", b"Y"
+#: What a keeper tells behind the exit code where it could remove the program's folder.
+FOLDER_GONE = b"-"
 #: What says or asks something has no need to be longer.
 LONGEST_WORD_BYTES = 1024 * 1024
 #: A kind and four bytes of length.

@@ -162,7 +162,7 @@ class Closing:
             self._follow_keeper()  # which is forgotten with the user that one was
             calls.hide_memory(hidden=False)
             self._shut_files(order, home)
-            self._be_watched(order, owner)
+            self._be_watched(order, owner, "" if self._apart else home)
         _take_streams(streams)
         self._set_limits(order, owner)
         if self._level != "plain":
@@ -199,13 +199,13 @@ class Closing:
             self._rules.allow_itself(path, writable=writable)
         self._rules.enforce()
 
-    def _be_watched(self, order: dict[str, Any], owner: tuple[int, int]) -> None:
+    def _be_watched(self, order: dict[str, Any], owner: tuple[int, int], home: str) -> None:
         """Have the keeper count what the kernel does not, as far as anybody must."""
         counted = not self._counted_by_kernel(owner)
         listener = calls.ask_about_calls(seccomp.counting()) if counted else None
         seconds = order["limits"].get("RLIMIT_CPU", 0) if order["processes"] > 1 else 0
         if counted or seconds:
-            be_watched(self._line, listener, _most_tasks(order), seconds)
+            be_watched(self._line, listener, _most_tasks(order), seconds, home)
 
     def _counted_by_kernel(self, owner: tuple[int, int]) -> bool:
         """Whether it is the only program of its user, who is not root, which is never counted."""

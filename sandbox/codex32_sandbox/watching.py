@@ -27,14 +27,21 @@ _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _CONTINUE = 1
 #: How many it may be, and the seconds it may compute; 0 where nobody has to look.
 _LIMITS = struct.Struct("Id")
+_LONGEST_PATH = 4096
 #: Between two looks at the time of a program that is limited.
 _LOOK_MILLISECONDS = 100
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def be_watched(line: Socket, listener: int | None, most_tasks: int, cpu_seconds: float) -> None:
-    """Have the keeper at the other end of ``line`` watch this process, and all that it starts."""
-    send(line, _LIMITS.pack(most_tasks, cpu_seconds), [] if listener is None else [listener])
+def be_watched(
+    line: Socket, listener: int | None, most_tasks: int, cpu_seconds: float, home: str
+) -> None:
+    """Have the keeper at the other end of ``line`` watch this process, and all that it starts.
+
+    ``home`` is the folder of the program where that lies among those of others, else empty.
+    """
+    letter = _LIMITS.pack(most_tasks, cpu_seconds) + os.fsencode(home)
+    send(line, letter, [] if listener is None else [listener])
 
 
 class Watch:
@@ -46,6 +53,7 @@ class Watch:
 
     Attributes:
       exceeded: Whether it computed for longer than it may.
+      home: The folder of the program, as far as it was told.
     """
 
     def __init__(self, line: Socket, *, everyone: bool) -> None:
@@ -54,6 +62,7 @@ class Watch:
         self._listener: int | None = None
         self._most_tasks, self._cpu_seconds = 0, 0.0
         self.exceeded = False
+        self.home = b""
 
     def begin(self, poll: select.poll) -> None:
         """Have ``poll`` tell of what is to be looked at."""
@@ -68,8 +77,9 @@ class Watch:
         """Attend to what ``poll`` told, and to the time that was used."""
         if self._line.fileno() in ready:
             poll.unregister(self._line.fileno())
-            told, descriptors = receive(self._line, _LIMITS.size, 1)
-            self._most_tasks, self._cpu_seconds = _LIMITS.unpack(told)
+            told, descriptors = receive(self._line, _LIMITS.size + _LONGEST_PATH, 1)
+            self._most_tasks, self._cpu_seconds = _LIMITS.unpack_from(told)
+            self.home = told[_LIMITS.size :]
             for listener in descriptors:
                 self._listener = listener
                 poll.register(listener, select.POLLIN)

@@ -88,8 +88,9 @@ class CellSandbox(SandboxBackend):
         self, program: Program, host: ProgramHost, packages: Sequence[str]
     ) -> ProgramResult:
         zygote = await self._ready()
+        cell = await zygote.cell()
         conversation = Conversation(
-            await zygote.cell(),
+            cell,
             program,
             host,
             max_line_bytes=self._max_line_bytes,
@@ -100,7 +101,7 @@ class CellSandbox(SandboxBackend):
         try:
             return await conversation.run(order, zygote.kill)
         finally:
-            if self.level < SandboxLevel.NAMESPACE:
+            if self.level < SandboxLevel.NAMESPACE and not cell.folder_gone:
                 await asyncio.shield(asyncio.to_thread(remove, home))
 
     def _cannot_keep(self, program: Program) -> str | None:

@@ -15,6 +15,7 @@ from types import ModuleType
 
 import codex32_sandbox
 import codex32_step
+from codex32_sandbox.channel import FOLDER_GONE
 
 #: A zygote that has not made a cell by then never will.
 _PATIENCE_SECONDS = 30.0
@@ -38,6 +39,7 @@ class Cell:
       channel: The line to it; closing it ends the cell and all that runs in it.
       ended: Its exit code, once nothing of its program is left; as a shell has it: 128 and the
         signal's number where one ended the program; negative where one ended the cell.
+      folder_gone: Whether its program left nothing in its folder, which its keeper has removed.
 
     Args:
       telling: A pipe on which its keeper may tell that code before it ends itself.
@@ -48,13 +50,15 @@ class Cell:
         self.channel = channel
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self._loop.create_future()
+        self.folder_gone = False
         self._telling = telling
         os.set_blocking(telling, False)
         self._loop.add_reader(telling, self._hear)
 
     def _hear(self) -> None:
-        if code := os.read(self._telling, 1):
-            self.end(code[0])
+        if told := os.read(self._telling, 2):
+            self.folder_gone = told[1:] == FOLDER_GONE
+            self.end(told[0])
         else:  # it was killed, which is told by those who see it end
             self._loop.remove_reader(self._telling)
 

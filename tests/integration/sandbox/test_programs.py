@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from codex32 import Program, ProgramHost, ProgramResult
+from codex32.outside.sandboxes import folders
 from codex32.outside.sandboxes.choice import SandboxRules
 from codex32.outside.sandboxes.linux import NamespaceSandbox, PlainSandbox, ProcessSandbox
 from codex32.outside.sandboxes.runner import SandboxedRunner
@@ -719,3 +720,26 @@ async def cells_that_wait() -> list[int]:
             if len(found) >= 2 * WARM:  # keepers, and the processes of programs to come
                 return found
             await asyncio.sleep(0.01)
+
+
+async def test_an_empty_folder_is_removed_by_its_keeper_and_a_full_one_by_the_worker(
+    temporary, monkeypatch
+):
+    removed = []
+    real = folders.remove
+    monkeypatch.setattr(
+        "codex32.outside.sandboxes.linux.remove", lambda home: (removed.append(home), real(home))
+    )
+    sandbox = ProcessSandbox()
+    host = ProgramHost(lambda stream, line: None)
+    try:
+        # A keeper that is told late leaves it to the worker, as for any that has something in it.
+        for _ in range(20):
+            assert (await sandbox.run(Program("def main(): ..."), host)).error is None
+        assert len(removed) < 20
+        removed.clear()
+        await sandbox.run(Program("def main(): open('left', 'w').write('x')"), host)
+        assert len(removed) == 1
+    finally:
+        await sandbox.close()
+    assert not list(temporary.glob("codex32-*"))
