@@ -33,6 +33,8 @@ CLOSE_SECONDS = 2.0
 #: Answers after which the specification has the same sent again.
 _COME_AGAIN = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE_SECONDS = 0.25
+#: Bytes of an answer that are read.
+LONGEST_ANSWER = 65536
 
 
 class Collector:
@@ -106,9 +108,13 @@ class Collector:
             try:
                 # A redirect would take the key in the headers elsewhere.
                 answer = self._session.post(
-                    self._url, body, timeout=SEND_SECONDS, allow_redirects=False
+                    self._url, body, timeout=SEND_SECONDS, allow_redirects=False, stream=True
                 )
-            except requests.RequestException as error:
+                with answer:  # closing a connection that is not read to its end
+                    # What it says is small, or it is none of a collector, and may have no end.
+                    if int(answer.headers.get("Content-Length", LONGEST_ANSWER)) < LONGEST_ANSWER:
+                        answer.content  # noqa: B018 - read, so that the connection serves again
+            except (requests.RequestException, ValueError) as error:
                 trouble = type(error).__name__
             else:
                 if answer.status_code < 300:

@@ -71,6 +71,53 @@ def test_what_it_refuses_is_given_up_and_told_of_once(status, caplog):
     assert "takes spans again" in lines[1]
 
 
+def test_an_answer_without_an_end_is_not_read(caplog):
+    written, over = [0], threading.Event()
+
+    class Endless(QuietHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            try:
+                while True:
+                    written[0] += self.wfile.write(b"x" * 65536)
+            except OSError:  # nobody listens any more
+                over.set()
+
+    with serving(Endless) as url:
+        collector = Collector(url, {}, "prc_1")
+        collector._send([Span(CONTEXT, None, "one", begun=1, ended=2)])
+        assert over.wait(60)
+        collector.close()
+    assert written[0] < 64 * 1024 * 1024  # what fits between the two
+    assert caplog.records == []
+
+
+def test_an_answer_that_is_read_leaves_the_connection_for_the_next():
+    came = []
+
+    class Collecting(QuietHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            came.append(self.client_address)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    with serving(Collecting) as url:
+        collector = Collector(url, {}, "prc_1")
+        for _ in range(3):
+            collector._send([Span(CONTEXT, None, "one", begun=1, ended=2)])
+        collector._session.close()
+        collector.close()
+    assert len(came) == 3
+    assert len(set(came)) == 1
+
+
 def test_of_more_than_the_queue_holds_the_newest_are_kept():
     with answering() as (url, asked):
         collector = Collector(url, {}, "prc_1")
