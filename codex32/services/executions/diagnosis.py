@@ -16,6 +16,7 @@ from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Cause, Status, StepStatus
+from codex32.kernel.text import file_told
 
 
 class Trouble(StrEnum):
@@ -52,8 +53,8 @@ REMEDIES = {
     "`.?field.orValue(…)` takes what may be missing",
     Trouble.CAPABILITY: "if it is meant, permit what the message names, in "
     "`allow` of the bot file or where the message says",
-    Trouble.BUDGET: "wait for the next period, or raise `allow.spend_usd` or the budget that is "
-    "named",
+    Trouble.BUDGET: "wait for the next period, or raise `allow.spend_usd`, the budget or the "
+    "account that is named",
     Trouble.CODE: "mend the program, and try it with `codex32 test`",
     Trouble.RESOURCES: "its memory, or the machine's, may be short: look at `allow.memory`, and "
     "at the logs of the workers",
@@ -70,20 +71,27 @@ _BY_CODE: Sequence[tuple[re.Pattern[str], Trouble]] = [
     (re.compile(pattern), trouble)
     for pattern, trouble in (
         (
-            r"http-(401|403|407)|provider-unauthorized|secret-not-found|connection-not-found",
+            r"http-(401|403|407)|(provider-)?unauthorized|model-auth|oauth|secret-not-found|"
+            r"connection-not-found|key-missing|seal-broken",
             Trouble.CREDENTIAL,
         ),
-        (r"http-429|provider-rate-limited|rate-limited", Trouble.RATE_LIMIT),
-        (r"timeout|http-(timeout|408|425|504)", Trouble.TIMEOUT),
-        (r"http-(unreachable|cut|5\d\d)|provider-unavailable", Trouble.NETWORK),
+        (r"http-429|(provider-|model-)?rate-limited|too-many-requests", Trouble.RATE_LIMIT),
+        (r"concurrency(-full)?|streams-full", Trouble.RATE_LIMIT),
+        (r"((mcp|model)-)?timeout|http-(timeout|408|425|504)", Trouble.TIMEOUT),
+        (r"(http|mcp)-(unreachable|cut)|http-5\d\d|provider-unavailable", Trouble.NETWORK),
+        (r"model-(network|server|unavailable|malformed)|database-unavailable", Trouble.NETWORK),
         (r"expression", Trouble.EXPRESSION),
-        (r"capability|refused", Trouble.CAPABILITY),
-        (r"budget.*", Trouble.BUDGET),
-        (r"raised|syntax|no-main|not-json|too-long", Trouble.CODE),
+        (
+            r"capability|(tool-)?refused|access-denied|not-allowed|(mcp-)?unpinned",
+            Trouble.CAPABILITY,
+        ),
+        (r"budget.*|model-quota|price-unknown", Trouble.BUDGET),
+        (r"raised|syntax|no-main|not-json|too-long|depth", Trouble.CODE),
         (r"killed", Trouble.RESOURCES),
-        (r"approval.*|resolved", Trouble.DECISION),
+        (r"approval.*|resolved|effect-unknown", Trouble.DECISION),
         (r"bot-type-raised|plugin.*|component-not-found|invalid-output", Trouble.PLUGIN),
-        (r"http-.*|provider-rejected|page|size|event|time|items", Trouble.DATA),
+        (r"http-.*|provider-rejected|page|size|event|time|items|model-.*|llm-.*", Trouble.DATA),
+        (r"mcp-tool-failed|no-feed|template|documents|chunk|url|empty|path|glob", Trouble.DATA),
         (r".*-(invalid|not-found)|invalid.*|dimension-mismatch|payload-missing", Trouble.DATA),
     )
 ]
@@ -150,22 +158,54 @@ def diagnose(row: ExecutionRow, payloads: PayloadStore) -> Diagnosis | None:
     step = _culprit(row, payloads)
     error = payloads.unpack(row.id, step.error) if step is not None else None
     told = error if isinstance(error, dict) else {}
-    code = told.get("code")
-    trouble = trouble_of(code if isinstance(code, str) else None, row.cause)
+    trouble = _trouble(row, told, payloads)
+    step = step or _cut_short(row)
     version = VersionRow.get_or_none(VersionRow.id == row.version_id)
     line = None
-    if step is not None and version is not None:
+    if version is not None and step is not None:
         line = _line(
             version.text, row.bot_name, step_of(step.step), _program_line(told, step.step)
         )
+    elif version is not None and _is_of_output(row):
+        line = _line(version.text, row.bot_name, None, None)
     return Diagnosis(
         trouble,
         REMEDIES[trouble],
         step=step.step if step is not None else None,
         item=step.item if step is not None and step.item != NO_ITEM else None,
-        file=version.source if version is not None else None,
+        file=file_told(version.source) if version is not None else None,
         line=line,
     )
+
+
+def _trouble(row: ExecutionRow, error: Mapping[str, JSON], payloads: PayloadStore) -> Trouble:
+    code, detail = error.get("code"), _mapping(error.get("detail"))
+    child = detail.get("execution")
+    if isinstance(child, str):  # a bot that this one executed knows more
+        theirs = ExecutionRow.get_or_none(ExecutionRow.id == child)
+        found = None if theirs is None else diagnose(theirs, payloads)
+        if found is not None:
+            return found.trouble
+    if code == "raised" and str(error.get("message")).startswith("MemoryError"):
+        return Trouble.RESOURCES
+    if code is None and _is_of_output(row):
+        return Trouble.EXPRESSION
+    return trouble_of(code if isinstance(code, str) else None, row.cause)
+
+
+def _is_of_output(row: ExecutionRow) -> bool:
+    return row.cause == Cause.ERROR and row.message.startswith("output: ")
+
+
+def _cut_short(row: ExecutionRow) -> StepRow | None:
+    """The step that was at work when the time of the whole was over, or its worker was lost."""
+    if row.cause not in (Cause.TIMEOUT, Cause.LOST):
+        return None
+    open_ = [StepStatus.CANCELLED, StepStatus.RUNNING, StepStatus.WAITING]
+    mine = (StepRow.execution_id == row.id) & StepRow.status.in_(open_)
+    begun = StepRow.select().where(mine & StepRow.started_at.is_null(False))
+    cut: StepRow | None = begun.order_by(StepRow.started_at.desc(), StepRow.item.desc()).first()
+    return cut
 
 
 def _culprit(row: ExecutionRow, payloads: PayloadStore) -> StepRow | None:
@@ -201,11 +241,16 @@ def _program_line(error: Mapping[str, JSON], step: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def _line(text: str, bot: str, step: str, program_line: int | None) -> int | None:
-    """Where a step, or a line of its program, stands; None where the text no longer tells."""
+def _line(text: str, bot: str, step: str | None, program_line: int | None) -> int | None:
+    """Where a step, or a line of its program, stands; None where the text no longer tells.
+
+    Without a step it is the line of the bot's output.
+    """
     documents = [each for each in read_documents(text) if isinstance(each.value, dict)]
     named = [each for each in documents if _mapping(each.value).get("name") == bot]
     for document in named or documents:
+        if step is None:
+            return document.problem(("output",), "", key=True).line
         path = _path(_mapping(document.value), step)
         if path is None:
             continue

@@ -9,6 +9,7 @@ import pytest
 
 from codex32.kernel.database import Door
 from codex32.kernel.json_values import loads
+from codex32.kernel.model_errors import FAULT_KINDS, FaultKind, ModelFault
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services.executions.diagnosing import keep_diagnoses, told
@@ -116,6 +117,50 @@ def test_a_whole_execution_can_fail_without_a_step(look: Callable[..., Diagnosis
     assert place(found.as_dict()) == "bots/ping.yaml"
 
 
+def test_a_step_that_was_at_work_when_time_was_over_is_named(
+    look: Callable[..., Diagnosis], door: Door, now: int, payloads: PayloadStore
+) -> None:
+    look(("fetch", NO_ITEM, {}), ("count", NO_ITEM, {}), cause="timeout", message="too long")
+    cut = StepRow.update(status="cancelled", started_at=now, error=None)
+    door.write_now(cut.where(StepRow.step == "count").execute)
+    (row,) = door.read_now(lambda: list(ExecutionRow.select()))
+    found = door.read_now(diagnose, row, payloads)
+    assert (found.trouble, found.step, found.line) == ("timeout", "count", 10)
+
+
+def test_an_output_that_cannot_be_made_is_found_at_its_line(
+    look: Callable[..., Diagnosis], door: Door, payloads: PayloadStore
+) -> None:
+    look(message="output: inputs.a: no such key")
+    door.write_now(VersionRow.update(text=f'{TEXT}output: "${{{{ inputs.a }}}}"\n').execute)
+    (row,) = door.read_now(lambda: list(ExecutionRow.select()))
+    found = door.read_now(diagnose, row, payloads)
+    assert (found.trouble, found.step) == ("expression", None)
+    assert found.line == len(TEXT.splitlines()) + 1
+
+
+def test_a_bot_that_was_executed_tells_what_it_suffered_from(
+    look: Callable[..., Diagnosis],
+    execution: Callable[..., str],
+    door: Door,
+) -> None:
+    theirs = {"status": "failed", "cause": "timeout", "message": "too long", "bot_name": "slow"}
+    child = door.write_now(lambda: execution(**theirs))
+    error = {"message": "slow failed", "code": "error", "detail": {"execution": child}}
+    found = look(("fetch", NO_ITEM, error), message="slow failed")
+    assert (found.trouble, found.step) == ("timeout", "fetch")
+
+
+def test_too_little_memory_is_no_fault_of_the_program(look: Callable[..., Diagnosis]) -> None:
+    error = {"message": "MemoryError", "code": "raised"}
+    assert look(("count", NO_ITEM, error), message="MemoryError").trouble == "resources"
+
+
+@pytest.mark.parametrize("kind", FAULT_KINDS)
+def test_whatever_a_model_can_suffer_from_is_known(kind: FaultKind) -> None:
+    assert trouble_of(ModelFault(kind, "no").fault_code, "error") != "unknown"
+
+
 @pytest.mark.parametrize("status", ["succeeded", "cancelled", "skipped", "running"])
 def test_what_did_not_fail_is_not_ill(look: Callable[..., Diagnosis | None], status: str) -> None:
     assert look(status=status, cause=None) is None
@@ -141,6 +186,13 @@ def test_what_did_not_fail_is_not_ill(look: Callable[..., Diagnosis | None], sta
         ("expression", "error", "expression"),
         ("capability", "capability", "capability"),
         ("budget", "budget", "budget"),
+        ("model-auth", "error", "credential"),
+        ("model-rate-limited", "error", "rate_limit"),
+        ("model-quota", "error", "budget"),
+        ("model-timeout", "error", "timeout"),
+        ("model-network", "error", "network"),
+        ("mcp-cut", "error", "network"),
+        ("tool-refused", "error", "capability"),
         ("syntax", "error", "code"),
         ("not-json", "error", "code"),
         ("killed", "error", "resources"),
