@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import threading
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from codex32_automations import housed
 from codex32_houses import House, until
+from codex32_serving import QuietHandler, serving
 
 from codex32_testing.model_server import ModelServer, Turn
 
@@ -37,42 +36,28 @@ class GitHub:
         self.wrote: list[tuple[str, Any]] = []
         github = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
-                self._answer(200, {"total_count": 1, "items": github.issues})
+                self.answer(200, {"total_count": 1, "items": github.issues})
 
             def do_POST(self) -> None:
-                sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                sent = self.sent()
                 if self.headers["Authorization"] != f"Bearer {TOKEN}":
-                    self._answer(401, {"message": "Bad credentials"})
+                    self.answer(401, {"message": "Bad credentials"})
                     return
                 github.wrote.append((self.path, sent))
-                self._answer(201, {"id": len(github.wrote)})
+                self.answer(201, {"id": len(github.wrote)})
 
-            def _answer(self, status: int, answer: Any) -> None:
-                body = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.place = f"127.0.0.1:{self.server.server_address[1]}"
+        self.handler = Handler
+        self.place = ""
 
 
 @pytest.fixture(scope="module")
 def github() -> Iterator[GitHub]:
     github = GitHub()
-    thread = threading.Thread(target=github.server.serve_forever)
-    thread.start()
-    yield github
-    github.server.shutdown()
-    thread.join()
-    github.server.server_close()
+    with serving(github.handler) as url:
+        github.place = url.removeprefix("http://")
+        yield github
 
 
 @pytest.fixture(scope="module")

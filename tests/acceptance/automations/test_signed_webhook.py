@@ -10,20 +10,19 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import yaml
 from codex32_automations import changed, housed, model_settings, sample
 from codex32_houses import House
+from codex32_serving import QuietHandler, serving
 
 from codex32_testing.model_server import ModelServer, Turn
 
@@ -49,22 +48,12 @@ class Desks:
         self._ill = {"/hooks/bugs"}
         desks = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
-                sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status, answer = desks.take(self.path, sent)
-                body = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(*desks.take(self.path, self.sent()))
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.place = f"127.0.0.1:{self.server.server_address[1]}"
+        self.handler = Handler
+        self.place = ""
 
     def take(self, path: str, sent: Any) -> tuple[int, Any]:
         """Take what was sent; one desk is ill at first."""
@@ -78,12 +67,9 @@ class Desks:
 @pytest.fixture(scope="module")
 def desks() -> Iterator[Desks]:
     desks = Desks()
-    thread = threading.Thread(target=desks.server.serve_forever)
-    thread.start()
-    yield desks
-    desks.server.shutdown()
-    thread.join()
-    desks.server.server_close()
+    with serving(desks.handler) as url:
+        desks.place = url.removeprefix("http://")
+        yield desks
 
 
 @pytest.fixture(scope="module")
