@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from codex32.services.building.session import Proof
-from codex32.services.cases.apart import TrialsFailed, try_apart
+from codex32.services.cases.apart import Report, TrialsFailed, try_apart
 from codex32.services.cases.python_tests import pytest_is_there
 
 #: Faults that are planted in a draft.
@@ -30,7 +30,15 @@ async def prove(name: str, text: str, python: str, *, project: Path) -> Proof:
       TrialsFailed: They took too long, or could not be run.
     """
     run = python if python and pytest_is_there() else None
-    report = await try_apart(name, text, python=run, mutants=MUTANTS, project=project)
+    return proof_of(await try_apart(name, text, python=run, mutants=MUTANTS, project=project))
+
+
+def proof_of(report: Report) -> Proof:
+    """What a report of ``codex32 test`` shows.
+
+    Raises:
+      TrialsFailed: No test was run, as the file has faults.
+    """
     if report.problems:  # where no test ran, none failed
         raise TrialsFailed(f"the tests could not be run: {'; '.join(report.faults)}")
     tests = [

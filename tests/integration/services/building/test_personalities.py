@@ -1,11 +1,20 @@
 """What reaches a person, whatever the model is like: the matrix in docs/explanation/builder.md."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import yaml
 from codex32_descriptions import corpus
 
+from codex32.engine.reading.writing import to_yaml
 from codex32.services.building import measuring
 from codex32.services.building.outcome import draft_of
+from codex32.services.building.proving import MUTANTS, proof_of
+from codex32.services.cases.apart import Report
+from codex32.services.cases.python_tests import python_test_file
 from codex32_testing.model_server.builders import (
     HOST,
     LEAKED,
@@ -49,10 +58,43 @@ async def safe(house):
     await house.in_balance()
 
 
+@pytest.fixture(scope="module")
+def proofs(tmp_path_factory):
+    """What the tests of all bots of the competent model show, by their file and their pytest.
+
+    They run in one process, as :func:`prove` runs each in one: 32 of them cost thrice as much.
+    """
+    folder, texts = tmp_path_factory.mktemp("corpus"), {}
+    for each in corpus():
+        place = folder / each.name / f"{each.name}.yaml"
+        place.parent.mkdir()
+        text = to_yaml({**each.bot, "tests": each.tests})
+        place.write_text(text, encoding="utf-8")
+        if each.python:
+            place.with_name(python_test_file(place.name)).write_text(each.python)
+        texts[each.name] = text, each.python
+    chosen = ["--json", "--mutants", "--most", str(MUTANTS), "--origin", "builder"]
+    command = [sys.executable, "-m", "codex32", "test", *map(str, folder.iterdir()), *chosen]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=900)
+    told = json.loads(done.stdout)
+    assert told["problems"] == [], done.stderr
+    found = {}
+    for bot in told["bots"]:
+        mine = [each for each in told["python"] if Path(each["file"]).parent.name == bot["bot"]]
+        parts = bot["tests"], mine, bot["unrun"], bot["unseen"], bot["proof"]
+        found[texts[bot["bot"]]] = proof_of(Report([], *parts))
+    return found
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", [each.name for each in corpus()])
 async def test_a_competent_model_s_bot_is_proved_and_may_what_was_described(
-    house, described, name
+    house, described, name, proofs
 ):
+    async def prover(bot, text, python):
+        return proofs[text, python]  # of this very text: another one is no bot of this model's
+
+    house.builder.stages.prover = prover
     house.is_("competent")
     session = await house.build(described[name].description)
     assert (session.status, session.message) == ("ready", "")
