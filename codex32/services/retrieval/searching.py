@@ -196,9 +196,12 @@ def _hit(
 
 
 def _rows(collection: Collection, ids: Sequence[str]) -> dict[str, tuple[str, str, str, str, str]]:
+    # The collection is compared here: told of it, SQLite goes through all its chunks instead of
+    # looking up the few that are named.
     query = (
         ChunkRow.select(
             ChunkRow.id,
+            ChunkRow.collection_id,
             ChunkRow.text,
             ChunkRow.heading,
             DocumentRow.source,
@@ -206,7 +209,11 @@ def _rows(collection: Collection, ids: Sequence[str]) -> dict[str, tuple[str, st
             ChunkRow.terms,
         )
         .join(DocumentRow, pw.JOIN.INNER, on=DocumentRow.id == ChunkRow.document_id)
-        .where((ChunkRow.collection_id == collection.id) & one_of(ChunkRow.id, ids))
+        .where(one_of(ChunkRow.id, ids))
         .tuples()
     )
-    return {chunk_id: rest for chunk_id, *rest in fetch(query)}  # type: ignore[misc]
+    return {
+        chunk_id: rest  # type: ignore[misc]
+        for chunk_id, whose, *rest in fetch(query)
+        if whose == collection.id
+    }

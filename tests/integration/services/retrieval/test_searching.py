@@ -64,6 +64,26 @@ async def test_words_are_found_by_their_index_and_within_their_collection_alone(
     assert read < 20
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_is_found_is_looked_up_by_its_name_however_many_chunks_there_are(
+    ask, door, monkeypatch
+):
+    await ask("attempts")
+    collection = await door.read(keeping.get, "default", "docs")
+
+    def look():
+        def find():
+            return searching._rows(collection, ["chk_1", "chk_2"])
+
+        ((sql, given),) = spoken(monkeypatch, find)
+        plan = database_proxy.execute_sql(f"EXPLAIN QUERY PLAN {sql}", given).fetchall()
+        return " ".join(line for *_, line in plan)
+
+    told = await door.read(look)
+    assert "USING INDEX chunk_id (id=?)" in told, told
+    assert "collection" not in told
+
+
 async def test_each_hit_tells_how_it_was_found(ask):
     best, *_ = await ask("where does the kestrel hover?")
     assert (best.source, best.dense_rank, best.keyword_rank) == ("birds.md", 1, 1)
