@@ -253,14 +253,15 @@ class Conversation:
         if kind == frames.REFUSED:
             return ProgramResult(error=str(answer)[:2000], code="refused")
         # The program could write here what it likes; it is taken for no more than an answer.
-        if not isinstance(answer, dict) or answer.get("code", "raised") not in _CODES:
+        told = answer.get("code", "raised") if isinstance(answer, dict) else None
+        if not isinstance(told, str) or told not in _CODES:
             return ProgramResult(error="the answer is no answer", code="not-json")
         if "error" not in answer:
             return ProgramResult(output=answer.get("output"))
         return ProgramResult(
             error=str(answer["error"]),
             traceback=str(answer.get("traceback", "")),
-            code=answer.get("code", "raised"),
+            code=told,
         )
 
 

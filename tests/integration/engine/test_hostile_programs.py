@@ -60,3 +60,18 @@ async def test_what_no_json_is_remembered_of_a_plugin_fails_its_step(engine, sta
     seen = await engine.run(json.dumps({"name": "odd", "steps": [step]}))
     assert status_of(seen) == {"s": "failed"}
     assert "no JSON" in seen.execution.message
+
+
+@pytest.mark.parametrize("code", ["[1]", "{}", "null", "7", '"raised-up"'])
+async def test_an_answer_with_a_code_that_is_none_is_no_answer(engine, status_of, code):
+    text = f'{{"error":"e","code":{code}}}'
+    forged = f"""
+import os, struct, time
+def main():
+    text = {text!r}
+    os.write(3, b"A" + struct.pack(">I", len(text)) + text.encode())
+    time.sleep(60)
+"""
+    seen = await engine.run(bot(forged))
+    assert status_of(seen) == {"s": "failed", "last": "succeeded"}
+    assert "the answer is no answer" in seen.execution.message
