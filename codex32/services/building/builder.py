@@ -284,8 +284,9 @@ class Builder:
     async def _done(self, session: Session) -> Session:
         """The session after its stage, whatever came of it."""
         if self.clock.micros() >= session.deadline_at:
-            seconds = self.choice.seconds
-            return _failed(session, f"it was not done within {seconds:g} s (builder.seconds)")
+            again = f"codex32 build branch {session.id} --stage {session.stage}"
+            late = f"it was not done within {self.choice.seconds:g} s (builder.seconds)"
+            return _failed(session, f"{late}; go on with: {again}")
         try:
             return _next(await self.stages.run(session))
         except Stuck as stuck:

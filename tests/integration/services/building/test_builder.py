@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from codex32.api.builder_models import DraftOut
+from codex32.kernel.building_rows import BuildRow
 from codex32.kernel.errors import BotExists, BotNotFound
 from codex32.kernel.fault_points import arm, disarm
 from codex32.kernel.json_values import loads
@@ -286,3 +287,22 @@ async def test_what_a_model_says_that_no_row_holds_ends_a_session_in_words(house
     session = await house.build(described["tea-price"].description)
     assert session.status == "failed"
     assert "cannot be built: no\ufffdway" in session.message
+
+
+async def test_a_session_that_nobody_worked_on_in_time_says_how_to_go_on(house, described):
+    house.is_("competent")
+    session = await house.builder.begin(described["order-hook"].description, house.caller)
+    late = BuildRow.update(deadline_at=house.runtime.clock.micros())
+    await house.door.write(late.where(BuildRow.id == session.id).execute)
+    session = await house.builder.run(session.id, "default")
+    assert session.status == "failed"
+    assert session.message == (
+        "it was not done within 900 s (builder.seconds); "
+        f"go on with: codex32 build branch {session.id} --stage interpret"
+    )
+    assert not house.server.asked  # nor is anything paid for
+    now = house.runtime.clock.micros()
+    again = partial(sessions.branch, session.id, session.stage, house.caller, now, seconds=900.0)
+    session = await house.door.write(again)
+    session = await house.builder.run(session.id, "default")
+    assert session.status in {"asking", "ready"}
