@@ -284,9 +284,9 @@ class Builder:
     async def _done(self, session: Session) -> Session:
         """The session after its stage, whatever came of it."""
         if self.clock.micros() >= session.deadline_at:
-            again = f"codex32 build branch {session.id} --stage {session.stage}"
+            way_on = f"codex32 build branch {session.id} --stage {session.stage}"
             late = f"it was not done within {self.choice.seconds:g} s (builder.seconds)"
-            return _failed(session, f"{late}; go on with: {again}")
+            return _failed(session, f"{late}; go on with: {way_on}")
         try:
             return _next(await self.stages.run(session))
         except Stuck as stuck:
