@@ -43,7 +43,15 @@ _SHAPES = (
         rf"\1{MASK}\2",
     ),
     # A signed token in three parts (JWT).
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*"), MASK),
+    # It is sought once from where a word begins: not from each "-eyJ" to the end of its word.
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]{9,}+\.[A-Za-z0-9_-]{6,}+\.)"
+            r"((?:[A-Za-z0-9_-]*?-)??)\b"
+            r"eyJ[A-Za-z0-9_-]{6,}+\.[A-Za-z0-9_-]{6,}+\.[A-Za-z0-9_-]*+"
+        ),
+        rf"\1{MASK}",
+    ),
     (re.compile(r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)"), rf"\1{MASK}"),
     # A key of the key ring.
     (re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])"), MASK),

@@ -260,6 +260,7 @@ def _result(known: Known, *, foreign: bool) -> ToolResult:
             output = {"done": True, "note": "a person says that it was done; the answer is lost"}
         return ToolResult(output, foreign=foreign)
     if known.status is StepStatus.SKIPPED:
-        return ToolResult(error=f"nothing was done: {known.note.get('reason', '')}")
+        why = f"nothing was done: {known.note.get('reason', '')}"
+        return ToolResult(error=why, foreign=foreign)
     error = known.error if isinstance(known.error, Mapping) else {}
     return ToolResult(error=str(error.get("message", "it failed")), foreign=foreign)

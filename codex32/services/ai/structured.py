@@ -22,7 +22,7 @@ Rung: TypeAlias = Literal["schema", "tool", "json", "prompt"]
 RUNGS: tuple[Rung, ...] = ("schema", "tool", "json", "prompt")
 _NEEDS = {"schema": "schema", "tool": "tool_choice", "json": "json"}
 _TOOL = "answer"
-_FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)```", re.DOTALL)
+_FENCE = re.compile(r"```[a-zA-Z]*+[^\S\n]*+\n(.*?)```", re.DOTALL)
 #: Faults that are told to a model, and characters of its last answer that it is shown.
 _MOST_FAULTS, _MOST_SHOWN = 20, 20_000
 

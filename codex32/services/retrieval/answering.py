@@ -58,7 +58,7 @@ Answer with claims. Each claim is one sentence in the language of the question, 
 one source it rests on, and a quote: the passage of that source that says so, copied letter by
 letter, without leaving anything out and without joining passages. Write no links.
 If the sources do not answer the question, set found to false and make no claims."""
-_NUMBER = re.compile(r"\s*\[\d+\](?=[\s.]*$)")
+_NUMBER = re.compile(r"(?<!\s)\s*+\[\d+\](?=[\s.]*$)")
 
 
 class Answering:

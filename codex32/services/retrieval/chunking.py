@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from codex32.services.retrieval.sections import Section
 
@@ -85,31 +86,35 @@ def _joined(sections: Sequence[Section]) -> Iterator[Section]:
 
 
 def _parts(text: str, cut: Cut) -> Iterator[str]:
-    spans = [match.span() for match in _WORD.finditer(text)]
-    first, count = 0, len(spans)
-    while first < count:
-        last = _end(text, spans, first, cut)
-        yield text[spans[first][0] : spans[last - 1][1]]
-        if last == count:
+    found = _WORD.finditer(text)
+    # Of a long text no more words are held than one chunk is chosen from.
+    spans: list[tuple[int, int]] = []
+    while True:
+        spans += [match.span() for match in islice(found, _most(cut) + 1 - len(spans))]
+        if not spans:
+            return
+        last = _end(text, spans, cut)
+        yield text[spans[0][0] : spans[last - 1][1]]
+        if last == len(spans):
             return
         # Always forward, however much two are to share.
-        first = max(last - cut.overlap, first + 1)
+        del spans[: max(last - cut.overlap, 1)]
 
 
-def _end(text: str, spans: Sequence[tuple[int, int]], first: int, cut: Cut) -> int:
-    """The word before which a chunk that begins with ``first`` ends."""
-    least, most = first + cut.words * 2 // 3, first + cut.words * 4 // 3
+def _most(cut: Cut) -> int:
+    return cut.words * 4 // 3
+
+
+def _end(text: str, spans: Sequence[tuple[int, int]], cut: Cut) -> int:
+    """The word before which a chunk that begins with the first one ends."""
+    least, most = cut.words * 2 // 3, _most(cut)
     if len(spans) <= most:
         return len(spans)
-    aim = first + cut.words
-    ends = range(max(least, first + cut.overlap + 1), most + 1)
-    best = min(ends, key=lambda end: _cost(text, spans, end, aim, cut.words), default=aim)
-    return max(best, first + 1)
+    ends = range(max(least, cut.overlap + 1), most + 1)
+    return min(ends, key=lambda end: _cost(text, spans, end, cut.words))
 
 
-def _cost(
-    text: str, spans: Sequence[tuple[int, int]], end: int, aim: int, words: int
-) -> tuple[float, int]:
+def _cost(text: str, spans: Sequence[tuple[int, int]], end: int, words: int) -> tuple[float, int]:
     """How bad it is to end before the word ``end``: an open sentence is as bad as a third off."""
     between = text[spans[end - 1][1] - 2 : spans[end][0]]
     if "\n\n" in between:
@@ -118,4 +123,4 @@ def _cost(
         tear = 0.15
     else:
         tear = 0.34
-    return tear + abs(end - aim) / words, end
+    return tear + abs(end - words) / words, end

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 REMOVED = "[link removed]"
-_MARKDOWN = re.compile(r"!?\[([^\]\n]*)\]\(\s*<?([^)>\s]*)>?[^)]*\)")
-_REFERENCE = re.compile(r"^\s{0,3}\[[^\]\n]+\]:\s*\S.*$", re.MULTILINE)
+_MARKDOWN = re.compile(r"!?\[([^\[\]\n]*+)\]\(\s*+<?([^)>\s]*+)>?[^)]*+\)")
+#: What a longer label leaves, one with brackets or line breaks in it.
+_TARGET = re.compile(r"\]\(\s*+<?([^)>\s]*+)>?[^)]*+\)")
+_REFERENCE = re.compile(r"^[ \t>*+\-0-9.)]*+\[[^\]\n]+\]:\s*\S.*$", re.MULTILINE)
 _TAG = re.compile(r"<(?!https?:)[a-zA-Z!/][^<>]*>?")
+#: What is left of a tag that stood around another one.
+_TORN_TAG = re.compile(r"<(?!https?:)(?=[a-zA-Z!/?])")
 _BARE = re.compile(
     r"(?:[a-zA-Z][a-zA-Z0-9+.\-]{1,20}:)?//[^\s<>\"')\]]+|\b(?:www\.)[^\s<>\"')\]]+"
     r"|\b(?:data|javascript|vbscript|mailto):[^\s<>\"')\]]+",
@@ -26,9 +30,13 @@ def without_foreign_links(text: str, hosts: Sequence[str]) -> str:
 
     These are as in ``allow.hosts``: ``*.example.com`` stands for every host below.
     """
-    text = _REFERENCE.sub("", text)
-    text = _MARKDOWN.sub(lambda found: _markdown(found, hosts), text)
-    text = _TAG.sub("", text)
+    # Tags first: what stood on both sides of one may make a link.
+    text = _TORN_TAG.sub("< ", _TAG.sub("", text))
+    # Behind the last bracket no link ends. Looking for one there from each beginning took hours.
+    end = text.rfind(")") + 1
+    linked = _MARKDOWN.sub(lambda found: _markdown(found, hosts), text[:end])
+    linked = _TARGET.sub(lambda found: _target(found, hosts), linked)
+    text = _REFERENCE.sub("", linked + text[end:])
     return _BARE.sub(lambda found: _bare(found.group(), hosts), text)
 
 
@@ -40,6 +48,10 @@ def _markdown(found: re.Match[str], hosts: Sequence[str]) -> str:
     if picture and _is_allowed(target, hosts):
         return found.group()
     return f"{label} {REMOVED}".strip()
+
+
+def _target(found: re.Match[str], hosts: Sequence[str]) -> str:
+    return found.group() if _is_allowed(found.group(1), hosts) else f"] {REMOVED}"
 
 
 def _bare(target: str, hosts: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ _DECORATION = re.compile(r"[*_`]+")
 _WITHOUT_SPACES = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
-_GAP = re.compile(r"\s*(?:\.\.\.|\u2026|\[\.\.\.\])\s*")
+_GAP = re.compile(r"\.\.\.|\u2026|\[\.\.\.\]")
 
 
 def normal(text: str) -> str:

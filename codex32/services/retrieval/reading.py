@@ -21,7 +21,7 @@ from codex32.kernel.contracts.collections import Document
 from codex32.kernel.contracts.program import FileGrant, Program, ProgramHost, ProgramRunner
 from codex32.kernel.errors import StepFault
 from codex32.kernel.json_values import JSON
-from codex32.services.retrieval.program import decoded
+from codex32.services.retrieval.program import MOST_CHARACTERS, decoded
 from codex32.services.retrieval.sections import Section, from_program, markdown, plain
 from codex32.services.retrieval.unlinked import bytes_of, granted
 
@@ -198,7 +198,10 @@ def _read_text(item: Item) -> list[Section] | Refused:
         data = bytes_of(Path(item.path)) if item.path else item.content or b""
     except OSError as error:
         return Refused(item.source, f"it cannot be opened: {error.strerror}")
-    text = clean(decoded(data))
+    text = decoded(data)
+    if len(text) > MOST_CHARACTERS:
+        return Refused(item.source, f"it has more than {MOST_CHARACTERS} characters")
+    text = clean(text)
     return markdown(text) if item.kind == "markdown" else plain(text)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
+_DEEPEST = 6
 _UNDERLINE = re.compile(r"^(=+|-{2,})\s*$")
 _FENCE = re.compile(r"^\s{0,3}(`{3,}|~{3,})")
 _LONGEST_HEADING = 200
@@ -68,8 +68,10 @@ def _markdown(text: str) -> Iterator[Section]:
 
 def _heading(line: str, before: list[str]) -> tuple[int, str] | None:
     """The level and the title where this line makes a heading; it may take the line before."""
-    if found := _HEADING.match(line):
-        return len(found.group(1)), found.group(2)
+    level = len(line) - len(line.lstrip("#"))
+    if 1 <= level <= _DEEPEST and line[level : level + 1].isspace():
+        # By hand: as one pattern, a line of many spaces took minutes.
+        return level, line[level:].strip().rstrip("#").rstrip()
     under = _UNDERLINE.match(line)
     alone = len(before) == 1 or (len(before) > 1 and not before[-2].strip())
     if under and alone and before[-1].strip() and not before[-1].startswith((" ", "-", "|", ">")):

@@ -19,6 +19,7 @@ from codex32 import (
     Notifier,
     Outcome,
     Receipt,
+    Skipped,
     StepContext,
     Succeeded,
 )
@@ -76,7 +77,7 @@ class Scripted(BotType):
         result = self.functions[params["do"]](context, params)
         if asyncio.iscoroutine(result):
             result = await result
-        outcomes = (Succeeded, Failed)
+        outcomes = (Succeeded, Failed, Skipped)
         return (
             result
             if isinstance(result, outcomes) or hasattr(result, "until")

@@ -11,6 +11,8 @@ SECRETS = [
     ("cx32_aB-3_x9Z0qwerty", "key cx32_***"),
     ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "key whsec_***"),
     ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "key ***"),
+    ("for-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "key for-***"),
+    ("x-eyJ.eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.", "key x-eyJ.***"),
     ("k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "key k1:***"),
     ("Authorization: Bearer abc.def-123~+/=", "key Authorization: Bearer ***"),
     ("authorization: basic dXNlcjpodXNoLWh1c2g=", "key authorization: basic ***"),
@@ -47,6 +49,13 @@ def test_what_looks_like_a_secret_is_masked(secret, told):
 )
 def test_what_does_not_stays(text):
     assert scrub(text) == text
+
+
+@pytest.mark.parametrize("end", ["", ".bbbbbb", ".bbbbbb."])
+def test_a_text_that_begins_like_tokens_again_and_again_is_read_once(end):
+    # From each beginning to the end of the text, this took hours.
+    text = "-eyJaaaaaa" * 300_000 + end
+    assert len(scrub(text)) == (4 if end == ".bbbbbb." else len(text))
 
 
 def test_tracebacks_of_log_records_are_masked_too():

@@ -165,6 +165,17 @@ async def test_larger_files_than_anybody_reads_are_passed_over(
     assert "larger than" in report.failed[0][1]
 
 
+async def test_a_text_has_no_more_characters_than_a_document_of_another_kind(
+    retrieval, caller, docs, monkeypatch
+):
+    monkeypatch.setattr(reading, "MOST_CHARACTERS", 100)
+    (docs / "large.md").write_text("x" * 101)
+    (docs / "small.md").write_text("x" * 100)
+    report = await retrieval.index(caller, IndexOrder("docs", path=str(docs)))
+    assert report.failed == (("large.md", "it has more than 100 characters"),)
+    assert report.added == 1
+
+
 async def test_without_a_sandbox_texts_are_read_and_nothing_that_needs_a_parser(
     retrieval, caller, monkeypatch
 ):

@@ -1,6 +1,7 @@
 """Documents taken apart and cut up, and the words that find them."""
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,25 @@ def test_what_looks_like_a_heading_in_code_is_code():
     assert section.heading == ("Run",)
     assert "# not a heading" in section.text
     assert "## nor this" in section.text
+
+
+@pytest.mark.parametrize("filler", [" ", "#", " #", "\t"])
+def test_a_heading_that_means_harm_takes_no_longer_than_another(filler):
+    # As one pattern with three stretches, this took hours, and held all threads of the process.
+    (section,) = markdown(f"# a{filler * 100_000}b\ntext")
+    assert section.heading[0].startswith("a")
+
+
+def test_of_a_long_text_few_words_are_held():
+    text = "a b " * 30_000
+    tracemalloc.start()
+    try:
+        found = chunks("x", plain(text), Cut())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) > 300
+    assert peak < 8 * len(text), "a word took far more than its letters"
 
 
 def test_a_table_and_a_rule_make_no_heading():

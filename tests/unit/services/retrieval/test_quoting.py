@@ -83,5 +83,32 @@ def test_no_spelling_of_an_address_leaves():
         '<a href="https://evil.example">x</a>',
         "ftp://evil.example/x",
         "[a](//evil.example)",
+        r"![a [b] c](/\evil.example/x)",
+        r"![a](x)(/\evil.example/x)",
+        r"!![](x)(/\evil.example/x)",
+        r"![a]<b></b>(/\evil.example/x)",
+        "![a\nb](\\/\\/evil.example/x)",
+        r"![a\]](\/\/evil.example/x)",
+        "> [r]: /\\evil.example/x\n\n![a][r]",
     ):
         assert "evil" not in without_foreign_links(text, ("docs.example.com",)).lower(), text
+
+
+def test_tags_do_not_make_a_new_one_by_going():
+    assert "<img" not in without_foreign_links(r"<<b>img src=/\evil.example/x>", ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[a](" * 50_000, "[" * 200_000, "![a [b] c](" * 20_000, "[a](" + " " * 200_000,
+     "\n" * 200_000 + "[a", "<a" * 100_000],
+)  # fmt: skip
+def test_a_text_that_means_harm_is_cleared_as_fast_as_another(text):
+    # A document can have a model write this, and it is cleared on the loop of the worker.
+    without_foreign_links(text, ("docs.example.com",))
+
+
+def test_a_quote_of_spaces_alone_is_compared_as_fast_as_another():
+    quote = "the kestrel" + " " * 200_000 + "hovers"
+    assert status_of(quote, 0, ["The kestrel hovers."]) == ("supported", 0)
+    assert status_of(quote + " here", 0, ["The kestrel hovers."])[0] == "absent"
