@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from codex32.kernel.bot import Step
+from codex32.kernel.bot import Bot, Step
 from codex32.kernel.errors import InvalidTransition
 from codex32.kernel.json_values import JSON
-from codex32.kernel.models import NO_ITEM, StepRow
+from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow
 from codex32.kernel.payloads import PayloadStore
-from codex32.kernel.statuses import Status
+from codex32.kernel.statuses import Status, StepStatus
 from codex32.services.bots.definitions import Definitions
 from codex32.services.executions import executions
 from codex32.services.presentation import iso
@@ -17,7 +18,10 @@ from codex32.services.presentation import iso
 #: Types that a test does anew: they keep inside, and depend on nothing but what they are given.
 _INSIDE: Final = frozenset({"set", "python", "end", "event", "wait"})
 #: An execution that is here by itself, and that a test can come to.
-_COME_TO: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.SKIPPED, Status.WAITING})
+_COME_TO: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.SKIPPED})
+#: Types that wait in a test, too, where nothing but their answer ends it.
+_WAITING: Final = frozenset({"approve", "wait"})
+_OPEN: Final = (StepStatus.WAITING, StepStatus.UNKNOWN)
 
 
 def inside(step: Step) -> bool:
@@ -39,15 +43,15 @@ def recorded_case(
 
     Raises:
       ExecutionNotFound: There is none.
-      InvalidTransition: It has not come to anything yet, or somebody cancelled it.
+      InvalidTransition: Somebody cancelled it, or it is at nothing that a test comes to.
     """
     row = executions.get(execution_id, workspace=workspace)
-    if row.status not in _COME_TO:
-        raise InvalidTransition(row.id, row.status, "a test")
     bot = definitions.bot(row.version_id)
     rows: dict[str, list[StepRow]] = {}
     for step in StepRow.select().where(StepRow.execution_id == row.id).order_by(StepRow.item):
         rows.setdefault(step.step, []).append(step)
+    if row.status not in _COME_TO and not _waits_for_ever(row, bot, rows):
+        raise InvalidTransition(row.id, row.status, "a test")
     mocks: dict[str, JSON] = {}
     statuses: dict[str, JSON] = {}
     for each in (*bot.steps, *bot.on_failure, *bot.finally_):
@@ -70,6 +74,17 @@ def recorded_case(
     if (output := payloads.unpack(row.id, row.output)) is not None:
         expect["output"] = output
     return {**case, "expect": expect}
+
+
+def _waits_for_ever(row: ExecutionRow, bot: Bot, rows: Mapping[str, list[StepRow]]) -> bool:
+    """Whether a test comes to the same stop; what time alone ends is over at once there."""
+    types = {each.id: each.type for each in (*bot.steps, *bot.on_failure, *bot.finally_)}
+    waiting = [each for of_it in rows.values() for each in of_it if each.status in _OPEN]
+    return (
+        row.status == Status.WAITING
+        and row.ready_at is None
+        and all(types[each.step] in _WAITING for each in waiting)
+    )
 
 
 def _mock(rows: list[StepRow], payloads: PayloadStore) -> JSON:

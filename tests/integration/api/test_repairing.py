@@ -140,3 +140,33 @@ async def test_an_event_stands_in_the_test_of_what_waited_for_it_and_what_was_ca
     cancelled = await asyncio.to_thread(execution, runtime, "cancelled")
     with pytest.raises(InvalidTransition, match="is cancelled and cannot become a test"):
         await runtime.door.read(partial(recorded, cancelled))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("step", "status", "ready_at", "comes_to_it"),
+    [
+        ("type: approve\nwith: {text: may I?}\n", "waiting", None, True),
+        ("type: approve\nwith: {text: may I?, expires: 1d}\n", "waiting", 1, False),
+        ("type: wait\nwith: {for: 1h}\n", "waiting", 1, False),
+        ("type: bot\nwith: {name: other}\nallow: {bots: [other]}\n", "waiting", None, False),
+        ("type: notify\nwith: {to: log, text: done}\n", "unknown", None, False),
+    ],
+    ids=["for a person", "for a person and an hour", "for an hour", "for a bot", "unknown"],
+)
+async def test_what_waits_becomes_a_test_only_where_the_test_would_wait_as_well(
+    api, runtime, step: str, status: str, ready_at: int | None, comes_to_it: bool
+):
+    if "other" in step:
+        await api("POST", "/api/v1/bots", data=b"name: other\ntype: set\n", headers=YAML)
+    await api("POST", "/api/v1/bots", data=f"name: asks\n{step}".encode(), headers=YAML)
+    waits = await asyncio.to_thread(execution, runtime, "waiting", ("main", status, None, None))
+    due = ExecutionRow.update(ready_at=ready_at).where(ExecutionRow.id == waits)
+    await runtime.door.write(due.execute)
+    parts = {"payloads": runtime.payloads, "definitions": runtime.definitions}
+    made = runtime.door.read(partial(recorded_case, waits, **parts))
+    if comes_to_it:
+        assert (await made)["expect"] == {"status": "waiting", "steps": {"main": "waiting"}}
+    else:
+        with pytest.raises(InvalidTransition, match="is waiting and cannot become a test"):
+            await made

@@ -195,6 +195,16 @@ def test_a_recorded_execution_becomes_a_test_that_passes(codex32, project) -> No
     assert elsewhere.fault["code"] == "execution-not-found"
 
 
+def test_what_waits_for_a_person_makes_a_test_that_waits_for_one(codex32, project) -> None:
+    bot = "type: approve\nwith: {text: may I?}\n"
+    (project / "bots" / "asking.yaml").write_text(bot)
+    told = codex32("run", "asking", "--json").json
+    assert told["status"] == "waiting"
+    answer = codex32("test", "--from", told["id"])
+    (project / "again.yaml").write_text(bot + answer.out)
+    assert codex32("test", "again.yaml").code == 0
+
+
 REACHING = """\
 name: reaching
 allow: {hosts: ["127.0.0.1"], files: [%s]}
