@@ -21,6 +21,8 @@ from codex32.services.triggers.answering import Answerer, Happening, Question
 from codex32.services.triggers.occurrences import Answer, Due, carry_out
 
 KIND = "mcp"
+#: Arguments that are no input of the bot, of which the caller is told.
+_MOST_STRANGE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,12 @@ class Offering:
 
         The arguments are its inputs; the trigger's own ``inputs`` come before them.
         """
-        named = {name: f"${{{{ trigger.body[{_quoted(name)}] }}}}" for name in arguments}
+        known = offered.schema["properties"]
+        assert isinstance(known, Mapping)
+        # One name that is no input is refused as well as a thousand, each of them an expression.
+        strange = [name for name in arguments if name not in known][:_MOST_STRANGE]
+        told = [*(name for name in arguments if name in known), *strange]
+        named = {name: f"${{{{ trigger.body[{_quoted(name)}] }}}}" for name in told}
         trigger = replace(offered.trigger, inputs={**named, **offered.trigger.inputs})
         about = {"body": dict(arguments), "caller": caller.name, "by": caller.told()}
         question = Question(offered.due, trigger, Happening(new_id("mcp"), now, about))
