@@ -36,6 +36,8 @@ from codex32.services.retrieval.storing import Index, Storing
 #: Documents that are read, embedded and written down together: so many, or more of them as long
 #: as they are small and an embedder takes them at once.
 _TOGETHER, _MOST_TOGETHER, _SMALL_BYTES = 16, BATCH_TEXTS, BATCH_TOKENS * TOKEN_CHARACTERS
+#: Folders and steps that are named where documents are taken from them.
+_MOST_TOLD = 5
 _FEWEST_WORDS, _MOST_WORDS = 20, 1000
 
 
@@ -97,6 +99,7 @@ class Indexing:
         refused = [each for each in items if isinstance(each, Refused)]
         self._tally.failed += [(each.source, each.why) for each in refused]
         fresh = self._changed([each for each in items if isinstance(each, Item)], known, order)
+        self._tell_taken(fresh, known, order)
         await self._take_in(fresh, known, order, cut)
         await self._remove({each.source for each in items}, known, order)
         await self._storing.flush(self._index, self._hold.check)
@@ -133,6 +136,20 @@ class Indexing:
             else:
                 fresh.append((item, digest))
         return fresh
+
+    def _tell_taken(
+        self, fresh: Sequence[tuple[Item, str]], known: dict[str, Known], order: IndexOrder
+    ) -> None:
+        """Say whose documents these were: a folder that moved wants that, two folders do not."""
+        before = [known[item.source] for item, _ in fresh if item.source in known]
+        others = sorted({each.scope for each in before} - {"", order.scope})
+        if others:
+            count = sum(each.scope in others for each in before)
+            self._caller.log(
+                f"{count} documents bear names that others gave, and are taken from them: "
+                f"{', '.join(others[:_MOST_TOLD])}. What shall be kept apart belongs in "
+                "collections of its own"
+            )
 
     async def _take_in(
         self,

@@ -103,6 +103,27 @@ async def test_an_indexing_removes_only_what_is_its_own(retrieval, caller, docs)
     assert await sources(retrieval, caller, "kestrels guide") == {"a.md"}
 
 
+async def test_a_document_that_is_taken_from_another_folder_is_told(
+    retrieval, caller, docs, lines
+):
+    for name in ("one", "two"):
+        (docs / name).mkdir()
+        (docs / name / "a.md").write_text(f"Kestrels hover in folder {name}.")
+    one = IndexOrder("docs", path=str(docs / "one"), scope="path one")
+    two = IndexOrder("docs", path=str(docs / "two"), scope="path two")
+    await retrieval.index(caller, one)
+    await retrieval.index(caller, one)
+    assert not [line for line in lines if "taken" in line]
+    assert counts(await retrieval.index(caller, two)) == (0, 1, 0, 0)
+    (told,) = [line for line in lines if "taken" in line]
+    assert told.startswith(
+        "1 documents bear names that others gave, and are taken from them: path"
+    )
+    note = Document("a.md", "Kestrels hover in a note.")
+    await retrieval.index(caller, IndexOrder("docs", [note], scope="notes"))
+    assert "path two" in [line for line in lines if "taken" in line][-1]
+
+
 async def test_what_an_embedder_gave_is_not_asked_for_again_after_a_fault(
     retrieval, caller, docs, gateway, monkeypatch
 ):
