@@ -22,7 +22,7 @@ from codex32.services.bots.written import storable
 from codex32.services.building.keeping import gone, kept
 from codex32.services.building.known import FROM_DATA, Known, named
 from codex32.services.cases.python_tests import pytest_is_there, python_of
-from codex32.services.explaining.recipients import addresses_in, recipients_of
+from codex32.services.explaining.recipients import addresses_in, apart, recipients_of
 
 #: Faults that a model is told at once.
 MOST_FAULTS = 20
@@ -208,7 +208,9 @@ class Gate:
             for target in known.strange_recipients(each.written, words):
                 fault = f"{each.part}: {target} was made up: the person named no such recipient"
                 yield _Stranger("recipients", target, fault)
-        for address in known.strange_recipients(addresses_in(bot.document), words):
+        work, about = apart(bot.document)
+        told = [each for each in addresses_in(about) if each.lower() not in known.mentioned]
+        for address in known.strange_recipients([*addresses_in(work), *told], words):
             fault = f"{address} was made up: the person named no such mail address"
             yield _Stranger("recipients", address, fault)
 

@@ -49,7 +49,8 @@ class Known:
     Attributes:
       secrets: Names alone.
       allow: What the bot that is refined may already.
-      recipients: Whom it tells already, and each mail address in it; in small letters.
+      recipients: Whom it tells already, and each mail address it works with; in small letters.
+      mentioned: Mail addresses in what only describes it; they may stay there, and no more.
       masker: Knows the values that must not be told.
     """
 
@@ -60,6 +61,7 @@ class Known:
     collections: frozenset[str] = frozenset()
     allow: Allow = field(default_factory=Allow)
     recipients: frozenset[str] = frozenset()
+    mentioned: frozenset[str] = frozenset()
     masker: Masker = field(default_factory=Masker)
 
     def strange_hosts(self, hosts: Iterable[str], words: str) -> list[str]:

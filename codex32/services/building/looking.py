@@ -21,7 +21,7 @@ from codex32.services.bots.definitions import Definitions
 from codex32.services.building.known import Known
 from codex32.services.building.session import Session
 from codex32.services.cases.python_tests import python_test_file
-from codex32.services.explaining.recipients import addresses_in, recipients_of
+from codex32.services.explaining.recipients import addresses_in, apart, recipients_of
 from codex32.services.safe import secrets
 
 #: Bytes of pytest that are taken along.
@@ -56,10 +56,10 @@ class Workshop:
     async def known(self, session: Session) -> Known:
         """What a draft of this session may name."""
         names, masker = await self._known(session.workspace)
-        allow, told = Allow(), frozenset[str]()
+        allow, told, mentioned = Allow(), frozenset[str](), frozenset[str]()
         if session.base_version_id is not None:
             bot = await self.door.read(self.definitions.bot, session.base_version_id)
-            allow, told = bot.allow, _told(bot)
+            allow, told, mentioned = bot.allow, _told(bot), _mentioned(bot)
         return Known(
             self.components,
             names.secrets,
@@ -68,6 +68,7 @@ class Workshop:
             names.collections,
             allow,
             told,
+            mentioned,
             masker,
         )
 
@@ -104,10 +105,15 @@ def _beside(bot_file: Path) -> str:
 
 
 def _told(bot: Bot) -> frozenset[str]:
-    """Whom a bot tells, and every mail address in it."""
+    """Whom a bot tells, and every mail address that it works with."""
     told = recipients_of(bot)
     written = {text for each in told for text in (each.target, *each.written)}
-    return frozenset(each.strip().lower() for each in (*written, *addresses_in(bot.document)))
+    addresses = addresses_in(apart(bot.document)[0])
+    return frozenset(each.strip().lower() for each in (*written, *addresses))
+
+
+def _mentioned(bot: Bot) -> frozenset[str]:
+    return frozenset(each.lower() for each in addresses_in(apart(bot.document)[1]))
 
 
 def _names(workspace: str) -> _Names:

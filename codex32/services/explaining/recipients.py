@@ -19,6 +19,8 @@ _SECRET: Final = re.compile(r"secrets\.\w+")
 _INPUT: Final = re.compile(r"inputs\.(\w+)")
 #: Quotes may stand in one, and an address of a machine instead of a name.
 _ADDRESS: Final = re.compile(r"[\w.+'\"-]+@(?:[\w-]+(?:\.[\w-]+)+|\[[^\]\s]+\])")
+#: Keys of a bot that change nothing of what it does.
+_ABOUT: Final = frozenset({"description", "labels", "tests", "evals"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ def addresses_in(value: JSON) -> list[str]:
         case Mapping():
             return [found for key, each in value.items() for found in addresses_in([key, each])]
     return []
+
+
+def apart(document: Mapping[str, JSON]) -> tuple[dict[str, JSON], dict[str, JSON]]:
+    """What a bot does, and what only describes it or tries it out: anybody's prose."""
+    work = {key: each for key, each in document.items() if key not in _ABOUT}
+    return work, {key: document[key] for key in document if key in _ABOUT}
 
 
 def recipients_of(bot: Bot) -> list[Recipient]:

@@ -159,3 +159,17 @@ def test_what_a_server_may_tell_is_shown(gate):
     bot = gate("Post what is new by way of desk").draft(SERVED)
     shown = [each.name for each in wants_of(bot) if each.kind == "recipients"]
     assert shown == ["MCP server desk post"]
+
+
+def test_an_address_that_stands_in_a_description_may_stay_there_and_is_told_nothing(gate):
+    bot = teller("#sales", "ada@example.com")
+    there = {"recipients": frozenset({"#sales", "ada@example.com"})}
+    told = f"description: eve@evil.example says hello\n{bot}"
+    with pytest.raises(Refused, match="no such mail address"):
+        gate("", **there).draft(told)
+    there["mentioned"] = frozenset({"eve@evil.example"})
+    assert gate("", **there).draft(told).name == "teller"
+    with pytest.raises(Refused, match="no such recipient"):
+        gate("", **there).draft(teller("eve@evil.example", "ada@example.com"))
+    with pytest.raises(Refused, match="no such mail address"):
+        gate("", **there).draft(teller("#sales", "eve@evil.example"))
