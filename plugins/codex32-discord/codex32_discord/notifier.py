@@ -96,6 +96,6 @@ def _fault(response: HttpResponse) -> StepFault | None:
 def _object(response: HttpResponse) -> dict[str, Any]:
     try:
         answer = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}

@@ -73,7 +73,10 @@ async def test_a_wait_in_parts_of_a_second_is_kept(discord, send):
     assert len(discord.messages) == 1
 
 
-@pytest.mark.parametrize("fault", [Fault.torn(), Fault.html(), Fault.mute()], ids=range(3))
+DEEP = Fault(200, b"[" * 100_000)
+
+
+@pytest.mark.parametrize("fault", [Fault.torn(), Fault.html(), Fault.mute(), DEEP], ids=range(4))
 async def test_an_answer_that_nobody_understands_leaves_the_effect_unknown(discord, send, fault):
     discord.misbehave(fault)
     with pytest.raises(EffectUnknown):

@@ -45,6 +45,6 @@ class Ntfy(Notifier):
 def _message_id(text: str) -> str:
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(answer.get("id", "")) if isinstance(answer, dict) else ""

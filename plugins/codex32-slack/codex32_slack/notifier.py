@@ -160,7 +160,7 @@ def escaped(text: str) -> str:
 def _receipt(response: HttpResponse) -> Receipt:
     try:
         answer = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or "ok" not in answer:
         raise EffectUnknown("Slack answered with no JSON of its own; it may have posted")

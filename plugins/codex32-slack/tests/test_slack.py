@@ -142,7 +142,10 @@ async def test_a_200_that_lies_is_worth_another_try_where_slack_was_at_fault(sla
     assert caught.value.retry_after_seconds == 3
 
 
-@pytest.mark.parametrize("fault", [Fault.torn(), Fault.html(), Fault.mute()], ids=range(3))
+DEEP = Fault(200, b"[" * 100_000)
+
+
+@pytest.mark.parametrize("fault", [Fault.torn(), Fault.html(), Fault.mute(), DEEP], ids=range(4))
 async def test_an_answer_that_nobody_understands_leaves_the_effect_unknown(slack, send, fault):
     slack.misbehave(fault)
     with pytest.raises(EffectUnknown):

@@ -78,7 +78,7 @@ class Telegram(Notifier):
 def _receipt(response: HttpResponse, update: str) -> Receipt:
     try:
         answer = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("ok"), bool):
         raise refusal(response, "Telegram") or EffectUnknown(

@@ -113,7 +113,10 @@ async def test_a_chat_that_moved_is_told_so(telegram, send):
         await send()
 
 
-@pytest.mark.parametrize("fault", [Fault.torn(), Fault.html(), Fault.mute()], ids=range(3))
+DEEP = Fault(200, b"[" * 100_000)
+
+
+@pytest.mark.parametrize("fault", [Fault.torn(), Fault.html(), Fault.mute(), DEEP], ids=range(4))
 async def test_an_answer_that_nobody_understands_leaves_the_effect_unknown(telegram, send, fault):
     telegram.misbehave(fault)
     with pytest.raises(EffectUnknown):

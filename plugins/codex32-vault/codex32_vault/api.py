@@ -132,7 +132,7 @@ def _judged(
 ) -> dict[str, Any]:
     try:
         answer = json.loads(body) if body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if status == 404 and missing is not None and isinstance(answer, dict):
         return missing

@@ -156,8 +156,9 @@ async def test_sealed_is_worth_another_try_and_over_when_it_is_over(vault, store
         (Fault.html(), ProviderUnavailable),
         (Fault.torn(), ProviderUnavailable),
         (Fault.mute(), ProviderUnavailable),
+        (Fault(200, b"[" * 100_000), ProviderUnavailable),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 async def test_whatever_vault_answers_ends_in_a_fault_that_says_what_helps(
     vault, store, fault, kind
