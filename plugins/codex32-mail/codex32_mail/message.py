@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
+from email.parser import BytesHeaderParser
+from email.policy import EmailPolicy
 from email.utils import getaddresses
 from typing import Any
 
@@ -14,8 +16,22 @@ from codex32 import JSON
 _MOST_HEADERS, _LONGEST_HEADER = 200, 2000
 _MOST_ATTACHMENTS = 50
 _LONGEST_TEXT = 256 * 1024
+#: Characters of a header as it is written that are looked at: taking one apart takes time that
+#: grows with its square and worse.
+_LONGEST_WRITTEN = 4000
 #: Of all attachments together that are handed over with their content.
 _ATTACHED_BYTES = 256 * 1024
+
+
+class _Bounded(EmailPolicy):
+    """As the standard policy, with headers of a length that somebody means."""
+
+    def header_source_parse(self, sourcelines: Sequence[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(list(sourcelines))
+        return name, value[:_LONGEST_WRITTEN]
+
+
+_POLICY = _Bounded()
 
 
 def read_message(raw: bytes, size: int) -> dict[str, Any]:
@@ -25,7 +41,7 @@ def read_message(raw: bytes, size: int) -> dict[str, Any]:
       raw: The message, or as much of its begin as was read.
       size: How long it is as a whole.
     """
-    message = message_from_bytes(raw, policy=default)
+    message = _parsed(raw)
     headers = _headers(message)
     event = {
         "from": _addresses(message, "from"),
@@ -47,22 +63,31 @@ def read_message(raw: bytes, size: int) -> dict[str, Any]:
     return {"event": event, "headers": headers}
 
 
+def _parsed(raw: bytes) -> Any:
+    try:
+        return message_from_bytes(raw, policy=_POLICY)
+    except RecursionError:  # parts within parts, deeper than anybody nests them
+        return BytesHeaderParser(policy=_POLICY).parsebytes(raw)
+
+
 def _headers(message: Any) -> dict[str, str]:
     """Lower-case names; of several of one name the first."""
     found: dict[str, str] = {}
     for name, value in list(message.raw_items())[:_MOST_HEADERS]:
+        if name.lower() in found:
+            continue
         try:
             told = str(message.policy.header_fetch_parse(name, value))
         except Exception:  # the parser of headers fails on some that nobody should send
             told = str(value)
-        found.setdefault(name.lower(), _clean(told)[:_LONGEST_HEADER])
+        found[name.lower()] = _clean(told)[:_LONGEST_HEADER]
     return found
 
 
 def _addresses(message: Any, name: str) -> list[dict[str, str]]:
     try:
-        values = [str(value) for value in message.get_all(name, [])]
-        pairs = getaddresses(values)
+        # There is one of each name, says RFC 5322; a thousand would all be taken apart.
+        pairs = getaddresses([str(message.get(name, ""))])
     except Exception:
         return []
     return [{"name": _clean(n), "address": _clean(a)} for n, a in pairs[:100] if a]
@@ -71,6 +96,7 @@ def _addresses(message: Any, name: str) -> list[dict[str, str]]:
 def _body(message: Any, kind: str) -> str:
     if not isinstance(message, EmailMessage):
         return ""
+    part = None
     try:
         part = message.get_body((kind,))
         text = "" if part is None else part.get_content()

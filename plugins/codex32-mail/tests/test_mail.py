@@ -286,6 +286,25 @@ def test_whatever_strangers_send_is_read_somehow(raw):
     repr(told).encode()
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"To: " + b"a@b.c, " * 40_000, b"To: " + b'"' * 200_000, b"To: " + b"a." * 100_000 + b"@x",
+     b"Content-Type: multipart/mixed; " + b"a=b; " * 50_000, b"Subject: " + b"a " * 200_000],
+)  # fmt: skip
+def test_a_header_of_any_length_is_read_in_little_time(header):
+    # Taken apart as a whole, each of these kept the mailbox busy for minutes or hours.
+    raw = header + b"\r\nFrom: eve@example.com\r\n\r\nhi"
+    event = read_message(raw, len(raw))["event"]
+    assert event["from"] == [{"name": "", "address": "eve@example.com"}]
+
+
+def test_parts_within_parts_without_end_are_read_as_far_as_their_headers():
+    part = b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n"
+    raw = b"Subject: deep\r\n" + b"".join(part % (n, n) for n in range(3000))
+    event = read_message(raw, len(raw))["event"]
+    assert (event["subject"], event["attachments"]) == ("deep", [])
+
+
 def test_large_attachments_are_named_and_not_handed_over():
     part = b"--b\r\nContent-Disposition: attachment; filename=%d\r\n\r\n%s\r\n"
     parts = b"".join(part % (n, b"x" * 200_000) for n in range(3))
