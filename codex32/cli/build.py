@@ -21,6 +21,11 @@ _ID = click.argument("session_id", metavar="SESSION")
 _STATUSES = ("working", "asking", "ready", "accepted", "undone", "abandoned", "failed")
 
 
+def _is_word(text: str) -> bool:
+    # Some languages are written without spaces.
+    return text.isascii() and text.replace("-", "_").isidentifier()
+
+
 class _Described(click.Group):
     """A group whose first word may be a description instead of a command."""
 
@@ -45,6 +50,12 @@ class _Described(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does; what is no command is what is to be built."""
         if args and self.get_command(ctx, args[0]) is None:
+            if _is_word(args[0]):  # a session costs money, and nobody means one by a typo
+                from codex32.kernel.text import did_you_mean
+
+                hint = did_you_mean(args[0], self.list_commands(ctx))
+                told = f"there is no command {args[0]!r}{hint}; if it is what you want, write"
+                raise click.UsageError(f"{told}: codex32 build new {args[0]}")
             args = ["new", *args]
         return super().resolve_command(ctx, args)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -100,14 +100,11 @@ class Known:
 
     def masked_value(self, value: JSON) -> Any:
         """``value`` with every text in it masked so."""
-        match value:
-            case str():
-                return self.masked(value)
-            case list():
-                return [self.masked_value(each) for each in value]
-            case dict():
-                return {key: self.masked_value(each) for key, each in value.items()}
-        return value
+        return _changed(value, self.masked)
+
+    def heard_value(self, value: JSON) -> Any:
+        """``value`` with every text in it as :meth:`heard`."""
+        return _changed(value, self.heard)
 
     def heard(self, words: str) -> str:
         """What a person said, also without what they call a password or a key."""
@@ -119,6 +116,17 @@ class Known:
     def gives_away(self, text: str) -> bool:
         """Whether ``text`` holds a secret's value, or what looks like one."""
         return self.masked(text) != text
+
+
+def _changed(value: JSON, change: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return change(value)
+        case list():
+            return [_changed(each, change) for each in value]
+        case dict():
+            return {key: _changed(each, change) for key, each in value.items()}
+    return value
 
 
 def _strange(names: Iterable[str], known: Iterable[str], words: str) -> list[str]:

@@ -91,7 +91,7 @@ def compose(session: Session, known: Known, base: str) -> list[ModelMessage]:
         _data(session, "specification", dumps(dict(work.specification))),
         _data(session, "answers", dumps(work.settled())),
         _base(session, base),
-        *_failure(session),
+        *_failure(session, known),
         _python(session) if work.repair else "",
     )
 
@@ -138,11 +138,11 @@ def _python(session: Session) -> str:
     return _data(session, "pytest that is there", before) if before else ""
 
 
-def _failure(session: Session) -> list[str]:
-    """What a bot failed of that is to be mended, as data of strangers."""
-    repair = session.work.repair
-    if not repair:
+def _failure(session: Session, known: Known) -> list[str]:
+    """What a bot failed of that is to be mended, as data of strangers, who give secrets away."""
+    if not session.work.repair:
         return []
+    repair = known.heard_value(dict(session.work.repair))
     told = {"failure": repair["failure"], "diagnosis": repair["diagnosis"]}
     tests = yaml_text(list(repair["tests"]))[:_MOST_OF_TESTS]
     return [_data(session, "failure", dumps(told)), _data(session, "tests that are added", tests)]

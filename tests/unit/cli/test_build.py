@@ -46,3 +46,11 @@ def test_a_model_is_measured_over_the_descriptions_that_come_along(codex32) -> N
     assert (told["built"], told["of"]) == (1, 1)
     assert told["descriptions"][0]["wrong"] == []
     assert codex32("bots", "list", "--json").json["bots"] == []
+
+
+def test_a_command_that_there_is_not_is_no_description(codex32, model: ModelServer) -> None:
+    told = codex32("build", "resum")
+    assert told.code == 2
+    assert "there is no command 'resum' (did you mean 'resume'?)" in told.err
+    assert not model.asked
+    assert codex32("build", "list", "--json").json["sessions"] == []
