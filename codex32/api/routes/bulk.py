@@ -20,6 +20,9 @@ from codex32.services.executions import executions
 from codex32.services.executions.bulk import MOST, Bulk, Done
 
 _WHOLE = "Where an id is none of the workspace's, the whole request is refused, and nothing done."
+#: What is meant by a filter that tells no status: asked again it must come to an end.
+_OPEN = [status for status in Status if not status.final]
+_FAILED = [Status.FAILED]
 _Id = Annotated[str, StringConstraints(pattern=ID_PATTERN.pattern)]
 
 
@@ -27,7 +30,9 @@ class Chosen(Strict):
     """What executions have in common."""
 
     bot: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")] | None = None
-    status: list[Annotated[Status, Field(strict=False)]] = Field([], description="Any of them.")
+    status: list[Annotated[Status, Field(strict=False)]] = Field(
+        [], description="Any of them. By default, to cancel: not ended; else: failed."
+    )
     cause: Annotated[Cause, Field(strict=False)] | None = None
     trigger: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] | None = None
     since: Moment | None = Field(None, description="Made at this time or later.")
@@ -123,20 +128,23 @@ class BulkRoutes:
         ]
 
     async def _cancel(self, request: ApiRequest) -> JSON:
-        return await self._all(request, lambda bulk, ids: bulk.cancel(ids))
+        return await self._all(request, _OPEN, lambda bulk, ids: bulk.cancel(ids))
 
     async def _retry(self, request: ApiRequest) -> JSON:
         retrier, again = self._runtime.retrier, request.body.repeat_effects
         return await self._all(
-            request, lambda bulk, ids: bulk.retry(retrier, ids, repeat_effects=again)
+            request, _FAILED, lambda bulk, ids: bulk.retry(retrier, ids, repeat_effects=again)
         )
 
     async def _dismiss(self, request: ApiRequest) -> JSON:
         note = request.body.note
-        return await self._all(request, lambda bulk, ids: bulk.dismiss(ids, note))
+        return await self._all(request, _FAILED, lambda bulk, ids: bulk.dismiss(ids, note))
 
     async def _all(
-        self, request: ApiRequest, work: Callable[[Bulk, Sequence[str]], Awaitable[list[Done]]]
+        self,
+        request: ApiRequest,
+        usual: Sequence[Status],
+        work: Callable[[Bulk, Sequence[str]], Awaitable[list[Done]]],
     ) -> JSON:
         body: BulkIn = request.body
         door, now = self._runtime.door, self._runtime.clock.micros()
@@ -144,7 +152,7 @@ class BulkRoutes:
             ids, more = list(dict.fromkeys(body.ids)), False
             await door.read(_require_all, ids, request.caller.workspace)
         else:
-            found = await door.read(_chosen, body.filter, request.caller.workspace)
+            found = await door.read(_chosen, body.filter, usual, request.caller.workspace)
             ids, more = found[:MOST], len(found) > MOST
         done = await work(Bulk(door, request.caller, now, body.dry_run), ids)
         refused = sum(each.fault is not None for each in done)
@@ -169,10 +177,10 @@ def _require_all(ids: Sequence[str], workspace: str) -> None:
             raise ExecutionNotFound(each)
 
 
-def _chosen(wanted: Chosen, workspace: str) -> list[str]:
+def _chosen(wanted: Chosen, usual: Sequence[Status], workspace: str) -> list[str]:
     query = executions.Query(
         bot=wanted.bot,
-        status=wanted.status,
+        status=wanted.status or usual,
         cause=wanted.cause,
         trigger_kind=wanted.trigger,
         since=None if wanted.since is None else to_micros(wanted.since),

@@ -71,7 +71,7 @@ def explain(bot: Bot, components: Components) -> Words:
     types = list(dict.fromkeys(step.type for step in bot.steps))
     return Words(
         bot.name,
-        bot.description or f"does {len(bot.steps)} steps: {', '.join(types)}",
+        bot.description or f"does {_count(bot)}: {', '.join(types)}",
         list(_starts(bot)),
         list(_needs(bot)),
         [(step.id, _step(step, components)) for step in bot.steps],
@@ -82,6 +82,10 @@ def explain(bot: Bot, components: Components) -> Words:
 
 
 # when
+
+
+def _count(bot: Bot) -> str:
+    return "1 step" if len(bot.steps) == 1 else f"{len(bot.steps)} steps"
 
 
 def _starts(bot: Bot) -> Iterator[str]:

@@ -167,6 +167,21 @@ async def test_many_are_retried_or_dismissed_by_what_they_have_in_common(api, ru
     assert (await api("GET", "/api/v1/dead-letters")).json["items"] == []
 
 
+async def test_a_filter_without_a_status_means_what_something_can_be_done_to(api, runtime):
+    over = {"finished_at": runtime.clock.micros(), "ready_at": None}
+    await started(api, 1)
+    await put(runtime, status="succeeded", **over)
+    (opened,) = await started(api, 1)
+    every = {"filter": {"bot": "ping"}}
+    for path in BULK[1:]:
+        answer = await api("POST", f"/api/v1/{path}", json=every)
+        assert (answer.json["done"], answer.json["items"]) == (0, [])
+    cancelled = await api("POST", f"/api/v1/{BULK[0]}", json=every)
+    assert [(each["id"], each["done"]) for each in cancelled.json["items"]] == [(opened, True)]
+    again = await api("POST", f"/api/v1/{BULK[0]}", json=every)
+    assert (again.json["done"], again.json["refused"]) == (0, 0)
+
+
 @pytest.mark.parametrize("body", [{}, {"ids": [], "filter": {}}, {"ids": ["x"]}, {"ids": "all"}])
 async def test_a_choice_that_is_none_is_refused(api, body):
     for path in BULK:
