@@ -33,6 +33,7 @@ from codex32.services.building.faults import (
     BuildConflict,
     BuilderUnset,
     BuildNotFound,
+    SecretsWritten,
 )
 from codex32.services.events.outbound_deliveries import DeliveryNotFound, EndpointDisabled
 from codex32.services.events.outbound_endpoints import EndpointInvalid, EndpointNotFound
@@ -220,6 +221,7 @@ STATUSES: Mapping[type[Codex32Error], int] = {
     CollectionBusy: 409,
     BuildConflict: 409,
     BuilderUnset: 409,
+    SecretsWritten: 409,
     EmbedderChanged: 409,
     EndpointDisabled: 409,
     faults.AccountTaken: 409,

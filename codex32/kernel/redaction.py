@@ -53,6 +53,26 @@ _SHAPES = (
         rf"\1{MASK}",
     ),
     (re.compile(r"(://[^/\s:@\"']*:)[^/\s@\"']+(?=@)"), rf"\1{MASK}"),
+    # Addresses that are the right to write: whoever knows one of these writes as the bot.
+    (
+        re.compile(
+            r"(://(?:hooks\.slack\.com/(?:services|workflows|triggers)"
+            r"|(?:\w+\.)?discord(?:app)?\.com/api/webhooks"
+            r"|(?:[\w-]+\.webhook|outlook)\.office\.com/webhook(?:b2)?"
+            r"|hooks\.zapier\.com/hooks/catch|hook\.(?:\w+\.)?make\.com"
+            r"|api\.telegram\.org/bot|maker\.ifttt\.com/trigger)/?)(?!/)[^\s\"'<>?#*]+"
+        ),
+        rf"\1{MASK}",
+    ),
+    # What a query calls a key. A name of what is looked up has no such length.
+    (
+        re.compile(
+            r"([?&](?:[\w-]*(?:token|secret|password|signature)|sig|(?:[\w-]*[_-])?key)=)"
+            r"[^\s&\"'<>${}*]{16,}",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
     # A key of the key ring.
     (re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])"), MASK),
 )

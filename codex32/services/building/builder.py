@@ -21,7 +21,6 @@ from codex32.services.bots.written import storable
 from codex32.services.building import accepting, mending, sessions
 from codex32.services.building.accepting import Acceptance
 from codex32.services.building.faults import BuildConflict, BuilderUnset
-from codex32.services.building.known import Known
 from codex32.services.building.looking import Workshop
 from codex32.services.building.outcome import outcome
 from codex32.services.building.presenting import Presenter
@@ -95,9 +94,10 @@ class Builder:
         Raises:
           BuilderUnset: Nobody named a model.
           BotNotFound: There is no bot to refine.
+          SecretsWritten: Its file holds a secret.
         """
         order = self.choice.order(model, budget_nano)
-        heard = (await self._listener(caller)).heard(description)
+        heard = (await self.workshop.listener(caller.workspace)).heard(description)
         return await self._begun(replace(order, description=heard, bot=bot), caller)
 
     async def repair(
@@ -120,14 +120,20 @@ class Builder:
 
         Raises:
           BuilderUnset: Nobody named a model; else as :func:`mending.ordered`.
+          SecretsWritten: The bot's file holds a secret.
         """
         order = self.choice.order(model, budget_nano)
-        hint = (await self._listener(caller)).heard(hint.strip())
+        listener = await self.workshop.listener(caller.workspace)
+        hint = listener.heard(hint.strip())
         house = mending.House(self.payloads, self.workshop.definitions, self.presenter.reader)
         look = partial(mending.ordered, execution_id, hint, order, house, caller.workspace)
-        return await self._begun(await self.door.read(look), caller)
+        order = await self.door.read(look)
+        repair = await asyncio.to_thread(listener.masked_value, dict(order.repair))
+        return await self._begun(replace(order, repair=repair), caller)
 
     async def _begun(self, order: Order, caller: Caller) -> Session:
+        order = await self.door.read(sessions.resolved, order, caller.workspace)
+        await self.workshop.known(caller.workspace, order.base_version_id)  # it tells no secret
         now = self.clock.micros()
         session = await self.door.write(partial(sessions.begin, order, caller, now))
         self._news.set()
@@ -143,7 +149,7 @@ class Builder:
         version: int | None = None,
     ) -> Session:
         """Take answers; see :func:`sessions.answer`."""
-        known = await self._listener(caller)
+        known = await self.workshop.listener(caller.workspace)
         masked = {name: known.heard(text) for name, text in given.items()}
         write = partial(
             sessions.answer,
@@ -164,7 +170,7 @@ class Builder:
     ) -> Session:
         """Another session from a stage of this one on; see :func:`sessions.branch`."""
         if description is not None:
-            description = (await self._listener(caller)).heard(description)
+            description = (await self.workshop.listener(caller.workspace)).heard(description)
         write = partial(
             sessions.branch,
             session_id,
@@ -202,11 +208,6 @@ class Builder:
                     )
         now = self.clock.micros()  # whatever is accepted has the digest that was proved
         return await self.door.write(partial(accepting.accept, wish, *parts, caller, now))
-
-    async def _listener(self, caller: Caller) -> Known:
-        """Hears what somebody says without the secrets in it."""
-        masker = await self.workshop.masker(caller.workspace)
-        return Known(self.workshop.components, masker=masker)
 
     async def serve(self) -> None:
         """Work on whatever nobody works on, a few at a time, until cancelled."""
@@ -284,9 +285,7 @@ class Builder:
     async def _done(self, session: Session) -> Session:
         """The session after its stage, whatever came of it."""
         if self.clock.micros() >= session.deadline_at:
-            way_on = f"codex32 build branch {session.id} --stage {session.stage}"
-            late = f"it was not done within {self.choice.seconds:g} s (builder.seconds)"
-            return _failed(session, f"{late}; go on with: {way_on}")
+            return _late(session, self.choice.seconds)
         try:
             return _next(await self.stages.run(session))
         except Stuck as stuck:
@@ -334,6 +333,12 @@ def _next(session: Session) -> Session:
         case "compose":
             return replace(over, stage="prove")
     return replace(over, status="ready")
+
+
+def _late(session: Session, seconds: float) -> Session:
+    way_on = f"codex32 build branch {session.id} --stage {session.stage}"
+    late = f"it was not done within {seconds:g} s (builder.seconds)"
+    return _failed(session, f"{late}; go on with: {way_on}")
 
 
 def _failed(session: Session, message: str) -> Session:

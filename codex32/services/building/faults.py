@@ -32,6 +32,15 @@ class AnswersInvalid(WithProblems):
         super().__init__("these answers cannot be taken:", problems)
 
 
+class SecretsWritten(WithProblems):
+    """A bot that a model would be told of holds a secret, or what is called one, in its file."""
+
+    code = "secrets-written"
+
+    def __init__(self, bot: str, problems: Sequence[Problem]) -> None:
+        super().__init__(f"no model may be told what {bot} holds in these places:", problems)
+
+
 class BuilderUnset(Codex32Error):
     """No model was named for the builder."""
 

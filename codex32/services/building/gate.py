@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from codex32.engine.reading.definition import Reader
-from codex32.engine.reading.document import read_documents
+from codex32.engine.reading.document import dotted, read_documents
 from codex32.engine.reading.writing import to_yaml
 from codex32.kernel.bot import Allow, Bot
 from codex32.kernel.json_values import JSON
@@ -26,6 +26,10 @@ from codex32.services.explaining.recipients import addresses_in, apart, recipien
 
 #: Faults that a model is told at once.
 MOST_FAULTS = 20
+_WRITE = (
+    "this is a secret, or looks like one, or is called one; name it in allow.secrets and write "
+    "${{ secrets.NAME }}"
+)
 #: Characters of pytest.
 _MOST_PYTHON = 50_000
 
@@ -83,7 +87,7 @@ class Gate:
             *self._name(bot),
             *self._powers(bot.allow),
             *self._by_data(bot),
-            *self._secrets(bot.document),
+            *self._written(bot.document),
         ]
         strangers = [*self._strange_powers(bot.allow), *self._strange_recipients(bot)]
         if not faults and not strangers:
@@ -230,13 +234,14 @@ class Gate:
         path = file if isinstance(file, str) else str(dict(file).get("path", ""))
         return file in self.known.allow.files or named(path, self.words.lower())
 
+    def _written(self, document: Mapping[str, JSON]) -> Iterator[str]:
+        for each in self.known.written_in(document):
+            yield f"{dotted(each.path)}: {_WRITE}"
+
     def _secrets(self, document: Mapping[str, JSON]) -> Iterator[str]:
         for path, text in _texts(document, ""):
             if self.known.gives_away(text):
-                yield (
-                    f"{path}: this is a secret, or looks like one; name it in allow.secrets and "
-                    "write ${{ secrets.NAME }}"
-                )
+                yield f"{path}: {_WRITE}"
 
 
 def untested(text: str) -> str:

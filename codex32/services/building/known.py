@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from codex32.kernel.bot import Allow
 from codex32.kernel.components import Components
 from codex32.kernel.json_values import JSON
-from codex32.kernel.masking import MASK, Masker
+from codex32.kernel.masking import Masker
 from codex32.kernel.redaction import scrub
+from codex32.services.building.told import Told, unsaid, unsaid_code, unsaid_value, written_in
 
-#: What people call their secrets.
-_CALLED: Final = (
-    r"\b(?i:pass(?:word|wd|phrase|code|wort)?|kennwort|pwd?|pin|token|secret"
-    r"|(?:api|access|private)[ _-]?key|credentials?)\b"
-)
-_IS: Final = r"\s*(?:\b(?i:is|ist)\b\s*:?|[:=](?!//))\s*"
-_QUOTED: Final = r"\"[^\"\n]{4,}\"|'[^'\n]{4,}'"
-#: A name in capitals is a name, and an address no password.
-_VALUE: Final = r"(?![A-Z][A-Z0-9_]*\b|https?://)"
-#: A word with a digit in it, as few words have that mean something.
-_ODD: Final = r"(?=[^\s,;]*\d)[^\s,;]{4,}"
-#: What people write when they give a secret away, from what is plain to what is likely.
-_TOLD: Final = tuple(
-    re.compile(shape)
-    for shape in (
-        rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|[^\s,;]{{6,}}))",
-        rf"({_CALLED}\s+(?i:for|of|to|at|für)\s[^\n.;:=]{{1,60}}?{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))",
-        rf"({_CALLED}(?:{_IS}|\s+))({_VALUE}(?:{_QUOTED}|{_ODD}))",
-    )
-)
 #: What stands for recipients that nobody can list, as each invoice names its customer.
 FROM_DATA: Final = "whoever the data names"
 #: Between several addresses in one text.
@@ -102,16 +83,22 @@ class Known:
         """``value`` with every text in it masked so."""
         return _changed(value, self.masked)
 
-    def heard_value(self, value: JSON) -> Any:
-        """``value`` with every text in it as :meth:`heard`."""
-        return _changed(value, self.heard)
-
     def heard(self, words: str) -> str:
         """What a person said, also without what they call a password or a key."""
-        text = self.masked(words)
-        for shape in _TOLD:
-            text = shape.sub(lambda found: f"{found[1]}{MASK}", text)
-        return text
+        return unsaid(self.masked(words))
+
+    def heard_value(self, value: JSON) -> Any:
+        """``value`` with every text in it as :meth:`heard`, by what its key calls it, too."""
+        return unsaid_value(self.masked_value(value))
+
+    def heard_code(self, text: str) -> str:
+        """A program, also without what its names call a password or a key."""
+        return unsaid_code(self.masked(text))
+
+    def written_in(self, document: Mapping[str, JSON]) -> Iterator[Told]:
+        """Where a bot's definition holds what is a secret, or is called one."""
+        names = self.secrets | {*self.allow.secrets}
+        return written_in(document, self.masked, names)
 
     def gives_away(self, text: str) -> bool:
         """Whether ``text`` holds a secret's value, or what looks like one."""

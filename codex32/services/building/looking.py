@@ -9,21 +9,31 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from codex32.engine.reading.document import read_documents
 from codex32.kernel.bot import Allow, Bot
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door, fetch
+from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.masking import Masker
 from codex32.kernel.models import BotRow, VersionRow
+from codex32.kernel.problems import sort_problems
 from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.kernel.safe_rows import ConnectionRow, SecretRow
+from codex32.kernel.text import file_told
 from codex32.services.ai.targets import SecretOf
 from codex32.services.bots.definitions import Definitions
+from codex32.services.building.faults import SecretsWritten
 from codex32.services.building.known import Known
 from codex32.services.building.session import Session
 from codex32.services.cases.python_tests import python_test_file
 from codex32.services.explaining.recipients import addresses_in, apart, recipients_of
 from codex32.services.safe import secrets
 
+#: What helps where a secret is written out.
+_WRITE: Final = (
+    "this is a secret, or is called one: keep it with `codex32 secrets set NAME`, permit NAME in "
+    "allow.secrets, and write ${{ secrets.NAME }}; what is none is worded otherwise"
+)
 #: Bytes of pytest that are taken along.
 _LARGEST: Final = 1024 * 1024
 
@@ -49,18 +59,22 @@ class Workshop:
     definitions: Definitions
     secret: SecretOf
 
-    async def masker(self, workspace: str) -> Masker:
-        """Knows the values of all secrets that the workspace has, or that its bots use."""
-        return (await self._known(workspace))[1]
+    async def listener(self, workspace: str) -> Known:
+        """Hears what somebody says without the secrets that their workspace has or uses."""
+        return Known(self.components, masker=(await self._known(workspace))[1])
 
-    async def known(self, session: Session) -> Known:
-        """What a draft of this session may name."""
-        names, masker = await self._known(session.workspace)
+    async def known(self, workspace: str, version_id: str | None) -> Known:
+        """What a draft may name that comes after this version; None for one of a new bot.
+
+        Raises:
+          SecretsWritten: No model may be told of the version.
+        """
+        names, masker = await self._known(workspace)
         allow, told, mentioned = Allow(), frozenset[str](), frozenset[str]()
-        if session.base_version_id is not None:
-            bot = await self.door.read(self.definitions.bot, session.base_version_id)
+        if version_id is not None:
+            bot = await self.door.read(self.definitions.bot, version_id)
             allow, told, mentioned = bot.allow, _told(bot), _mentioned(bot)
-        return Known(
+        known = Known(
             self.components,
             names.secrets,
             names.connections,
@@ -71,6 +85,10 @@ class Workshop:
             mentioned,
             masker,
         )
+        if version_id is not None:
+            version = await self.door.read(VersionRow.get_by_id, version_id)
+            await asyncio.to_thread(_no_secrets, version, known)
+        return known
 
     async def base(self, session: Session) -> VersionRow | None:
         """The version that is refined."""
@@ -102,6 +120,23 @@ def _beside(bot_file: Path) -> str:
         return file.read_text(encoding="utf-8") if file.stat().st_size <= _LARGEST else ""
     except (OSError, ValueError):
         return ""
+
+
+def _no_secrets(version: VersionRow, known: Known) -> None:
+    """Nobody wrote a secret into a bot's file, which goes into prompts as it is."""
+    document = loads(version.document)
+    found = list(known.written_in(document))
+    if not found:
+        return
+    name = document["name"]
+    written = read_documents(version.text, file=file_told(version.source))
+    mine = next((each for each in written if _is_called(each.value, name)), written[0])
+    problems = [mine.problem(each.path, _WRITE, "secret", offset=each.offset) for each in found]
+    raise SecretsWritten(name, sort_problems(problems))
+
+
+def _is_called(value: JSON, name: str) -> bool:
+    return isinstance(value, dict) and value.get("name") == name
 
 
 def _told(bot: Bot) -> frozenset[str]:

@@ -92,11 +92,11 @@ def compose(session: Session, known: Known, base: str) -> list[ModelMessage]:
         _data(session, "answers", dumps(work.settled())),
         _base(session, base),
         *_failure(session, known),
-        _python(session) if work.repair else "",
+        _python(session, known) if work.repair else "",
     )
 
 
-def test(session: Session, tests: str) -> list[ModelMessage]:
+def test(session: Session, known: Known, tests: str) -> list[ModelMessage]:
     """What is asked to write the tests of the draft; ``tests`` are those of the bot before."""
     work = session.work
     there = tests or work.python_before
@@ -105,7 +105,7 @@ def test(session: Session, tests: str) -> list[ModelMessage]:
         _data(session, "specification", dumps(dict(work.specification))),
         _data(session, "bot", work.yaml),
         _data(session, "tests that are there", tests) if tests else "",
-        _python(session),
+        _python(session, known),
     )
 
 
@@ -133,8 +133,8 @@ def _base(session: Session, base: str) -> str:
     return _data(session, "bot that is there", base) if base else ""
 
 
-def _python(session: Session) -> str:
-    before = session.work.python_before
+def _python(session: Session, known: Known) -> str:
+    before = known.heard_code(session.work.python_before)
     return _data(session, "pytest that is there", before) if before else ""
 
 

@@ -62,12 +62,7 @@ def begin(order: Order, caller: Caller, now: int) -> Session:
     Raises:
       BotNotFound: There is no bot to refine.
     """
-    base = None
-    if order.bot is not None:
-        row = bots.there(order.bot, workspace=caller.workspace)
-        if row.active_version_id is None:
-            raise bots.never_live(row)
-        base = order.base_version_id or row.active_version_id
+    order = resolved(order, caller.workspace)
     work = Work(order.description, order.model, order.fallback, chance.token_hex(8))
     session = Session(
         id=new_id("bld"),
@@ -82,11 +77,25 @@ def begin(order: Order, caller: Caller, now: int) -> Session:
         created_at=now,
         updated_at=now,
         bot=order.bot,
-        base_version_id=base,
+        base_version_id=order.base_version_id,
     )
     BuildRow.insert(**session.columns()).execute()
     audit.record(caller, "build.begun", session.id, now, change={"bot": order.bot})
     return session
+
+
+def resolved(order: Order, workspace: str) -> Order:
+    """With the version that is refined, where a bot is named.
+
+    Raises:
+      BotNotFound: There is no bot to refine.
+    """
+    if order.bot is None:
+        return order
+    row = bots.there(order.bot, workspace=workspace)
+    if row.active_version_id is None:
+        raise bots.never_live(row)
+    return replace(order, base_version_id=order.base_version_id or row.active_version_id)
 
 
 def get(session_id: str, workspace: str) -> Session:

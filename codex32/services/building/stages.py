@@ -118,7 +118,7 @@ class Stages:
           Stuck: It cannot go on.
           StepFault: No model answers, or a budget is used up.
         """
-        known = await self.workshop.known(session)
+        known = await self.workshop.known(session.workspace, session.base_version_id)
         asked = Asked(self.gateway, session, known)
         match session.stage:
             case "interpret":
@@ -181,8 +181,10 @@ class Stages:
             raise Stuck(session, f"the draft no longer fits: {refused}") from None
         former = await self._former(session)
         session = session.now(python_before=former.python)
-        told = await asyncio.to_thread(yaml_text, former.tests) if former.tests else ""
-        first = messages = await asyncio.to_thread(prompting.test, session, told)
+        told = ""
+        if former.tests:
+            told = await asyncio.to_thread(yaml_text, known.heard_value(former.tests))
+        first = messages = await asyncio.to_thread(prompting.test, session, known, told)
         returned, faults = 0, ["there are no tests"]
         for _ in range(self.rules.rounds + 1):
             value = await asked.answer(messages, TESTS)
@@ -199,7 +201,7 @@ class Stages:
             else:
                 text = _written(tested)
                 proof = await self.prover(tested.name, text, python)
-                faults = self.weak(session, proof)
+                faults = _told(known, self.weak(session, proof))
                 proved = session.now(yaml=text, python=python, proof=proof)
                 if not faults:
                     return proved
@@ -219,9 +221,10 @@ class Stages:
             mending = mending.shown(await self.prover(str(session.bot), text, python))
         except NothingToRepair as error:
             raise Stuck(session, error.message) from None
-        repair = known.masked_value({**mending.repair})
+        repair = {**mending.repair}
+        specification = known.heard_value(mending.specification)
         session = session.now(
-            repair=repair, specification=mending.specification, python_before=python, python=python
+            repair=repair, specification=specification, python_before=python, python=python
         )
         rule = repair["rule"]
         return session if rule is None else session.now(yaml=rule["yaml"], notes=rule["change"])
@@ -245,7 +248,7 @@ class Stages:
             else:
                 proof = await self.prover(tested.name, _written(tested), python)
                 session = session.now(yaml=_written(tested), python=python, proof=proof)
-                faults = mending.weak(proof)
+                faults = _told(known, mending.weak(proof))
                 if not faults and python != session.work.python_before:
                     faults = _hollow(proof)
                 if not faults:
@@ -322,6 +325,11 @@ def _python(gate: Gate, bot: Bot, session: Session, value: Mapping[str, Any]) ->
     if not session.work.repair:
         return ""
     return gate.python(bot, value["python"], session.work.python_before, needed=False)
+
+
+def _told(known: Known, faults: Sequence[str]) -> list[str]:
+    """What tests say, which repeats recorded data."""
+    return [known.heard(each) for each in faults]
 
 
 def _hollow(proof: Proof) -> list[str]:

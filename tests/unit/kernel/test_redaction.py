@@ -20,6 +20,25 @@ SECRETS = [
     ("Basic not.base64-1", "key Basic ***"),
     ("postgresql://me:hush%21@db:5432/codex32", "key postgresql://me:***@db:5432/codex32"),
     ("redis://:hush@cache", "key redis://:***@cache"),
+    ("https://hooks.slack.com/services/T0/B0/hush", "key https://hooks.slack.com/services/***"),
+    ("https://hooks.slack.com/triggers/E0/1/hush", "key https://hooks.slack.com/triggers/***"),
+    ("https://discord.com/api/webhooks/1/hush", "key https://discord.com/api/webhooks/***"),
+    ("https://ptb.discord.com/api/webhooks/1/a", "key https://ptb.discord.com/api/webhooks/***"),
+    (
+        "https://acme.webhook.office.com/webhookb2/a@b",
+        "key https://acme.webhook.office.com/webhookb2/***",
+    ),
+    ("https://hooks.zapier.com/hooks/catch/1/a/", "key https://hooks.zapier.com/hooks/catch/***"),
+    ("https://hook.eu2.make.com/abc", "key https://hook.eu2.make.com/***"),
+    ("https://api.telegram.org/bot1:AA-x/send", "key https://api.telegram.org/bot***"),
+    (
+        "https://x.logic.azure.com/workflows/1?sp=%2F&sig=0123456789abcdef-",
+        "key https://x.logic.azure.com/workflows/1?sp=%2F&sig=***",
+    ),
+    (
+        "https://chat.googleapis.com/v1/spaces/A/messages?key=0123456789abcdef&token=0123456789abcdef",
+        "key https://chat.googleapis.com/v1/spaces/A/messages?key=***&token=***",
+    ),
     ("AKIAIOSFODNN7EXAMPLE", "key AKIAIO***"),
     ("ghp_0123456789abcdefghijklmnopqrstuvwxyz", "key ghp_***"),
     ("xoxb-1234567890-abcdefghijkl", "key xoxb-***"),
@@ -45,6 +64,9 @@ def test_what_looks_like_a_secret_is_masked(secret, told):
         "the bearer of bad news",
         "Basic information about certificates",
         "cx32_ is the prefix",
+        "look at https://hooks.slack.com/services/*** and https://discord.com/api/webhooks",
+        "https://example.com/list?key=name&sort_key=created_at&next=0123456789abcdef",
+        "https://example.com/?token=${{secrets.FEED_TOKEN_OF_ALL}}",
     ],
 )
 def test_what_does_not_stays(text):

@@ -14,7 +14,7 @@ from codex32.kernel.json_values import loads
 from codex32.services.bots import bots
 from codex32.services.bots.written import API, Written
 from codex32.services.building.accepting import Acceptance
-from codex32.services.building.faults import BuildConflict
+from codex32.services.building.faults import BuildConflict, SecretsWritten
 from codex32.services.executions.repairing import NothingToRepair
 from codex32_testing.model_server.builders import HOST, LEAKED, STRANGER, builder_model
 
@@ -125,6 +125,40 @@ async def test_where_a_rule_knows_no_model_is_asked(house):
     assert not house.server.asked
     assert "may pass" in session.work.notes
     assert len(session.work.proof.tests) >= 1
+
+
+SIGNED = """\
+name: asks
+allow: {hosts: [example.com], secrets: [SHOP]}
+steps:
+  - id: ask
+    type: http
+    with:
+      url: "https://example.com/"
+      headers: {X-Api-Key: WRITTEN}
+output: "${{ steps.ask.output.status }}"
+"""
+
+
+@only("sqlite")
+async def test_a_bot_with_a_password_in_its_file_is_told_to_no_model(house):
+    await store(house, SIGNED.replace("WRITTEN", "swordfish"))
+    sent = {"url": "https://example.com/", "headers": {"X-Api-Key": "swordfish"}}
+    step = ("ask", "failed", sent, None, {"message": "404", "code": "http-404"})
+    lost = await ended(house, "asks", "failed", {}, step, message="404")
+    model(house, competent)
+    told = r"asks holds.*\n8:28: steps\.0\.with\.headers\.X-Api-Key: .*secrets set"
+    with pytest.raises(SecretsWritten, match=told):
+        await house.builder.begin("Ask twice.", house.caller, bot="asks")
+    with pytest.raises(SecretsWritten, match=told) as raised:
+        await house.builder.repair(lost, house.caller)
+    assert "swordfish" not in str(raised.value)
+    # The person mends it: what was recorded before is masked, for the model is told of it.
+    await store(house, SIGNED.replace("WRITTEN", '"${{ secrets.SHOP }}"'))
+    session = await house.builder.repair(lost, house.caller)
+    await house.builder.run(session.id, "default")
+    assert "X-Api-Key" in house.prompts
+    assert "swordfish" not in house.prompts
 
 
 @only("sqlite")

@@ -1,0 +1,205 @@
+"""Passwords and keys that somebody tells in words, or writes where a secret's name belongs.
+
+What gives them away is the word before them, as the shape of one says nothing. A password that
+no word tells is not known to be one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from codex32.engine.reading.document import Path
+from codex32.kernel.json_values import JSON
+from codex32.kernel.masking import MASK, SHORTEST
+from codex32.kernel.redaction import scrub
+
+#: What people call their secrets, also at the end of a longer name (``smtp_password``).
+_CALLED: Final = (
+    r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
+    r"(?i:pass(?:word|wd|phrase|code|wort)?|kennwort|pwd?|pin|token|secret"
+    r"|(?:api|access|private|secret|signing)[ _-]?key|credentials?)\b"
+)
+#: Of those, the words that mean nothing else.
+_SURELY: Final = (
+    r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
+    r"(?i:pass(?:word|wd|phrase|code|wort)|kennwort|pwd|(?:api|access|private)[ _-]?key)\b"
+)
+#: Keys whose values are secrets, though nobody says so of them in a sentence.
+_KEYS: Final = re.compile(
+    rf".*(?:{_CALLED}|(?<![A-Za-z0-9])(?i:authorization|bearer|cookie))", re.DOTALL
+)
+#: What stands for the key above it.
+_SAME: Final = frozenset({"default", "const", "enum", "example", "examples", "value"})
+_IS: Final = r"\s*(?:\b(?i:is|ist)\b\s*:?|[\"']?\s*[:=](?!//))\s*"
+_SET: Final = r"[\"']?[ \t]*[:=](?!//)[ \t]*"
+_QUOTED: Final = r"\"[^\"\n]{4,}\"|'[^'\n]{4,}'"
+#: A name in capitals is a name; an address is no password, nor is what stands for one, nor the
+#: word for a kind of value.
+_NONE: Final = (
+    r"[A-Z][A-Z0-9_]*\b|https?://|\*\*\*"
+    r"|(?:string|number|integer|boolean|required|optional|none|null|true|false)\b"
+)
+_VALUE: Final = rf"(?![\"']?(?:{_NONE}))"
+#: A word with a digit in it, as few words have that mean something.
+_ODD: Final = r"(?=[^\s,;]*\d)[^\s,;]{4,}"
+_PLAIN: Final = r"[^\s,;]{6,}"
+
+
+def _shapes(*shapes: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(each) for each in shapes)
+
+
+_FOR: Final = (
+    rf"({_CALLED}\s+(?i:for|of|to|at|für)\s[^\n.;:=]{{1,60}}?{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))"
+)
+#: What people write when they give a secret away, from what is plain to what is likely.
+_SAID: Final = _shapes(
+    rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|{_PLAIN}))",
+    _FOR,
+    rf"({_CALLED}(?:{_IS}|\s+))({_VALUE}(?:{_QUOTED}|{_ODD}))",
+)
+#: The same in the texts of a bot, which speak of tokens that are expired, and pass 1000 items on.
+_WRITTEN: Final = _shapes(
+    rf"({_CALLED}{_SET})({_VALUE}(?:{_QUOTED}|{_PLAIN}))",
+    rf"({_CALLED}=)({_VALUE}[^\s,;&\"'<>]{{4,}})",
+    _FOR,
+    rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))",
+    rf"({_SURELY}\s+)({_VALUE}(?:{_QUOTED}|{_ODD}))",
+)
+#: In a program only what is written out is a secret, and the rest are names, as are those in
+#: ``{"password": "user_password"}``.
+_LITERAL: Final = _shapes(
+    rf"({_CALLED}[\"']?\]?\s*(?::\s*\w+\s*)?[=:]=?\s*[rbu]?)"
+    rf"({_VALUE}(?![\"'][\w-]*{_CALLED}[\"'])(?:{_QUOTED}))"
+)
+_EXPRESSION: Final = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+#: What is put into texts of a program.
+_FIELD: Final = re.compile(r"\{[\w.]+\}|%(?:\(\w+\))?s")
+_SCHEME: Final = re.compile(r"^\s*(?:basic|bearer|token|apikey)\b", re.IGNORECASE)
+
+
+class Told(NamedTuple):
+    """Where a secret is written.
+
+    Attributes:
+      path: Of the text that holds it.
+      offset: Of its line in that text; None where the text is not of several lines.
+    """
+
+    path: Path
+    offset: int | None = None
+
+
+def unsaid(text: str) -> str:
+    """What a person said, without what they call a password or a key."""
+    return _without(text, _SAID)
+
+
+def unsaid_value(value: JSON) -> Any:
+    """Recorded data without it: by their keys, too."""
+    return _unsaid(value, "")
+
+
+def unsaid_code(text: str) -> str:
+    """A program without what its names call a password or a key."""
+    return _without(text, _LITERAL)
+
+
+def written_in(
+    document: Mapping[str, JSON],
+    mask: Callable[[str], str] = scrub,
+    names: frozenset[str] = frozenset(),
+) -> Iterator[Told]:
+    """Where a bot's definition holds secrets that are no ``${{ secrets.NAME }}``.
+
+    Its tests are only held to what ``mask`` knows: what they call a password is made up.
+
+    Args:
+      document: As the bot's file has it, code and all.
+      mask: Replaces values of secrets, and what looks like one.
+      names: Of secrets; they may stand where a name belongs.
+    """
+    for path, key, text in _texts(document, (), ""):
+        plain, shapes = _EXPRESSION.sub(_blank, text), _WRITTEN
+        if path[0] == "tests":
+            shapes = ()
+        elif path[-1] == "code":
+            plain, shapes = _FIELD.sub(MASK, plain), _LITERAL
+        elif _is_secret(key, plain) and text not in names:
+            yield Told(path)
+            continue
+        gives = partial(_gives, mask, shapes)
+        if gives(plain):
+            yield Told(path, _offset(text, plain, gives))
+
+
+def _texts(value: JSON, path: Path, key: str) -> Iterator[tuple[Path, str, str]]:
+    """All texts and long numbers, each with its place and the key that tells what it is."""
+    match value:
+        case str():
+            yield path, key, value
+        case int() if not isinstance(value, bool):
+            yield path, key, str(value)
+        case list():
+            for index, each in enumerate(value):
+                yield from _texts(each, (*path, index), key)
+        case dict():
+            for name, each in value.items():
+                yield from _texts(each, (*path, name), _key(value, name, key))
+
+
+def _key(value: Mapping[str, JSON], name: str, above: str) -> str:
+    """What tells of what kind a value is: its key, but for a pair of ``name`` and ``value``."""
+    if name == "value":
+        above = next((str(value[each]) for each in ("name", "key") if each in value), above)
+    return above if name in _SAME else name
+
+
+def _is_secret(key: str, text: str) -> bool:
+    """Whether a text under this key is a secret, and no name, address or expression."""
+    if _KEYS.fullmatch(key) is None:
+        return False
+    rest = _SCHEME.sub("", text).replace(MASK, "").strip()
+    return len(rest) >= SHORTEST and re.match(_VALUE, rest) is not None
+
+
+def _gives(mask: Callable[[str], str], shapes: tuple[re.Pattern[str], ...], text: str) -> bool:
+    return mask(text) != text or any(each.search(text) for each in shapes)
+
+
+def _offset(text: str, plain: str, gives: Callable[[str], bool]) -> int | None:
+    """Where the line begins that gives it away; ``plain`` has as many, expressions blank."""
+    lines, offset = text.splitlines(keepends=True), 0
+    if len(lines) < 2:
+        return None
+    for line, blank in zip(lines, plain.splitlines(), strict=False):
+        if gives(blank):
+            return offset
+        offset += len(line)
+    return None
+
+
+def _blank(found: re.Match[str]) -> str:
+    return MASK + "\n" * found[0].count("\n")
+
+
+def _without(text: str, shapes: tuple[re.Pattern[str], ...]) -> str:
+    for shape in shapes:
+        text = shape.sub(lambda found: f"{found[1]}{MASK}", text)
+    return text
+
+
+def _unsaid(value: JSON, key: str) -> Any:
+    match value:
+        case str():
+            return MASK if _is_secret(key, _EXPRESSION.sub(MASK, value)) else unsaid(value)
+        case int() if not isinstance(value, bool):
+            return MASK if _is_secret(key, str(value)) else value
+        case list():
+            return [_unsaid(each, key) for each in value]
+        case dict():
+            return {name: _unsaid(each, _key(value, name, key)) for name, each in value.items()}
+    return value

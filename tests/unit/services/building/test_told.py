@@ -1,0 +1,122 @@
+"""Secrets that somebody wrote where the name of one belongs, and what only speaks of secrets."""
+
+import pytest
+
+from codex32.engine.reading.document import dotted, read_documents
+from codex32.kernel.components import Components
+from codex32.kernel.masking import Masker
+from codex32.services.building.known import Known
+from codex32.services.building.told import unsaid_code, unsaid_value, written_in
+
+
+def found(text, **more):
+    (document,) = read_documents(text)
+    return [
+        (dotted(each.path), document.problem(each.path, "", offset=each.offset).line)
+        for each in written_in(document.value, **more)
+    ]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "with: {auth: {basic: {username: ann, password: swordfish}}}",
+        "with: {auth: {bearer: swordfish}}",
+        "with: {headers: {X-Api-Key: swordfish}}",
+        "with: {headers: {Authorization: Token swordfish}}",
+        "with: {headers: [{name: X-Auth-Token, value: swordfish}]}",
+        "with: {headers: {Cookie: 'sid=swordfish'}}",
+        "with: {json: {user: ann, smtpPassword: swordfish}}",
+        "with: {json: {pin: 123456}}",
+        "with: {json: {credentials: [ann, swordfish]}}",
+        "with: {url: 'https://ann:swordfish@shop.example.com/'}",
+        "with: {url: 'https://shop.example.com/?user=ann&token=swordfish'}",
+        "with: {url: 'https://hooks.slack.com/services/T0/B0/swordfish'}",
+        "with: {dsn: 'host=db user=ann password=fish'}",
+        """with: {body: '{"user": "ann", "password": "swordfish"}'}""",
+        "with: {body: 'user=${{ inputs.user }}&password=swordfish'}",
+        "with: {prompt: 'Sign in as ann. The password is sw0rdfish.'}",
+        "with: {prompt: 'Sign in as ann, password sw0rdfish.'}",
+        "with: {body: '${{ inputs.user }} sk-0123456789abcdefghij'}",
+        "with: {body: 'correct-horse'}",
+    ],
+)
+def test_a_secret_that_is_written_out_is_found_by_what_it_is_called(step):
+    masker = Masker()
+    masker.add("correct-horse")
+    mask = Known(Components(), masker=masker).masked
+    assert len(found(f"type: http\n{step}", mask=mask)) == 1
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "with: {auth: {basic: {username: ann, password: '${{ secrets.SHOP }}'}}}",
+        "with: {headers: {Authorization: 'Bearer ${{ secrets.SHOP }}'}}",
+        "with: {headers: {X-Api-Key: '${{ secrets.A }}:${{ secrets.B }}'}}",
+        "with: {url: 'https://ann:${{ secrets.SHOP }}@shop.example.com/?token=${{ secrets.B }}'}",
+        "with: {url: 'https://x.example.com/?token=${{ secrets.B }}&user=annabella'}",
+        "with: {dsn: 'user=ann password=${{ secrets.SHOP }} host=db.example.com'}",
+        "with: {max_tokens: 50000, token_budget: 500, password_file: /run/x/password}",
+        "with: {token: null, secret: true, pin: 12}",
+        "with: {prompt: 'Say token by token why a password is needed, and pass 1000 items on.'}",
+        "with: {prompt: 'Tell whose token is expired, and reset the password of 3 accounts.'}",
+        """with: {prompt: 'Answer {"token": string, "password": null}; password: required'}""",
+        "with: {schema: {type: object, properties: {token: {type: string}}, required: [token]}}",
+        "inputs: {password: {type: string, secret: true, description: Of the shop}}",
+        "inputs: {token: {type: string, default: SHOP_TOKEN}}",
+        "triggers: [{webhook: {path: x, auth: {scheme: github, secret: shop_hook}}}]",
+        "steps: [{id: token, type: http}, {id: b, type: set, needs: [token]}]",
+        "tests: [{inputs: {password: made-up}, mocks: {login: {output: {token: made-up}}}}]",
+    ],
+)
+def test_what_only_speaks_of_secrets_holds_none(part):
+    assert found(part, names=frozenset({"shop_hook"})) == []
+
+
+CODE = """\
+type: python
+with:
+  code: |
+    import os
+
+    def main(token, password=None):
+        password = password or os.environ["PASSWORD"]
+        fields = {"password": "password", "token": token, "kind": "secret"}
+        url = f"postgres://{fields}:{password}@db/%s"
+        token: str = token.strip("abcdef")
+        return main(token=token, key=f"token={token}")
+"""
+
+
+def test_in_a_program_names_are_none_and_what_is_written_out_is_found_in_its_line():
+    assert found(CODE) == []
+    for line in (
+        'password = "swordfish"',
+        "API_KEY: str = 'swordfish'",
+        'd["token"] = "swordfish"',
+    ):
+        code = CODE.replace("    import os", f"    import os\n    {line}")
+        assert found(code) == [("with.code", 5)]
+        assert "swordfish" not in unsaid_code(code)
+    assert found(CODE.replace('strip("abcdef")', 'login(url, {"password": "swordfish"})')) == [
+        ("with.code", 10)
+    ]
+
+
+def test_tests_make_their_passwords_up_but_hold_no_key():
+    case = "tests: [{inputs: {password: swordfish, key: sk-0123456789abcdefghij}}]"
+    assert found(case) == [("tests.0.inputs.key", 1)]
+
+
+def test_recorded_data_are_masked_by_their_keys_and_by_what_they_say():
+    data = {
+        "body": {"access_token": "swordfish", "items": [{"pin": 123456, "count": 123456}]},
+        "text": 'answered {"user": "ann", "password": "swordfish"}',
+        "asked": {"Authorization": "${{ secrets.SHOP }}", "tokens": 5000},
+    }
+    assert unsaid_value(data) == {
+        "body": {"access_token": "***", "items": [{"pin": "***", "count": 123456}]},
+        "text": 'answered {"user": "ann", "password": ***}',
+        "asked": {"Authorization": "${{ secrets.SHOP }}", "tokens": 5000},
+    }
