@@ -195,6 +195,7 @@ class Runtime:
             public_url=chosen.public_url(self.settings),
             decide_retry=self.plugins.decide_retry,
             listening=self._listening,
+            keeping=self.outbox.listening,
             clock=self.clock,
         )
         env = env if self.traces is None else self.traces.around(env)

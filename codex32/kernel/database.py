@@ -14,12 +14,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 import peewee as pw
 
-from codex32.kernel.connection import connect, fetch, is_outage, is_sqlite, snapshot, transaction
+from codex32.kernel.connection import (
+    connect,
+    fetch,
+    is_outage,
+    is_sqlite,
+    passing_transaction,
+    snapshot,
+    transaction,
+)
 from codex32.kernel.events import Event
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.jobs import (
@@ -59,6 +67,8 @@ T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - an item
 #: Carries out many writes of one kind at once; one result an item, in order.
 Batch = Callable[[Sequence[I]], Sequence[T]]
+#: What a group of writes is carried out in.
+Within = Callable[[pw.Database], AbstractContextManager[Any]]
 
 #: Writes that share one commit at most; beyond about a hundred nothing more is gained.
 MAX_GROUP = 512
@@ -188,15 +198,17 @@ class Door:
         """Like :meth:`write_now`, but on the calling thread, beside what the writer is at.
 
         What it brings can be worked on while other writes are still under way. SQLite lets one
-        write at a time, where a commit more would hold up everybody: there it shares one.
-        PostgreSQL is not waited for if it cannot be reached; the thread keeps a connection to it.
+        write at a time, where a commit more would hold up everybody: there it shares one, unless
+        the writer has nothing to do. It does not wait for the disk either: ``work`` must be such
+        that all goes well where a crash of the database's machine undoes it. A database that
+        cannot be reached is not waited for; the thread keeps a connection to it.
         """
-        if is_sqlite():
+        if is_sqlite() and len(self._line):
             return self.write_now(work, patience_seconds=patience_seconds)
         if self._closed:
             raise _closed()
         job: Job[T] = Job(work, SINGLE, None, Future(), None)
-        error = self._carry_out([job])
+        error = self._carry_out([job], passing_transaction)
         if error is not None:
             raise error
         return job.future.result()  # type: ignore[no-any-return]
@@ -258,12 +270,12 @@ class Door:
                 pause = min(pause * 2, 1.0)
         self._drop_connection()
 
-    def _carry_out(self, jobs: list[Job[Any]]) -> Exception | None:
+    def _carry_out(self, jobs: list[Job[Any]], within: Within = transaction) -> Exception | None:
         """Do ``jobs`` and answer them; the error if the database is out of reach."""
         if not jobs:
             return None
         try:
-            notices = self._transaction(jobs)
+            notices = self._transaction(jobs, within)
         except Exception as error:
             self._drop_connection()
             if not is_outage(error):
@@ -286,20 +298,22 @@ class Door:
         answer(jobs)
         return None
 
-    def _transaction(self, jobs: list[Job[Any]]) -> list[Event | str]:
+    def _transaction(self, jobs: list[Job[Any]], within: Within) -> list[Event | str]:
         groups = groups_of(jobs)
         try:
-            notices = self._commit(groups, apart=False)
+            notices = self._commit(groups, within, apart=False)
         except BaseException as error:
             if is_outage(error):
                 raise
             # Nothing of it was kept; now whoever is at fault is found.
-            notices = self._commit(groups, apart=True)
+            notices = self._commit(groups, within, apart=True)
         fault_point("commit.after")
         return notices
 
-    def _commit(self, groups: list[list[Job[Any]]], *, apart: bool) -> list[Event | str]:
-        with gathered() as left, transaction(self.database):
+    def _commit(
+        self, groups: list[list[Job[Any]]], within: Within, *, apart: bool
+    ) -> list[Event | str]:
+        with gathered() as left, within(self.database):
             for group in groups:
                 if apart:
                     carry_out_apart(self.database, group, left)

@@ -64,6 +64,8 @@ def take(
     lease_micros: int,
     only: Sequence[str] = (),
     but: Sequence[str] = (),
+    *,
+    last: bool = False,
 ) -> list[Claim]:
     """Claim up to ``limit`` executions that may run, most urgent first.
 
@@ -74,13 +76,15 @@ def take(
       lease_micros: How long the claims hold without a heartbeat.
       only: Ids to choose from; empty for all.
       but: Bots whose executions are left for now.
+      last: Nothing else is written in this transaction; on PostgreSQL that spares a round trip.
     """
     mark, lock = ("?", "") if is_sqlite() else ("%s", " FOR UPDATE SKIP LOCKED")
     chosen = f" AND {any_of('id')}" if only else ""
     chosen += f" AND NOT {any_of('bot_id')}" if but else ""
     choice = [listed(each) for each in (only, but) if each]
     _walk_along_an_index()
-    cursor = database_proxy.execute_sql(
+    execute = database_proxy.execute_last if last else database_proxy.execute_sql
+    cursor = execute(
         "UPDATE execution SET status = 'running', ready_at = NULL, attempt = attempt + 1, "  # noqa: S608
         f"worker = {mark}, lease_at = {mark}, attempt_at = {mark}, "
         f"started_at = COALESCE(started_at, {mark}) "

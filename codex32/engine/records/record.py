@@ -37,7 +37,8 @@ _STATE = Insert(StateRow, ("bot_id", "key", "value", "updated_at"), replace=True
 _RUNNING = "execution.status || '' = 'running'"
 _ENDS = Update(
     ExecutionRow,
-    keys=("id", "attempt", "worker"),
+    # The time tells claims apart of which a crash of the database's machine has undone the first.
+    keys=("id", "attempt", "worker", "attempt_at"),
     columns=(
         "status",
         "cause",
@@ -109,13 +110,13 @@ def _held(items: Sequence[Advance]) -> set[str]:
     if going_on:
         lock = "" if is_sqlite() else " ORDER BY id FOR UPDATE"
         rows = database_proxy.execute_sql(
-            "SELECT id, attempt, worker FROM execution "  # noqa: S608
+            "SELECT id, attempt, worker, attempt_at FROM execution "  # noqa: S608
             f"WHERE {any_of('id')} AND {_RUNNING}{lock}",
             (listed(going_on),),
         )
-        for row_id, attempt, worker in rows.fetchall():
+        for row_id, *held_by in rows.fetchall():
             claim = going_on[row_id]
-            if (claim.attempt, claim.worker) == (attempt, worker):
+            if [claim.attempt, claim.worker, claim.attempt_at] == held_by:
                 held.add(row_id)
     return held
 
@@ -141,6 +142,7 @@ def _end_values(item: Advance) -> tuple[Any, ...]:
         claim.id,
         claim.attempt,
         claim.worker,
+        claim.attempt_at,
     )
 
 

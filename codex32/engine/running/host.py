@@ -98,9 +98,12 @@ class Host:
         now = self.env.clock.micros()
         lease = int(self.lease_seconds * 1e6)
         limit, crowded = self._share(limit)
-        taken = claims.take(self.worker, limit, now, lease, only, crowded)
         # A lone execution, for which an idle worker was rung, need not wait for another look.
-        every = WAKE_EVERY_SECONDS if self._held or not taken else WAKE_AT_LEAST_SECONDS
+        alone = not self._held and time.monotonic() - self._woke_at < WAKE_AT_LEAST_SECONDS
+        taken = claims.take(
+            self.worker, limit, now, lease, only, crowded, last=alone and not self.env.keeping()
+        )
+        every = WAKE_AT_LEAST_SECONDS if alone and taken else WAKE_EVERY_SECONDS
         if self._wake(now, every) and len(taken) < limit:
             taken += claims.take(self.worker, limit - len(taken), now, lease, only, crowded)
         if taken:
@@ -146,6 +149,8 @@ class Host:
 
     def begin(self, claim: Claim) -> asyncio.Task[None]:
         """Start the attempt of a claimed execution. On the event loop."""
+        if (former := self._attempts.get(claim.id)) is not None:
+            former.abandon()  # what is claimed anew was lost, as after a crash of the database
         attempt = Attempt(self.env, claim)
         begun = self._loop.time()
         self._attempts[claim.id] = attempt
@@ -157,9 +162,11 @@ class Host:
 
     def _ended(self, claim: Claim, begun: float, task: asyncio.Task[None]) -> None:
         self.average_seconds += (self._loop.time() - begun - self.average_seconds) / 16
-        self._attempts.pop(claim.id, None)
-        self._held.pop(claim.id, None)
         self._tasks.discard(task)
+        attempt = self._attempts.get(claim.id)
+        if attempt is not None and attempt.claim is claim:
+            self._attempts.pop(claim.id)
+            self._held.pop(claim.id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s: the attempt broke", claim.id, exc_info=error)
         self._on_room()
