@@ -250,17 +250,22 @@ def passing_transaction(database: pw.Database) -> Iterator[None]:
     All see it at once. A crash of the database's machine may undo it, unless a commit that does
     wait has followed: both databases write their logs in order.
     """
-    if isinstance(database, pw.SqliteDatabase):
-        database.execute_sql("PRAGMA synchronous = NORMAL")  # type: ignore[no-untyped-call]
-        try:
-            with transaction(database):
-                yield
-        finally:
-            database.execute_sql("PRAGMA synchronous = FULL")  # type: ignore[no-untyped-call]
-        return
-    with transaction(database):
-        database.defer("SET LOCAL synchronous_commit = off", ())
+    if isinstance(database, PostgresqlDatabase):
+        with transaction(database):
+            database.defer("SET LOCAL synchronous_commit = off", ())
+            yield
+    else:
+        with _unsynced(database), transaction(database):
+            yield
+
+
+@contextlib.contextmanager
+def _unsynced(sqlite: pw.Database) -> Iterator[None]:
+    sqlite.execute_sql("PRAGMA synchronous = NORMAL")
+    try:
         yield
+    finally:
+        sqlite.execute_sql("PRAGMA synchronous = FULL")
 
 
 def snapshot(database: pw.Database) -> AbstractContextManager[Any]:

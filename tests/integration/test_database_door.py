@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import peewee as pw
@@ -490,3 +491,46 @@ async def test_what_is_deferred_and_undone_leaves_no_trace(door: Door) -> None:
     with pytest.raises(KeyError):
         await door.write(work)
     assert await door.write(keys) == []
+
+
+@only_postgresql
+async def test_the_last_statement_takes_the_commit_along_unless_others_came_before(
+    door: Door,
+) -> None:
+    sql = "INSERT INTO state VALUES ('bot', %s, '1', 0) RETURNING key"
+
+    def elsewhere() -> list[str]:
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(lambda: (keys(), door.database.close())).result()[0]
+
+    def alone() -> list[str]:
+        door.database.defer("SET LOCAL enable_sort = off", ())
+        assert door.database.execute_last(sql, ("100%",)).fetchall() == [("100%",)]
+        return elsewhere()
+
+    def behind_others() -> None:
+        put("b")
+        door.database.execute_last(sql, ("c",))
+        assert elsewhere() == ["100%"]
+        raise KeyError
+
+    assert await door.write(alone) == ["100%"]
+    sort = "SELECT current_setting('enable_sort')"
+    assert await door.write(lambda: door.database.execute_sql(sort).fetchall()) == [("on",)]
+    with pytest.raises(KeyError):
+        await door.write(behind_others)
+    assert await door.write(keys) == ["100%"]
+
+
+def test_a_write_apart_does_not_wait_for_the_disk_and_others_do(door: Door) -> None:
+    asked = (
+        ("PRAGMA synchronous", 2, 1) if is_sqlite() else ("SHOW synchronous_commit", "on", "off")
+    )
+    question, lasting, passing = asked
+
+    def ask() -> object:
+        return door.database.execute_sql(question).fetchone()[0]
+
+    assert door.write_now(ask) == lasting
+    assert door.write_apart(ask, patience_seconds=1.0) == passing
+    assert door.read_now(ask) == lasting, "on the same thread"

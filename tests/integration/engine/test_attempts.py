@@ -516,3 +516,61 @@ async def test_the_record_of_attempts_is_whole(engine, manual_clock):
         return row.attempt, [(a.number, a.worker, a.outcome) for a in AttemptRow.select()]
 
     assert await engine.door.read(read) == (2, [(1, "dead", "lost"), (2, "worker", "succeeded")])
+
+
+async def undo_the_claim(engine, claim) -> None:
+    """What a crash of the database's machine may do, as nothing durable has followed."""
+    row = {"status": "queued", "ready_at": 0, "attempt": claim.attempt - 1}
+    free = {"worker": None, "lease_at": None, "attempt_at": None}
+    await engine.door.write(ExecutionRow.update(**row, **free).execute)
+
+
+async def test_a_claim_that_was_undone_and_made_again_by_the_same_worker_is_another(
+    engine, manual_clock
+):
+    execution_id = await engine.start(await engine.add(f"name: counts{THREE}"))
+    engine.do("count", lambda context, params: Succeeded(params["value"]))
+    (first,) = await engine.claim()
+    await undo_the_claim(engine, first)
+    manual_clock.advance(0.001)
+    (second,) = await engine.claim()
+    assert (first.worker, first.attempt) == (second.worker, second.attempt)
+    await Attempt(engine.env, first).run()  # it notices at its first record, and writes nothing
+    assert (await engine.inspect(execution_id)).steps == []
+    await Attempt(engine.env, second).run()
+    done = await engine.inspect(execution_id)
+    assert done.execution.status == "succeeded"
+    tries = {step.step: step.tries for step in done.steps}
+    assert tries == {"one": 1, "two": 1, "three": 1}
+
+
+async def test_of_two_attempts_at_one_execution_a_host_keeps_the_later(engine, manual_clock):
+    execution_id = await engine.start(
+        await engine.add("name: b\ntype: scripted\nwith: {do: wait}")
+    )
+    begun, go_on = [], asyncio.Event()
+
+    async def wait(context, params):
+        begun.append(params)
+        await go_on.wait()
+        return Succeeded(None)
+
+    engine.do("wait", wait)
+    host = await engine.host()
+    tasks = []
+    for _ in range(2):
+        (claim,) = await engine.door.write(lambda: host.take(1))
+        tasks.append(host.begin(claim))
+        while len(begun) < len(tasks):
+            await asyncio.sleep(0.001)
+        if len(tasks) == 1:
+            await undo_the_claim(engine, claim)
+            manual_clock.advance(0.001)
+    await asyncio.wait(tasks[:1])
+    assert (host.running, host.held) == (1, 1), "the end of the former is not the later one's"
+    go_on.set()
+    await asyncio.wait(tasks)
+    assert (host.running, host.held) == (0, 0)
+    done = await engine.inspect(execution_id)
+    assert done.execution.status == "succeeded"
+    assert [row.outcome for row in done.attempts] == ["succeeded"]
