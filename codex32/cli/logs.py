@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import structlog
-from structlog.stdlib import ProcessorFormatter
-from structlog.typing import EventDict, WrappedLogger
-
+from codex32.kernel.drivers import as_if_missing
 from codex32.kernel.json_values import dumps
 from codex32.kernel.masking import handed_out
 from codex32.kernel.redaction import unsaid
 from codex32.kernel.subject import subject
 from codex32.kernel.tracing import TraceContext
 from codex32_config.settings import Settings
+
+with as_if_missing("rich"):  # its own pretty form for terminals is not ours
+    import structlog
+    from structlog.stdlib import ProcessorFormatter
+    from structlog.typing import EventDict, WrappedLogger
 
 #: The version of the Elastic Common Schema whose names are used.
 ECS_VERSION = "8.17.0"

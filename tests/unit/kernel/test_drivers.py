@@ -30,3 +30,19 @@ def test_a_house_on_sqlite_does_without_the_driver_of_postgresql(url, loaded):
         check=True,
     )
     assert told.stdout.split() == [str(loaded), str(loaded), "False", "True"]
+
+
+_SPEAK = """
+import sys
+from codex32.cli import logs
+print("rich" in sys.modules)
+import rich.console  # whoever asks for it gets it
+print("rich" in sys.modules)
+"""
+
+
+def test_who_writes_lines_does_without_what_draws_for_terminals():
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", _SPEAK], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["False", "True"]
