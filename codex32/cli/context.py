@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -92,6 +93,18 @@ class Context:
         except (OSError, KeyError):  # a container without an entry for its user
             name = "local"
         return Caller("local", "local", name, admin=True, workspace=workspace, permissions=None)
+
+    def command_line(self) -> list[str]:
+        """How a process is started that is to work with the same project and settings files."""
+        options = [part for file in self.files for part in ("--config", str(file))]
+        options += ["--folder", str(self.settings.folder)]
+        return [sys.executable, "-P", "-m", "codex32", *options]
+
+    def tell_news(self, runtime: Runtime) -> Coroutine[Any, Any, None]:
+        """Print what happens in the house from now on, until cancelled, for ``codex32 up``."""
+        from codex32.cli.news import tell
+
+        return tell(runtime.door, runtime.clock.micros())
 
     @contextlib.contextmanager
     def runtime(self, *, upgrade: bool = False, ring: bool = False) -> Iterator[Runtime]:

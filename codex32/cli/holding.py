@@ -23,6 +23,16 @@ class Hold:
         self._since = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
         self.tell(None)
 
+    @classmethod
+    def taken_over(cls, number: int) -> Hold:
+        """What this process held as another program, under a file descriptor."""
+        return cls(open(number, "r+", encoding="utf-8"))
+
+    @property
+    def fileno(self) -> int:
+        """The file descriptor that holds it."""
+        return int(self._file.fileno())
+
     def tell(self, url: str | None) -> None:
         """Let others know the address."""
         said = json.dumps({"pid": os.getpid(), "since": self._since, "url": url})

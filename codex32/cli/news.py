@@ -1,7 +1,10 @@
-"""What happens in the house, told in calm lines; learnt from the rows, a few looks a second."""
+"""What happens in the house, told in calm lines; learnt from the rows, two looks a second."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +13,18 @@ from codex32.cli.follow import clock_text, ending_text
 from codex32.cli.output import STYLES
 from codex32.kernel.bot import ALERT_NOTICES
 from codex32.kernel.clock import SystemClock
-from codex32.kernel.database import fetch
+from codex32.kernel.database import Door, fetch
 from codex32.kernel.models import BotRow, ExecutionRow
 from codex32.kernel.statuses import Status
 from codex32.services.bots import bot_views
 from codex32.services.bots.bot_views import BotView
 from codex32.services.executions import executions
 
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 0.5
+#: The same after the database could not be read.
+REST_SECONDS = 5.0
 #: An execution's end may be committed this much later than one that ended after it.
 _LATE_MICROS = 3_000_000
 #: More of a kind in one look are told as a number.
@@ -92,6 +100,21 @@ class News:
             for row in wanted:
                 text = f"{ending_text(row)}  ({row.trigger_kind})"
                 yield Item(text, executions.as_dict(row), STYLES.get(row.status))
+
+
+async def tell(door: Door, since: int) -> None:
+    """Print the news as they come, until cancelled: a JSON document a line."""
+    news = News(since)
+    while True:
+        try:
+            for item in await door.read(news.look):
+                event = "execution" if "id" in item.data else "bot"
+                told = {"event": event, "text": item.text, "style": item.style, "data": item.data}
+                print(json.dumps(told), flush=True)
+        except Exception as error:
+            log.warning("what happens cannot be told: %s", error)
+            await asyncio.sleep(REST_SECONDS)
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
 def _when(micros: int) -> str:

@@ -39,11 +39,13 @@ class Children:
       on_death: Told the child's name, how it ended and when it is started again (seconds).
       environment: Of the children, ours by default; a change holds for those started later.
       output: A file descriptor for what they print; None lets them print where we do.
+      results: Another for what they print as their result; None takes the same.
     """
 
     on_death: Callable[[str, int, float], None]
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     output: int | None = None
+    results: int | None = None
     _children: list[_Child] = field(default_factory=list)
 
     def start(self, name: str, command: Sequence[str]) -> None:
@@ -72,6 +74,11 @@ class Children:
                 child.start_at = now + child.pause_seconds
                 self.on_death(child.name, code, child.pause_seconds)
 
+    @property
+    def lack(self) -> bool:
+        """Whether one of them has ended and is yet to be started again."""
+        return any(child.process is None for child in self._children)
+
     def stop(self, grace_seconds: float) -> None:
         """Ask all to end (SIGTERM), wait, and kill those that do not."""
         alive = [child.process for child in self._children if child.process is not None]
@@ -98,7 +105,7 @@ class Children:
             list(child.command),
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=self.output,
+            stdout=self.output if self.results is None else self.results,
             stderr=self.output,
             # A terminal's Ctrl-C goes to the whole group; we alone decide what it means.
             start_new_session=True,

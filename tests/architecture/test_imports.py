@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import codex32
+import codex32.face
 
 HEAVY = [
     "aiohttp",
@@ -31,7 +32,7 @@ HEAVY = [
 ALONE = """
 import importlib, os, sys, traceback
 import aiohttp.web, dramatiq, peewee, pydantic, redis, rich.console, ruamel.yaml, yaml
-import codex32
+import codex32.face
 def stands_below_all(name):
     return name.startswith("codex32.kernel")
 below = True
@@ -68,7 +69,7 @@ def heavy_after(statement):
 
 
 def test_the_face_is_light():
-    assert heavy_after("import codex32") == "[]"
+    assert heavy_after("import codex32.face") == "[]"
 
 
 def test_loading_the_plugins_imports_no_sdk():
@@ -122,6 +123,12 @@ def test_a_process_at_rest_holds_nothing_that_it_does_not_use():
         assert loaded.strip() == "[]", role
 
 
+def test_what_keeps_the_processes_of_up_holds_nothing_that_they_work_with():
+    spared = [*HEAVY, "asyncio", "codex32.face", "codex32.kernel.models", "codex32_config"]
+    code = f"import sys, codex32.cli.house\nprint([m for m in {spared} if m in sys.modules])"
+    assert fresh(code).strip() == "[]"
+
+
 #: What the first sign-in, secret or token loads: some 30 MB and a fifth of a second.
 GUARDS = ["argon2", "cryptography.hazmat", "joserfc", "limits", "schemathesis", "webauthn"]
 #: Runs a command of the house until it says that it is ready, then tells what it has loaded.
@@ -152,7 +159,7 @@ def test_no_process_of_up_starts_with_what_guards_the_way_in(command, tmp_path):
 def test_the_face_lists_all_it_shows_in_order():
     public = [
         name
-        for name, value in vars(codex32).items()
+        for name, value in vars(codex32.face).items()
         if not name.startswith("_") and type(value).__name__ != "module"
     ]
     assert sorted(codex32.__all__) == sorted(public)

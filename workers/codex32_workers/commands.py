@@ -61,14 +61,15 @@ def _run_several(count: int, grace_seconds: float) -> None:
 
 
 @click.command()
+@click.option("--tell", is_flag=True, help="Print what happens, a JSON document a line.")
 @click.pass_context
-def scheduler(context: click.Context) -> None:
+def scheduler(context: click.Context, tell: bool) -> None:
     """Watch the folders of bots, fire due triggers and mend what was lost, until stopped."""
     from codex32.runtime import open_runtime
     from codex32_workers.scheduler import run_scheduler
 
     runtime = open_runtime(context.obj.settings, "scheduler", plugins=context.obj.plugins)
     try:
-        run_scheduler(runtime)
+        run_scheduler(runtime, [context.obj.tell_news] if tell else [])
     finally:
         runtime.close()

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 from codex32.outside.http_on_demand import HttpOnDemand
 from codex32.outside.streams import GuardedStreams
@@ -38,12 +39,16 @@ ANCHOR_SECONDS = 60.0
 DIAGNOSES_SECONDS = 5.0
 
 
-def run_scheduler(runtime: Runtime) -> None:
-    """Schedule until SIGTERM or SIGINT."""
-    asyncio.run(_schedule(runtime))
+#: Something that is done until it is cancelled.
+Work = Callable[[Runtime], Coroutine[Any, Any, None]]
 
 
-async def _schedule(runtime: Runtime) -> None:
+def run_scheduler(runtime: Runtime, beside: Sequence[Work] = ()) -> None:
+    """Schedule until SIGTERM or SIGINT, and do what else is wanted."""
+    asyncio.run(_schedule(runtime, beside))
+
+
+async def _schedule(runtime: Runtime, beside: Sequence[Work]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,6 +71,7 @@ async def _schedule(runtime: Runtime) -> None:
         asyncio.create_task(_every(ANCHOR_SECONDS, _anchor(runtime))),
         asyncio.create_task(_every(DIAGNOSES_SECONDS, _diagnose(runtime))),
         asyncio.create_task(keep_house(runtime)),
+        *(asyncio.create_task(work(runtime)) for work in beside),
     ]
     log.info("scheduler %s is ready", runtime.process.id)
     await stop.wait()
