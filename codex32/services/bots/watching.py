@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from watchfiles import awatch
@@ -15,8 +14,6 @@ from codex32.services.bots.folders import Changes, FolderSync
 
 log = logging.getLogger(__name__)
 
-#: How often a watcher looks up, also where nothing happens, in seconds.
-_LOOK_UP_SECONDS = 0.3
 #: What looking again and again may take where nothing happens: some 2 s with 1,000 bots and a
 #: minute with 100,000.
 _MOST_OF_A_CORE = 0.02
@@ -38,16 +35,34 @@ async def watch(
     due = 0.0
     while not stop.is_set():
         there = await asyncio.to_thread(_there, sync)
-        async with contextlib.aclosing(_hints(there, stop, poll_seconds)) as hints:
-            async for happened in hints:
-                if happened or time.monotonic() >= due:
+        happened = asyncio.Event()
+        listening = asyncio.create_task(_listen(there, stop, happened, poll_seconds))
+        try:
+            while not stop.is_set():
+                await _either(stop, happened, due - time.monotonic())
+                if happened.is_set() or time.monotonic() >= due:
+                    happened.clear()
                     began = time.monotonic()
                     again = await _scan(sync, on_changes)
                     ended = time.monotonic()
                     rest = max(poll_seconds, (ended - began) / _MOST_OF_A_CORE)
                     due = ended + (sync.settle_seconds if again else rest)
-                if await asyncio.to_thread(_there, sync) != there:
+                if listening.done() or await asyncio.to_thread(_there, sync) != there:
                     break  # a folder that came back is watched anew
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _either(first: asyncio.Event, second: asyncio.Event, seconds: float) -> None:
+    """Until one of them is set, or ``seconds`` have passed."""
+    waiting = [asyncio.create_task(event.wait()) for event in (first, second)]
+    try:
+        one = asyncio.FIRST_COMPLETED
+        await asyncio.wait(waiting, timeout=max(seconds, 0.0), return_when=one)
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 async def _scan(sync: FolderSync, on_changes: Callable[[Changes], Awaitable[None]] | None) -> bool:
@@ -66,29 +81,22 @@ def _there(sync: FolderSync) -> list[Path]:
     return [folder for folder in sync.folders if folder.is_dir()]
 
 
-async def _hints(
-    folders: Sequence[Path], stop: asyncio.Event, poll_seconds: float
-) -> AsyncGenerator[bool, None]:
-    """Whether something happened in the folders; speaks up several times a second."""
-    if folders:
-        try:
-            async for happened in awatch(
-                *folders,
-                watch_filter=None,
-                debounce=200,
-                step=50,
-                rust_timeout=int(_LOOK_UP_SECONDS * 1000),
-                yield_on_timeout=True,
-                stop_event=stop,
-                ignore_permission_denied=True,
-            ):
-                yield bool(happened)
-            return
-        except OSError as error:  # a folder vanished, or the system has no watches left
-            log.warning("folders cannot be watched (%s); looking every %gs", error, poll_seconds)
-    for _ in range(int(max(poll_seconds, 1) / _LOOK_UP_SECONDS) + 1):
-        yield False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_UP_SECONDS):  # wait_for may swallow being cancelled
-                await stop.wait()
-            return
+async def _listen(
+    folders: Sequence[Path], stop: asyncio.Event, happened: asyncio.Event, poll_seconds: float
+) -> None:
+    """Say when something happened in the folders; ends where they cannot be watched."""
+    if not folders:
+        await stop.wait()
+        return
+    try:
+        async for _ in awatch(
+            *folders,
+            watch_filter=None,
+            debounce=200,
+            step=100,
+            stop_event=stop,
+            ignore_permission_denied=True,
+        ):
+            happened.set()
+    except OSError as error:  # a folder vanished, or the system has no watches left
+        log.warning("folders cannot be watched (%s); looking every %gs", error, poll_seconds)

@@ -342,8 +342,10 @@ async def test_a_folder_that_is_made_later_is_watched(
     watching = asyncio.create_task(watch(sync_of(folder), stop, seen.put, poll_seconds=1))
 
     def make() -> None:
-        folder.mkdir()
-        (folder / "one.yaml").write_text(STEP)
+        made = tmp_path / "made"
+        made.mkdir()
+        (made / "one.yaml").write_text(STEP)
+        made.rename(folder)
 
     await asyncio.to_thread(make)
     async with asyncio.timeout(60):
