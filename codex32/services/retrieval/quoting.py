@@ -23,12 +23,29 @@ _WITHOUT_SPACES = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
 _GAP = re.compile(r"\.\.\.|\u2026|\[\.\.\.\]")
+#: Accents that one letter may bear; the longest that any language writes is far below this.
+_MOST_ACCENTS: Final = 30
 
 
 def normal(text: str) -> str:
     """A text without what a quote may differ in: white space, case, kinds of quotation marks."""
-    text = unicodedata.normalize("NFKC", text).translate(_MARKS)
+    text = unicodedata.normalize("NFKC", _stream_safe(text)).translate(_MARKS)
     return _SPACES.sub(" ", _DECORATION.sub("", text)).casefold().strip(" \"'")
+
+
+def _stream_safe(text: str) -> str:
+    """A text without the accents that no letter bears (UAX #15, Stream-Safe Text Format).
+
+    To put them in order takes the square of how many there are.
+    """
+    if text.isascii():
+        return text
+    kept, accents = [], 0
+    for letter in text:
+        accents = accents + 1 if unicodedata.combining(letter) else 0
+        if accents <= _MOST_ACCENTS:
+            kept.append(letter)
+    return "".join(kept)
 
 
 def status_of(quote: str, cited: int | None, texts: Sequence[str]) -> tuple[Status, int | None]:

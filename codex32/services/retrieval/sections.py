@@ -71,7 +71,11 @@ def _heading(line: str, before: list[str]) -> tuple[int, str] | None:
     level = len(line) - len(line.lstrip("#"))
     if 1 <= level <= _DEEPEST and line[level : level + 1].isspace():
         # By hand: as one pattern, a line of many spaces took minutes.
-        return level, line[level:].strip().rstrip("#").rstrip()
+        title = line[level:].strip()
+        bare = title.rstrip("#")
+        # What closes a heading stands apart from it: "# C#" is called "C#".
+        closed = not bare or bare[-1].isspace()
+        return level, bare.rstrip() if closed else title
     under = _UNDERLINE.match(line)
     alone = len(before) == 1 or (len(before) > 1 and not before[-2].strip())
     if under and alone and before[-1].strip() and not before[-1].startswith((" ", "-", "|", ">")):

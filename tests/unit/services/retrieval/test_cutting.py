@@ -31,6 +31,21 @@ def test_what_looks_like_a_heading_in_code_is_code():
     assert "## nor this" in section.text
 
 
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("# C#", "C#"),
+        ("# C# ##", "C#"),
+        ("## F# and C#\t#", "F# and C#"),
+        ("# A ######", "A"),
+        ("### ###", ""),
+        ("# #", ""),
+    ],
+)
+def test_what_closes_a_heading_stands_apart_from_it(line, title):
+    assert markdown(f"{line}\ntext")[0].heading == (title,)
+
+
 @pytest.mark.parametrize("filler", [" ", "#", " #", "\t"])
 def test_a_heading_that_means_harm_takes_no_longer_than_another(filler):
     # As one pattern with three stretches, this took hours, and held all threads of the process.

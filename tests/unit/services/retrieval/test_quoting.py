@@ -1,9 +1,11 @@
 """Quotes that are checked, and links that do not leave."""
 
+import time
+
 import pytest
 
 from codex32.services.retrieval.links import without_foreign_links
-from codex32.services.retrieval.quoting import status_of
+from codex32.services.retrieval.quoting import normal, status_of
 
 TEXTS = [
     "A step is *retried* when its fault says that trying again can help.\nThe pause grows.",
@@ -42,6 +44,15 @@ TEXTS = [
 )
 def test_a_quote_is_what_it_is(quote, cited, status, place):
     assert status_of(quote, cited, TEXTS) == (status, place)
+
+
+def test_accents_without_end_take_no_longer_than_other_letters():
+    # A minute, where each was put in order among all the others.
+    heap = "e" + "\u0301\u0323" * 80_000
+    began = time.process_time()
+    assert status_of(f"trying again {heap}", 0, [f"{heap} can help"]) == ("absent", None)
+    assert time.process_time() - began < 5
+    assert normal("Vie\u0323\u0302t") == normal("vi\u1ec7t")
 
 
 @pytest.mark.parametrize(
