@@ -1,9 +1,9 @@
 """Many rows in one statement's cost: the two statements of the hot path, and picking by id.
 
 On PostgreSQL the rows travel as one array a column through ``unnest`` (some 25 times the
-rows of single statements, with a constant text); on SQLite, inside the one transaction, new
-rows as few statements of many rows, since each lets other threads have Python meanwhile and then
-waits for it, and changes as repeated executions of a prepared statement.
+rows of single statements), and what is the same in all of them travels once; on SQLite, inside
+the one transaction, new rows as few statements of many rows, since each lets other threads have
+Python meanwhile and then waits for it, and changes as repeated executions of a prepared statement.
 """
 
 from __future__ import annotations
@@ -62,26 +62,50 @@ def one_of(column: pw.Field, texts: Iterable[str]) -> pw.Expression:
     return pw.Expression(column, "=", pw.SQL("ANY(%s::text[])", (listed(texts),)))
 
 
-def _arrays(
-    row: type[Row], columns: Sequence[str], rows: Sequence[Sequence[Any]]
-) -> Sequence[str]:
-    """The columns of ``rows`` as PostgreSQL writes arrays, a text each.
+class _Sent:
+    """Rows as they travel to PostgreSQL: ``source`` gives those columns that differ.
 
-    The driver would make a literal of every element by itself, for half as much again as all
-    else that a batch costs.
+    The driver would make a literal of every element of an array by itself, for half as much again
+    as all else that a batch costs; so arrays are texts, as PostgreSQL writes them.
+
+    Args:
+      apart: How many columns, from the first, are arrays even where all rows have one value.
+
+    Attributes:
+      values: SQL of each column's value.
+      source: What follows ``FROM``; empty where there is one row, which needs no array.
+      parameters: Of ``values``, then of ``source``.
     """
-    fields = row._meta.fields
-    return [
-        f"{{{','.join(_elements(_ELEMENTS[type(fields[name])], values))}}}"
-        for name, values in zip(columns, zip(*rows, strict=True), strict=True)
-    ]
+
+    def __init__(
+        self,
+        row: type[Row],
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        apart: int,
+    ) -> None:
+        self.values: list[str] = []
+        self.parameters: list[str | None] = []
+        arrays: list[str] = []
+        names: list[str] = []
+        casts: list[str] = []
+        for place, (name, values) in enumerate(zip(columns, zip(*rows, strict=True), strict=True)):
+            field_ = row._meta.fields[name]
+            cast, first = _type(field_), values[0]
+            if place >= apart and values.count(first) == len(values):
+                self.values.append(f"%s::{cast}")
+                self.parameters.append(_alone(type(field_), first))
+            else:
+                self.values.append(f"v.v{place}")
+                names.append(f"v{place}")
+                casts.append(f"%s::{cast}[]")
+                arrays.append(f"{{{','.join(map(_ELEMENTS[type(field_)], values))}}}")
+        self.source = f"unnest({', '.join(casts)}) AS v({', '.join(names)})" if arrays else ""
+        self.parameters += arrays
 
 
-def _elements(written: Callable[[Any], str], values: Sequence[Any]) -> Iterable[str]:
-    """What of most columns is the same in all rows of a batch is written once."""
-    if values.count(values[0]) == len(values):
-        return [written(values[0])] * len(values)
-    return map(written, values)
+def _alone(kind: type[pw.Field], value: Any) -> str | None:
+    return value if value is None or kind is pw.TextField else _ELEMENTS[kind](value)
 
 
 def _text(value: str | None) -> str:
@@ -125,6 +149,7 @@ class Insert:
     _key: tuple[int, ...] = field(init=False, default=(), compare=False)
     #: By the number of rows, which are powers of two.
     _sqlite: dict[int, str] = field(init=False, default_factory=dict, compare=False)
+    #: With a place for the values of the rows, and where they come from.
     _postgresql: str = field(init=False, default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -138,22 +163,28 @@ class Insert:
             rest = [c for c in self.columns if c not in key]
             sets = ", ".join(f"{c} = excluded.{c}" for c in rest)
             conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
-        arrays = ", ".join(f"%s::{_type(meta.fields[c])}[]" for c in self.columns)
         marks = f"({', '.join('?' for _ in self.columns)})"
         most = _SQLITE_PARAMETERS // len(self.columns)
         # Few texts, so that SQLite knows each again: any number is a sum of these.
         for count in (1 << power for power in range(most.bit_length())):
             values = ", ".join([marks] * count)
             self._sqlite[count] = f"{head} VALUES {values} {conflict}"
-        object.__setattr__(
-            self,
-            "_postgresql",
-            f"{head} SELECT * FROM unnest({arrays}) {conflict}",  # noqa: S608 - our own names
-        )
+        object.__setattr__(self, "_postgresql", f"{head} SELECT %s {conflict}")
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
         """Write ``rows``, each with one value a column."""
         write_all((self, rows))
+
+    def on_postgresql(self, rows: Sequence[Sequence[Any]]) -> tuple[str, list[str | None]]:
+        """The statement that writes ``rows``, and its parameters."""
+        if self.replace:  # PostgreSQL writes no row twice in one statement
+            rows = list({tuple(row[i] for i in self._key): row for row in rows}.values())
+        # Rows that are alike in everything are as many all the same.
+        sent = _Sent(self.row, self.columns, rows, apart=min(len(rows) - 1, 1))
+        values = ", ".join(sent.values)
+        return self._postgresql % (
+            f"{values} FROM {sent.source}" if sent.source else values
+        ), sent.parameters
 
     def on_sqlite(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
         """The statements that write ``rows``, each with its parameters."""
@@ -175,14 +206,9 @@ def write_all(*inserts: tuple[Insert, Sequence[Sequence[Any]]]) -> None:
             for statement, parameters in insert.on_sqlite(rows):
                 connection.execute(statement, parameters)
         return
-    texts: list[str] = []
-    values: list[str] = []
-    for insert, rows in filled:
-        if insert.replace:  # PostgreSQL writes no row twice in one statement
-            rows = list({tuple(row[i] for i in insert._key): row for row in rows}.values())
-        texts.append(insert._postgresql)
-        values += _arrays(insert.row, insert.columns, rows)
-    database_proxy.defer(";".join(texts), values)
+    sent = [insert.on_postgresql(rows) for insert, rows in filled]
+    texts, values = zip(*sent, strict=True)
+    database_proxy.defer(";".join(texts), list(chain.from_iterable(values)))
 
 
 @dataclass(frozen=True)
@@ -201,6 +227,7 @@ class Update:
     columns: tuple[str, ...]
     guard: str = ""
     _sqlite: str = field(init=False, default="")
+    #: What of the statement is the same for all rows: behind the values and their source.
     _postgresql: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -214,18 +241,9 @@ class Update:
             "_sqlite",
             f"UPDATE {table} SET {sets} WHERE {where}{guard}",  # noqa: S608 - our own names
         )
-        names = self.columns + self.keys
-        arrays = ", ".join(f"%s::{_type(meta.fields[n])}[]" for n in names)
-        aliases = ", ".join(f"v{i}" for i in range(len(names)))
-        pg_sets = ", ".join(f"{c} = v.v{i}" for i, c in enumerate(self.columns))
-        pg_where = " AND ".join(
-            f"{table}.{k} = v.v{i + len(self.columns)}" for i, k in enumerate(self.keys)
-        )
+        mine = " AND ".join(f"{table}.{k} = v.v{i}" for i, k in enumerate(self.keys))
         object.__setattr__(
-            self,
-            "_postgresql",
-            f"UPDATE {table} SET {pg_sets} FROM unnest({arrays}) AS v({aliases}) "  # noqa: S608
-            f"WHERE {pg_where}{guard} RETURNING {table}.{self.keys[0]}",
+            self, "_postgresql", f"WHERE {mine}{guard} RETURNING {table}.{self.keys[0]}"
         )
 
     def write(self, rows: Iterable[Sequence[Any]]) -> set[Any]:
@@ -244,7 +262,19 @@ class Update:
         if isinstance(database_proxy.obj, pw.SqliteDatabase):
             execute = database_proxy.connection().execute
             return {row[first] for row in ordered if execute(self._sqlite, row).rowcount}
-        cursor = database_proxy.execute_sql(
-            self._postgresql, _arrays(self.row, self.columns + self.keys, ordered)
-        )
+        cursor = database_proxy.execute_sql(*self._on_postgresql(ordered))
         return {found[0] for found in cursor.fetchall()}
+
+    def _on_postgresql(self, rows: Sequence[Sequence[Any]]) -> tuple[str, list[str | None]]:
+        # Keys are never constants: where PostgreSQL sees one it may prefer an index that it
+        # believes to be small to the rows' ids.
+        count = len(self.columns)
+        names, keys = self.keys + self.columns, len(self.keys)
+        sent = _Sent(self.row, names, [(*row[count:], *row[:count]) for row in rows], apart=keys)
+        pairs = zip(self.columns, sent.values[keys:], strict=True)
+        sets = ", ".join(f"{column} = {value}" for column, value in pairs)
+        table = self.row._meta.table_name
+        return (
+            f"UPDATE {table} SET {sets} FROM {sent.source} {self._postgresql}",  # noqa: S608
+            sent.parameters,
+        )

@@ -135,6 +135,18 @@ def test_truths_and_columns_left_out_are_written_alike(door: Door) -> None:
     assert door.read_now(lambda: BotRow.select().where(BotRow.enabled).count()) == 1
 
 
+def test_rows_that_are_alike_are_as_many_all_the_same(door: Door) -> None:
+    insert = Insert(LogLineRow, ("execution_id", "step", "item", "at", "level", "message"))
+    door.write_now(lambda: insert.write([("e", "s", -1, 0, "info", "again")] * 3))
+    assert door.read_now(lambda: LogLineRow.select().count()) == 3
+
+
+def test_what_all_rows_share_travels_once() -> None:
+    insert = Insert(StepRow, ("execution_id", "step", "item", "status", "output"))
+    _, sent = insert.on_postgresql([(f"e{i}", "s", -1, "running", None) for i in range(50)])
+    assert sent == ["s", "-1", "running", None, "{" + ",".join(f'"e{i}"' for i in range(50)) + "}"]
+
+
 def test_numbers_are_given_to_rows_in_their_order(door: Door) -> None:
     insert = Insert(LogLineRow, ("execution_id", "step", "item", "at", "level", "message"))
     rows = [("e", "s", -1, 0, "info", f"line {i}") for i in range(600)]
