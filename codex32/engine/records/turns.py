@@ -11,15 +11,15 @@ that it never goes back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import MutableMapping, Sequence
+from typing import Any, TypeAlias
 
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.json_values import dumps
 from codex32.kernel.models import database_proxy
 
-#: What :func:`take_turns` may be told of a bot and a priority: see :func:`asking`.
-Asked = Mapping[tuple[str, int], tuple[int | None, int | None]]
+#: What is known of a bot and a priority: what :func:`asking` asks for.
+Asked: TypeAlias = MutableMapping[tuple[str, int], tuple[int | None, int | None]]
 
 _QUEUED = "FROM execution e WHERE e.status = 'queued' AND e.ready_at IS NOT NULL"
 
@@ -54,16 +54,18 @@ def take_turns(
     Args:
       joining: The bot's id and the priority of each.
       now: The present, in microseconds.
-      asked: What this transaction has asked already, so that it need not be asked again.
+      asked: What was asked already, so that it need not be asked again; what is known afterwards
+        stands there.
     """
-    known = asked or {}
-    missing = [key for key in joining if key not in known]
-    found = {**known, **_ask(missing)}
-    latest = {key: max(found[key][0] or 0, _before(found[key][1], now)) for key in joining}
+    known = {} if asked is None else asked
+    known.update(_ask([key for key in joining if key not in known]))
     turns = []
     for key in joining:
-        latest[key] += 1
-        turns.append(latest[key])
+        last, served = known[key]
+        before = _before(served, now)
+        turns.append(max(last or 0, before) + 1)
+        # Of an empty queue the time is kept, too: else it would run away from those who wait.
+        known[key] = turns[-1], before + 1
     return turns
 
 

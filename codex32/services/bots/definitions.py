@@ -30,6 +30,7 @@ class Definitions:
     ) -> None:
         self._read = read
         self._kept = lru_cache(maxsize=keep)(self._load)
+        self._numbers = lru_cache(maxsize=keep)(_number)
         self._terms: dict[str, Bot] = {}
         self._keep_terms = keep_terms
 
@@ -41,6 +42,14 @@ class Definitions:
           BotInvalid: What it needs is no longer installed.
         """
         return self._kept(version_id)
+
+    def number(self, version_id: str) -> int:
+        """Which of its bot's versions this one is.
+
+        Raises:
+          VersionNotFound: No version has this id.
+        """
+        return self._numbers(version_id)
 
     def bots(self, version_ids: Iterable[str]) -> dict[str, Bot | Exception]:
         """Like :meth:`bot` of each, with one query for all; what it would raise stands there."""
@@ -94,3 +103,10 @@ class Definitions:
         if document is None:
             raise VersionNotFound(version_id)
         return self._read(loads(document))
+
+
+def _number(version_id: str) -> int:
+    number = VersionRow.select(VersionRow.number).where(VersionRow.id == version_id).scalar()
+    if number is None:
+        raise VersionNotFound(version_id)
+    return int(number)

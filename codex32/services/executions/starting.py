@@ -13,42 +13,36 @@ from datetime import datetime
 from functools import lru_cache
 
 from codex32.engine.expressions import compile_template
-from codex32.engine.records.turns import asking
 from codex32.engine.running.environment import ChildRequest
 from codex32.engine.values.inputs import check_inputs
-from codex32.kernel.batches import any_of, listed
 from codex32.kernel.bot import Bot
 from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.clock import Clock, SystemClock, from_micros
 from codex32.kernel.database import Door, announce, fetch
 from codex32.kernel.errors import (
     BotDisabled,
-    BotInvalid,
     BotNotFound,
     Codex32Error,
     IdempotencyConflict,
     StepFault,
-    VersionNotFound,
 )
 from codex32.kernel.events import ExecutionQueued
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.ids import new_id
-from codex32.kernel.json_values import JSON, canonical, loads
-from codex32.kernel.models import BotRow, VersionRow, database_proxy
+from codex32.kernel.json_values import JSON, canonical
+from codex32.kernel.models import BotRow
 from codex32.kernel.payloads import PayloadStore
-from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Status
 from codex32.kernel.subject import asked_within
 from codex32.kernel.views import ExecutionRef
 from codex32.services.bots.definitions import Definitions
 from codex32.services.executions import executions
 from codex32.services.executions.executions import NewExecution, Submitted
+from codex32.services.executions.finding import Found, Lookup
 from codex32.services.presentation import iso
 
 #: Longest chain of executions that start each other.
 MAX_DEPTH = 8
-#: Of most bots; their turns are asked for together with the bots, which spares a round trip.
-USUAL_PRIORITY = 0
 #: Concurrency keys that are longer, or hold what a database may refuse, stand as their digests.
 _LONGEST_KEY = 200
 
@@ -226,6 +220,7 @@ class Starter:
         self._door, self._definitions = door, definitions
         self._listening = listening
         self._payloads, self._clock = payloads, clock
+        self._lookup = Lookup()
 
     async def start(self, start: Start) -> Submitted:
         """Start a bot; the answer comes after the commit.
@@ -277,7 +272,8 @@ class Starter:
     def start_many(self, starts: Sequence[Start]) -> list[Submitted | Codex32Error]:
         """Start all of them, each by itself: a batch for ``Door.write_many``."""
         now = self._clock.micros()
-        found = _find(starts)
+        lookup = self._lookup = self._lookup.if_young()
+        found = lookup.find({(start.workspace, start.bot) for start in starts}, now)
         answers: dict[int, Submitted | Codex32Error] = {}
         made: dict[int, NewExecution] = {}
         for place, start in enumerate(starts):
@@ -290,8 +286,7 @@ class Starter:
                     answers[place] = ready
                 else:
                     made[place] = ready
-        asked = {(row.bot_id, USUAL_PRIORITY): (row.last, row.served) for row in found.values()}
-        submitted = executions.submit(list(made.values()), asked)
+        submitted = executions.submit(list(made.values()), lookup.asked)
         told = self._listening()
         for (place, new), answer in zip(made.items(), submitted, strict=True):
             answers[place] = _conflict() if answer.conflict else answer
@@ -302,7 +297,7 @@ class Starter:
                 self._payloads.remove(new.id)
         return [answers[place] for place in range(len(starts))]
 
-    def _prepare(self, start: Start, row: _Found | None, now: int) -> NewExecution | Submitted:
+    def _prepare(self, start: Start, row: Found | None, now: int) -> NewExecution | Submitted:
         if row is None:
             mine = BotRow.removed_at.is_null() & (BotRow.workspace == start.workspace)
             known = fetch(BotRow.select(BotRow.name).where(mine))
@@ -318,10 +313,11 @@ class Starter:
                 f"bots have started each other {MAX_DEPTH} times; {start.bot} would be one more",
                 code="depth",
             )
-        version_id, number = row.version(start.version_id, start.version)
+        version_id = row.version(start.version_id, start.version)
         bot = self._definitions.bot(version_id)
         if not bot.steps:
             raise BotDisabled(row.name, "it holds alerts alone, and there is nothing to execute")
+        number = self._definitions.number(version_id)
         subject = Subject(row.bot_id, row.name, version_id, number, bot)
         return prepare(start, subject, self._payloads, now)
 
@@ -336,74 +332,6 @@ class Starter:
             output=self._payloads.unpack(row.id, row.output),
             error={"message": row.message, "code": row.cause or row.status} if failed else None,
         )
-
-
-@dataclass(slots=True)
-class _Found:
-    """What the rows say of a bot."""
-
-    bot_id: str
-    name: str
-    source: str | None
-    enabled: bool
-    removed_at: int | None
-    problems: str | None
-    active_version_id: str | None
-    number: int | None
-    #: Its last turn in the queue, and the turn that is served at the usual priority.
-    last: int | None
-    served: int | None
-
-    def version(self, wanted: str | None, by_number: int | None) -> tuple[str, int]:
-        """The id and number of the version that shall run.
-
-        One that the house names by its id always may; one that a bot names by its number, where it
-        could be the live one.
-        """
-        if wanted is not None:
-            mine = (VersionRow.id == wanted) & (VersionRow.bot_id == self.bot_id)
-            number = VersionRow.select(VersionRow.number).where(mine).scalar()
-            if number is None:
-                raise VersionNotFound(wanted)
-            return wanted, number
-        if self.removed_at is not None:
-            gone = f"its file {self.source} is gone; put it back" if self.source else "removed"
-            raise BotDisabled(self.name, gone)
-        if self.active_version_id is None or self.number is None:
-            faults = [Problem(**each) for each in loads(self.problems or "[]")]
-            raise BotInvalid(f"{self.name} has never been without faults", faults)
-        if not self.enabled:
-            raise BotDisabled(self.name, "its definition says `enabled: false`")
-        if by_number is not None:
-            return self._numbered(by_number), by_number
-        return self.active_version_id, self.number
-
-    def _numbered(self, number: int) -> str:
-        row = VersionRow
-        found = fetch(
-            row.select(row.id, row.widens, row.approved_at).where(
-                (row.bot_id == self.bot_id) & (row.number == number)
-            )
-        )
-        if not found:
-            raise VersionNotFound(f"{number} of {self.name}")
-        version_id, widens, approved_at = found[0]
-        if widens is not None and approved_at is None:
-            # Else whoever may write bots could start what nobody has approved.
-            raise BotDisabled(f"version {number} of {self.name}", "nobody has approved it")
-        return str(version_id)
-
-
-def _find(starts: Sequence[Start]) -> dict[tuple[str, str], _Found]:
-    rows = database_proxy.execute_sql(
-        "SELECT bot.workspace, bot.id, bot.name, bot.source, bot.enabled, bot.removed_at, "  # noqa: S608
-        "bot.problems, bot.active_version_id, bot_version.number, "
-        f"{asking('bot.id', str(USUAL_PRIORITY))} FROM bot "
-        "LEFT JOIN bot_version ON bot_version.id = bot.active_version_id "
-        f"WHERE {any_of('bot.name')}",
-        (listed({start.bot for start in starts}),),
-    )
-    return {(row[0], row[2]): _Found(*row[1:]) for row in rows.fetchall()}
 
 
 def _told_origin(request: ChildRequest) -> dict[str, JSON]:
