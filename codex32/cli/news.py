@@ -11,6 +11,7 @@ from typing import Any
 
 from codex32.cli.follow import clock_text, ending_text
 from codex32.cli.output import STYLES
+from codex32.kernel.beats import until_beat
 from codex32.kernel.bot import ALERT_NOTICES
 from codex32.kernel.clock import SystemClock
 from codex32.kernel.database import Door, fetch
@@ -114,7 +115,7 @@ async def tell(door: Door, since: int) -> None:
         except Exception as error:
             log.warning("what happens cannot be told: %s", error)
             await asyncio.sleep(REST_SECONDS)
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        await asyncio.sleep(until_beat(LOOK_EVERY_SECONDS))
 
 
 def _when(micros: int) -> str:

@@ -137,6 +137,8 @@ class BundledRedis:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
             "loglevel": "warning",
+            # Ten times a second it would look for what is due here every half second at most.
+            "hz": "2",
         }
         flags = [part for name, value in options.items() for part in (f"--{name}", value)]
         launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(int(signal.SIGKILL))]

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from codex32.kernel.beats import until_beat
 from codex32.outside.http_on_demand import HttpOnDemand
 from codex32.outside.streams import GuardedStreams
 from codex32.runtime import Runtime
@@ -89,7 +90,7 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
             await work()
         except Exception:
             log.exception("a round of the scheduler failed and is made again")
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(until_beat(seconds))
 
 
 async def _tick(runtime: Runtime) -> None:
@@ -102,10 +103,12 @@ async def _tick(runtime: Runtime) -> None:
         missed_after_seconds=settings.missed_after_seconds,
     )
     while True:
-        pause = settings.interval_seconds
+        pause = until_beat(settings.interval_seconds)
         try:
             ticked = await ticker.run(runtime.door, runtime.clock.micros())
-            pause = ticked.pause_seconds(runtime.clock.micros(), pause)
+            pause = ticked.pause_seconds(
+                runtime.clock.micros(), until_beat(settings.interval_seconds)
+            )
         except Exception:
             log.exception("a look at the triggers failed and is made again")
         await asyncio.sleep(pause)
@@ -158,7 +161,8 @@ async def _look_at_files(runtime: Runtime) -> None:
         except Exception:
             log.exception("a look at the files of triggers failed and is made again")
         spent = time.monotonic() - began
-        await asyncio.sleep(max(runtime.settings.scheduler.files_interval_seconds, 9 * spent))
+        least = until_beat(runtime.settings.scheduler.files_interval_seconds)
+        await asyncio.sleep(max(least, 9 * spent))
 
 
 async def _watch_sources(runtime: Runtime) -> None:
@@ -204,7 +208,8 @@ async def _watch_alerts(runtime: Runtime) -> None:
         except Exception:
             log.exception("a look at the alerts failed and is made again")
         spent = time.monotonic() - began
-        await asyncio.sleep(max(runtime.settings.scheduler.alerts_interval_seconds, 9 * spent))
+        least = until_beat(runtime.settings.scheduler.alerts_interval_seconds)
+        await asyncio.sleep(max(least, 9 * spent))
 
 
 def _prune_spending(runtime: Runtime) -> Callable[[], Awaitable[object]]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+from codex32.kernel.beats import until_beat
 from codex32.kernel.clock import Clock, from_micros
 from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
 from codex32.kernel.database import Door, is_outage
@@ -71,22 +72,21 @@ class Courier:
         """Send until cancelled; what is under way then is given a moment."""
         try:
             while True:
-                pause = PAUSE_SECONDS
+                begun = 0
                 self._ended.clear()
                 try:
-                    if await self.round():
-                        pause = 0.0
+                    begun = await self.round()
                 except Exception as error:
                     if is_outage(error):
                         log.warning("webhooks wait for the database: %s", error)
                     else:
                         log.exception("webhooks could not be sent and are tried again")
-                if not pause:
+                if begun:
                     continue
                 try:
                     # Before Python 3.12 wait_for swallows a cancellation that comes together with
                     # what is waited for, and nobody would ever stop this one.
-                    async with asyncio.timeout(pause):
+                    async with asyncio.timeout(until_beat(PAUSE_SECONDS)):
                         await self._ended.wait()
                 except TimeoutError:
                     continue

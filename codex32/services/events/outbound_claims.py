@@ -16,8 +16,9 @@ import peewee as pw
 
 from codex32.kernel.batches import Insert, Update
 from codex32.kernel.clock import from_micros
-from codex32.kernel.database import announce, fetch
+from codex32.kernel.database import announce, fetch, is_sqlite
 from codex32.kernel.events import WebhookDisabled
+from codex32.kernel.models import database_proxy
 from codex32.kernel.outbound_rows import DeliveryAttemptRow, DeliveryRow, EndpointRow
 from codex32.services.events.outbound_deliveries import DELIVERED, FAILED, PENDING
 
@@ -78,16 +79,20 @@ class Ending:
         return self.outcome == DELIVERED
 
 
+#: Asked twice a second, so it is one text.
+_WITH_DUE = """
+SELECT endpoint.id FROM endpoint
+    WHERE endpoint.enabled AND (endpoint.resume_at IS NULL OR endpoint.resume_at <= {mark})
+        AND EXISTS (SELECT 1 FROM delivery WHERE delivery.endpoint_id = endpoint.id
+            AND delivery.status = 'pending' AND delivery.next_at <= {mark})
+"""
+
+
 def with_due(now: int) -> list[EndpointRow]:
     """Endpoints for which something is to be sent; called in a read."""
-    due = DeliveryRow.select(pw.SQL("1")).where(
-        (DeliveryRow.endpoint_id == EndpointRow.id)
-        # Said in the statement: so alone SQLite sees that the partial index answers.
-        & (DeliveryRow.status == pw.SQL("'pending'"))
-        & (DeliveryRow.next_at <= now)
-    )
-    ready = EndpointRow.resume_at.is_null() | (EndpointRow.resume_at <= now)
-    return list(EndpointRow.select().where(EndpointRow.enabled & ready & pw.fn.EXISTS(due)))
+    text = _WITH_DUE.format(mark="?" if is_sqlite() else "%s")
+    ids = [row[0] for row in database_proxy.execute_sql(text, (now, now)).fetchall()]
+    return list(EndpointRow.select().where(EndpointRow.id.in_(ids))) if ids else []
 
 
 def claim(places: Mapping[str, int], now: int, until: int, sender: str) -> list[Claim]:

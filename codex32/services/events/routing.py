@@ -22,7 +22,13 @@ from codex32.kernel.errors import Codex32Error
 from codex32.kernel.event_names import matches
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, dumps, loads
-from codex32.kernel.models import EventRow, ExecutionRow, StepRow, SubscriptionRow
+from codex32.kernel.models import (
+    EventRow,
+    ExecutionRow,
+    StepRow,
+    SubscriptionRow,
+    database_proxy,
+)
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import StepStatus
 from codex32.services.bots.definitions import Definitions
@@ -38,6 +44,8 @@ log = logging.getLogger(__name__)
 #: Events that are taken in one transaction, and answers after which no more are.
 BATCH = 200
 ANSWERS = 1000
+#: Asked twice a second, so it is one text.
+_PENDING = "SELECT id FROM event WHERE delivered_at IS NULL LIMIT 1"
 #: Waits that are over are forgotten this often.
 TIDY_SECONDS = 30.0
 
@@ -160,7 +168,7 @@ class Router:
 
 def is_pending() -> bool:
     """Whether there is an event that nobody has delivered; asks the index alone."""
-    return bool(fetch(_pending().select(EventRow.id).limit(1)))
+    return database_proxy.execute_sql(_PENDING).fetchone() is not None
 
 
 def _pending() -> pw.ModelSelect[EventRow]:

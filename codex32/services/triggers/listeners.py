@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import peewee as pw
-
 from codex32.kernel.batches import any_of, listed
 from codex32.kernel.bot import Trigger
 from codex32.kernel.contracts.trigger_type import TriggerType
-from codex32.kernel.database import fetch, is_sqlite
+from codex32.kernel.database import is_sqlite
 from codex32.kernel.json_values import loads
-from codex32.kernel.models import BotRow, TriggerRow, VersionRow, database_proxy
+from codex32.kernel.models import database_proxy
 from codex32.services.bots.schedules import TriggerTypes, restored
 from codex32.services.triggers.occurrences import Due
 
@@ -49,6 +47,16 @@ UNION SELECT bot.workspace, NULL, NULL, trigger.kind, trigger.definition
 """
 
 
+#: Asked every second, so it is one text.
+_LIVE = """
+SELECT trigger.id, trigger.bot_id, trigger.definition, 0, bot.name, bot.workspace, bot.paused,
+        version.id, version.number
+    FROM trigger JOIN bot ON bot.id = trigger.bot_id
+    LEFT JOIN bot_version AS version ON version.id = bot.active_version_id
+    WHERE trigger.enabled AND {kinds} ORDER BY trigger.id
+"""
+
+
 def patterns(types: TriggerTypes, now: int) -> set[tuple[str, str]]:
     """Every pattern of names that somebody listens to, with the workspace."""
     mark = "?" if is_sqlite() else "%s"
@@ -80,21 +88,5 @@ def live(kinds: Sequence[str]) -> list[Due]:
     """The live triggers of some kinds, with their bots; their times are of no interest."""
     if not kinds:
         return []
-    query = (
-        TriggerRow.select(
-            TriggerRow.id,
-            TriggerRow.bot_id,
-            TriggerRow.definition,
-            pw.Value(0),
-            BotRow.name,
-            BotRow.workspace,
-            BotRow.paused,
-            VersionRow.id,
-            VersionRow.number,
-        )
-        .join(BotRow, on=(BotRow.id == TriggerRow.bot_id))
-        .join(VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id))
-        .where(TriggerRow.enabled & TriggerRow.kind.in_(list(kinds)))
-        .order_by(TriggerRow.id)
-    )
-    return [Due(*row) for row in fetch(query)]
+    rows = database_proxy.execute_sql(_LIVE.format(kinds=any_of("trigger.kind")), (listed(kinds),))
+    return [Due(*row) for row in rows.fetchall()]

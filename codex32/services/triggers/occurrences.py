@@ -13,7 +13,14 @@ from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce, fetch, is_sqlite
 from codex32.kernel.events import TriggerFired
 from codex32.kernel.ids import new_id
-from codex32.kernel.models import BotRow, ExecutionRow, OccurrenceRow, TriggerRow, VersionRow
+from codex32.kernel.models import (
+    BotRow,
+    ExecutionRow,
+    OccurrenceRow,
+    TriggerRow,
+    VersionRow,
+    database_proxy,
+)
 from codex32.kernel.payloads import PayloadStore
 from codex32.services.executions import executions
 from codex32.services.executions.executions import NewExecution
@@ -84,13 +91,16 @@ _OCCURRENCES = Insert(
 )
 
 
+#: Asked every second, so it is one text.
+_NEXT_DUE = """
+SELECT next_at FROM trigger WHERE enabled AND next_at IS NOT NULL ORDER BY next_at LIMIT 1
+"""
+
+
 def next_due() -> int | None:
     """The earliest time that a trigger waits for, past or to come; asks the index alone."""
-    first = TriggerRow.select(TriggerRow.next_at).where(
-        TriggerRow.enabled & TriggerRow.next_at.is_null(False)
-    )
-    found = fetch(first.order_by(TriggerRow.next_at).limit(1))
-    return found[0][0] if found else None
+    found = database_proxy.execute_sql(_NEXT_DUE).fetchone()
+    return int(found[0]) if found else None
 
 
 def _due(now: int) -> pw.ModelSelect[TriggerRow]:
