@@ -234,8 +234,7 @@ class Runtime:
         """Makes bots of descriptions; belongs to the running event loop."""
         from codex32.building import builder
 
-        parts = self.models, self.reader, self.definitions, self.registry
-        return builder(self.settings, *parts)
+        return builder(self.settings, self.models, self.reader, self.definitions, self.registry)
 
     def _listening(self) -> bool:
         """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
