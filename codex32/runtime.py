@@ -25,11 +25,12 @@ from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.database import Door, Stop, announce_all, connect
 from codex32.kernel.errors import Codex32Error
-from codex32.kernel.events import Event, PluginFailed, SchemaUpgraded
+from codex32.kernel.events import PluginFailed, SchemaUpgraded
 from codex32.kernel.fault_points import arm_from_environment
 from codex32.kernel.hookspecs import ProcessInfo
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON
+from codex32.kernel.notices import Notice, events_in
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
@@ -73,7 +74,7 @@ class Runtime:
 
     Attributes:
       process: Which process this is; its id is the name under which executions are claimed.
-      listeners: Told of every event after its commit, beside the plugins.
+      listeners: Told of everything after its commit, beside the plugins.
       meter: Counts events, where the settings want it.
     """
 
@@ -82,7 +83,7 @@ class Runtime:
     door: Door
     process: ProcessInfo
     clock: Clock = field(default_factory=lambda: SystemClock.shared)
-    listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    listeners: list[Callable[[Sequence[Notice]], None]] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
     #: Called before the event loop ends, by :meth:`leave`.
     leaving: list[Callable[[], Awaitable[None]]] = field(default_factory=list, repr=False)
@@ -129,7 +130,7 @@ class Runtime:
     @cached_property
     def starter(self) -> Starter:
         """Starts executions."""
-        return Starter(self.door, self.definitions, self.payloads, self.clock, self._listening)
+        return Starter(self.door, self.definitions, self.payloads, self.clock)
 
     @cached_property
     def retrier(self) -> Retrier:
@@ -149,7 +150,7 @@ class Runtime:
         """Carries ids to workers, or None where none is reached: workers then poll."""
         return self.components.dispatchers.get(self.settings.dispatcher)
 
-    def told(self, notices: Sequence[Event | str]) -> None:
+    def told(self, notices: Sequence[Notice]) -> None:
         """Carry what was committed to workers and listeners."""
         ids = [each for each in notices if isinstance(each, str) and not isinstance(each, Stop)]
         stops = [each for each in notices if isinstance(each, Stop)]
@@ -158,18 +159,14 @@ class Runtime:
                 self.dispatcher.dispatch(ids[start : start + 1000])
             for start in range(0, len(stops), 1000):
                 self.dispatcher.cancel(stops[start : start + 1000])
-        for notice in notices:
-            if not isinstance(notice, str):
-                self._tell(notice)
-        self.meter.take_note(notices)
-
-    def _tell(self, event: Event) -> None:
-        for listener in self.listeners:
+        for listener in (*self.listeners, self.meter.take_note):
             try:
-                listener(event)
+                listener(notices)
             except Exception:
-                log.exception("a listener failed at %s", type(event).__name__)
-        self.plugins.tell(event)
+                log.exception("%s failed at what was told", listener)
+        if self.plugins.listening:
+            for event in events_in(notices):
+                self.plugins.tell(event)
 
     def environment(self) -> Environment:
         """What attempts work with; belongs to the running event loop."""
@@ -194,7 +191,6 @@ class Runtime:
             notifier_rate=lambda name: self.components.notifier(name).rate,
             public_url=chosen.public_url(self.settings),
             decide_retry=self.plugins.decide_retry,
-            listening=self._listening,
             keeping=self.outbox.listening,
             clock=self.clock,
         )
@@ -214,7 +210,7 @@ class Runtime:
         from codex32.tracing import traces
 
         found = traces(self.settings, self.process.id)
-        self.listeners.append(found.tracing.listen)
+        self.listeners.append(found.tracing.take_note)
         return found
 
     def programs(self) -> SandboxedRunner:
@@ -235,11 +231,6 @@ class Runtime:
         from codex32.building import builder
 
         return builder(self.settings, self.models, self.reader, self.definitions, self.registry)
-
-    def _listening(self) -> bool:
-        """Whether anybody wants events: a plugin, a listener, or through the outbox a bot."""
-        here = self.settings.metrics.enabled or bool(self.listeners)
-        return here or self.plugins.listening or self.outbox.listening()
 
     @cached_property
     def vault(self) -> Vault:

@@ -43,10 +43,8 @@ def publish(obj: Context, name: str, data: str | None, key: str | None, dry_run:
             obj.output.result(told, lambda: _show_audience(obj, name, found))
             return
         now = runtime.clock.micros()
-        work = partial(
-            service.publish, name, value, now, event_id=new_id("evt"), key=key, by=obj.caller()
-        )
-        done = runtime.door.write_now(work)
+        wish = service.Publish(name, value, now, new_id("evt"), key=key, by=obj.caller())
+        done = service.publish_now(runtime.door, wish)
     said = "was published before" if done.repeated else "is published"
     obj.output.result(
         {"id": done.id, "repeated": done.repeated},

@@ -140,11 +140,13 @@ class Insert:
       row: The table.
       columns: In the order of the values; the other columns keep their defaults.
       replace: A row takes the place of one with its key, the last of those written together.
+      fresh: A row whose key is there already is an error.
     """
 
     row: type[Row]
     columns: tuple[str, ...]
     replace: bool = False
+    fresh: bool = False
     # What is made of the above is no part of what is compared or hashed.
     _key: tuple[int, ...] = field(init=False, default=(), compare=False)
     #: By the number of rows, which are powers of two.
@@ -156,7 +158,7 @@ class Insert:
         meta = self.row._meta
         names = ", ".join(self.columns)
         head = f"INSERT INTO {meta.table_name} ({names})"
-        conflict = "ON CONFLICT DO NOTHING"
+        conflict = "" if self.fresh else "ON CONFLICT DO NOTHING"
         if self.replace:
             key = [f.name for f in meta.get_primary_keys()]
             object.__setattr__(self, "_key", tuple(self.columns.index(name) for name in key))

@@ -28,7 +28,6 @@ from codex32.kernel.connection import (
     snapshot,
     transaction,
 )
-from codex32.kernel.events import Event
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.jobs import (
     SINGLE,
@@ -42,7 +41,7 @@ from codex32.kernel.jobs import (
     groups_of,
 )
 from codex32.kernel.models import database_proxy
-from codex32.kernel.notices import Stop, announce, announce_all, gathered, write_last
+from codex32.kernel.notices import Notice, Stop, announce, announce_all, gathered, write_last
 from codex32.kernel.pools import Pool
 from codex32.kernel.readers import Readers
 
@@ -95,8 +94,8 @@ class Door:
         database: pw.Database,
         *,
         readers: int = 4,
-        on_commit: Callable[[Sequence[Event | str]], None] | None = None,
-        outbox: Callable[[Sequence[Event | str]], None] | None = None,
+        on_commit: Callable[[Sequence[Notice]], None] | None = None,
+        outbox: Callable[[Sequence[Notice]], None] | None = None,
     ) -> None:
         self.database = database
         database_proxy.initialize(database)
@@ -298,7 +297,7 @@ class Door:
         answer(jobs)
         return None
 
-    def _transaction(self, jobs: list[Job[Any]], within: Within) -> list[Event | str]:
+    def _transaction(self, jobs: list[Job[Any]], within: Within) -> list[Notice]:
         groups = groups_of(jobs)
         try:
             notices = self._commit(groups, within, apart=False)
@@ -312,7 +311,7 @@ class Door:
 
     def _commit(
         self, groups: list[list[Job[Any]]], within: Within, *, apart: bool
-    ) -> list[Event | str]:
+    ) -> list[Notice]:
         with gathered() as left, within(self.database):
             for group in groups:
                 if apart:
@@ -325,7 +324,7 @@ class Door:
             fault_point("commit.before")
         return left.notices
 
-    def _tell(self, notices: list[Event | str]) -> None:
+    def _tell(self, notices: list[Notice]) -> None:
         try:
             assert self._on_commit is not None
             self._on_commit(notices)

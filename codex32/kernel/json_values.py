@@ -11,6 +11,7 @@ JSON: TypeAlias = Any
 _encoder = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=True
 )
+_canonical = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":"))
 
 
 def dumps(value: JSON) -> str:
@@ -42,7 +43,7 @@ def loads(text: str | bytes) -> JSON:
 
 def canonical(value: JSON) -> str:
     """Compact JSON with sorted keys: equal values give equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _canonical.encode(value)
 
 
 def is_json(value: object) -> bool:

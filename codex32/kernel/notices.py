@@ -7,9 +7,10 @@ that a lock it takes is held for an instant, and nobody waits in a ring for it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from codex32.kernel.events import Event
 
@@ -24,6 +25,31 @@ class Stop(str):
     __slots__ = ()
 
 
+class Happenings(ABC):
+    """What happened to many at once: told together, for the events of it are seldom wanted.
+
+    To make an event costs more than to count it. What is published is always an event.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def events(self) -> Iterator[Event]:
+        """The events, made anew."""
+
+
+Notice: TypeAlias = Event | Happenings | str
+
+
+def events_in(notices: Iterable[Notice]) -> Iterator[Event]:
+    """The events among ``notices``, one by one."""
+    for notice in notices:
+        if isinstance(notice, Event):
+            yield notice
+        elif isinstance(notice, Happenings):
+            yield from notice.events()
+
+
 class Leavings:
     """What the writes of one transaction have left so far.
 
@@ -34,7 +60,7 @@ class Leavings:
     __slots__ = ("_last", "notices")
 
     def __init__(self) -> None:
-        self.notices: list[Event | str] = []
+        self.notices: list[Notice] = []
         self._last: list[tuple[Callable[[Sequence[Any]], object], Any]] = []
 
     def mark(self) -> tuple[int, int]:
@@ -63,7 +89,7 @@ def _name(entry: tuple[Callable[..., object], object]) -> str:
     return f"{getattr(work, '__module__', '')}.{getattr(work, '__qualname__', '')}"
 
 
-def announce(notice: Event | str) -> None:
+def announce(notice: Notice) -> None:
     """Tell ``notice`` once the present write is committed; forget it if it is not.
 
     A text is the id of an execution that may run, a :class:`Stop` of one that shall not.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -76,17 +75,16 @@ class EventRoutes:
 
     async def _publish(self, request: ApiRequest) -> ApiResponse:
         body = request.body
-        work = partial(
-            events.publish,
+        wish = events.Publish(
             body.name,
             body.data,
             self._clock.micros(),
-            event_id=new_id("evt"),
+            new_id("evt"),
             key=one_key(request.headers, body.idempotency_key),
             workspace=request.caller.workspace,
             by=request.caller,
         )
-        published = await self._door.write(work)
+        published = await events.publish(self._door, wish)
         return ApiResponse({"id": published.id, "repeated": published.repeated}, 202)
 
 

@@ -108,6 +108,8 @@ class Advance:
     """What one execution has to record now, all of it or nothing.
 
     Attributes:
+      types: The bot types of its steps and their parts, by step.
+      events: What it tells beside the ends of steps, attempts and executions.
       rate_at: Its slot of its bot's rate limit, which it waits for.
       asks: What its steps ask people from now on.
       asked: It has asked people before: what of that is still open ends with the steps that
@@ -118,6 +120,7 @@ class Advance:
 
     claim: Claim
     steps: Sequence[StepRecord] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
     logs: Sequence[LogLine] = ()
     state: Mapping[str, str | None] = field(default_factory=dict)
     closing: str | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from codex32.engine.records import approvals, awaiting, cancelling, waking
 from codex32.engine.records.advance import Advance, LogLine, StepRecord
+from codex32.engine.records.happenings import Recorded
 from codex32.engine.records.turns import turns_back
 from codex32.kernel.batches import Insert, Update, any_of, listed, write_all
 from codex32.kernel.database import announce, is_sqlite
@@ -90,6 +91,8 @@ def advance(items: Sequence[Advance]) -> list[bool]:
     for item in ours:
         for event in item.events:
             announce(event)
+    if told := [item for item in ours if item.steps or item.end is not None]:
+        announce(Recorded(told))
     return [item.claim.id in held for item in items]
 
 

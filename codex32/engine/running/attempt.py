@@ -259,7 +259,6 @@ class Attempt:
                     message=message,
                     output=packed,
                 ),
-                events=self.book.end_events(verdict.status, verdict.cause, message, now),
                 asked=self.course.asked,
             )
         )
@@ -293,11 +292,8 @@ class Attempt:
                 children=self.course.results.tokens(),
                 awaiting=frozenset(self.course.awaiting),
             )
-        events = self.book.attempt_finished(end.outcome, now)
         fault_point("execution.before_leave")
-        await self.book.write(
-            Advance(self.claim, rate_at=rate_at, end=end, events=events, awaits=awaits)
-        )
+        await self.book.write(Advance(self.claim, rate_at=rate_at, end=end, awaits=awaits))
         fault_point("execution.after_leave")
 
     async def _end_quietly(self, verdict: Verdict) -> None:

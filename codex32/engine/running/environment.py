@@ -99,7 +99,6 @@ class Environment:
         nothing is traced.
       close: Lets go of connections, once no attempt runs any more.
       deadlines: Time limits and the like, of the event loop on which attempts run.
-      listening: Whether anybody wants events; where nobody does, none are made.
       keeping: Whether some may have to be written, with what they tell of.
     """
 
@@ -120,7 +119,6 @@ class Environment:
     notifier_rate: Callable[[str], Rate | None] = lambda name: None
     public_url: str | None = None
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
-    listening: Callable[[], bool] = lambda: False
     keeping: Callable[[], bool] = lambda: False
     send: SendCall = _send
     trace: Callable[[str, str | None], TraceContext | None] = lambda execution, asked: None

@@ -14,12 +14,11 @@ from functools import partial
 from codex32.engine.records import claims
 from codex32.engine.records.advance import Advance, Claim, End
 from codex32.engine.records.claims import Renewed
+from codex32.engine.records.happenings import Begun
 from codex32.engine.running.attempt import Attempt
 from codex32.engine.running.environment import Environment
 from codex32.engine.running.notebook import ClaimLost
-from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce
-from codex32.kernel.events import AttemptStarted
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.statuses import Status
 
@@ -108,8 +107,7 @@ class Host:
             taken += claims.take(self.worker, limit - len(taken), now, lease, only, crowded)
         if taken:
             fault_point("take.before_commit")
-            if self.env.listening():
-                _announce(taken)
+            announce(Begun(taken))
         self.more = len(taken) == limit
         self.crowded = bool(crowded)
         return taken
@@ -274,19 +272,3 @@ class Host:
     def _call(self, work: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed; there is nothing to stop
             self._loop.call_soon_threadsafe(work)
-
-
-def _announce(taken: Sequence[Claim]) -> None:
-    """Tell, with the commit of the claims, that their attempts begin."""
-    for claim in taken:
-        announce(
-            AttemptStarted(
-                at=from_micros(claim.attempt_at),
-                workspace=claim.workspace,
-                execution_id=claim.id,
-                bot=claim.bot_name,
-                traceparent=claim.traceparent,
-                attempt=claim.attempt,
-                worker=claim.worker,
-            )
-        )

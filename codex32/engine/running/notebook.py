@@ -10,21 +10,12 @@ from codex32.engine.records.awaiting import Subscription
 from codex32.engine.records.record import advance
 from codex32.engine.running.environment import Environment
 from codex32.engine.running.lines import Lines, write_lines
-from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.notifier import Receipt
-from codex32.kernel.events import (
-    AttemptFinished,
-    Event,
-    EventPublished,
-    ExecutionFinished,
-    NotificationSent,
-    StepFinished,
-)
+from codex32.kernel.events import Event, EventPublished, NotificationSent
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.masking import Masker
 from codex32.kernel.outcomes import Publication
-from codex32.kernel.statuses import FINAL_STEP
 from codex32.kernel.text import storable
 
 #: How soon a line of a step that is still running can be read.
@@ -132,8 +123,7 @@ class Notebook:
         Raises:
           ClaimLost: The execution is another worker's by now.
         """
-        events = (event,) if self.env.listening() else ()
-        await self.write(Advance(self.claim, steps=[record], asks=[asked], events=events))
+        await self.write(Advance(self.claim, steps=[record], asks=[asked], events=(event,)))
 
     async def record_done(
         self,
@@ -147,7 +137,7 @@ class Notebook:
                 self.claim,
                 steps=records,
                 state=_packed(state or {}),
-                events=(*self._step_events(records), *events),
+                events=events,
             )
         )
 
@@ -185,13 +175,12 @@ class Notebook:
             item.steps = (*self._held, *item.steps)
             if self._held_state:
                 item.state = {**_packed(self._held_state), **item.state}
-            if self.env.listening():
-                item.events = (*self._step_events(self._held), *item.events)
             if self._held_events:
                 item.events = (*self._held_events, *item.events)
             self._held, self._held_state, self._held_events = (), {}, ()
         if self._lines:
             item.logs = self._take_lines()
+        item.types = self.types
         fault_point("record.before")
         accepted = await self.env.door.write_many(advance, item, patience_seconds=None)
         fault_point("record.after")
@@ -212,71 +201,15 @@ class Notebook:
             for each in publications
         )
 
-    def _step_events(self, records: Sequence[StepRecord]) -> tuple[Event, ...]:
-        if not self.env.listening():
-            return ()
-        return tuple(
-            StepFinished(
-                at=from_micros(record.finished_at or 0),
-                workspace=self.claim.workspace,
-                execution_id=self.claim.id,
-                bot=self.claim.bot_name,
-                traceparent=self.claim.traceparent,
-                step=record.step,
-                type=self.types.get(record.step, ""),
-                item=None if record.item < 0 else record.item,
-                status=record.status,
-                duration_seconds=_seconds(record.started_at, record.finished_at),
-            )
-            for record in records
-            if record.status in FINAL_STEP
-        )
-
     def announce_sent(self, notifier: str, receipt: Receipt) -> None:
-        """Tell that a notifier took a notification, if anybody listens."""
-        if self.env.listening():
-            event = NotificationSent(
-                at=self.env.clock.now(),
-                workspace=self.claim.workspace,
-                notifier=notifier,
-                receipt={"id": receipt.id},
-            )
-            self.post(Advance(self.claim, events=(event,)))
-
-    def end_events(
-        self, status: str, cause: str | None, message: str, now: int
-    ) -> tuple[Event, ...]:
-        """What is told when the execution ends; nothing where nobody listens."""
-        if not self.env.listening():
-            return ()
-        finished = ExecutionFinished(
-            at=from_micros(now),
+        """Tell that a notifier took a notification."""
+        event = NotificationSent(
+            at=self.env.clock.now(),
             workspace=self.claim.workspace,
-            execution_id=self.claim.id,
-            bot=self.claim.bot_name,
-            traceparent=self.claim.traceparent,
-            status=status,
-            cause=cause,
-            message=message,
-            duration_seconds=_seconds(self.claim.started_at, now),
+            notifier=notifier,
+            receipt={"id": receipt.id},
         )
-        return (*self.attempt_finished(status, now), finished)
-
-    def attempt_finished(self, outcome: str, now: int) -> tuple[Event, ...]:
-        """What is told when the attempt ends; nothing where nobody listens."""
-        if not self.env.listening():
-            return ()
-        finished = AttemptFinished(
-            at=from_micros(now),
-            workspace=self.claim.workspace,
-            execution_id=self.claim.id,
-            bot=self.claim.bot_name,
-            traceparent=self.claim.traceparent,
-            attempt=self.claim.attempt,
-            outcome=outcome,
-            duration_seconds=_seconds(self.claim.attempt_at, now),
-        )
-        return (finished,)
+        self.post(Advance(self.claim, events=(event,)))
 
 
 def _nothing() -> None:
@@ -285,7 +218,3 @@ def _nothing() -> None:
 
 def _packed(state: Mapping[str, JSON]) -> dict[str, str | None]:
     return {key: None if value is None else dumps(value) for key, value in state.items()}
-
-
-def _seconds(start: int | None, end: int | None) -> float:
-    return 0.0 if start is None or end is None else max(end - start, 0) / 1e6

@@ -7,7 +7,7 @@ an attempt is told by whoever stands around it (:mod:`codex32.outside.traces.aro
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
 from dataclasses import dataclass, field
 from random import getrandbits
@@ -16,8 +16,9 @@ from typing import Literal, TypeAlias
 
 from codex32.kernel.clock import to_micros
 from codex32.kernel.errors import StepFault
-from codex32.kernel.events import AttemptFinished, Event, ExecutionEvent, ExecutionFinished
+from codex32.kernel.events import AttemptFinished, ExecutionEvent, ExecutionFinished
 from codex32.kernel.ids import made_at
+from codex32.kernel.notices import Notice, events_in
 from codex32.kernel.subject import Subject, subject
 from codex32.kernel.tracing import TraceContext, trace_of
 
@@ -91,10 +92,13 @@ class Tracing:
         above = asked or self.begun(f"{getrandbits(128):032x}")
         return Open(self._keep, above, name, kind, attributes)
 
-    def listen(self, event: Event) -> None:
+    def take_note(self, notices: Sequence[Notice]) -> None:
         """Tell of attempts and executions that have ended."""
-        if not isinstance(event, AttemptFinished | ExecutionFinished):
-            return
+        for event in events_in(notices):
+            if isinstance(event, AttemptFinished | ExecutionFinished):
+                self._tell(event)
+
+    def _tell(self, event: AttemptFinished | ExecutionFinished) -> None:
         own = self.of(event.execution_id, event.traceparent)
         if own.sampled and isinstance(event, AttemptFinished):
             self._keep(_attempt(event, own))

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
 from codex32.kernel.clock import from_micros
-from codex32.kernel.database import announce, fetch
+from codex32.kernel.database import Door, announce, fetch
 from codex32.kernel.errors import EventInvalid, IdempotencyConflict
 from codex32.kernel.event_names import LONGEST_DATA, matches, name_fault
 from codex32.kernel.events import EventPublished
@@ -19,18 +19,6 @@ from codex32.services.events.outbox import EVENTS
 from codex32.services.presentation import iso
 from codex32.services.safe import audit
 from codex32.services.triggers import listeners
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What came of publishing.
-
-    Attributes:
-      repeated: It was published before, under the same key.
-    """
-
-    id: str
-    repeated: bool = False
 
 
 def check(name: str, data: JSON) -> None:
@@ -48,56 +36,109 @@ def check(name: str, data: JSON) -> None:
         )
 
 
-def publish(
-    name: str,
-    data: JSON,
-    now: int,
-    *,
-    event_id: str,
-    key: str | None = None,
-    workspace: str = DEFAULT_WORKSPACE,
-    by: Caller = HOUSE,
-) -> Published:
-    """Write an event, for whoever listens by the time it is delivered; called in a write.
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The wish to publish an event, for whoever listens by the time it is delivered.
 
-    Args:
+    Attributes:
       name: ``custom.`` and more.
       data: Any JSON.
-      now: The present, in microseconds.
-      event_id: Made with ``new_id("evt")``; publishing twice with the same id is doing it once.
+      at: The present, in microseconds.
+      id: Made with ``new_id("evt")``; publishing twice with the same id is doing it once.
+      key: Publishing again under the same key gives the event that is there.
       workspace: Whose event it is.
       by: Who publishes it.
-      key: Publishing again under the same key gives the event that is there.
 
     Raises:
       EventInvalid: The name is not ``custom.*``, or the data are too long.
+    """
+
+    name: str
+    data: JSON
+    at: int
+    id: str
+    key: str | None = None
+    workspace: str = DEFAULT_WORKSPACE
+    by: Caller = HOUSE
+
+    def __post_init__(self) -> None:
+        check(self.name, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What came of publishing.
+
+    Attributes:
+      repeated: It was published before, under the same key.
+    """
+
+    id: str
+    repeated: bool = False
+
+
+async def publish(door: Door, wish: Publish) -> Published:
+    """Publish an event; the answer comes after the commit.
+
+    Raises:
       IdempotencyConflict: Under this key another event was published.
     """
-    check(name, data)
-    scoped = None if key is None else f"published:{key}"
-    EVENTS.write([(event_id, workspace, name, now, dumps(data), "[]", scoped)])
-    if scoped is not None:
-        mine = (EventRow.workspace == workspace) & (EventRow.key == scoped)
-        columns = (EventRow.id, EventRow.name, EventRow.data)
-        ((there, *published),) = fetch(EventRow.select(*columns).where(mine))
-        if published != [name, dumps(data)]:
-            raise IdempotencyConflict(
-                "another event was published under this idempotency key; take a new key"
-            )
-        if there != event_id:
-            return Published(str(there), repeated=True)
+    return _told(await door.write_many(publish_many, wish))
+
+
+def publish_now(door: Door, wish: Publish) -> Published:
+    """Like :func:`publish`, for threads without an event loop."""
+    return _told(door.write_many_now(publish_many, wish))
+
+
+def _told(answer: Published | IdempotencyConflict) -> Published:
+    if isinstance(answer, IdempotencyConflict):
+        raise answer
+    return answer
+
+
+def publish_many(wishes: Sequence[Publish]) -> list[Published | IdempotencyConflict]:
+    """Publish all of them, each by itself: a batch for ``Door.write_many``."""
+    EVENTS.write([_row(wish) for wish in wishes if wish.key is not None])
+    return [_publish(wish) for wish in wishes]
+
+
+def _row(wish: Publish) -> tuple[str | int | None, ...]:
+    scoped = f"published:{wish.key}"
+    return (wish.id, wish.workspace, wish.name, wish.at, dumps(wish.data), "[]", scoped)
+
+
+def _publish(wish: Publish) -> Published | IdempotencyConflict:
+    if wish.key is not None and (earlier := _earlier(wish)) is not None:
+        return earlier
+    # The outbox writes it, with all others of this commit.
     announce(
         EventPublished(
-            at=from_micros(now),
-            workspace=workspace,
-            id=event_id,
-            name=name,
-            data=data,
+            at=from_micros(wish.at),
+            workspace=wish.workspace,
+            id=wish.id,
+            name=wish.name,
+            data=wish.data,
             execution_id=None,
         )
     )
-    audit.record(by, "event.published", name, now, change={"id": event_id}, workspace=workspace)
-    return Published(event_id)
+    told = {"id": wish.id}
+    audit.record(
+        wish.by, "event.published", wish.name, wish.at, change=told, workspace=wish.workspace
+    )
+    return Published(wish.id)
+
+
+def _earlier(wish: Publish) -> Published | IdempotencyConflict | None:
+    """What was published before under the key of ``wish``, whose row was just written."""
+    mine = (EventRow.workspace == wish.workspace) & (EventRow.key == f"published:{wish.key}")
+    columns = (EventRow.id, EventRow.name, EventRow.data)
+    ((there, *published),) = fetch(EventRow.select(*columns).where(mine))
+    if published != [wish.name, dumps(wish.data)]:
+        return IdempotencyConflict(
+            "another event was published under this idempotency key; take a new key"
+        )
+    return None if there == wish.id else Published(str(there), repeated=True)
 
 
 def listing(

@@ -41,6 +41,7 @@ from codex32.kernel.events import (
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, dumps
 from codex32.kernel.models import EventRow, ExecutionRow
+from codex32.kernel.notices import Notice, events_in
 from codex32.kernel.payloads import PayloadMissing, PayloadStore
 from codex32.services.bots.schedules import TriggerTypes
 from codex32.services.executions.starting import MAX_DEPTH
@@ -89,16 +90,17 @@ class Outbox:
         self._until = float("-inf")
 
     def listening(self) -> bool:
-        """Whether events have to be made at all; in doubt they have."""
+        """Whether some of what is told may have to be written; in doubt it may."""
         return bool(self._patterns) or self._monotonic() >= self._until
 
-    def keep(self, notices: Sequence[Event | str]) -> None:
+    def keep(self, notices: Sequence[Notice]) -> None:
         """Write what somebody listens to; inside the transaction that is told of."""
-        events = [notice for notice in notices if not isinstance(notice, str)]
-        if not events:
-            return
-        if self._monotonic() >= self._until:
-            self._refresh(to_micros(events[-1].at))
+        if self.listening():
+            events = list(events_in(notices))
+            if events and self._monotonic() >= self._until:
+                self._refresh(to_micros(events[-1].at))
+        else:
+            events = [each for each in notices if isinstance(each, EventPublished)]
         rows: list[tuple[Event, str, Told]] = []
         for event in events:
             if isinstance(event, EventPublished):

@@ -34,10 +34,10 @@ from codex32.services.bots.definitions import Definitions
 from codex32.services.executions import dead_letters, executions
 from codex32.services.executions.children import sent_again
 from codex32.services.executions.starting import (
+    Queued,
     Start,
     Subject,
     prepare,
-    queued_event,
     scoped_key,
 )
 from codex32.services.safe import audit
@@ -363,7 +363,7 @@ class Retrier:
         audit.record(
             wish.by, "execution.retried", row.id, now, change=told, workspace=row.workspace
         )
-        announce(queued_event(new))
+        announce(Queued([new]))
         return plan.told(new.id, held=submitted.held)
 
 

@@ -7,9 +7,8 @@ starts a second share their queries and commits.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 
 from codex32.engine.expressions import compile_template
@@ -26,11 +25,12 @@ from codex32.kernel.errors import (
     IdempotencyConflict,
     StepFault,
 )
-from codex32.kernel.events import ExecutionQueued
+from codex32.kernel.events import Event, ExecutionQueued
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, canonical
 from codex32.kernel.models import BotRow
+from codex32.kernel.notices import Happenings
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
 from codex32.kernel.subject import asked_within
@@ -148,11 +148,6 @@ def _told_at(now: int) -> str | None:
     return iso(now)
 
 
-@lru_cache(maxsize=8)
-def _moment(now: int) -> datetime:
-    return from_micros(now)
-
-
 def scoped_key(bot_id: str, key: str | None) -> str | None:
     """An idempotency key as the row holds it: bots do not share keys."""
     return None if key is None else f"{bot_id}:{key}"
@@ -187,16 +182,23 @@ def _gate(
     return gate, limits.limit, limits.when_full, limits.max_queued
 
 
-def queued_event(new: NewExecution) -> ExecutionQueued:
-    """The event that tells of a new execution."""
-    return ExecutionQueued(
-        at=_moment(new.created_at),
-        workspace=new.workspace,
-        execution_id=new.id,
-        bot=new.bot_name,
-        traceparent=new.traceparent,
-        trigger=new.trigger_kind,
-    )
+@dataclass(frozen=True, slots=True)
+class Queued(Happenings):
+    """New executions were asked for and will run."""
+
+    executions: Sequence[NewExecution]
+
+    def events(self) -> Iterator[Event]:
+        """One an execution."""
+        for new in self.executions:
+            yield ExecutionQueued(
+                at=from_micros(new.created_at),
+                workspace=new.workspace,
+                execution_id=new.id,
+                bot=new.bot_name,
+                traceparent=new.traceparent,
+                trigger=new.trigger_kind,
+            )
 
 
 class Starter:
@@ -206,7 +208,6 @@ class Starter:
       door: The database.
       definitions: Versions as bots.
       payloads: Where inputs go that are too long for a row.
-      listening: Whether anybody wants events; where nobody does, none are made.
     """
 
     def __init__(
@@ -215,10 +216,8 @@ class Starter:
         definitions: Definitions,
         payloads: PayloadStore,
         clock: Clock = SystemClock.shared,
-        listening: Callable[[], bool] = lambda: True,
     ) -> None:
         self._door, self._definitions = door, definitions
-        self._listening = listening
         self._payloads, self._clock = payloads, clock
         self._lookup = Lookup()
 
@@ -287,14 +286,15 @@ class Starter:
                 else:
                     made[place] = ready
         submitted = executions.submit(list(made.values()), lookup.asked)
-        told = self._listening()
+        queued: list[NewExecution] = []
         for (place, new), answer in zip(made.items(), submitted, strict=True):
             answers[place] = _conflict() if answer.conflict else answer
             if answer.id == new.id:
-                if told:
-                    announce(queued_event(new))
+                queued.append(new)
             elif new.inputs.startswith("@") or new.trigger.startswith("@"):
                 self._payloads.remove(new.id)
+        if queued:
+            announce(Queued(queued))
         return [answers[place] for place in range(len(starts))]
 
     def _prepare(self, start: Start, row: Found | None, now: int) -> NewExecution | Submitted:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import peewee as pw
 
+from codex32.engine.records.advance import Advance
+from codex32.engine.records.happenings import Recorded, has_ended, micros
 from codex32.kernel.database import Door, fetch
 from codex32.kernel.events import (
     ApprovalDecided,
@@ -24,8 +26,11 @@ from codex32.kernel.events import (
 )
 from codex32.kernel.json_values import dumps
 from codex32.kernel.metric_rows import MetricRow
+from codex32.kernel.notices import Notice
+from codex32.kernel.statuses import FINAL
+from codex32.services.executions.starting import Queued
 from codex32.services.metering import catalogue
-from codex32.services.metering.catalogue import Metric
+from codex32.services.metering.catalogue import COUNTED, Metric
 
 if TYPE_CHECKING:
     from codex32.services.ai.ledger import Settlement
@@ -50,34 +55,53 @@ class Meter:
         self.counting = True
         self._lock = threading.Lock()
         self._counted: dict[Place, int] = {}
+        #: Histograms, by metric and labels: a count a bucket, and the sum.
+        self._observed: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         #: What of the door's own counting is counted here already.
         self._seen: dict[Place, int] = {}
 
-    def take_note(self, notices: Sequence[Event | str]) -> None:
-        """Count events that were told after one commit."""
+    def take_note(self, notices: Sequence[Notice]) -> None:
+        """Count what was told after one commit."""
         if not self.counting:
             return
         with self._lock:
             for notice in notices:
-                if not isinstance(notice, str):
-                    self._count(notice)
+                match notice:
+                    # Of these are many, and an event takes longer to make than to count.
+                    case Recorded():
+                        for item in notice.items:
+                            self._count_recorded(item)
+                    case Queued():
+                        for new in notice.executions:
+                            self._add(catalogue.EXECUTIONS_ASKED, new.trigger_kind)
+                    case Event():
+                        self._count(notice)
+
+    def _count_recorded(self, item: Advance) -> None:
+        for record in item.steps:
+            if has_ended(item, record):
+                lasted = micros(record.started_at, record.finished_at)
+                self._step(item.types.get(record.step, ""), record.status, lasted)
+        end, claim = item.end, item.claim
+        if end is not None:
+            self._add(catalogue.ATTEMPTS, end.outcome)
+            if end.status in FINAL:
+                self._execution(end.status, end.cause, micros(claim.started_at, end.at))
 
     def _count(self, event: Event) -> None:
         match event:
             case StepFinished():
-                self._add(catalogue.STEPS, event.type, event.status)
-                self._observe(catalogue.STEP_SECONDS, event.duration_seconds, event.type)
+                self._step(event.type, event.status, _micros(event.duration_seconds))
             case AttemptFinished():
                 self._add(catalogue.ATTEMPTS, event.outcome)
             case ExecutionFinished():
-                self._add(catalogue.EXECUTIONS, event.status, event.cause or "")
-                self._observe(catalogue.EXECUTION_SECONDS, event.duration_seconds, event.status)
+                self._execution(event.status, event.cause, _micros(event.duration_seconds))
             case ExecutionQueued():
                 self._add(catalogue.EXECUTIONS_ASKED, event.trigger)
             case TriggerFired():
                 self._add(catalogue.TRIGGERS, event.decision)
                 if event.late_seconds is not None:
-                    self._observe(catalogue.LATENESS, event.late_seconds)
+                    self._observe(catalogue.LATENESS, _micros(event.late_seconds))
             case ApprovalDecided():
                 self._add(catalogue.APPROVALS, event.decision)
             case NotificationSent():
@@ -125,11 +149,21 @@ class Meter:
         place = (metric.name, labels, part)
         self._counted[place] = self._counted.get(place, 0) + amount
 
-    def _observe(self, metric: Metric, seconds: float, *labels: str) -> None:
-        at = bisect_left(metric.buckets, seconds)
-        bound = str(metric.buckets[at]) if at < len(metric.buckets) else BEYOND
-        self._add(metric, *labels, part=bound)
-        self._add(metric, *labels, part=SUM, amount=max(round(seconds * metric.scale), 0))
+    def _step(self, kind: str, status: str, lasted: int) -> None:
+        self._add(catalogue.STEPS, kind, status)
+        self._observe(catalogue.STEP_SECONDS, lasted, kind)
+
+    def _execution(self, status: str, cause: str | None, lasted: int) -> None:
+        self._add(catalogue.EXECUTIONS, status, cause or "")
+        self._observe(catalogue.EXECUTION_SECONDS, lasted, status)
+
+    def _observe(self, metric: Metric, lasted: int, *labels: str) -> None:
+        """Add ``lasted`` microseconds to a histogram of seconds."""
+        found = self._observed.get((metric.name, labels))
+        if found is None:
+            found = self._observed[metric.name, labels] = [0] * (len(metric.buckets) + 2)
+        found[bisect_left(metric.buckets, lasted / 1e6)] += 1
+        found[-1] += lasted
 
     async def keep(self, door: Door) -> None:
         """Add what was counted to the rows; what cannot be written is kept for the next time."""
@@ -150,8 +184,18 @@ class Meter:
             # What writes them down is itself a write: alone it is not worth another.
             if self._counted:
                 self._look_at(door)
+            self._unfold()
             counted, self._counted = self._counted, {}
         return counted
+
+    def _unfold(self) -> None:
+        """Put what histograms hold to the rest."""
+        for (name, labels), amounts in self._observed.items():
+            parts = *map(str, COUNTED[name].buckets), BEYOND, SUM
+            for part, amount in zip(parts, amounts, strict=True):
+                if amount or part == SUM:
+                    self._add(COUNTED[name], *labels, part=part, amount=amount)
+        self._observed = {}
 
     def _look_at(self, door: Door) -> None:
         """Count what the door has counted since it was last looked at."""
@@ -165,6 +209,10 @@ class Meter:
         with self._lock:
             for place, amount in counted.items():
                 self._counted[place] = self._counted.get(place, 0) + amount
+
+
+def _micros(seconds: float) -> int:
+    return max(round(seconds * 1e6), 0)
 
 
 def _counted_by(door: Door) -> Iterator[tuple[Place, int]]:

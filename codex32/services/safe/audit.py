@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal, Protocol
 
 from codex32.engine.records import gates
+from codex32.kernel.batches import Insert
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch, write_last
 from codex32.kernel.json_values import JSON, canonical, dumps
@@ -43,6 +44,9 @@ COLUMNS: Final = (
     "change",
     "key_id",
 )
+
+
+_ENTRIES = Insert(AuditRow, (*COLUMNS, "hash"), fresh=True)
 
 
 class Keys(Protocol):
@@ -148,7 +152,7 @@ def head() -> tuple[int, str]:
 def chained(key: bytes, before: str, told: Sequence[JSON]) -> str:
     """The hash of an entry behind the one whose hash is ``before``; ``told`` as in ``COLUMNS``."""
     text = before + canonical(dict(zip(COLUMNS, told, strict=True)))
-    return hmac.new(key, text.encode(), "sha256").hexdigest()
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def _append(entries: Sequence[tuple[JSON, ...]]) -> None:
@@ -161,4 +165,4 @@ def _append(entries: Sequence[tuple[JSON, ...]]) -> None:
         told = (seq, *entry, key_id)
         last = chained(key, last, told)
         rows.append((*told, last))
-    AuditRow.insert_many(rows, (*COLUMNS, "hash")).execute()
+    _ENTRIES.write(rows)

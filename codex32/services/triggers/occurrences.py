@@ -24,7 +24,7 @@ from codex32.kernel.models import (
 from codex32.kernel.payloads import PayloadStore
 from codex32.services.executions import executions
 from codex32.services.executions.executions import NewExecution
-from codex32.services.executions.starting import queued_event
+from codex32.services.executions.starting import Queued
 from codex32.services.presentation import iso
 
 #: Triggers that are answered in one transaction.
@@ -158,12 +158,13 @@ def carry_out(answers: Sequence[Answer], payloads: PayloadStore, now: int) -> No
     """Make the executions, and write what came of each time."""
     asked = [answer for answer in answers if answer.execution is not None]
     submitted = executions.submit([a.execution for a in asked if a.execution is not None])
+    queued: list[NewExecution] = []
     for answer, result in zip(asked, submitted, strict=True):
         new = answer.execution
         assert new is not None
         answer.execution_id = result.id
         if result.id == new.id:
-            announce(queued_event(new))
+            queued.append(new)
             continue
         payloads.remove(new.id)
         if result.repeated:
@@ -171,6 +172,8 @@ def carry_out(answers: Sequence[Answer], payloads: PayloadStore, now: int) -> No
         else:
             answer.decision, answer.detail = "concurrency", "as many as `concurrency` allows"
     _OCCURRENCES.write([_occurrence(answer, now) for answer in answers])
+    if queued:
+        announce(Queued(queued))
     for answer in answers:
         announce(
             TriggerFired(

@@ -50,10 +50,10 @@ def execution(runtime):
 @pytest.fixture
 def publish(runtime):
     async def published(name, workspace="default", data=None):
-        now, event_id = runtime.clock.micros(), new_id("evt")
-        await runtime.door.write(
-            lambda: events.publish(name, data, now, event_id=event_id, workspace=workspace)
+        wish = events.Publish(
+            name, data, runtime.clock.micros(), new_id("evt"), workspace=workspace
         )
+        await events.publish(runtime.door, wish)
 
     return published
 

@@ -39,6 +39,7 @@ from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import canonical
 from codex32.kernel.models import BotRow, StateRow, VersionRow
+from codex32.kernel.notices import events_in
 from codex32.kernel.payloads import PayloadStore
 from codex32.outside.sandboxes.choice import SandboxRules
 from codex32.outside.sandboxes.linux import NamespaceSandbox
@@ -212,7 +213,7 @@ def status_of():
 @pytest.fixture
 async def engine(open_door, manual_clock, tmp_path: Path):
     events: list[Any] = []
-    door = open_door(on_commit=lambda notices: events.extend(notices))
+    door = open_door(on_commit=lambda notices: events.extend(events_in(notices)))
     scripted, sink = Scripted(), Sink()
     timed = [kind(manual_clock) for kind in (ApproveBotType, GatherBotType, WaitBotType)]
     names = {each.name for each in timed}
@@ -255,7 +256,6 @@ async def engine(open_door, manual_clock, tmp_path: Path):
         secret=secret,
         connection=connection,
         start_child=starter.start_child,
-        listening=lambda: True,
         clock=manual_clock,
     )
     yield Engine(door, env, reader, starter, scripted, sink, secrets, connections, events)

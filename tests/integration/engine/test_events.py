@@ -39,7 +39,7 @@ async def told(door: Door, name: str = "custom.paid"):
 
 async def publish(house, name, data=None):
     now, event_id = house.env.clock.micros(), new_id("evt")
-    await house.door.write(lambda: events.publish(name, data, now, event_id=event_id))
+    await events.publish(house.door, events.Publish(name, data, now, event_id))
     return event_id
 
 

@@ -9,6 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from codex32.api.routes.metrics import _text
+from codex32.engine.records.advance import Advance, Claim, End, StepRecord
+from codex32.engine.records.happenings import Recorded
 from codex32.kernel.contracts.llm import Usage
 from codex32.kernel.contracts.notifier import Notification, Notifier
 from codex32.kernel.contracts.program import ProgramResult, ProgramRunner
@@ -25,6 +27,7 @@ from codex32.kernel.events import (
 from codex32.kernel.metric_rows import MetricRow, ProcessRow
 from codex32.kernel.models import BotRow, TriggerRow
 from codex32.kernel.pools import Pool
+from codex32.kernel.statuses import StepStatus
 from codex32.services.ai.ledger import Settlement
 from codex32.services.metering import looking
 from codex32.services.metering.around import CountedPrograms, CountedSending
@@ -368,3 +371,68 @@ async def test_programs_and_what_notifiers_do_not_take_are_counted(door: Door) -
         ("namespace", "timeout"): {"": 1},
     }
     assert found["notification_failures"] == {("refuses",): {"": 1}}
+
+
+# what many executions did at once
+
+
+def claim(execution_id: str, started_at: int = 0) -> Claim:
+    asked = {"bot_id": "bot_1", "bot_name": "ping", "version_id": "ver_1", "version_number": 1}
+    came = {"inputs": "{}", "trigger": "{}", "parent_id": None, "gate": None, "closing": None}
+    counts = {"attempt": 2, "active_micros": 0, "depth": 0, "priority": 0, "cancel_at": None}
+    times = {"started_at": started_at, "attempt_at": 40_000}
+    return Claim(id=execution_id, worker="prc_1", **asked, **came, **counts, **times)
+
+
+def record(step: str, status: str, item: int = -1, took: int | None = 3_000) -> StepRecord:
+    begun = None if took is None else 50_000
+    ended = None if took is None else 50_000 + took
+    return StepRecord(step, item, status, 1, None, None, None, "none", None, begun, ended)
+
+
+def told_together() -> Recorded:
+    """Steps of every status, one that was stopped, and ends of every kind."""
+    steps = [record(status, status, took=2_000 * place) for place, status in enumerate(StepStatus)]
+    stopped = record("cut short", "cancelled", 3)
+    types = {status.value: "set" for status in StepStatus} | {"failed": "http"}
+    return Recorded(
+        [
+            Advance(claim("exe_1"), steps=steps, types=types),
+            Advance(claim("exe_2"), steps=[stopped], stopped={("cut short", 3)}),
+            Advance(claim("exe_3"), end=End("waiting", 60_000, "waiting")),
+            Advance(claim("exe_4"), end=End("succeeded", 70_123, "succeeded")),
+            Advance(
+                claim("exe_5", 39_999),
+                steps=[record("never begun", "skipped", took=None)],
+                end=End("failed", 9_000_000, "failed", "timeout", "too long"),
+            ),
+        ]
+    )
+
+
+async def test_what_is_told_together_counts_as_its_events_would(door: Door) -> None:
+    recorded = told_together()
+    events = list(recorded.events())
+    assert [type(event).__name__ for event in events[-3:]] == [
+        "StepFinished",
+        "AttemptFinished",
+        "ExecutionFinished",
+    ]
+    assert not [event for event in events if getattr(event, "step", "") == "cut short"]
+    together, one_by_one = Meter(), Meter()
+    together.take_note([recorded])
+    one_by_one.take_note(events)
+    await together.keep(door)
+    once = await counted(door)
+    await one_by_one.keep(door)
+    twice = await counted(door)
+    assert once["execution_seconds"] == {
+        ("failed",): {"30.0": 1, "sum": 8_960_001},
+        ("succeeded",): {"0.1": 1, "sum": 70_123},
+    }
+    assert once["steps"][("http", "failed")] == {"": 1}
+    for name in ("executions", "execution_seconds", "attempts", "steps", "step_seconds"):
+        assert twice[name] == {
+            labels: {part: 2 * amount for part, amount in parts.items()}
+            for labels, parts in once[name].items()
+        }

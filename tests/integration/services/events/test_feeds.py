@@ -402,11 +402,8 @@ async def test_a_transaction_that_never_ends_is_not_waited_for_for_ever(
 @pytest.fixture
 def publish(door, now):
     async def published(name: str, data: Any = None, workspace: str = "default") -> str:
-        event_id = new_id("evt")
-        await door.write(
-            lambda: events.publish(name, data, now, event_id=event_id, workspace=workspace)
-        )
-        return event_id
+        wish = events.Publish(name, data, now, new_id("evt"), workspace=workspace)
+        return (await events.publish(door, wish)).id
 
     return published
 

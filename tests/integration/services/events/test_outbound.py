@@ -142,7 +142,7 @@ def tell(door, clock, components, definitions, payloads):
 
     async def told(name: str = "custom.paid", data: Any = None, **more: Any) -> str:
         event_id, now = new_id("evt"), clock.micros()
-        await door.write(lambda: events.publish(name, data, now, event_id=event_id, **more))
+        await events.publish(door, events.Publish(name, data, now, event_id, **more))
         await router.run(door, now)
         return event_id
 

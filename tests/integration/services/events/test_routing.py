@@ -64,9 +64,8 @@ def route(door: Door, router: Router, now: int) -> Callable[[], Routed]:
 @pytest.fixture
 def publish(door: Door, now: int) -> Callable[..., str]:
     def published(name: str, data: Any = None, **options: Any) -> str:
-        event_id = new_id("evt")
-        work = lambda: events.publish(name, data, now, event_id=event_id, **options)  # noqa: E731
-        return door.write_now(work).id
+        wish = events.Publish(name, data, now, new_id("evt"), **options)
+        return events.publish_now(door, wish).id
 
     return published
 
@@ -344,11 +343,8 @@ def test_thousands_of_events_are_delivered_in_batches(
 ) -> None:
     store("triggers: [{event: custom.*}]")
 
-    def many() -> None:
-        for _ in range(1500):
-            events.publish("custom.n", None, now, event_id=new_id("evt"))
-
-    door.write_now(many)
+    many = [events.Publish("custom.n", None, now, new_id("evt")) for _ in range(1500)]
+    door.write_now(lambda: events.publish_many(many))
     assert route() == Routed(1500, 0, {"fired": 1500})
 
 

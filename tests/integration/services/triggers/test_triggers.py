@@ -13,6 +13,7 @@ from codex32.kernel.components import Components
 from codex32.kernel.database import Door, is_sqlite
 from codex32.kernel.json_values import loads
 from codex32.kernel.models import ExecutionRow, OccurrenceRow, TriggerRow, VersionRow
+from codex32.kernel.notices import events_in
 from codex32.kernel.payloads import PayloadStore
 from codex32.services.bots import bots
 from codex32.services.bots.definitions import Definitions
@@ -85,7 +86,7 @@ def test_a_due_trigger_starts_its_bot_once(
     assert tick(now + HOUR + 2 * SECOND) == Ticked()
     door.close()
     assert row.id in told
-    assert [e.execution_id for e in told if isinstance(e, ExecutionQueued)] == [row.id]
+    assert [e.execution_id for e in events_in(told) if isinstance(e, ExecutionQueued)] == [row.id]
     assert [e.decision for e in told if isinstance(e, TriggerFired)] == ["fired"]
 
 
