@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -39,7 +39,7 @@ from codex32.kernel.database import Door
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import canonical
 from codex32.kernel.models import BotRow, StateRow, VersionRow
-from codex32.kernel.notices import events_in
+from codex32.kernel.notices import Happenings, Notice
 from codex32.kernel.payloads import PayloadStore
 from codex32.outside.sandboxes.choice import SandboxRules
 from codex32.outside.sandboxes.linux import NamespaceSandbox
@@ -213,7 +213,12 @@ def status_of():
 @pytest.fixture
 async def engine(open_door, manual_clock, tmp_path: Path):
     events: list[Any] = []
-    door = open_door(on_commit=lambda notices: events.extend(events_in(notices)))
+
+    def told(notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            events.extend(notice.events() if isinstance(notice, Happenings) else [notice])
+
+    door = open_door(on_commit=told)
     scripted, sink = Scripted(), Sink()
     timed = [kind(manual_clock) for kind in (ApproveBotType, GatherBotType, WaitBotType)]
     names = {each.name for each in timed}
