@@ -34,6 +34,7 @@ _OUTSIDE: Final = frozenset(
         Trouble.RESOURCES,
         Trouble.DECISION,
         Trouble.PLUGIN,
+        Trouble.ENDED,
     }
 )
 

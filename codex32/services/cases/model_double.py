@@ -12,7 +12,8 @@ from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
 from codex32.kernel.contracts.llm import Completion, CompletionRequest, ToolCall
 from codex32.kernel.errors import CapabilityRefused, StepFault
 from codex32.kernel.json_values import JSON, dumps
-from codex32.services.ai.money import nano
+from codex32.kernel.model_errors import BudgetExceeded
+from codex32.services.ai.money import nano, usd
 from codex32.services.ai.structured import Form, Unfit
 from codex32.services.cases.case import holds
 
@@ -52,6 +53,7 @@ class ModelDouble(ModelGateway):
                 code=rule.get("code", "mocked"),
             )
         cost = nano(Decimal(str(rule.get("cost_usd", 0))))
+        self._afford(caller, cost)
         self.cost_nano_usd += cost
         output = rule.get("output", "")
         calls = tuple(
@@ -84,6 +86,18 @@ class ModelDouble(ModelGateway):
     ) -> Sequence[Vector]:
         """Vectors come from outside, too."""
         raise self._uncovered(f"step {caller.step} would ask the embedder {embedder}")
+
+    def _afford(self, caller: ModelCaller, cost: int) -> None:
+        """Hold what a test says that models cost to what the bot may spend, as the ledger does."""
+        for period, most in caller.spend_usd.items():
+            left = nano(most) - self.cost_nano_usd
+            if cost > left:
+                raise BudgetExceeded(
+                    f"the answer costs {usd(cost):g} USD, as the mock says, and {usd(left):g} USD "
+                    f"of the bot's budget are left (allow.spend_usd.{period})",
+                    scope=period,
+                    limit_nano_usd=nano(most),
+                )
 
     def _rule(self, caller: ModelCaller, request: CompletionRequest) -> Mapping[str, Any]:
         shown = _shown(request)

@@ -34,6 +34,7 @@ class Trouble(StrEnum):
     RESOURCES = "resources"
     DECISION = "decision"
     PLUGIN = "plugin"
+    ENDED = "ended"
     UNKNOWN = "unknown"
 
 
@@ -62,6 +63,8 @@ REMEDIES = {
     "asked again",
     Trouble.PLUGIN: "a plugin has a fault or is missing; `codex32 plugins list` and its author "
     "know more",
+    Trouble.ENDED: "the bot ended itself as failed, by a step `end`: see to what its message "
+    "says, or change the step's `if` where that is no failure",
     Trouble.UNKNOWN: "`codex32 executions show` prints the steps, `codex32 executions logs` what "
     "they said",
 }
@@ -156,10 +159,11 @@ def diagnose(row: ExecutionRow, payloads: PayloadStore) -> Diagnosis | None:
     if row.status != Status.FAILED:
         return None
     step = _culprit(row, payloads)
+    ended = None if step is not None else _ended(row, payloads)
     error = payloads.unpack(row.id, step.error) if step is not None else None
     told = error if isinstance(error, dict) else {}
-    trouble = _trouble(row, told, payloads)
-    step = step or _cut_short(row)
+    trouble = Trouble.ENDED if ended is not None else _trouble(row, told, payloads)
+    step = step or ended or _cut_short(row)
     version = VersionRow.get_or_none(VersionRow.id == row.version_id)
     line = None
     if version is not None and step is not None:
@@ -206,6 +210,18 @@ def _cut_short(row: ExecutionRow) -> StepRow | None:
     begun = StepRow.select().where(mine & StepRow.started_at.is_null(False))
     cut: StepRow | None = begun.order_by(StepRow.started_at.desc(), StepRow.item.desc()).first()
     return cut
+
+
+def _ended(row: ExecutionRow, payloads: PayloadStore) -> StepRow | None:
+    """The step by which the bot itself ended the execution as failed."""
+    if row.cause != Cause.ERROR:
+        return None
+    well = (StepRow.execution_id == row.id) & (StepRow.status == StepStatus.SUCCEEDED)
+    for each in StepRow.select().where(well & StepRow.note.is_null(False)):
+        note = _mapping(payloads.unpack(row.id, each.note))
+        if _mapping(note.get("ended")).get("status") == Status.FAILED:
+            return each
+    return None
 
 
 def _culprit(row: ExecutionRow, payloads: PayloadStore) -> StepRow | None:

@@ -28,7 +28,7 @@ from codex32.services.cases.apart import Report, try_apart
 from codex32.services.cases.regression import failed_of, regression
 from codex32.services.cases.stand_ins import Failed
 from codex32.services.executions import executions
-from codex32.services.executions.diagnosis import Diagnosis, diagnose
+from codex32.services.executions.diagnosis import Diagnosis, Trouble, diagnose
 
 _RETRY: Final[Mapping[str, JSON]] = {"attempts": 5, "first": "10s", "max": "5m"}
 
@@ -119,7 +119,9 @@ def draft(
     version = _live(row)
     stored = loads(version.document)
     document = reader.self_contained(stored)
-    culprit = None if found.step is None else step_of(found.step)
+    # A step `end` did what it is there for.
+    own = found.step is None or found.trouble is Trouble.ENDED
+    culprit = None if own else step_of(str(found.step))
     bot = definitions.bot(version.id)
     there = {each.id for each in (*bot.steps, *bot.on_failure, *bot.finally_)}
     if culprit is not None and culprit not in there:

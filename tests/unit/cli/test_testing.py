@@ -224,3 +224,24 @@ def test_a_program_has_no_way_out_and_no_files_in_a_test(codex32, project) -> No
     (project / "reaching.yaml").write_text(REACHING % ((project / "kept.txt",) * 2))
     answer = codex32("test", "reaching.yaml")
     assert answer.code == 0, answer.out
+
+
+ASKS = """\
+name: asks
+allow: {models: ["echo:*"], spend_usd: {execution: 0.05, day: 0.5}}
+steps:
+  - {id: one, type: llm, with: {model: "echo:echo", prompt: first}}
+  - {id: two, type: llm, with: {model: "echo:echo", prompt: second}}
+"""
+
+
+@pytest.mark.parametrize(("cost", "fault"), [("0.025", None), ("0.026", "0.024 USD")])
+def test_what_models_cost_in_a_test_is_held_to_what_the_bot_may_spend(tried, cost, fault) -> None:
+    mocks = f"{{llm: [{{output: hm, cost_usd: {cost}}}]}}"
+    if fault is None:
+        assert tried(mocks, bot=ASKS) == []
+    else:
+        (told,) = tried(mocks, bot=ASKS)
+        assert fault in told
+        assert "allow.spend_usd.execution" in told
+        assert tried(mocks, "{status: failed, cause: budget}", bot=ASKS) == []

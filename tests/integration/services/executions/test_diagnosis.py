@@ -128,6 +128,18 @@ def test_a_step_that_was_at_work_when_time_was_over_is_named(
     assert (found.trouble, found.step, found.line) == ("timeout", "count", 10)
 
 
+def test_a_bot_that_ended_itself_is_told_from_one_that_nobody_understands(
+    look: Callable[..., Diagnosis], door: Door, payloads: PayloadStore
+) -> None:
+    look(("fetch", NO_ITEM, {}), ("count", NO_ITEM, {}), message="there is no stock")
+    ends = '{"ended": {"status": "failed", "message": "there is no stock"}}'
+    well = StepRow.update(status="succeeded", error=None, note=ends)
+    door.write_now(well.where(StepRow.step == "count").execute)
+    (row,) = door.read_now(lambda: list(ExecutionRow.select()))
+    found = door.read_now(diagnose, row, payloads)
+    assert (found.trouble, found.step, found.line) == ("ended", "count", 10)
+
+
 def test_an_output_that_cannot_be_made_is_found_at_its_line(
     look: Callable[..., Diagnosis], door: Door, payloads: PayloadStore
 ) -> None:
