@@ -17,6 +17,7 @@ from codex32.kernel.fault_points import fault_point
 from codex32.kernel.model_errors import BudgetExceeded
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.redaction import scrub
+from codex32.services.ai.money import shown
 from codex32.services.bots.written import storable
 from codex32.services.building import accepting, mending, sessions
 from codex32.services.building.accepting import Acceptance
@@ -292,8 +293,7 @@ class Builder:
             return _failed(stuck.session, stuck.message)
         except BudgetExceeded as refusal:
             own = refusal.scope == f"execution:{session.id}"
-            about = " (the session's budget; builder.budget_usd)" if own else ""
-            return _failed(session, f"{refusal.message}{about}")
+            return _failed(session, _spent(session) if own else refusal.message)
         except StepFault as fault:
             if not fault.retryable:
                 return _failed(session, fault.message)
@@ -339,6 +339,11 @@ def _late(session: Session, seconds: float) -> Session:
     way_on = f"codex32 build branch {session.id} --stage {session.stage}"
     late = f"it was not done within {seconds:g} s (builder.seconds)"
     return _failed(session, f"{late}; go on with: {way_on}")
+
+
+def _spent(session: Session) -> str:
+    budget = f"the session's budget of {shown(session.budget_nano)} (builder.budget_usd)"
+    return f"another call of a model may cost more than is left of {budget}; nothing was sent"
 
 
 def _failed(session: Session, message: str) -> Session:

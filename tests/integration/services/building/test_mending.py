@@ -307,7 +307,7 @@ async def test_no_repair_costs_more_than_its_budget(house, failed):
     model(house, unhelpful)
     session = await mended(house, failed, budget_nano=1_000_000)
     assert session.status == "failed"
-    assert "budget" in session.message
+    assert "is left of the session's budget of" in session.message
     await house.in_balance()
 
 
