@@ -11,9 +11,10 @@ import peewee as pw
 
 from codex32.kernel.batches import Insert, one_of
 from codex32.kernel.caller import Caller
-from codex32.kernel.database import fetch
+from codex32.kernel.database import fetch, is_sqlite
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, dumps, loads
+from codex32.kernel.models import database_proxy
 from codex32.kernel.retrieval_rows import (
     ChunkRow,
     CollectionRow,
@@ -38,6 +39,10 @@ _DOCUMENT = Insert(
     ("id", "collection_id", "source",
      "scope", "digest", "metadata", "characters", "chunks", "indexed_at"),
 )  # fmt: skip
+_FIND = """
+SELECT id, workspace, name, embedder, dimension, store, index_name, fingerprint, former, updated_at
+FROM collection WHERE workspace = {mark} AND name = {mark}
+"""
 #: Documents that one write of a deletion removes, and the root of how many vectors.
 _PART = 20
 _GONE = Insert(GoneRow, ("store", "index_name", "record"))
@@ -82,10 +87,10 @@ class Read:
 
 def find(workspace: str, name: str) -> Collection | None:
     """A collection, or None."""
-    row = CollectionRow.get_or_none(
-        (CollectionRow.workspace == workspace) & (CollectionRow.name == name)
-    )
-    return None if row is None else _collection(row)
+    # Asked by each query, and as text in a third of the time.
+    mark = "?" if is_sqlite() else "%s"
+    rows = database_proxy.execute_sql(_FIND.format(mark=mark), (workspace, name)).fetchall()
+    return Collection(*rows[0]) if rows else None
 
 
 def get(workspace: str, name: str) -> Collection:
@@ -98,21 +103,6 @@ def get(workspace: str, name: str) -> Collection:
     if found is None:
         raise CollectionNotFound(name)
     return found
-
-
-def _collection(row: CollectionRow) -> Collection:
-    return Collection(
-        row.id,
-        row.workspace,
-        row.name,
-        row.embedder,
-        row.dimension,
-        row.store,
-        row.index_name,
-        row.fingerprint,
-        row.former,
-        row.updated_at,
-    )
 
 
 def create(wish: Collection, now: int) -> Collection:

@@ -38,6 +38,49 @@ async def test_a_name_goes_before_what_is_like_it(ask):
     assert all(each.score < best.score for each in others)
 
 
+async def test_who_says_it_more_often_and_what_fewer_say_goes_first(retrieval, caller, door):
+    texts = {
+        "rare": "the osprey and a lake",
+        "often": "lake lake lake lake lake and a lake",
+        "twice": "the lake is a lake",
+        "once": "the lake and the sea",
+    }
+    others = [Document(f"o{n}", f"the sea, number {n}") for n in range(5)]
+    await retrieval.index(
+        caller, IndexOrder("docs", [*(Document(s, t) for s, t in texts.items()), *others])
+    )
+
+    async def found(text, where=None):
+        order = SearchOrder("docs", text, 9, where)
+        ranked = [each for each in await retrieval.search(caller, order) if each.keyword_rank]
+        return [each.source for each in sorted(ranked, key=lambda each: each.keyword_rank)]
+
+    first, second, *rest = await found("lake")
+    assert (first, second, sorted(rest)) == ("often", "twice", ["once", "rare"])
+    assert (await found("osprey lake"))[:2] == ["rare", "often"]
+    assert await found("osprey lake", {"source": "twice"}) == ["twice"]
+    assert await found("nothing") == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_word_that_half_of_many_have_is_not_looked_for_beside_a_rarer(
+    retrieval, caller, door, monkeypatch
+):
+    monkeypatch.setattr(searching, "_MANY", 5)
+    await retrieval.index(caller, IndexOrder("docs", NOTES))
+    await retrieval.index(
+        caller, IndexOrder("docs", [Document("more.md", "One attempts more, and one kestrel.")])
+    )
+    collection = await door.read(keeping.get, "default", "docs")
+
+    async def found(text):
+        return len(await door.read(searching.keyword_list, collection, text, 50, None))
+
+    assert await found("attempts") == 4
+    assert await found("attempts kestrel") == 2
+    assert await found("attempts nothing") == 4
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_words_are_found_by_their_index_and_within_their_collection_alone(
     retrieval, caller, door, monkeypatch
