@@ -212,6 +212,7 @@ class EngineContext(StepContext):
             item=self.step.item,
             models=self._allow.models,
             spend_usd=self._allow.spend_usd,
+            payers=self._course.payers,
             asked=self._asked,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from codex32.engine.records import approvals, rates
@@ -15,6 +15,7 @@ from codex32.engine.running.origins import Origins
 from codex32.engine.running.plan import Plan
 from codex32.engine.running.results import Results
 from codex32.kernel.clock import from_micros
+from codex32.kernel.contracts.gateway import Payer
 from codex32.kernel.errors import CapabilityRefused, ConnectionNotFound, SecretNotFound
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import ApprovalRow, StepRow
@@ -74,6 +75,18 @@ class Course:
     def origins(self) -> Origins:
         """Where what steps are given comes from."""
         return Origins(self.plan, self.scope["trigger"])
+
+    @cached_property
+    def payers(self) -> Sequence[Payer]:
+        """Those who had this execution started and have limits of their own.
+
+        A retry of it was started by a person, though it is told the same.
+        """
+        told = self.scope["trigger"]
+        is_child = isinstance(told, Mapping) and told.get("kind") == "bot"
+        if not is_child or self.claim.lineage is not None:
+            return ()
+        return [Payer(**each) for each in told.get("payers") or ()]
 
     def _restore(self) -> None:
         rows = StepRow.select().where(StepRow.execution_id == self.claim.id)

@@ -11,7 +11,7 @@ from codex32.kernel.bot import Rate
 from codex32.kernel.clock import Clock, SystemClock
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.collections import CollectionKeeper
-from codex32.kernel.contracts.gateway import ModelGateway
+from codex32.kernel.contracts.gateway import ModelGateway, Payer
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.contracts.mcp import McpKeeper
 from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt, SendCall
@@ -33,6 +33,7 @@ class ChildRequest:
     Attributes:
       version: The number of another version than the live one.
       foreign: How strangers reached what the step has read; empty where they did not.
+      payers: Those against whose limits counts what it spends, too.
     """
 
     workspace: str
@@ -43,6 +44,7 @@ class ChildRequest:
     inputs: JSON
     version: int | None = None
     foreign: Sequence[str] = ()
+    payers: Sequence[Payer] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from codex32.engine.records.children import child_key
 from codex32.engine.running.course import Course
 from codex32.engine.running.environment import ChildRequest
 from codex32.engine.running.origins import Way
+from codex32.kernel.contracts.gateway import Payer
 from codex32.kernel.errors import CapabilityRefused
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM
@@ -48,8 +49,10 @@ class OtherBots:
     ) -> ExecutionRef:
         # The inputs stand in the other execution's row; its bot has an ``allow`` of its own.
         self._check(bot)
-        claim, item = self._course.claim, self._step.item
-        return await self._course.env.start_child(
+        course, claim, item = self._course, self._course.claim, self._step.item
+        own = course.plan.bot.allow.spend_usd
+        payers = [Payer(claim.id, claim.bot_id, own)] if own else []
+        return await course.env.start_child(
             ChildRequest(
                 workspace=claim.workspace,
                 parent_id=claim.id,
@@ -59,6 +62,7 @@ class OtherBots:
                 inputs=masked,
                 version=version,
                 foreign=way,
+                payers=(*course.payers, *payers),
             )
         )
 

@@ -12,6 +12,15 @@ from codex32.kernel.contracts.llm import Completion, CompletionRequest
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """An execution that had another one started, and what it may spend (``allow.spend_usd``)."""
+
+    execution_id: str
+    bot_id: str
+    spend_usd: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCaller:
     """On whose behalf models are called: whom it is booked to, and what it may.
 
@@ -20,6 +29,8 @@ class ModelCaller:
       models: Names it may use, as in ``allow.models``; None where nothing limits it.
       spend_usd: Limits of its own, as in ``allow.spend_usd``: US dollars by ``execution day
         month``.
+      payers: Those who had the execution started, the first of them first: what it spends counts
+        against their limits as well.
       deadline_at: When whoever asks stops waiting.
       execution_id: The execution it is for; None where a person or the house asks.
       answers_of: The execution under whose id its answers are kept; None: under its own.
@@ -38,6 +49,7 @@ class ModelCaller:
     item: int | None = None
     models: Sequence[str] | None = None
     spend_usd: Mapping[str, float] = field(default_factory=dict)
+    payers: Sequence[Payer] = ()
     asked: dict[str, int] = field(default_factory=dict)
     purpose: str = ""
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from codex32.kernel.contracts.gateway import ModelCaller
+from codex32.kernel.contracts.gateway import ModelCaller, Payer
 from codex32.services.ai.ledger import Limit
 from codex32.services.ai.money import nano
 
@@ -37,15 +37,20 @@ class Caps:
         """All that a call of ``caller`` counts against."""
         day = self.day(now)
         month = day[:7]
-        own, bot = caller.spend_usd, f"bot:{caller.bot_id}"
         workspace = f"workspace:{caller.workspace}"
-        found = []
-        if caller.execution_id and (most := own.get("execution")) is not None:
-            key = f"execution:{caller.execution_id}"
-            found.append(Limit(key, nano(most)))
-        for period, name in (("day", day), ("month", month)):
-            if caller.bot_id and (most := own.get(period)) is not None:
-                found.append(Limit(f"{bot} {name}", nano(most)))
+        own = Payer(caller.execution_id or "", caller.bot_id or "", caller.spend_usd)
+        # By its key each once: bots may start themselves. Of two limits the lower one holds.
+        limits: dict[str, int] = {}
+        for payer in (own, *caller.payers):
+            spans = {
+                "execution": payer.execution_id and f"execution:{payer.execution_id}",
+                "day": payer.bot_id and f"bot:{payer.bot_id} {day}",
+                "month": payer.bot_id and f"bot:{payer.bot_id} {month}",
+            }
+            for span, key in spans.items():
+                if key and (most := payer.spend_usd.get(span)) is not None:
+                    limits[key] = min(nano(most), limits.get(key, nano(most)))
+        found = [Limit(key, most) for key, most in limits.items()]
         caps = (
             (self.workspace_day_nano, f"{workspace} {day}"),
             (self.workspace_month_nano, f"{workspace} {month}"),
@@ -61,7 +66,7 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def words(limit: Limit, bot: str) -> str:
+def words(limit: Limit, caller: ModelCaller) -> str:
     """Which budget it is, for people."""
     scope, _, period = limit.key.partition(" ")
     if scope == "house":
@@ -69,6 +74,9 @@ def words(limit: Limit, bot: str) -> str:
     if scope.startswith("workspace:"):
         return f"the budget of workspace {scope.removeprefix('workspace:')} of {period}"
     if scope.startswith("execution:"):
-        return "the bot's budget of one execution (allow.spend_usd.execution)"
+        mine = scope == f"execution:{caller.execution_id}"
+        bot = "the bot's" if mine else "a starting bot's"
+        return f"{bot} budget of one execution (allow.spend_usd.execution)"
     unit = "day" if len(period) > len("2026-11") else "month"
+    bot = caller.bot if scope == f"bot:{caller.bot_id}" else "a starting bot"
     return f"the budget of {bot} of {period} (allow.spend_usd.{unit})"

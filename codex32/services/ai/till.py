@@ -131,7 +131,7 @@ class Till:
         reservation = await ledger.reserve(self._door, attempt)
         if (limit := reservation.refused) is not None:
             raise BudgetExceeded(
-                f"{model} may cost up to {shown(worst)}, and {words(limit, caller.bot)} has "
+                f"{model} may cost up to {shown(worst)}, and {words(limit, caller)} has "
                 f"{shown(reservation.left_nano)} left of {shown(limit.nano)}; nothing was sent "
                 f"(limit: {usd(limit.nano):g} USD)",
                 scope=limit.key,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
 from codex32.engine.expressions import compile_template
@@ -335,7 +335,10 @@ class Starter:
 
 
 def _told_origin(request: ChildRequest) -> dict[str, JSON]:
-    return {"foreign": list(request.foreign)} if request.foreign else {}
+    told: dict[str, JSON] = {"foreign": list(request.foreign)} if request.foreign else {}
+    if request.payers:
+        told["payers"] = [asdict(each) for each in request.payers]
+    return told
 
 
 def _conflict() -> IdempotencyConflict:

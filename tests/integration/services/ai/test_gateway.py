@@ -16,6 +16,7 @@ from codex32 import (
     ToolCall,
     Usage,
 )
+from codex32.kernel.contracts.gateway import Payer
 from codex32.kernel.errors import ComponentNotFound
 from codex32.services.ai.budgets import Caps
 from codex32.services.ai.gateway import Rules
@@ -266,6 +267,38 @@ async def test_a_bot_spends_no_more_than_its_file_allows(house, period):
     own = [v for key, v in (await house.budgets()).items() if not key.startswith("house")]
     assert [nano(0.011) >= spent > 0 for spent, _ in own] == [True]
     await house.in_balance()
+
+
+@pytest.mark.parametrize("period", ["execution", "day", "month"])
+async def test_what_a_bot_spends_counts_for_those_who_had_it_started_as_well(house, period):
+    first = Payer("exe_first", "bot_first", {period: 0.011})
+    second = Payer("exe_second", "bot_second", {period: 0.5})
+
+    async def spend_all():
+        for number in range(20):
+            child = {"execution_id": f"exe_{number}", "bot_id": f"bot_{number}"}
+            await house.ask(payers=[first, second], max_tokens=100, **child)
+
+    with pytest.raises(BudgetExceeded, match=rf"starting bot.*allow\.spend_usd\.{period}"):
+        await spend_all()
+    own = {key: spent for key, (spent, _) in (await house.budgets()).items() if "_" in key}
+    assert sorted(key.split(":")[1].split()[0][4:] for key in own) == ["first", "second"]
+    assert len(set(own.values())) == 1
+    assert 0 < own.popitem()[1] <= nano(0.011)
+    await house.in_balance()
+
+
+async def test_a_bot_that_starts_itself_has_one_budget_of_a_day(house):
+    again = Payer("exe_0", "bot_1", {"day": 0.004})
+
+    async def spend_all():
+        for number in range(20):
+            await house.ask(payers=[again], spend_usd={"day": 1.0}, step=f"s{number}")
+
+    with pytest.raises(BudgetExceeded):
+        await spend_all()
+    (spent,) = [spent for key, (spent, _) in (await house.budgets()).items() if "bot_1" in key]
+    assert spent <= nano(0.004)
 
 
 # structured answers
