@@ -33,7 +33,7 @@ _KEYS: Final = re.compile(
 )
 #: What stands for the key above it.
 _SAME: Final = frozenset({"default", "const", "enum", "example", "examples", "value"})
-_IS: Final = r"\s*(?:\b(?i:is|ist)\b\s*:?|[\"']?\s*[:=](?!//))\s*"
+_IS: Final = r"\s*(?:\b(?i:is|ist)\b\s*:?|(?:[\"']\s*)?[:=](?!//))\s*"
 _SET: Final = r"[\"']?[ \t]*[:=](?!//)[ \t]*"
 _QUOTED: Final = r"\"[^\"\n]{4,}\"|'[^'\n]{4,}'"
 #: A name in capitals is a name; an address is no password, nor is what stands for one, nor the

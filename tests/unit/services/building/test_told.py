@@ -6,7 +6,7 @@ from codex32.engine.reading.document import dotted, read_documents
 from codex32.kernel.components import Components
 from codex32.kernel.masking import Masker
 from codex32.services.building.known import Known
-from codex32.services.building.told import unsaid_code, unsaid_value, written_in
+from codex32.services.building.told import unsaid, unsaid_code, unsaid_value, written_in
 
 
 def found(text, **more):
@@ -120,3 +120,11 @@ def test_recorded_data_are_masked_by_their_keys_and_by_what_they_say():
         "text": 'answered {"user": "ann", "password": ***}',
         "asked": {"Authorization": "${{ secrets.SHOP }}", "tokens": 5000},
     }
+
+
+@pytest.mark.parametrize("text", [" " * 50_000, "a" * 50_000, "password" * 5_000, "a_" * 25_000])
+def test_long_texts_of_strangers_are_read_once(text):
+    # From each blank to the end of the blanks, this took minutes.
+    assert unsaid(f"password{text}") == f"password{text}"
+    assert unsaid_code(f"password{text}") == f"password{text}"
+    assert found(f"type: http\nwith: {{x: 'password{text}'}}") == []
