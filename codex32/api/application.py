@@ -136,7 +136,7 @@ def build_application(
     keeping = keeping or Keeping()
     streams = Streams(keeping.streams)
     guard = Guard(known, gatekeeper, keeping, streams)
-    app = web.Application(middlewares=[guard.middleware()])
+    app = web.Application(middlewares=[guard.serve])
     app[REFUSE] = guard.refuse
     app.on_shutdown.append(streams.stop)
     # The router tries those with variables one after the other: what starts bots comes first.

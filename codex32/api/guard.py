@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 from aiohttp.web_urldispatcher import AbstractRoute
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from codex32.api import errors
 from codex32.api.callers import Gatekeeper, counted_as, require
@@ -40,6 +40,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _ENCRYPTED = {"Strict-Transport-Security": "max-age=31536000"}
+#: Copied for each answer, which costs less than to fold the case of every name anew.
+_HEADERS = CIMultiDict({istr(name): value for name, value in HEADERS.items()})
+_REQUEST_ID = istr("X-Request-Id")
 
 #: A proxy before us may go by the one of two, and we by the other.
 _ONCE = ("Authorization", "Idempotency-Key", "X-Workspace")
@@ -87,21 +90,16 @@ class Guard:
         self._operations, self._gatekeeper = operations, gatekeeper
         self._keeping, self._streams = keeping, streams
 
-    def middleware(self) -> Middleware:
-        """The guard as the application takes it."""
-
-        @web.middleware
-        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._serve(request, handler)
-
-        return guard
-
-    async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    @web.middleware
+    async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The guard as the application takes it: a middleware before all handlers."""
         request_id = _request_id(request)
         subject.set(Subject(request=request_id))
-        headers = {**HEADERS, "X-Request-Id": request_id, **self._keeping.origins.headers(request)}
+        headers = _HEADERS.copy()
+        headers[_REQUEST_ID] = request_id
+        headers.update(self._keeping.origins.headers(request))
         if self._keeping.peers.is_secure(request):
-            headers |= _ENCRYPTED
+            headers.update(_ENCRYPTED)
         response: web.StreamResponse
         try:
             response = await self._answer(request, handler, headers)
@@ -109,13 +107,13 @@ class Guard:
             operation = self._operations.get(request.match_info.route)
             refused = operation and operation.refused(error, request)
             response = refused or problem(error, request_id)
-        if not response.prepared and "X-Request-Id" not in response.headers:
+        if not response.prepared and _REQUEST_ID not in response.headers:
             for name, value in headers.items():
                 response.headers.setdefault(name, value)
         return response
 
     async def _answer(
-        self, request: web.Request, handler: Handler, headers: dict[str, str]
+        self, request: web.Request, handler: Handler, headers: CIMultiDict[str]
     ) -> web.StreamResponse:
         preflight = self._keeping.origins.preflight(request, METHODS)
         if preflight is not None:
@@ -123,17 +121,19 @@ class Guard:
         operation = self._operations.get(request.match_info.route)
         # A stranger is not even told which addresses exist.
         known = await self._recognise(request, operation)
-        caller = known.asking(self._keeping.peers.address(request), headers["X-Request-Id"])
+        caller = known.asking(self._keeping.peers.address(request), headers[_REQUEST_ID])
         subject.set(Subject(workspace=caller.workspace, request=caller.request_id))
         # What is refused counts like what is done.
         standing = self._count(operation, caller)
         if standing is not None:
-            headers |= standing.headers()
+            headers.update(standing.headers())
         if operation is None:
             return await handler(request)
         _require(caller, operation)
         again = partial(self._readmit, request, operation, caller)
         answer = operation.answer(request, caller, headers, self._streams, again)
+        if self._keeping.tracing is None:
+            return await answer
         return await spanned(self._keeping.tracing, request, operation, caller, answer)
 
     async def _recognise(self, request: web.Request, operation: Operation | None) -> Caller:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 from pydantic import BaseModel
 
 from codex32.api.reading import Nothing, read_body, read_bytes, read_form, read_query
@@ -28,6 +28,7 @@ from codex32.kernel.json_values import JSON, dumps
 
 RATES = get_args(RateClass)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_CONTENT_TYPE = istr("Content-Type")
 #: Answers from this size on are packed.
 PACKED_BYTES = 2048
 _TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
@@ -70,7 +71,7 @@ class Operation:
         self,
         request: web.Request,
         caller: Caller,
-        headers: Mapping[str, str],
+        headers: CIMultiDict[str],
         streams: Streams,
         admit: Admit,
     ) -> web.StreamResponse:
@@ -79,7 +80,8 @@ class Operation:
         Args:
           request: As it came.
           caller: Who may do this.
-          headers: Of every answer; one that goes on is sent with them at once.
+          headers: Of every answer, which has them from here on; one that goes on is sent with
+            them at once.
           streams: Where an answer that goes on has its place.
           admit: Asked while it goes on whether it still may.
 
@@ -100,7 +102,7 @@ class Operation:
         if self.route.refusal is None or not isinstance(error, Codex32Error):
             return None
         refusal = self.route.refusal(error)
-        return None if refusal is None else self._written(refusal, request, {})
+        return None if refusal is None else self._written(refusal, request, CIMultiDict())
 
     async def _asked(self, request: web.Request, caller: Caller) -> ApiRequest:
         route = self.route
@@ -120,14 +122,14 @@ class Operation:
         return ApiRequest(request.match_info, query, body, caller, request.headers, content_type)
 
     def _written(
-        self, result: ApiResponse, request: web.Request, headers: Mapping[str, str]
+        self, result: ApiResponse, request: web.Request, told: CIMultiDict[str]
     ) -> web.Response:
-        told = CIMultiDict(headers)
-        told.update(result.headers)
         if result.status in (204, 304):
+            told.update(result.headers)
             return web.Response(status=result.status, headers=told)
         body = _encoded(result.body)
-        told["Content-Type"] = result.content_type or self.route.content_type
+        told.update(result.headers)
+        told[_CONTENT_TYPE] = result.content_type or self.route.content_type
         response = web.Response(status=result.status, headers=told, body=body)
         if len(body) >= PACKED_BYTES:
             _pack(response, request)

@@ -109,11 +109,11 @@ class _Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer; what is left of a packed body is not unpacked to be thrown away."""
-        left = not request.content.is_eof() and "Content-Encoding" in request.headers
-        if left:
-            resp.force_close()
+        if request.content.is_eof() or "Content-Encoding" not in request.headers:
+            return await super().finish_response(request, resp, start_time)
+        resp.force_close()
         answer = await super().finish_response(request, resp, start_time)
-        if left and self.transport is not None:
+        if self.transport is not None:
             self._part(self.transport)
         return answer
 

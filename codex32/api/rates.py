@@ -10,7 +10,9 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from multidict import istr
 
 from codex32.kernel.contracts.call_book import Calls
 from codex32.kernel.contracts.route import RateClass
@@ -20,6 +22,10 @@ SECONDS = 60.0
 #: Callers that are remembered; beyond it those are forgotten who have all their calls again.
 _MANY = 10_000
 _NONE = (0, 0.0)
+# Names whose case was folded already; each answer has them.
+_LIMIT, _REMAINING, _RESET = map(
+    istr, ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+)
 
 
 class TooManyRequests(Codex32Error):
@@ -33,8 +39,7 @@ class TooManyRequests(Codex32Error):
         self.standing = standing
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What a caller has left.
 
     Attributes:
@@ -50,9 +55,9 @@ class Standing:
     def headers(self) -> dict[str, str]:
         """As clients are told."""
         return {
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.remaining),
-            "RateLimit-Reset": str(math.ceil(self.reset_seconds)),
+            _LIMIT: str(self.limit),
+            _REMAINING: str(self.remaining),
+            _RESET: str(math.ceil(self.reset_seconds)),
         }
 
 

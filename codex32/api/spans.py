@@ -19,14 +19,14 @@ _SILENT = frozenset({"health", "metrics"})
 
 
 async def spanned(
-    tracing: Tracing | None,
+    tracing: Tracing,
     request: web.Request,
     operation: Operation,
     caller: Caller,
     answer: Awaitable[web.StreamResponse],
 ) -> web.StreamResponse:
     """Await ``answer``, and tell of it."""
-    if tracing is None or operation.route.operation.partition(".")[0] in _SILENT:
+    if operation.route.operation.partition(".")[0] in _SILENT:
         return await answer
     asked = None
     if caller.kind != STRANGER.kind:  # else anybody could fill others' traces, or have them kept

@@ -161,13 +161,13 @@ class Door:
         """Have ``item`` written in its turn; nobody waits for it. From any thread."""
         self._put(Job(work, item, None, Nobody, _deadline(30.0)))
 
-    async def _async_job(
+    def _async_job(
         self, work: Callable[..., Any], item: Any, patience_seconds: float | None
-    ) -> Any:
+    ) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         self._put(Job(work, item, loop, future, _deadline(patience_seconds)))
-        return await future
+        return future
 
     # from threads
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 import dramatiq
 import redis
@@ -23,6 +24,8 @@ QUEUE = "executions"
 ACTOR = "execute"
 #: The channel on which workers hear of cancellations.
 CANCELLATIONS = f"{NAMESPACE}:cancel"
+#: Stands for an id, and is none.
+_PLACE = b"exe_in_a_pattern"
 #: After a failure Redis is left alone this long: commits must not wait for a dead server.
 REST_SECONDS = 1.0
 
@@ -128,13 +131,18 @@ class Tickets:
 
 
 def _encoded(execution_ids: Sequence[str]) -> list[bytes]:
-    """Their messages as Dramatiq encodes them: one is, and the others differ by their ids alone.
+    """Their messages as Dramatiq encodes them: one is, and others differ by their ids alone.
 
     To encode each would be half of what it costs to start an execution.
     """
-    first = execution_ids[0]
-    pattern = message(first).encode()
-    return [pattern.replace(first.encode(), each.encode()) for each in execution_ids]
+    pattern = _pattern(int(time.time()))
+    return [pattern.replace(_PLACE, each.encode()) for each in execution_ids]
+
+
+@lru_cache(maxsize=1)
+def _pattern(_second: int) -> bytes:
+    """A message of this second, with a place for the id."""
+    return message(_PLACE.decode()).encode()
 
 
 def message(first: str, *others: str) -> dramatiq.Message[None]:
