@@ -306,6 +306,8 @@ def headers_of(error: Codex32Error) -> Mapping[str, str]:
             later = {"Retry-After": str(math.ceil(seconds))}
             stands = error.standing.headers() if isinstance(error, TooManyRequests) else {}
             return {**later, **stands}
+        case 409 if isinstance(error, RequestUnderWay):
+            return {"Retry-After": "1"}
         case 503:
             return {"Retry-After": "5"}
     return {}

@@ -7,6 +7,7 @@ from codex32.kernel import errors as kernel
 from codex32.kernel.database import connect
 from codex32.kernel.errors import Codex32Error, InputsInvalid
 from codex32.kernel.problems import Problem
+from codex32.services.safe.requests import RequestUnderWay
 
 
 def kinds(root=Codex32Error):
@@ -73,3 +74,8 @@ def test_the_nearest_class_decides_the_status():
     assert status_of(kernel.ExpressionFault("x")) == 422
     assert status_of(kernel.SchemaOutOfDate(["a"])) == 503
     assert status_of(Codex32Error("x")) == 500
+
+
+def test_whoever_asks_while_the_first_is_under_way_is_told_when_to_come_again():
+    known, headers = told(RequestUnderWay())
+    assert (status_of(known), headers) == (409, {"Retry-After": "1"})
