@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from codex32.api.conditions import etag, precondition
 from codex32.api.models import Page
 from codex32.api.reading import Strict
 from codex32.api.safe_models import SecretOut
@@ -93,9 +94,10 @@ class SecretRoutes:
             "next": shown[-1].name if len(found) > limit else None,
         }
 
-    async def _read(self, request: ApiRequest) -> JSON:
+    async def _read(self, request: ApiRequest) -> ApiResponse:
         name, workspace = request.path["name"], request.caller.workspace
-        return (await self._door.read(partial(secrets.get, name, workspace=workspace))).as_dict()
+        found = await self._door.read(partial(secrets.get, name, workspace=workspace))
+        return ApiResponse(found.as_dict(), headers={"ETag": etag(found.tag)})
 
     async def _write(self, request: ApiRequest) -> ApiResponse:
         work = partial(
@@ -106,14 +108,16 @@ class SecretRoutes:
             request.caller,
             self._clock.micros(),
             workspace=request.caller.workspace,
+            given=precondition(request.headers),
         )
         written = await self._door.write(work)
-        return ApiResponse(written.as_dict(), 201 if written.version == 1 else 200)
+        status = 201 if written.version == 1 else 200
+        return ApiResponse(written.as_dict(), status, {"ETag": etag(written.tag)})
 
     async def _delete(self, request: ApiRequest) -> ApiResponse:
         name, caller = request.path["name"], request.caller
-        now = self._clock.micros()
+        demanded, now = precondition(request.headers), self._clock.micros()
         await self._door.write(
-            partial(secrets.delete, name, caller, now, workspace=caller.workspace)
+            partial(secrets.delete, name, caller, now, workspace=caller.workspace, given=demanded)
         )
         return ApiResponse(None, 204)

@@ -6,8 +6,9 @@ Functions here read and write rows: they are called through ``Door.read`` and ``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch
@@ -31,6 +32,10 @@ class SecretInvalid(Codex32Error):
     code = "secret-invalid"
 
 
+#: Takes the tag of what is there, or None where nothing is; raises if that is not as demanded.
+Demand: TypeAlias = Callable[[str | None], None]
+
+
 @dataclass(frozen=True, slots=True)
 class SecretView:
     """A secret as people see it.
@@ -48,6 +53,11 @@ class SecretView:
     updated_by: str
     bots: tuple[str, ...] = ()
 
+    @property
+    def tag(self) -> str:
+        """Another for each value, also of one that was deleted and written anew."""
+        return _tag(self)
+
     def as_dict(self) -> dict[str, JSON]:
         """Plain data for JSON; nothing of the value."""
         return {
@@ -61,9 +71,18 @@ class SecretView:
 
 
 def write(
-    vault: Vault, name: str, value: str, caller: Caller, now: int, *, workspace: str
+    vault: Vault,
+    name: str,
+    value: str,
+    caller: Caller,
+    now: int,
+    *,
+    workspace: str,
+    given: Demand | None = None,
 ) -> SecretView:
     """Give a secret its value, new or another; steps that ask from now on get it.
+
+    ``given`` is asked first whether what is there now may be changed.
 
     Raises:
       SecretInvalid: No secret is called so, or has such a value.
@@ -73,6 +92,8 @@ def write(
     scope = _scope(workspace)
     lock(scope)
     before = SecretRow.get_or_none(_this(workspace, name))
+    if given is not None:
+        given(None if before is None else _tag(before))
     version = 1 if before is None else before.version + 1
     number, key = vault.present(scope, now)
     values = {
@@ -91,12 +112,20 @@ def write(
     return get(name, workspace=workspace)
 
 
-def delete(name: str, caller: Caller, now: int, *, workspace: str) -> None:
+def delete(
+    name: str, caller: Caller, now: int, *, workspace: str, given: Demand | None = None
+) -> None:
     """Remove a secret; steps that ask for it from now on fail, unless another store knows it.
+
+    ``given`` is asked as in :func:`write`.
 
     Raises:
       SecretNotFound: There is none of this name.
     """
+    if given is not None:
+        lock(_scope(workspace))
+        before = SecretRow.get_or_none(_this(workspace, name))
+        given(None if before is None else _tag(before))
     if not SecretRow.delete().where(_this(workspace, name)).execute():
         raise SecretNotFound(name)
     audit.record(caller, "secret.deleted", name, now, workspace=workspace)
@@ -247,6 +276,10 @@ def _checked(name: str, value: str) -> bytes:
     except UnicodeEncodeError:
         raise SecretInvalid(f"the value of {name} is no UTF-8 text; give it in base64") from None
     return raw
+
+
+def _tag(secret: SecretView | SecretRow) -> str:
+    return f"{secret.version}-{secret.updated_at}"
 
 
 def _scope(workspace: str) -> str:

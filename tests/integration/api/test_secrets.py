@@ -27,6 +27,28 @@ async def test_a_secret_is_written_listed_and_deleted_and_never_answered(api, ru
     assert await runtime.secrets.secret("other", "B") is None
 
 
+async def test_a_secret_is_written_only_if_it_is_what_the_caller_has_seen(api, runtime):
+    async def write(value, **conditions):
+        headers = {name.replace("_", "-"): given for name, given in conditions.items()}
+        return await api("PUT", f"{SECRETS}/A", json={"value": value}, headers=headers)
+
+    assert (await write("one", If_Match="*")).status == 412
+    first = await write("one", If_None_Match="*")
+    assert first.status == 201
+    refused = await write("two", If_None_Match="*")
+    assert (refused.status, refused.json["code"]) == (412, "precondition-failed")
+    seen = (await api("GET", f"{SECRETS}/A")).headers["ETag"]
+    assert seen == first.headers["ETag"]
+    second = await write("three", If_Match=seen)
+    assert (second.status, second.headers["ETag"] != seen) == (200, True)
+    assert (await write("four", If_Match=seen)).status == 412
+    late = await api("DELETE", f"{SECRETS}/A", headers={"If-Match": seen})
+    assert late.status == 412
+    assert await runtime.secrets.secret("default", "A") == "three"
+    present = {"If-Match": second.headers["ETag"]}
+    assert (await api("DELETE", f"{SECRETS}/A", headers=present)).status == 204
+
+
 @pytest.mark.parametrize(
     "sent",
     [
