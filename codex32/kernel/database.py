@@ -204,10 +204,21 @@ class Door:
         """
         if is_sqlite() and len(self._line):
             return self.write_now(work, patience_seconds=patience_seconds)
+        return self._apart(work, passing_transaction)
+
+    async def write_beside(self, work: Callable[[], T]) -> T:
+        """Like :meth:`write`, but on a thread that reads, beside what the writer is at.
+
+        For long work in parts of which none needs another. A database that cannot be reached is
+        not waited for. Nothing is gained on SQLite, where one writes at a time.
+        """
+        return await self.readers.run(self._apart, work, transaction)
+
+    def _apart(self, work: Callable[[], T], within: Within) -> T:
         if self._closed:
             raise _closed()
         job: Job[T] = Job(work, SINGLE, None, Future(), None)
-        error = self._carry_out([job], passing_transaction)
+        error = self._carry_out([job], within)
         if error is not None:
             raise error
         return job.future.result()  # type: ignore[no-any-return]

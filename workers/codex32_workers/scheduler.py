@@ -16,6 +16,7 @@ from typing import Any
 
 from codex32.kernel.beats import until_beat
 from codex32.outside.http_on_demand import HttpOnDemand
+from codex32.outside.settling import settle_memory
 from codex32.outside.streams import GuardedStreams
 from codex32.runtime import Runtime
 from codex32.services.ai import spending
@@ -74,6 +75,7 @@ async def _schedule(runtime: Runtime, beside: Sequence[Work]) -> None:
         asyncio.create_task(keep_house(runtime)),
         *(asyncio.create_task(work(runtime)) for work in beside),
     ]
+    settle_memory()
     log.info("scheduler %s is ready", runtime.process.id)
     await stop.wait()
     for task in tasks:

@@ -84,7 +84,7 @@ class Definitions:
 
     def _remember(self, version_id: str, bot: Bot) -> Bot:
         if len(self._terms) >= self._keep_terms:
-            del self._terms[next(iter(self._terms))]
+            self._terms.pop(next(iter(self._terms)), None)
         terms = Bot(
             name=bot.name,
             steps=(),

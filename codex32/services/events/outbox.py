@@ -116,10 +116,11 @@ class Outbox:
             self._write(rows)
 
     def _refresh(self, now: int) -> None:
-        self._patterns = {}
+        found: dict[str, set[str]] = {}
         for workspace, pattern in patterns(self._types, now):
-            self._patterns.setdefault(workspace, set()).add(pattern)
-        self._wanted = {}
+            found.setdefault(workspace, set()).add(pattern)
+        # At once: writers on several threads ask, and none must see that half are there.
+        self._patterns, self._wanted = found, {}
         self._until = self._monotonic() + MAX_AGE_SECONDS
 
     def _wants(self, workspace: str, name: str) -> bool:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import peewee as pw
 
+from codex32.engine.records import gates
 from codex32.kernel.batches import Insert, Update, one_of
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import announce, fetch, is_sqlite
@@ -27,8 +28,6 @@ from codex32.services.executions.executions import NewExecution
 from codex32.services.executions.starting import Queued
 from codex32.services.presentation import iso
 
-#: Triggers that are answered in one transaction.
-BATCH = 500
 _DETAIL_CHARACTERS = 500
 
 
@@ -109,6 +108,11 @@ def _due(now: int) -> pw.ModelSelect[TriggerRow]:
     )
 
 
+def batch() -> int:
+    """Triggers that are answered in one transaction: on SQLite nobody else writes meanwhile."""
+    return 500 if is_sqlite() else 1000
+
+
 def claimable(now: int, only: Sequence[str]) -> list[Due]:
     """Due triggers that no other scheduler is answering just now, longest due first."""
     query = (
@@ -127,7 +131,7 @@ def claimable(now: int, only: Sequence[str]) -> list[Due]:
         .join(BotRow, on=(BotRow.id == TriggerRow.bot_id))
         .join(VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id))
         .order_by(TriggerRow.next_at)
-        .limit(BATCH)
+        .limit(batch())
     )
     if only:
         query = query.where(TriggerRow.id.in_(list(only)))
@@ -157,7 +161,10 @@ def first_answers(answers: Sequence[Answer]) -> list[Answer]:
 def carry_out(answers: Sequence[Answer], payloads: PayloadStore, now: int) -> None:
     """Make the executions, and write what came of each time."""
     asked = [answer for answer in answers if answer.execution is not None]
-    submitted = executions.submit([a.execution for a in asked if a.execution is not None])
+    wanted = [answer.execution for answer in asked if answer.execution is not None]
+    # What is behind gates waits for others who answer at the same time, in one order.
+    gates.lock_all(new.gate for new in wanted if new.gate is not None)
+    submitted = executions.submit(wanted)
     queued: list[NewExecution] = []
     for answer, result in zip(asked, submitted, strict=True):
         new = answer.execution

@@ -8,15 +8,16 @@ docs/explanation/schedules.md tells the rules.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from codex32.engine.expressions import compile_condition, compile_template
 from codex32.kernel.bot import Trigger
-from codex32.kernel.database import Door, is_outage
+from codex32.kernel.database import Door, is_outage, is_sqlite
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import TriggerRow
@@ -29,10 +30,10 @@ from codex32.services.presentation import iso
 from codex32.services.triggers.answering import dedupe_key, faults_noted
 from codex32.services.triggers.grid import Times, come
 from codex32.services.triggers.occurrences import (
-    BATCH,
     MOVES,
     Answer,
     Due,
+    batch,
     carry_out,
     claimable,
     first_answers,
@@ -41,6 +42,9 @@ from codex32.services.triggers.occurrences import (
 )
 
 log = logging.getLogger(__name__)
+
+#: A way to write: beside others, or after them.
+Write = Callable[[Callable[[], "Ticked"]], Awaitable["Ticked"]]
 
 #: Between looks while there is work: what is left is in the hands of another scheduler.
 _LEAST_PAUSE_SECONDS = 0.02
@@ -96,23 +100,41 @@ class Ticker:
     async def run(self, door: Door, now: int) -> Ticked:
         """Answer everything that is due at ``now``, and what becomes so meanwhile, in batches."""
         done, began = Ticked(ahead=await door.read(next_due)), time.monotonic()
-        while done.ahead is not None and done.ahead <= now:
-            try:
-                ticked = await door.write(lambda now=now: self.tick(now))  # type: ignore[misc]
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                log.exception("a batch of triggers failed; answering them one by one")
-                ticked = await self._one_by_one(door, now)
-            done.add(ticked)
-            if ticked.triggers < BATCH:  # another scheduler has what is left, if anything is
-                break
-            now += int((time.monotonic() - began) * 1e6)
-            began = time.monotonic()
+        if done.ahead is None or done.ahead > now:
+            return done
+
+        def present() -> int:
+            return now + int((time.monotonic() - began) * 1e6)
+
+        done.add(await self._batch(door, door.write, now))
+        if done.triggers == batch():
+            # While the database writes one batch, the next is decided. SQLite would wait for it.
+            ways = [door.write] if is_sqlite() else [door.write, door.write_beside]
+            lanes = (self._batches(door, way, present) for way in ways)
+            for ticked in await asyncio.gather(*lanes):
+                done.add(ticked)
         return done
 
+    async def _batches(self, door: Door, write: Write, present: Callable[[], int]) -> Ticked:
+        """Answer batch by batch until one is not full: what is left is in the hands of others."""
+        done = Ticked()
+        while True:
+            ticked = await self._batch(door, write, present())
+            done.add(ticked)
+            if ticked.triggers < batch():
+                return done
+
+    async def _batch(self, door: Door, write: Write, now: int) -> Ticked:
+        try:
+            return await write(lambda: self.tick(now))
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.exception("a batch of triggers failed; answering them one by one")
+            return await self._one_by_one(door, now)
+
     def tick(self, now: int, only: Sequence[str] = ()) -> Ticked:
-        """Answer up to ``BATCH`` due triggers (of the ids ``only``); called in a write."""
+        """Answer a batch of due triggers (of the ids ``only``); called in a write."""
         due = claimable(now, only)
         times = {each.id: self._times(each, now) for each in due}
         moved = MOVES.write([(_next(times[each.id]), each.id, each.next_at) for each in due])

@@ -117,6 +117,32 @@ def test_what_nobody_listens_to_is_not_written(
     assert not outbox.listening()
 
 
+def test_who_listens_is_known_also_while_it_is_asked_anew(
+    door: Door,
+    execution: Callable[..., str],
+    store: Callable[..., Stored],
+    outbox: Outbox,
+    now: int,
+    seconds: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Workers on PostgreSQL write on two threads, and each may be the one that asks.
+    store("name: listens\ntriggers: [{event: execution.failed}]")
+    finish(door, door.write_now(execution), now)
+    known: list[bool] = []
+
+    def asked(*_: Any) -> set[tuple[str, str]]:
+        seconds[0] -= 2.0  # to the other thread what it knows is fresh
+        known.append(outbox.listening())
+        seconds[0] += 2.0
+        return {("default", "execution.failed")}
+
+    monkeypatch.setattr("codex32.services.events.outbox.patterns", asked)
+    seconds[0] += 2.0
+    finish(door, door.write_now(execution), now)
+    assert known == [True]
+
+
 def test_an_event_is_written_with_what_it_tells_of(
     door: Door, execution: Callable[..., str], store: Callable[..., Stored], now: int
 ) -> None:
