@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from codex32.engine.expressions import compile_condition, compile_template
@@ -109,7 +110,9 @@ class Ticker:
         done.add(await self._batch(door, door.write, now))
         if done.triggers == batch():
             # While the database writes one batch, the next is decided. SQLite would wait for it.
-            ways = [door.write] if is_sqlite() else [door.write, door.write_beside]
+            ways: list[Write] = [door.write]
+            if not is_sqlite():
+                ways.append(partial(_beside, door))
             lanes = (self._batches(door, way, present) for way in ways)
             for ticked in await asyncio.gather(*lanes):
                 done.add(ticked)
@@ -269,6 +272,12 @@ class Ticker:
         terms = self._definitions.terms(due.version_id)
         subject = Subject(due.bot_id, due.bot_name, due.version_id, due.number, terms)
         answer.execution = prepare(start, subject, self._payloads, now)
+
+
+async def _beside(door: Door, work: Callable[[], Ticked]) -> Ticked:
+    """Write beside what the writer is at, on a thread that reads."""
+    write = partial(door.write_apart, work, patience_seconds=0.0, durable=True)
+    return await door.readers.run(write)
 
 
 def _next(times: Times | Exception) -> int | None:
