@@ -144,8 +144,9 @@ output: "${{ steps.ask.output.status }}"
 async def test_a_bot_with_a_password_in_its_file_is_told_to_no_model(house):
     await store(house, SIGNED.replace("WRITTEN", "swordfish"))
     sent = {"url": "https://example.com/", "headers": {"X-Api-Key": "swordfish"}}
-    step = ("ask", "failed", sent, None, {"message": "404", "code": "http-404"})
-    lost = await ended(house, "asks", "failed", {}, step, message="404")
+    fault = {"message": f"404 {house.payroll}", "code": "http-404"}
+    step = ("ask", "failed", sent, None, fault)
+    lost = await ended(house, "asks", "failed", {}, step, message=fault["message"])
     model(house, competent)
     told = r"asks holds.*\n8:28: steps\.0\.with\.headers\.X-Api-Key: .*secrets set"
     with pytest.raises(SecretsWritten, match=told):
@@ -156,6 +157,7 @@ async def test_a_bot_with_a_password_in_its_file_is_told_to_no_model(house):
     # The person mends it: what was recorded before is masked, for the model is told of it.
     await store(house, SIGNED.replace("WRITTEN", '"${{ secrets.SHOP }}"'))
     session = await house.builder.repair(lost, house.caller)
+    assert house.payroll not in session.work.text()  # nor does its row hold it before it begins
     await house.builder.run(session.id, "default")
     assert "X-Api-Key" in house.prompts
     assert "swordfish" not in house.prompts
