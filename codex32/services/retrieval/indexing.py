@@ -219,6 +219,7 @@ class Indexing:
     def _finish(self) -> None:
         self._hold.check()
         keeping.sweep(self._collection)
+        keeping.sort_words()
 
 
 def _groups(fresh: Sequence[tuple[Item, str]]) -> Iterator[list[tuple[Item, str]]]:

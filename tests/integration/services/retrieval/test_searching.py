@@ -82,6 +82,17 @@ async def test_a_word_that_half_of_many_have_is_not_looked_for_beside_a_rarer(
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_whoever_indexes_leaves_no_words_that_are_not_sorted_in(retrieval, caller, door):
+    await retrieval.index(caller, IndexOrder("docs", NOTES))
+
+    def left():
+        sql = "SELECT gin_clean_pending_list('chunk_words')"
+        return database_proxy.execute_sql(sql).fetchall()
+
+    assert await door.read(left) == [(0,)]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_words_are_found_by_their_index_and_within_their_collection_alone(
     retrieval, caller, door, monkeypatch
 ):
