@@ -6,7 +6,7 @@ Fixtures:
     Moves the clocks of the house's processes; they show the true time at first.
 ``build`` (Callable[..., House])
     ``build(kind, settings, **environment)``: a house as ``codex32_automations.housed`` makes it.
-    One on PostgreSQL goes by the clock of its server instead of that of ``hands``.
+    One on PostgreSQL goes by the clock of its database, which ``hands`` move as well.
 ``model`` (ModelServer)
     Speaks OpenAI's wire; ``model_settings`` leads to it.
 """
@@ -48,6 +48,10 @@ def build(
             folder = tmp_path / "house"
             environment["CODEX32_CLOCK_SHIFT"] = str(hands.path)
             house = stack.enter_context(housed(kind, folder, environment, request))
+            if kind == "postgresql":
+                assert house.cli("db", "upgrade").returncode == 0
+                hands.move(house.environment["CODEX32_DATABASE_URL"])
+                settings = {**settings, "recovery": {"interval_seconds": 0.3}}
             (folder / "codex32.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
             return house
 

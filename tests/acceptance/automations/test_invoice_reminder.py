@@ -295,11 +295,10 @@ def test_a_sentence_becomes_a_bot_and_another_one_changes_it(
             f"{BOT}.yaml", "test_invoice_reminder.py"
         ]  # fmt: skip
         until(lambda: house.bot(BOT), "the folder has it")
-        if kind == "up":  # the other goes by its database's clock
-            hands.put_to(AT_EIGHT)
-            (mail,) = until(lambda: smtp.mails, "the mail of eight o'clock")
-            assert "kindly" in mail.message.get_content()
-            assert "Bolt: is overdue" in mail.message.get_content()
+        hands.put_to(AT_EIGHT)
+        (mail,) = until(lambda: smtp.mails, "the mail of eight o'clock")
+        assert "kindly" in mail.message.get_content()
+        assert "Bolt: is overdue" in mail.message.get_content()
 
         runs = {rows: house.execute(BOT, **given(office, rows)) for rows in SHEETS}
         for execution in runs.values():

@@ -57,12 +57,13 @@ class Watch:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["servers", "postgresql"])
 def test_a_price_is_told_when_it_matters_and_when_people_are_awake(
-    build: Any, hands: Hands
+    build: Any, hands: Hands, kind: str
 ) -> None:
     with apart(Shop) as (shop, _):
         place = shop.url().removeprefix("http://")
-        house: House = build("servers", {"outside": {"private_hosts": [place]}})
+        house: House = build(kind, {"outside": {"private_hosts": [place]}})
         hands.put_to(START - timedelta(minutes=5))
         house.start()
         text = changed(sample("bots/price-alert.yaml"), {"127.0.0.1:8765": place})
