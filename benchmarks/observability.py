@@ -1,20 +1,23 @@
 """What it costs to see: executions a second that nobody sees, that are counted, that are traced.
 
 And what a thousand events a second, which a bot listens to elsewhere, take from the others. The
-ways are interleaved; each is held against the unseen one of its own round.
+ways are interleaved; each is held against the unseen one of its own round. The collector is a
+process of its own, which shares the machine as one elsewhere would not; its CPU is told apart.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import multiprocessing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks import house
+from benchmarks.drive import Drive
 from benchmarks.figures import ratios
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
@@ -61,17 +64,19 @@ def _measure(
         for way in list(ways)[:: -1 if number % 2 else 1]:
             with house.standing(servers, database, 1, more=ways[way]) as stands:
                 work = _beside_events if way == "with_events" else _alone
-                rates[-1][way] = asyncio.run(work(stands, executions))
-            progress.tell(f"{database} {way}: {rates[-1][way]:.0f}/s")
+                drive = asyncio.run(work(stands, executions))
+            rates[-1][way] = drive.rate
+            spent = ", ".join(f"{role} {ms:.3f}" for role, ms in drive.cpu_ms.items() if ms)
+            progress.tell(f"{database} {way}: {drive.rate:.0f}/s; CPU ms each: {spent}")
     found = ratios(rates, {way: "unseen" for way in ways if way != "unseen"})
     return {way: spread.as_dict()["median"] for way, spread in found.items()}
 
 
-async def _alone(stands: house.House, executions: int) -> float:
-    return (await stands.run("one", executions)).rate
+async def _alone(stands: house.House, executions: int) -> Drive:
+    return await stands.run("one", executions)
 
 
-async def _beside_events(stands: house.House, executions: int) -> float:
+async def _beside_events(stands: house.House, executions: int) -> Drive:
     publishing = asyncio.create_task(_publish(stands))
     try:
         return await _alone(stands, executions)
@@ -97,22 +102,33 @@ def _event(number: int, now: int) -> events.Publish:
 
 @contextmanager
 def _collector() -> Iterator[str]:
-    """A collector that takes everything and keeps nothing."""
+    """Where a collector takes everything and keeps nothing."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_collect, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}"
+    finally:
+        process.terminate()
+        process.join()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+def _collect(told: Connection) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Taking) as server:
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+        told.send(server.server_port)
+        server.serve_forever()
+
+
+class _Taking(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -210,7 +210,7 @@ class Runtime:
         from codex32.tracing import traces
 
         found = traces(self.settings, self.process.id)
-        self.listeners.append(found.tracing.take_note)
+        self.listeners.append(found.take_note)
         return found
 
     def programs(self) -> SandboxedRunner:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from codex32.engine.records.advance import Claim, End
+from codex32.engine.records.happenings import Recorded
 from codex32.engine.running.environment import Environment
+from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.collections import CollectionKeeper
 from codex32.kernel.contracts.gateway import ModelGateway
 from codex32.kernel.contracts.program import ProgramRunner
+from codex32.kernel.events import AttemptFinished, ExecutionEvent, ExecutionFinished
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import ExecutionRow
+from codex32.kernel.notices import Notice
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.statuses import FINAL
 from codex32.outside.traces import around
-from codex32.outside.traces.spans import Tracing
+from codex32.outside.traces.spans import Execution, Tracing
 from codex32.services.executions import executions
 from codex32_config import SettingsError
 
@@ -28,6 +35,36 @@ class Traces:
 
     tracing: Tracing
     collector: Collector
+
+    def take_note(self, notices: Sequence[Notice]) -> None:
+        """Tell of attempts and executions that have ended."""
+        for notice in notices:
+            match notice:
+                case Recorded():
+                    for item in notice.items:
+                        if item.end is not None:
+                            self._tell(item.claim, item.end)
+                case AttemptFinished():
+                    ended, lasted = to_micros(notice.at), int(notice.duration_seconds * 1e6)
+                    self.tracing.attempt(
+                        _of(notice),
+                        notice.attempt,
+                        notice.outcome,
+                        begun=ended - lasted,
+                        ended=ended,
+                    )
+                case ExecutionFinished():
+                    self.tracing.execution(
+                        _of(notice), notice.status, notice.cause, ended=to_micros(notice.at)
+                    )
+
+    def _tell(self, claim: Claim, end: End) -> None:
+        about = Execution(claim.workspace, claim.bot_name, claim.id, claim.traceparent)
+        self.tracing.attempt(
+            about, claim.attempt, end.outcome, begun=claim.attempt_at, ended=end.at
+        )
+        if end.status in FINAL:
+            self.tracing.execution(about, end.status, end.cause, ended=end.at)
 
     def programs(self, inner: ProgramRunner) -> ProgramRunner:
         """The same, and a span around each program."""
@@ -53,6 +90,10 @@ class Traces:
             send=around.send(tracing, env.send),
             trace=tracing.of,
         )
+
+
+def _of(event: ExecutionEvent) -> Execution:
+    return Execution(event.workspace, event.bot, event.execution_id, event.traceparent)
 
 
 def traces(settings: Settings, process: str) -> Traces:

@@ -12,7 +12,7 @@ from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.subject import subject
 from codex32.kernel.tracing import TraceContext
-from codex32.outside.traces.spans import Tracing
+from codex32.outside.traces.spans import Attribute, Tracing
 
 #: Families of operations that are asked every few seconds, by machines.
 _SILENT = frozenset({"health", "metrics"})
@@ -31,7 +31,7 @@ async def spanned(
     asked = None
     if caller.kind != STRANGER.kind:  # else anybody could fill others' traces, or have them kept
         asked = TraceContext.parse(request.headers.get("traceparent"))
-    about = {
+    about: dict[str, Attribute] = {
         "http.request.method": request.method,
         "http.route": operation.path,
         "codex32.operation": operation.route.operation,

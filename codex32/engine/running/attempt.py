@@ -80,7 +80,7 @@ class Attempt:
         self._task = asyncio.current_task()
         claim = self.claim
         trace = self.env.trace(claim.id, claim.traceparent)
-        trace = trace and trace.at(claim.id, claim.attempt)
+        trace = trace and trace.attempt(claim.attempt)
         subject.set(Subject(claim.workspace, claim.bot_name, claim.id, trace=trace))
         try:
             await self._run()

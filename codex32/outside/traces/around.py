@@ -150,7 +150,10 @@ class TracedHttp(HttpClient):
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send one."""
         host = _host(request.url)
-        about = {"http.request.method": request.method, "server.address": host}
+        about: dict[str, Attribute] = {
+            "http.request.method": request.method,
+            "server.address": host,
+        }
         with self._tracing.within(f"{request.method} {host}", "client", about) as span:
             answer = await self._inner.send(request)
             span.attributes["http.response.status_code"] = answer.status

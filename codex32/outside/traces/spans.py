@@ -1,32 +1,30 @@
 """Spans: who makes them, beneath which, and which of them anybody keeps.
 
-Of executions and attempts the events tell, after the commit that ended them; what happens within
-an attempt is told by whoever stands around it (:mod:`codex32.outside.traces.around`).
+Of executions and attempts is told after the commit that ended them; of what happens within an
+attempt tells whoever stands around it (:mod:`codex32.outside.traces.around`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextvars import Token
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import getrandbits
 from types import TracebackType
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from codex32.kernel.clock import to_micros
 from codex32.kernel.errors import StepFault
-from codex32.kernel.events import AttemptFinished, ExecutionEvent, ExecutionFinished
 from codex32.kernel.ids import made_at
-from codex32.kernel.notices import Notice, events_in
 from codex32.kernel.subject import Subject, subject
 from codex32.kernel.tracing import TraceContext, trace_of
 
 Attribute: TypeAlias = str | int | float | bool
 Kind: TypeAlias = Literal["internal", "server", "client", "consumer"]
 
-#: Outcomes of attempts that are no end of an execution, and no trouble.
-_GOES_ON = frozenset({"waiting", "released"})
+#: Outcomes of attempts that are no trouble.
+_NO_TROUBLE = frozenset({"succeeded", "skipped", "cancelled", "waiting", "released"})
 
 
 @dataclass(slots=True)
@@ -49,6 +47,23 @@ class Span:
     error: str | None = None
 
 
+class Execution(NamedTuple):
+    """An execution that is told of; ``asked`` is the trace context in its row."""
+
+    workspace: str
+    bot: str
+    id: str
+    asked: str | None
+
+    def attributes(self) -> dict[str, Attribute]:
+        """Which one it is."""
+        return {
+            "codex32.workspace": self.workspace,
+            "codex32.bot": self.bot,
+            "codex32.execution.id": self.id,
+        }
+
+
 class Tracing:
     """Makes the spans of this process. From any thread.
 
@@ -63,7 +78,7 @@ class Tracing:
 
     def begun(self, trace: str) -> TraceContext:
         """Before the first span of a trace; of one trace all processes say the same."""
-        return TraceContext(trace, "", sampled=int(trace[16:], 16) < self._limit)
+        return _begun(trace, self._limit)
 
     def of(self, execution_id: str, asked: str | None) -> TraceContext:
         """The span of an execution.
@@ -72,11 +87,10 @@ class Tracing:
           execution_id: Its id, of which the span's is made.
           asked: The trace context in its row.
         """
-        above = TraceContext.parse(asked) or self.begun(trace_of(execution_id))
-        return above.at(execution_id)
+        return _of(execution_id, asked, self._limit)
 
     def within(
-        self, name: str, kind: Kind = "internal", attributes: Mapping[str, Attribute] | None = None
+        self, name: str, kind: Kind = "internal", attributes: dict[str, Attribute] | None = None
     ) -> Open:
         """A span around a ``with`` block, beneath the one around that; none outside of traces."""
         return Open(self._keep, subject.get().trace, name, kind, attributes)
@@ -86,24 +100,55 @@ class Tracing:
         asked: TraceContext | None,
         name: str,
         kind: Kind,
-        attributes: Mapping[str, Attribute],
+        attributes: dict[str, Attribute],
     ) -> Open:
         """The same beneath a span of somebody else's, or at the beginning of a trace."""
         above = asked or self.begun(f"{getrandbits(128):032x}")
         return Open(self._keep, above, name, kind, attributes)
 
-    def take_note(self, notices: Sequence[Notice]) -> None:
-        """Tell of attempts and executions that have ended."""
-        for event in events_in(notices):
-            if isinstance(event, AttemptFinished | ExecutionFinished):
-                self._tell(event)
+    def attempt(
+        self, execution: Execution, number: int, outcome: str, *, begun: int, ended: int
+    ) -> None:
+        """Tell of an attempt that has ended. Times in microseconds."""
+        own = self.of(execution.id, execution.asked)
+        if own.sampled:
+            attributes = {
+                **execution.attributes(),
+                "codex32.attempt": number,
+                "codex32.outcome": outcome,
+            }
+            self._keep(
+                Span(
+                    own.attempt(number),
+                    own.span,
+                    f"attempt {number}",
+                    "consumer",
+                    begun * 1000,
+                    ended * 1000,
+                    attributes,
+                    None if outcome in _NO_TROUBLE else outcome,
+                )
+            )
 
-    def _tell(self, event: AttemptFinished | ExecutionFinished) -> None:
-        own = self.of(event.execution_id, event.traceparent)
-        if own.sampled and isinstance(event, AttemptFinished):
-            self._keep(_attempt(event, own))
-        elif own.sampled and isinstance(event, ExecutionFinished):
-            self._keep(_execution(event, own))
+    def execution(
+        self, execution: Execution, status: str, cause: str | None, *, ended: int
+    ) -> None:
+        """Tell of an execution that has ended, ``ended`` in microseconds."""
+        own = self.of(execution.id, execution.asked)
+        if own.sampled:
+            asked = TraceContext.parse(execution.asked)
+            self._keep(
+                Span(
+                    own,
+                    None if asked is None else asked.span,
+                    f"execution {execution.bot}",
+                    "internal",
+                    made_at(execution.id) * 1000,
+                    ended * 1000,
+                    {**execution.attributes(), "codex32.status": status},
+                    cause or "failed" if status == "failed" else None,
+                )
+            )
 
 
 class Open:
@@ -113,7 +158,7 @@ class Open:
       span: Where more can be told of it; also where nobody keeps it.
     """
 
-    __slots__ = ("_above", "_keep", "_token", "span")
+    __slots__ = ("_keep", "_token", "_within", "span")
 
     def __init__(
         self,
@@ -121,18 +166,20 @@ class Open:
         above: TraceContext | None,
         name: str,
         kind: Kind,
-        attributes: Mapping[str, Attribute] | None,
+        attributes: dict[str, Attribute] | None,
     ) -> None:
-        self._keep, self._above = keep, above
+        self._keep, self._within = keep, above is not None
         self._token: Token[Subject] | None = None
-        context = (above or _NOWHERE)._replace(span=f"{getrandbits(64) | 1:016x}")
-        parent = above.span or None if above is not None else None
-        self.span = Span(context, parent, name, kind, attributes=dict(attributes or {}))
+        trace, parent, sampled = above or _NOWHERE
+        context = TraceContext(trace, f"{getrandbits(64) | 1:016x}", sampled)
+        self.span = Span(context, parent or None, name, kind, 0, 0, attributes or {})
 
     def __enter__(self) -> Span:
         """Begin it."""
-        if self._above is not None:
-            self._token = subject.set(subject.get()._replace(trace=self.span.context))
+        if self._within:
+            workspace, bot, execution, request, _ = subject.get()
+            beneath = Subject(workspace, bot, execution, request, self.span.context)
+            self._token = subject.set(beneath)
             self.span.begun = time.time_ns()
         return self.span
 
@@ -159,43 +206,12 @@ class Open:
 _NOWHERE = TraceContext("", "", sampled=False)
 
 
-def _execution(event: ExecutionFinished, own: TraceContext) -> Span:
-    asked = TraceContext.parse(event.traceparent)
-    attributes = {**_about(event), "codex32.status": event.status}
-    failed = event.status == "failed"
-    return Span(
-        own,
-        None if asked is None else asked.span,
-        f"execution {event.bot}",
-        begun=made_at(event.execution_id) * 1000,
-        ended=to_micros(event.at) * 1000,
-        attributes=attributes,
-        error=event.cause or "failed" if failed else None,
-    )
+def _begun(trace: str, limit: int) -> TraceContext:
+    return TraceContext(trace, "", int(trace[16:], 16) < limit)
 
 
-def _attempt(event: AttemptFinished, own: TraceContext) -> Span:
-    ended = to_micros(event.at) * 1000
-    well = event.outcome in _GOES_ON | {"succeeded", "skipped", "cancelled"}
-    return Span(
-        own.at(event.execution_id, event.attempt),
-        own.span,
-        f"attempt {event.attempt}",
-        "consumer",
-        ended - int(event.duration_seconds * 1e9),
-        ended,
-        {
-            **_about(event),
-            "codex32.attempt": event.attempt,
-            "codex32.outcome": event.outcome,
-        },
-        None if well else event.outcome,
-    )
-
-
-def _about(event: ExecutionEvent) -> dict[str, Attribute]:
-    return {
-        "codex32.workspace": event.workspace,
-        "codex32.bot": event.bot,
-        "codex32.execution.id": event.execution_id,
-    }
+@lru_cache(maxsize=1024)  # asked when an attempt begins, and when it ends
+def _of(execution_id: str, asked: str | None, limit: int) -> TraceContext:
+    own = trace_of(execution_id)
+    trace, _, sampled = TraceContext.parse(asked) or _begun(own, limit)
+    return TraceContext(trace, own[16:], sampled)

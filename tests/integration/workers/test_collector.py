@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from codex32.kernel.tracing import TraceContext
 from codex32.outside.traces import collector as rooms
 from codex32.outside.traces.collector import Collector
+from codex32.outside.traces.otlp import encoded, request
 from codex32.outside.traces.spans import Span
 
 CONTEXT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
@@ -62,7 +63,7 @@ def test_what_it_refuses_is_given_up_and_told_of_once(status, caplog):
     with answering(status, status, Location="http://127.0.0.1:9/") as (url, asked):
         collector = Collector(url, {}, "prc_1")
         for name in ("first", "second", "third"):
-            collector._send([Span(CONTEXT, None, name, begun=1, ended=2)])
+            collector._send([encoded(Span(CONTEXT, None, name, begun=1, ended=2))])
         collector.close()
     assert [spans(body)[0].name for _, _, body in asked] == ["first", "second", "third"]
     lines = [record.getMessage() for record in caplog.records]
@@ -87,7 +88,7 @@ def test_an_answer_without_an_end_is_not_read(caplog):
 
     with serving(Endless) as url:
         collector = Collector(url, {}, "prc_1")
-        collector._send([Span(CONTEXT, None, "one", begun=1, ended=2)])
+        collector._send([encoded(Span(CONTEXT, None, "one", begun=1, ended=2))])
         assert over.wait(60)
         collector.close()
     assert written[0] < 64 * 1024 * 1024  # what fits between the two
@@ -111,7 +112,7 @@ def test_an_answer_that_is_read_leaves_the_connection_for_the_next():
     with serving(Collecting) as url:
         collector = Collector(url, {}, "prc_1")
         for _ in range(3):
-            collector._send([Span(CONTEXT, None, "one", begun=1, ended=2)])
+            collector._send([encoded(Span(CONTEXT, None, "one", begun=1, ended=2))])
         collector._session.close()
         collector.close()
     assert len(came) == 3
@@ -125,13 +126,24 @@ def test_of_more_than_the_queue_holds_the_newest_are_kept():
         for number in range(rooms.QUEUE + 10):
             collector.keep(Span(CONTEXT, None, str(number), begun=1, ended=2))
         first = collector._next()
-        assert [span.name for span in first[:2]] == ["10", "11"]
+        told = spans(request({}, "1", first[:2]))
+        assert [span.name for span in told] == ["10", "11"]
         assert len(first) == rooms.BATCH
     assert asked == []
 
 
 def test_every_kind_of_attribute_and_a_text_that_is_none_arrive():
-    told = {"text": "\ud800é", "count": -3, "true": True, "share": 0.5, "none": False}
+    told = {
+        "text": "\ud800é",
+        "count": -3,
+        "many": 2**40,
+        "one": 1,
+        "true": True,
+        "share": 0.5,
+        "none": False,
+        "empty": "",
+        "long": "x" * 20_000,
+    }
     span = Span(CONTEXT, CONTEXT.span, "step \udfff", "client", 5, 7, told, "timeout")
     with answering() as (url, asked):
         collector = Collector(url, {}, "prc_1")
@@ -142,6 +154,9 @@ def test_every_kind_of_attribute_and_a_text_that_is_none_arrive():
     (came,) = spans(body)
     values = {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in came.attributes}
     assert values == {**told, "text": "?é", "error.type": "timeout"}
+    assert values["true"] is True
+    assert values["one"] is not True
+    assert came.flags == 1
     assert (came.name, came.kind, came.start_time_unix_nano, came.end_time_unix_nano) == (
         "step ?",
         3,

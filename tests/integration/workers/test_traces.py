@@ -310,10 +310,7 @@ runtime.close()
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_without_what_sends_them_it_says_what_to_install(tmp_path, database_url, monkeypatch):
-    monkeypatch.setitem(
-        sys.modules, "opentelemetry.proto.collector.trace.v1.trace_service_pb2", None
-    )
-    monkeypatch.delitem(sys.modules, "codex32.outside.traces.otlp", raising=False)
+    monkeypatch.setitem(sys.modules, "requests", None)
     monkeypatch.delitem(sys.modules, "codex32.outside.traces.collector", raising=False)
     overrides = {"database_url": database_url, "tracing.endpoint": "http://127.0.0.1:4318"}
     settings = load_settings(folder=tmp_path, environ={}, overrides=overrides)

@@ -44,11 +44,15 @@ def test_what_cannot_be_believed_is_none(text):
 
 def test_whoever_knows_the_place_finds_the_same_span():
     context = TraceContext.parse(GIVEN)
-    assert context.at("exe_1", 2) == context.at("exe_1", 2)
-    assert len({context.at("exe_1", 2), context.at("exe_1", 3), context.at("exe_1", "2", "")}) == 3
+    assert context.attempt(2) == context.attempt(2)
+    assert len({context, *map(context.attempt, range(1, 100))}) == 100
+    assert TraceContext.parse(str(context.attempt(1))) == context.attempt(1)
     assert len(trace_of("exe_1")) == 32
+    assert trace_of("exe_1") != trace_of("exe_2")
 
 
 def test_an_id_tells_when_it_was_made():
     assert abs(made_at(new_id("exe")) / 1e6 - time.time()) < 60
     assert made_at(new_id("exe", now=lambda: 1_700_000_000.123)) == 1_700_000_000_123_000
+    with pytest.raises(ValueError, match="invalid literal"):
+        made_at("exe_01jdi0000000000000000000")
