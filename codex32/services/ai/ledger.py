@@ -224,7 +224,11 @@ def _admit(book: _Book, reservation: Reservation) -> None:
     attempt = reservation.attempt
     for limit in attempt.limits:
         row = book.rows[limit.key]
-        row.limit_nano = limit.nano
+        if row.limit_nano != limit.nano:
+            row.limit_nano = limit.nano
+            # Whoever raised the limit is warned anew of what is reached of it.
+            row.warned = min(row.warned, _reached(row))
+            book.changed.add(limit.key)
         book.owners[limit.key] = str(attempt.row["workspace"])
         left = limit.nano - row.spent_nano - row.reserved_nano
         # What costs nothing passes, however little is left.
@@ -251,12 +255,10 @@ def _warn(book: _Book, row: BudgetRow, now: int) -> None:
     """Tell once of each share that was reached."""
     if row.limit_nano <= 0:
         return
-    percent = row.spent_nano * 100 // row.limit_nano
-    if percent >= 100:
+    reached = _reached(row)
+    if reached >= 100:
         _exhaust(book, row, now)
-        return
-    reached = max((share for share in WARN_AT if percent >= share), default=0)
-    if reached > row.warned:
+    elif reached > row.warned:
         row.warned = reached
         told = BudgetWarned(
             at=from_micros(now),
@@ -267,6 +269,12 @@ def _warn(book: _Book, row: BudgetRow, now: int) -> None:
             limit_usd=usd(row.limit_nano),
         )
         announce(told)
+
+
+def _reached(row: BudgetRow) -> int:
+    """The highest of the shares that people are told of which is spent (percent)."""
+    percent = row.spent_nano * 100 // max(row.limit_nano, 1)
+    return max((share for share in (*WARN_AT, 100) if percent >= share), default=0)
 
 
 def _exhaust(book: _Book, row: BudgetRow, now: int) -> None:

@@ -138,6 +138,7 @@ def forecast(today: date, *, workspace: str | None) -> list[Outlook]:
 
 def _outlook(bot: str, costs: dict[str, int], today: date, month: str, left: int) -> Outlook:
     so_far = sum(cost for day, cost in costs.items() if day.startswith(month))
+    of_today = costs.get(today.isoformat(), 0)
     # Today is not over; a bot that began lately is measured by the days since then.
     past = {day: cost for day, cost in costs.items() if day < today.isoformat()}
     since = (today - timedelta(days=LOOKED_BACK)).isoformat()
@@ -147,7 +148,9 @@ def _outlook(bot: str, costs: dict[str, int], today: date, month: str, left: int
     else:
         length = (today - date.fromisoformat(min(recent))).days
         rate, dearest = sum(recent.values()) // max(length, 1), max(recent.values())
-    return Outlook(bot, so_far, so_far + rate * left, so_far + dearest * left)
+    # What is left of today costs what today has not cost yet of a day's rate.
+    expected = so_far + max(rate - of_today, 0) + rate * left
+    return Outlook(bot, so_far, expected, so_far + max(dearest - of_today, 0) + dearest * left)
 
 
 def budgets(today: date) -> Sequence[BudgetRow]:

@@ -31,10 +31,6 @@ class TestSlackWebhook(NotifierSuite):
         http.answer(body="ok")
         return http
 
-    async def test_the_client_is_given_the_time_limit(self, notifier, target, working_http):
-        await notifier.send(NOTE, target, http=working_http, timeout_seconds=2.5)
-        assert working_http.requests[0].timeout_seconds == 2.5
-
 
 class TestSlackApp(NotifierSuite):
     @pytest.fixture

@@ -8,10 +8,12 @@ outside this process; ``live`` lets those run, too, that do.
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import importlib.util
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -24,13 +26,21 @@ from typing import Any
 
 import pytest
 
+from codex32 import EffectUnknown, Notification, Notifier, ProviderRejected, StepFault
 from codex32.kernel.discovery import Candidate, find
 from codex32.kernel.errors import PluginError
 from codex32.kernel.plugins import Plugins
 from codex32_testing import conformance
+from codex32_testing.conformance.notifier import MADE_UP_TARGET, working_http
+from codex32_testing.http import FakeHttp
 
-#: Importing a plugin may take this long; what it needs to work is imported when it works.
+#: Of the processor's time that importing a plugin may take, beside the public face, which any of
+#: them imports; what it needs to work is imported when it works.
 _MOST_SECONDS = 0.1
+#: A test that wants to reach outside and waits this long for it is the last that waits: what is
+#: left of its suite is skipped, since some clients go on for a minute.
+_PATIENCE_SECONDS = 5.0
+_REACHES = "it reaches outside; run it with --live"
 _SUITES = {
     "bot_types": ("BotTypeSuite", "bot_type"),
     "notifiers": ("NotifierSuite", "notifier"),
@@ -49,7 +59,7 @@ _AUTHORS = (
     "each_case",
     "there_are_configurations",
     "a_known_secret",
-    "reopened",
+    "opened_again",
 )
 _BEHIND_THE_FACE = ("kernel", "engine", "services", "outside", "builtin", "runtime", "api", "cli")
 
@@ -136,9 +146,9 @@ def _find(plugin: str) -> Candidate:
 
 def _weight(module: str) -> list[str]:
     code = (
-        "import sys, codex32, time, importlib\nbefore = set(sys.modules)\n"
-        f"began = time.perf_counter()\nimportlib.import_module({module.partition(':')[0]!r})\n"
-        "print(time.perf_counter() - began)\nprint(len(set(sys.modules) - before))\n"
+        "import sys, codex32.face, time, importlib\nbefore = set(sys.modules)\n"
+        f"began = time.process_time()\nimportlib.import_module({module.partition(':')[0]!r})\n"
+        "print(time.process_time() - began)\nprint(len(set(sys.modules) - before))\n"
     )
     took: list[float] = []
     while len(took) < 3:  # the first may read from a cold disk
@@ -192,8 +202,11 @@ def _run_suite(kind: str, name: str, component: Any, *, live: bool, target: str)
         members["wrong"] = ({"no such parameter": 1},)
     if kind == "llm_providers":
         members["model"] = next((model.name for model in component.models()), "")
-    if target:
-        members["target"] = pytest.fixture(lambda self: target)
+    if kind in ("llm_providers", "embedders") and (secret := component.secret):
+        # The service is not asked for its opinion of the stand-in: without live it is not reached.
+        members["key"] = os.environ.get(secret) if live else "a stand-in for a key"
+    if kind == "notifiers":
+        members |= _stand_ins(component, target)
     module = type(sys)("codex32_checked")
     module.TestComponent = type("TestComponent", (suite,), members)  # type: ignore[attr-defined]
     run = _Run(module, f"{kind.removesuffix('s').replace('_', ' ')} {name}", live=live)
@@ -208,6 +221,33 @@ def _run_suite(kind: str, name: str, component: Any, *, live: bool, target: str)
     return run.checks
 
 
+def _stand_ins(notifier: Notifier, target: str) -> dict[str, Any]:
+    """A target and a client, where the notifier takes those that the suite makes up."""
+    asked = target or MADE_UP_TARGET
+
+    def attempt() -> tuple[FakeHttp, StepFault | None]:
+        http = working_http()
+        sending = notifier.send(Notification("hello"), asked, http=http, timeout_seconds=5)
+        try:
+            asyncio.run(sending)
+        except StepFault as fault:
+            return http, fault
+        return http, None
+
+    def aimed(_: Any) -> str:
+        http, fault = attempt()
+        if isinstance(fault, ProviderRejected) and not http.requests:
+            pytest.skip("it takes targets of another form; name one with --target")
+        return asked
+
+    def working(_: Any) -> FakeHttp:
+        if isinstance(attempt()[1], EffectUnknown):
+            pytest.skip("its author alone knows what its service answers")
+        return working_http()
+
+    return {"target": pytest.fixture(aimed), "working_http": pytest.fixture(working)}
+
+
 class _Run:
     """What pytest is told: which module it collects, and that nothing is reached outside."""
 
@@ -215,6 +255,7 @@ class _Run:
         self.checks: list[Check] = []
         self._module, self._subject, self._live = module, subject, live
         self._reached = ""
+        self._waited = False
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> Any:
         """Collect the suite that was made, in the place of the file's own module."""
@@ -228,6 +269,7 @@ class _Run:
         self._reached = ""
         if self._live:
             return (yield)
+        began = time.monotonic()
         real = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
         socket.socket.connect = self._refuse  # type: ignore[method-assign]
         socket.socket.connect_ex = self._refuse  # type: ignore[method-assign]
@@ -236,9 +278,17 @@ class _Run:
             return (yield)
         finally:
             socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo = real  # type: ignore[method-assign]
+            if self._reached and time.monotonic() - began > _PATIENCE_SECONDS:
+                self._waited = True
+
+    def pytest_runtest_setup(self) -> None:
+        """Let no later test wait as one did."""
+        if self._waited:
+            self._reached = _REACHES
+            pytest.skip(_REACHES)
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
-        self._reached = "it reaches outside; run it with --live"
+        self._reached = _REACHES
         raise ConnectionRefusedError("no connections while a plugin is checked")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -249,8 +299,10 @@ class _Run:
         if status == "failed":
             lines = str(report.longrepr).splitlines()
             detail = next((line[2:].strip() for line in lines if line.startswith("E ")), "")
-            if self._reached:
-                status, detail = "skipped", self._reached
+        if status == "skipped" and isinstance(report.longrepr, tuple):
+            detail = report.longrepr[2].removeprefix("Skipped: ")
+        if status != "passed" and self._reached:
+            status, detail = "skipped", self._reached
         name = report.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
         self.checks.append(Check(self._subject, name, status, detail))
 

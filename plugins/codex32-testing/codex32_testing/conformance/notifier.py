@@ -8,7 +8,6 @@ import pytest
 
 from codex32 import (
     EffectUnknown,
-    HttpClient,
     Notification,
     Notifier,
     ProviderUnavailable,
@@ -18,7 +17,16 @@ from codex32 import (
 from codex32_testing.conformance.shared import faults
 from codex32_testing.http import FakeHttp
 
+#: Where to send unless the author says otherwise.
+MADE_UP_TARGET = "https://hooks.example.com/T0P/S3CRET"
 _NOTE = Notification("The feed has news", title="News", data={"n": 1}, idempotency_key="key-1")
+
+
+def working_http() -> FakeHttp:
+    """A client whose other side takes everything, and says so as many do."""
+    http = FakeHttp()
+    http.answer(json={"ok": True, "id": "42"})
+    return http
 
 
 class NotifierSuite:
@@ -39,14 +47,12 @@ class NotifierSuite:
     @pytest.fixture
     def target(self) -> str:
         """Where to send; with ``speaks_http`` a URL whose path counts as a secret."""
-        return "https://hooks.example.com/T0P/S3CRET"
+        return MADE_UP_TARGET
 
     @pytest.fixture
-    def working_http(self) -> HttpClient:
+    def working_http(self) -> FakeHttp:
         """A client whose other side takes everything; override it where 200 is not enough."""
-        http = FakeHttp()
-        http.answer(json={"ok": True, "id": "42"})
-        return http
+        return working_http()
 
     def test_the_house_takes_it(self, notifier: Notifier) -> None:
         """It would not be refused when plugins are loaded."""
@@ -57,7 +63,7 @@ class NotifierSuite:
         "note", [_NOTE, Notification(""), Notification("ü\n" * 500)], ids=["full", "empty", "long"]
     )
     async def test_a_sent_notification_gives_a_receipt(
-        self, notifier: Notifier, target: str, working_http: HttpClient, note: Notification
+        self, notifier: Notifier, target: str, working_http: FakeHttp, note: Notification
     ) -> None:
         """Title, data and key may be missing, and texts may be long."""
         receipt = await notifier.send(note, target, http=working_http, timeout_seconds=5)
@@ -109,12 +115,11 @@ class NotifierSuite:
 
     @pytest.mark.asyncio
     async def test_the_client_is_given_the_time_limit(
-        self, notifier: Notifier, target: str, fake_http: FakeHttp
+        self, notifier: Notifier, target: str, working_http: FakeHttp
     ) -> None:
         """A service that hangs must not hold the step longer than it may take."""
         if not self.speaks_http:
             return
-        fake_http.answer(json={"ok": True, "id": "42"})
-        await notifier.send(_NOTE, target, http=fake_http, timeout_seconds=2.5)
-        assert all(request.timeout_seconds <= 2.5 for request in fake_http.requests)
-        assert fake_http.requests
+        await notifier.send(_NOTE, target, http=working_http, timeout_seconds=2.5)
+        assert all(request.timeout_seconds <= 2.5 for request in working_http.requests)
+        assert working_http.requests

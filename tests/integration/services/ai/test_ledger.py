@@ -105,6 +105,21 @@ async def test_people_are_warned_once_of_each_share(open_door):
     assert {(each.budget, each.workspace) for each in events} == {("house 2026-01", "")}
 
 
+async def test_whoever_raises_a_limit_is_warned_of_the_new_one(open_door):
+    told = []
+    door = open_door(on_commit=told.extend)
+    raised = Limit(HOUSE.key, 2 * HOUSE.nano)
+    for cost, limit in ((1000, HOUSE), (100, raised), (500, raised), (400, raised)):
+        asked = attempt(cost, limit)
+        await ledger.reserve(door, asked)
+        await ledger.settle(door, Settlement(asked.id, "settled", 2, cost))
+    await asyncio.to_thread(door.close)
+    events = [each for each in told if isinstance(each, BudgetWarned | BudgetExhausted)]
+    shares = [(getattr(each, "percent", 100), each.limit_usd) for each in events]
+    # A half of the new limit is spent already, and was told of.
+    assert shares == [(100, 1e-6), (80, 2e-6), (100, 2e-6)]
+
+
 def _spend(url, calls, barrier, spent):
     """A process that spends from a budget of 2,000, at most 7 at a time."""
     door = Door(connect(url))

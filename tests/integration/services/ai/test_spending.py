@@ -34,8 +34,29 @@ async def test_a_month_is_foretold_from_its_days(house):
     await house.ask()
     (found,) = await house.door.read(lambda: spending.forecast(date(2026, 1, 6), workspace=None))
     assert (found.name, found.spent_nano) == ("digest", COST)
-    assert found.expected_nano == COST + 25 * COST
+    # The 6th is a day like the 5th, of which nothing has been spent yet.
+    assert found.expected_nano == COST + 26 * COST
     assert found.as_dict()["spent_usd"] == usd(COST)
+
+
+@pytest.mark.parametrize(
+    ("today", "spent", "expected"),
+    [
+        (TODAY, COST, COST + 26 * COST),  # its first day: all are taken to be like it
+        (date(2026, 1, 31), COST, COST + COST // 26),  # the last day is a day, too
+        (date(2026, 2, 1), 0, 28 * (COST // 27)),  # of another month, with the days before
+        (date(2026, 2, 2), 0, 27 * (COST // 28)),
+    ],
+)
+async def test_a_month_is_foretold_on_its_edges(house, today, spent, expected):
+    await house.ask()
+    (found,) = await house.door.read(lambda: spending.forecast(today, workspace=None))
+    assert (found.spent_nano, found.expected_nano) == (spent, expected)
+
+
+async def test_where_nothing_was_asked_for_weeks_nothing_is_foretold(house):
+    await house.ask()
+    assert await house.door.read(lambda: spending.forecast(date(2026, 2, 3), workspace=None)) == []
 
 
 async def test_old_rows_are_let_go(house):
