@@ -24,10 +24,11 @@ from codex32.kernel.database import fetch
 from codex32.kernel.models import AttemptRow, BotRow, ExecutionRow, StepRow
 from codex32.kernel.statuses import Status
 from codex32.outside.children import Children
-from codex32.runtime import Runtime, open_runtime, upgrade_schema
+from codex32.runtime import Runtime, open_runtime
 from codex32.services.bots.written import API, Written
 from codex32.services.executions.starting import Start
 from codex32.services.upkeep.processes import living
+from codex32.tables import upgrade_schema
 from codex32_config.settings import load_settings
 
 CALLERS = 64

@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from codex32 import chosen
@@ -21,11 +20,10 @@ from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.dispatcher import Dispatcher
 from codex32.kernel.contracts.gateway import ModelGateway
-from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.program import ProgramRunner
-from codex32.kernel.database import Door, Stop, announce_all, connect
+from codex32.kernel.database import Door, Stop, announce_all
 from codex32.kernel.errors import Codex32Error
-from codex32.kernel.events import PluginFailed, SchemaUpgraded
+from codex32.kernel.events import PluginFailed
 from codex32.kernel.fault_points import arm_from_environment
 from codex32.kernel.hookspecs import ProcessInfo
 from codex32.kernel.ids import new_id
@@ -34,7 +32,6 @@ from codex32.kernel.notices import Notice, events_in
 from codex32.kernel.outcomes import Outcome
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.plugins import Plugins
-from codex32.kernel.private_files import private_folder
 from codex32.services.access.foreign_sign_in import ForeignRules
 from codex32.services.access.parts import Access
 from codex32.services.access.signing_in import Rules
@@ -54,6 +51,7 @@ from codex32.services.safe.vault import Vault
 from codex32.services.triggers.backfill import Backfiller
 from codex32.services.triggers.triggers import Ticker
 from codex32.services.upkeep import timekeeping
+from codex32.tables import migration_sources, open_database
 from codex32_config.settings import Settings
 
 if TYPE_CHECKING:
@@ -328,58 +326,6 @@ async def _call(bot_type: BotType, context: StepContext, params: Mapping[str, JS
     return await bot_type.run(context, params)
 
 
-def core_migrations() -> MigrationSource:
-    """The core's own tables."""
-    return MigrationSource("core", files("codex32_migrations"))
-
-
-def migration_sources(plugins: Plugins) -> list[MigrationSource]:
-    """The core's tables and those of the plugins."""
-    return [core_migrations(), *(source for _, source in plugins.migrations())]
-
-
-def upgrade_schema(settings: Settings, plugins: Plugins) -> list[str]:
-    """Apply the migrations that the database lacks; their names."""
-    database = _connect(settings)
-    try:
-        applied = schema.upgrade(database, migration_sources(plugins))
-    finally:
-        database.close()
-    now = SystemClock.shared.now()
-    for source in dict.fromkeys(name.partition("/")[0] for name in applied):
-        names = tuple(n.partition("/")[2] for n in applied if n.startswith(f"{source}/"))
-        plugins.tell(SchemaUpgraded(at=now, source=source, applied=names))
-    return applied
-
-
-def require_schema(settings: Settings, plugins: Plugins) -> None:
-    """Refuse a database that lacks migrations, before processes are started that would.
-
-    Raises:
-      SchemaOutOfDate: Names what is missing.
-    """
-    database = _connect(settings)
-    try:
-        schema.require(database, migration_sources(plugins))
-    finally:
-        database.close()
-
-
-def schema_status(settings: Settings, plugins: Plugins) -> list[schema.MigrationStatus]:
-    """Every known migration, and whether the database has it."""
-    database = _connect(settings)
-    try:
-        return schema.status(database, migration_sources(plugins))
-    finally:
-        database.close()
-
-
-def _connect(settings: Settings) -> Any:
-    if settings.database_url.startswith("sqlite:///"):
-        private_folder(settings.home)
-    return connect(settings.database_url)
-
-
 def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = None) -> Runtime:
     """Put the parts together for one process.
 
@@ -395,7 +341,7 @@ def open_runtime(settings: Settings, kind: str, *, plugins: Plugins | None = Non
     """
     arm_from_environment(os.environ.get("CODEX32_FAULT_POINTS", ""))
     plugins = plugins or load_plugins(settings)
-    database = _connect(settings)
+    database = open_database(settings)
     schema.require(database, migration_sources(plugins))
     process = ProcessInfo(kind=kind, id=new_id("prc"), pid=os.getpid())
     runtime: Runtime

@@ -34,12 +34,13 @@ from codex32.kernel.contracts.gateway import ModelCaller
 from codex32.kernel.contracts.llm import Completion, CompletionRequest
 from codex32.kernel.contracts.program import FileGrant
 from codex32.kernel.contracts.vector_store import VectorStore
-from codex32.runtime import Runtime, open_runtime, upgrade_schema
+from codex32.runtime import Runtime, open_runtime
 from codex32.services.retrieval import keeping, terms
 from codex32.services.retrieval.quality import first_rank, gain
 from codex32.services.retrieval.retrieval import Retrieval
 from codex32.services.retrieval.searching import candidates
 from codex32.services.retrieval.storing import Index
+from codex32.tables import upgrade_schema
 from codex32_config.settings import load_settings
 from codex32_milvus.store import MilvusVectorStore
 

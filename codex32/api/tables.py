@@ -22,7 +22,8 @@ from codex32.kernel.database import connect
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.permissions import PERMISSIONS, Level, Role
 from codex32.kernel.plugins import Plugins
-from codex32.runtime import migration_sources, open_runtime
+from codex32.runtime import open_runtime
+from codex32.tables import migration_sources
 from codex32_config.settings import load_settings
 
 

@@ -28,10 +28,11 @@ from codex32.kernel.database import is_sqlite
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.models import BotRow, ExecutionRow, database_proxy
 from codex32.kernel.retrieval_rows import CollectionRow
-from codex32.runtime import Runtime, schema_status
+from codex32.runtime import Runtime
 from codex32.services.executions import dead_letters
 from codex32.services.safe import secrets
 from codex32.services.upkeep import processes
+from codex32.tables import schema_status
 
 _MIB = 1024 * 1024
 _LITTLE_DISK_MIB, _NO_DISK_MIB = 1024, 100

@@ -118,7 +118,8 @@ class Context:
           SchemaOutOfDate: They are not, and ``upgrade`` is not set.
         """
         from codex32.bundled import running_redis_url
-        from codex32.runtime import open_runtime, upgrade_schema
+        from codex32.runtime import open_runtime
+        from codex32.tables import upgrade_schema
 
         if ring and self.settings.redis_url is None:
             self.override({"redis_url": running_redis_url(self.settings)})

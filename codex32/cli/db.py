@@ -18,7 +18,7 @@ def db() -> None:
 @pass_context
 def upgrade(obj: Context) -> None:
     """Apply the migrations that the database lacks; safe to repeat, and from many machines."""
-    from codex32.runtime import upgrade_schema
+    from codex32.tables import upgrade_schema
 
     applied = upgrade_schema(obj.settings, obj.plugins)
 
@@ -37,7 +37,7 @@ def upgrade(obj: Context) -> None:
 @click.pass_context
 def status(ctx: click.Context, obj: Context) -> None:
     """List the migrations; exit code 1 where the database lacks one."""
-    from codex32.runtime import schema_status
+    from codex32.tables import schema_status
 
     found = schema_status(obj.settings, obj.plugins)
     obj.output.result(

@@ -24,9 +24,10 @@ async def stage(obj: Context, origin: str = "file") -> AsyncIterator[Trials]:
       origin: Who wrote the bots: ``file``, or ``builder`` for a model.
     """
     from codex32.kernel.clock import ManualClock
-    from codex32.runtime import open_runtime, upgrade_schema
+    from codex32.runtime import open_runtime
     from codex32.services.cases.case import NOON
     from codex32.services.cases.trying import Trials
+    from codex32.tables import upgrade_schema
 
     with tempfile.TemporaryDirectory(prefix="codex32-test-", dir=_memory()) as home:
         alone = Context(obj.folder, obj.files)

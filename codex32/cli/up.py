@@ -37,7 +37,7 @@ def up(obj: Context, workers: int | None, host: str | None, port: int | None) ->
     obj.override({"worker.processes": workers, "api.host": host, "api.port": port})
     from codex32.cli.holding import hold
     from codex32.cli.house import become
-    from codex32.runtime import upgrade_schema
+    from codex32.tables import upgrade_schema
 
     with hold(obj.settings.home) as held:
         _tell(obj, f"Codex-32 {version('codex32')} in {obj.settings.folder}", "start")

@@ -72,8 +72,9 @@ def _schema(value: Any) -> str | None:
     if not isinstance(value, Mapping) or not is_json(value):
         return f"must be a JSON Schema written as a dict, not {type(value).__name__}"
     try:
-        # Formats are the engine's to know, and nothing is fetched from the network at start.
-        fastjsonschema.compile(
+        # Formats are the engine's to know, and nothing is fetched from the network at start. Only
+        # written, not compiled: each process judges all schemas when it starts.
+        fastjsonschema.compile_to_code(
             dict(value),
             handlers=dict.fromkeys(("http", "https", "ftp", "file"), _refuse),
             use_formats=False,

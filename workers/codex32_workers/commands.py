@@ -26,7 +26,8 @@ def worker(context: click.Context, processes: int | None) -> None:
             f"{error.name} is not installed: install codex32[worker]"
         ) from None
 
-    from codex32.runtime import open_runtime, require_schema
+    from codex32.runtime import open_runtime
+    from codex32.tables import require_schema
 
     settings = context.obj.settings
     count = processes or settings.worker.processes

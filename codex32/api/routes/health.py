@@ -16,8 +16,9 @@ from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.route import PUBLIC, ApiRequest, ApiResponse, Route
 from codex32.kernel.errors import SchemaOutOfDate
 from codex32.kernel.json_values import JSON
-from codex32.runtime import Runtime, migration_sources
+from codex32.runtime import Runtime
 from codex32.services.upkeep import processes
+from codex32.tables import migration_sources
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from codex32.api.server import AddressTaken, serving
 from codex32.kernel import schema
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import connect
-from codex32.runtime import core_migrations
 from codex32.services.upkeep import processes
+from codex32.tables import core_migrations
 from codex32_config.settings import load_settings
 from codex32_workers.dispatcher import DramatiqDispatcher
 
