@@ -18,7 +18,7 @@ class Caller:
       kind: ``user``, ``key`` (an API key), ``operator`` (the token of the installation),
         ``local`` (somebody at the command line), ``house`` or ``stranger``.
       id: Of the user, of the key; else the kind.
-      name: What people call them: a username, a key's name.
+      name: As they stand under what they did: a username, for a key its owner's and its own name.
       user_id: The account behind it, also behind a key.
       admin: Whether they administer the whole installation.
       workspace: In which the request works; empty where it works in none.

@@ -20,7 +20,7 @@ from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.errors import AccessDenied
 from codex32.kernel.json_values import JSON
 from codex32.runtime import Runtime
-from codex32.services.access import accounts, sessions, workspaces
+from codex32.services.access import accounts, keys, sessions, workspaces
 from codex32.services.access.faults import CredentialsInvalid
 
 
@@ -184,16 +184,17 @@ def own(caller: Caller) -> str:
 
 
 def _me(caller: Caller) -> JSON:
-    account = AccountRow.get_or_none(AccountRow.id == caller.user_id)
+    account, name = AccountRow.get_or_none(AccountRow.id == caller.user_id), caller.name
     if account is None and caller.kind == "user":
         raise CredentialsInvalid("the account is gone")
     everywhere = caller.user_id is None or caller.admin
     seen = workspaces.listing(None if everywhere else caller.user_id, limit=100)
     if caller.kind == "key":  # a program is told of itself, and nothing of whose it is
         account, seen = None, [each for each in seen if each["name"] == caller.workspace]
+        name = keys.get(caller.id).name
     return {
         "kind": caller.kind,
-        "name": caller.name,
+        "name": name,
         "admin": caller.admin,
         "workspace": caller.workspace,
         "role": caller.role,

@@ -114,7 +114,8 @@ def by_key(key: Key, workspace: str | None, now: int) -> Found:
     caller = Caller(
         "key",
         row.id,
-        row.name,
+        # Its own name alone could be anybody's: who makes a key calls it as they like.
+        f"{owner.username} (key {row.name})",
         user_id=owner.id,
         workspace=row.workspace,
         permissions=RECOGNISED | (scopes if allowed is None else scopes & allowed),

@@ -509,6 +509,26 @@ async def test_a_key_is_told_who_it_is_and_nothing_of_whose(api, people):
     assert (await api("GET", "/api/v1/auth/sessions", token=made["key"])).status == 403
 
 
+async def test_what_a_key_did_stands_under_its_owners_name(api, people):
+    await people.add("anna", "user")
+    token = (await people.sign_in("anna"))["access_token"]
+    body = {"name": "bob", "scopes": ["bots.read", "bots.write"]}  # another one's name
+    key = (await api("POST", KEYS, token=token, json=body)).json
+    bot = "name: kept\nsteps: [{id: a, type: end}]"
+    made = await api(
+        "PUT",
+        f"{BOTS}/kept",
+        token=key["key"],
+        data=bot,
+        headers={"Content-Type": "application/yaml"},
+    )
+    assert made.status == 201, made.text
+    (version,) = (await api("GET", f"{BOTS}/kept/versions")).json["items"]
+    assert version["author"] == "anna (key bob)"
+    (entry,) = (await api("GET", "/api/v1/audit?action=bot.created")).json["items"]
+    assert entry["actor"] == {"kind": "key", "id": key["id"], "name": "anna (key bob)"}
+
+
 @one_database
 async def test_lists_come_in_pages(api, people):
     await people.add("anna", "admin")
