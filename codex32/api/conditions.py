@@ -26,7 +26,7 @@ def precondition(headers: Mapping[str, str]) -> Callable[[str | None], None] | N
     Raises:
       RequestInvalid: A header is no list of entity tags.
     """
-    match, none = headers.get("If-Match"), headers.get("If-None-Match")
+    match, none = _stated(headers, "If-Match"), _stated(headers, "If-None-Match")
     if match is None and none is None:
         return None
     wanted = None if match is None else _tags("If-Match", match)
@@ -47,11 +47,17 @@ def precondition(headers: Mapping[str, str]) -> Callable[[str | None], None] | N
 
 def is_known(headers: Mapping[str, str], tag: str, kind: str = "") -> bool:
     """Whether the caller has this representation already, so that 304 is the answer."""
-    given = headers.get("If-None-Match")
+    given = _stated(headers, "If-None-Match")
     if given is None:
         return False
     tags = _tags("If-None-Match", given)
     return "*" in tags or etag(tag, kind) in {each.removeprefix("W/") for each in tags}
+
+
+def _stated(headers: Mapping[str, str], name: str) -> str | None:
+    """What all lines of this header say: one list may stand in several (RFC 9110, 5.3)."""
+    lines = [value for each, value in headers.items() if each.lower() == name.lower()]
+    return ", ".join(lines) if lines else None
 
 
 def _tags(name: str, text: str) -> frozenset[str]:

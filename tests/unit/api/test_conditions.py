@@ -1,6 +1,7 @@
 """If-Match and If-None-Match, as RFC 9110 has them."""
 
 import pytest
+from multidict import CIMultiDict
 
 from codex32.api.conditions import etag, is_known, precondition
 from codex32.api.errors import PreconditionFailed, RequestInvalid
@@ -35,6 +36,16 @@ def holds(headers, tag):
 )
 def test_a_condition_holds_or_does_not(name, value, tag, answer):
     assert holds({name: value}, tag) is answer
+
+
+def test_a_condition_may_stand_in_several_lines():
+    headers = CIMultiDict([("if-match", '"v2"'), ("If-Match", '"v1"')])
+    assert holds(headers, "v1")
+    assert not holds(headers, "v3")
+    unwanted = CIMultiDict([("If-None-Match", '"v2"'), ("If-None-Match", '"v1"')])
+    assert not holds(unwanted, "v1")
+    with pytest.raises(RequestInvalid):  # an asterisk is no tag of a list
+        precondition(CIMultiDict([("If-None-Match", '"v2"'), ("If-None-Match", "*")]))
 
 
 def test_without_a_condition_nothing_is_demanded():
