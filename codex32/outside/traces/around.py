@@ -40,14 +40,15 @@ def call(tracing: Tracing, inner: StepCall) -> StepCall:
         bot_type: BotType, context: StepContext, params: Mapping[str, JSON]
     ) -> Outcome:
         step = context.step
-        about: dict[str, Attribute] = {
-            "codex32.step.id": step.id,
-            "codex32.step.type": step.type,
-            "codex32.step.try": step.number,
-        }
+        about: dict[str, Attribute] | None = None
         if step.item is not None:
-            about["codex32.step.item"] = step.item
+            about = {"codex32.step.item": step.item}
         with tracing.within(f"step {step.id}", attributes=about) as span:
+            span.common = (
+                ("codex32.step.id", step.id),
+                ("codex32.step.type", step.type),
+                ("codex32.step.try", step.number),
+            )
             outcome = await inner(bot_type, context, params)
             if isinstance(outcome, Failed):
                 span.error = outcome.code

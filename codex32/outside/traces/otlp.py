@@ -18,7 +18,7 @@ _KINDS = {"internal": 1, "server": 2, "client": 3, "consumer": 5}
 _ERROR = 2
 
 # Tags on the wire: a field's number times eight, and how its end is found.
-_TRACE, _SPAN, _PARENT = b"\x0a\x10", b"\x12\x08", b"\x22\x08"  # with their lengths
+_TRACE, _SPAN, _PARENT = "0a10", "1208", "2208"  # with their lengths, in the digits of the ids
 _SAMPLED = b"\x85\x01\x01\x00\x00\x00"  # 16 flags
 _TIMES = Struct("<BQBQ")  # 7 start_time_unix_nano, 8 end_time_unix_nano
 _DOUBLE = Struct("<Bd")
@@ -41,37 +41,43 @@ def request(resource: Mapping[str, Attribute], version: str, spans: Iterable[byt
 
 def encoded(span: Span) -> bytes:
     """A span that has ended, as it stands among the spans of a request."""
-    context, parent, error = span.context, span.parent, span.error
-    parts = [
-        _TRACE,
-        bytes.fromhex(context.trace),
-        _SPAN,
-        bytes.fromhex(context.span),
-        _named(span.name, span.kind),
-        _TIMES.pack(0x39, span.begun, 0x41, span.ended),
-        _SAMPLED,
-    ]
-    parts += [_attribute(name, value) for name, value in span.attributes.items()]
+    context, parent = span.context, span.parent
+    ids = f"{_TRACE}{context.trace}{_SPAN}{context.span}"
     if parent is not None:
-        parts += _PARENT, bytes.fromhex(parent)
+        ids = f"{ids}{_PARENT}{parent}"
+    execution = b"" if span.execution is None else _text(span.execution)
+    varying = b"".join([_attribute(name, value) for name, value in span.attributes.items()])
+    room = len(ids) // 2 + _TIMES.size + len(varying)
+    head = _head(span.name, span.kind, span.error, span.common, len(execution), room)
+    times = _TIMES.pack(0x39, span.begun, 0x41, span.ended)
+    return b"".join((head, execution, bytes.fromhex(ids), times, varying))
+
+
+@lru_cache(maxsize=4096)
+def _head(
+    name: str,
+    kind: str,
+    error: str | None,
+    common: tuple[tuple[str, Attribute], ...],
+    execution: int,
+    room: int,
+) -> bytes:
+    """What spans of the same doing begin with; an execution's id follows, then ``room`` bytes."""
+    parts = [_sized(5, _text(name)), _whole(6, _KINDS[kind]), _SAMPLED]
+    parts += [_attribute(name, value) for name, value in common]
     if error is not None:
-        parts += _attribute("error.type", error), _failed(error)
-    return _sized(2, b"".join(parts))
-
-
-@lru_cache(maxsize=1024)
-def _named(name: str, kind: str) -> bytes:
-    return _sized(5, _text(name)) + _whole(6, _KINDS[kind])
+        failed = _sized(2, _text(error)) + _whole(3, _ERROR)
+        parts += _attribute("error.type", error), _sized(15, failed)
+    if execution:
+        id_ = _attribute("codex32.execution.id", "-" * execution)
+        parts.append(id_[:-execution])
+    body = b"".join(parts)
+    return _SHORT[2 << 3 | 2] + _varint(len(body) + execution + room) + body
 
 
 @lru_cache(maxsize=4096, typed=True)  # 1 is not True
 def _attribute(name: str, value: Attribute) -> bytes:
     return _sized(9, _pair(name, value))
-
-
-@lru_cache(maxsize=256)
-def _failed(error: str) -> bytes:
-    return _sized(15, _sized(2, _text(error)) + _whole(3, _ERROR))
 
 
 def _pair(name: str, value: Attribute) -> bytes:

@@ -35,6 +35,9 @@ class Span:
       parent: The id of the span it is a part of; None where the trace begins with it.
       attributes: What is told of it: ids, names, counts; no secrets, no texts of people.
       error: In a word, why it failed; None where it did not.
+      common: More attributes, those that many spans share: they are written together, and once. No
+        number among them stands for true or false.
+      execution: The id of the execution that it is; told like an attribute.
     """
 
     context: TraceContext
@@ -45,6 +48,8 @@ class Span:
     ended: int = 0
     attributes: dict[str, Attribute] = field(default_factory=dict)
     error: str | None = None
+    common: tuple[tuple[str, Attribute], ...] = ()
+    execution: str | None = None
 
 
 class Execution(NamedTuple):
@@ -54,14 +59,6 @@ class Execution(NamedTuple):
     bot: str
     id: str
     asked: str | None
-
-    def attributes(self) -> dict[str, Attribute]:
-        """Which one it is."""
-        return {
-            "codex32.workspace": self.workspace,
-            "codex32.bot": self.bot,
-            "codex32.execution.id": self.id,
-        }
 
 
 class Tracing:
@@ -112,11 +109,6 @@ class Tracing:
         """Tell of an attempt that has ended. Times in microseconds."""
         own = self.of(execution.id, execution.asked)
         if own.sampled:
-            attributes = {
-                **execution.attributes(),
-                "codex32.attempt": number,
-                "codex32.outcome": outcome,
-            }
             self._keep(
                 Span(
                     own.attempt(number),
@@ -125,8 +117,15 @@ class Tracing:
                     "consumer",
                     begun * 1000,
                     ended * 1000,
-                    attributes,
+                    {},
                     None if outcome in _NO_TROUBLE else outcome,
+                    (
+                        ("codex32.workspace", execution.workspace),
+                        ("codex32.bot", execution.bot),
+                        ("codex32.attempt", number),
+                        ("codex32.outcome", outcome),
+                    ),
+                    execution.id,
                 )
             )
 
@@ -145,8 +144,14 @@ class Tracing:
                     "internal",
                     made_at(execution.id) * 1000,
                     ended * 1000,
-                    {**execution.attributes(), "codex32.status": status},
+                    {},
                     cause or "failed" if status == "failed" else None,
+                    (
+                        ("codex32.workspace", execution.workspace),
+                        ("codex32.bot", execution.bot),
+                        ("codex32.status", status),
+                    ),
+                    execution.id,
                 )
             )
 

@@ -144,7 +144,10 @@ def test_every_kind_of_attribute_and_a_text_that_is_none_arrive():
         "empty": "",
         "long": "x" * 20_000,
     }
-    span = Span(CONTEXT, CONTEXT.span, "step \udfff", "client", 5, 7, told, "timeout")
+    common = ("shared", "by many"), ("try", 2)
+    span = Span(
+        CONTEXT, CONTEXT.span, "step \udfff", "client", 5, 7, told, "timeout", common, "exe_1"
+    )
     with answering() as (url, asked):
         collector = Collector(url, {}, "prc_1")
         collector.keep(span)
@@ -153,7 +156,8 @@ def test_every_kind_of_attribute_and_a_text_that_is_none_arrive():
     ((_, _, body),) = asked
     (came,) = spans(body)
     values = {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in came.attributes}
-    assert values == {**told, "text": "?é", "error.type": "timeout"}
+    of_its_doing = {**dict(common), "codex32.execution.id": "exe_1", "error.type": "timeout"}
+    assert values == {**told, "text": "?é", **of_its_doing}
     assert values["true"] is True
     assert values["one"] is not True
     assert came.flags == 1
