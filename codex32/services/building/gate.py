@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from codex32.engine.reading.definition import Reader
 from codex32.engine.reading.document import dotted, read_documents
@@ -22,7 +23,8 @@ from codex32.services.bots.written import storable
 from codex32.services.building.keeping import gone, kept
 from codex32.services.building.known import FROM_DATA, Known, named
 from codex32.services.cases.python_tests import pytest_is_there, python_of
-from codex32.services.explaining.recipients import addresses_in, apart, recipients_of
+from codex32.services.explaining.recipients import addresses_in, apart, parts_of, recipients_of
+from codex32.services.retrieval.links import is_allowed
 
 #: Faults that a model is told at once.
 MOST_FAULTS = 20
@@ -30,6 +32,17 @@ _WRITE = (
     "this is a secret, or looks like one, or is called one; name it in allow.secrets and write "
     "${{ secrets.NAME }}"
 )
+#: Keys below ``with`` that name what is used, and the list of ``allow`` that has to name it.
+_USES: Final = {
+    "url": "hosts",
+    "urls": "hosts",
+    "model": "models",
+    "fallback": "models",
+    "connection": "connections",
+    "requires": "packages",
+}
+#: A URL as far as its host, where no expression makes that.
+_PLACE: Final = re.compile(r"https?://(?:(?!\$\{\{)[^/?#])*(?=[/?#]|\Z)", re.IGNORECASE)
 #: Characters of pytest.
 _MOST_PYTHON = 50_000
 
@@ -86,6 +99,7 @@ class Gate:
         faults = [
             *self._name(bot),
             *self._powers(bot.allow),
+            *_unpermitted(bot),
             *self._by_data(bot),
             *self._written(bot.document),
         ]
@@ -242,6 +256,44 @@ class Gate:
         for path, text in _texts(document, ""):
             if self.known.gives_away(text):
                 yield f"{path}: {_WRITE}"
+
+
+def _unpermitted(bot: Bot) -> Iterator[str]:
+    """What it names and does not permit itself: a name that was made up is found in ``allow``.
+
+    It would be refused when the bot runs, which tests that answer for the whole step never show.
+    """
+    for part, value in parts_of(bot.document):
+        for kind, name in _used(value):
+            allowed = getattr(bot.allow, kind)
+            if kind == "hosts":
+                found = _PLACE.match(name if "://" in name else f"https://{name}")
+                fits = found is None or is_allowed(found[0], allowed)
+            else:
+                fits = "${{" in name or name in allowed
+                fits = fits or any(fnmatchcase(name, each) for each in allowed)
+            if not fits:
+                yield f"{part}: {name} is not in allow.{kind}; name it there, or leave it out"
+
+
+def _used(value: JSON) -> Iterator[tuple[str, str]]:
+    """Hosts, models, connections, packages and bots of steps, and of the tools of agents."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _used(each)
+    if not isinstance(value, Mapping):
+        return
+    given = value.get("with")
+    if isinstance(given, Mapping) and isinstance(value.get("type"), str):
+        uses = {**_USES, "name": "bots"} if value["type"] == "bot" else _USES
+        for key, kind in uses.items():
+            names = given.get(key, ())
+            listed = names if isinstance(names, list) else [names]
+            yield from ((kind, each) for each in listed if isinstance(each, str))
+        yield from _used(given.get("tools"))
+    mail = value.get("mail")
+    if isinstance(mail, Mapping) and isinstance(mail.get("host"), str):
+        yield "hosts", mail["host"]
 
 
 def untested(text: str) -> str:

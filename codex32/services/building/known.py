@@ -85,7 +85,7 @@ class Known:
 
     def heard(self, words: str) -> str:
         """What a person said, also without what they call a password or a key."""
-        return unsaid(self.masked(words))
+        return unsaid(self.masked(words), self.secrets)
 
     def heard_value(self, value: JSON) -> Any:
         """``value`` with every text in it as :meth:`heard`, by what its key calls it, too."""

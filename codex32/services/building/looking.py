@@ -61,7 +61,8 @@ class Workshop:
 
     async def listener(self, workspace: str) -> Known:
         """Hears what somebody says without the secrets that their workspace has or uses."""
-        return Known(self.components, masker=(await self._known(workspace))[1])
+        names, masker = await self._known(workspace)
+        return Known(self.components, names.secrets, masker=masker)
 
     async def known(self, workspace: str, version_id: str | None) -> Known:
         """What a draft may name that comes after this version; None for one of a new bot.

@@ -19,13 +19,13 @@ from codex32.kernel.redaction import scrub
 #: What people call their secrets, also at the end of a longer name (``smtp_password``).
 _CALLED: Final = (
     r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
-    r"(?i:pass(?:word|wd|phrase|code|wort)?|kennwort|pwd?|pin|token|secret"
-    r"|(?:api|access|private|secret|signing)[ _-]?key|credentials?)\b"
+    r"(?i:pass(?:words?|wd|phrases?|codes?|wort)?|kennwort|pwd?|pin|token|secret"
+    r"|(?:api|access|private|secret|signing|subscription|encryption)[ _-]?keys?|credentials?)\b"
 )
 #: Of those, the words that mean nothing else.
 _SURELY: Final = (
     r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
-    r"(?i:pass(?:word|wd|phrase|code|wort)|kennwort|pwd|(?:api|access|private)[ _-]?key)\b"
+    r"(?i:pass(?:words?|wd|phrases?|codes?|wort)|kennwort|pwd|(?:api|access|private)[ _-]?keys?)\b"
 )
 #: Keys whose values are secrets, though nobody says so of them in a sentence.
 _KEYS: Final = re.compile(
@@ -36,10 +36,10 @@ _SAME: Final = frozenset({"default", "const", "enum", "example", "examples", "va
 _IS: Final = r"\s*(?:\b(?i:is|ist)\b\s*:?|(?:[\"']\s*)?[:=](?!//))\s*"
 _SET: Final = r"[\"']?[ \t]*[:=](?!//)[ \t]*"
 _QUOTED: Final = r"\"[^\"\n]{4,}\"|'[^'\n]{4,}'"
-#: A name in capitals is a name; an address is no password, nor is what stands for one, nor the
-#: word for a kind of value.
+#: A name in capitals is a name where it is of several words, as passwords may have capitals, too;
+#: an address is no password, nor is what stands for one, nor the word for a kind of value.
 _NONE: Final = (
-    r"[A-Z][A-Z0-9_]*\b|https?://|\*\*\*"
+    r"[A-Z][A-Z0-9]*_[A-Z0-9_]*\b|https?://|\*\*\*"
     r"|(?:string|number|integer|boolean|required|optional|none|null|true|false)\b"
 )
 _VALUE: Final = rf"(?![\"']?(?:{_NONE}))"
@@ -69,15 +69,33 @@ _WRITTEN: Final = _shapes(
     rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))",
     rf"({_SURELY}\s+)({_VALUE}(?:{_QUOTED}|{_ODD}))",
 )
+#: A text in a program, after what may stand before its last quotes.
+_TEXT: Final = (
+    r"[ \t]*(?:\(\s*)?[rbufRBUF]{0,2}(?:\"\"(?=\")|''(?='))?)"
+    rf"({_VALUE}(?![\"'][\w-]*{_CALLED}[\"'])(?:{_QUOTED}))"
+)
 #: In a program only what is written out is a secret, and the rest are names, as are those in
 #: ``{"password": "user_password"}``.
 _LITERAL: Final = _shapes(
-    rf"({_CALLED}[\"']?\]?\s*(?::\s*\w+\s*)?[=:]=?\s*[rbu]?)"
-    rf"({_VALUE}(?![\"'][\w-]*{_CALLED}[\"'])(?:{_QUOTED}))"
+    rf"({_CALLED}[\"']?\]?[ \t]*(?::[ \t]*[\w.\[\]]{{1,60}}[ \t]*)?[=:]=?{_TEXT}",
+    rf"((?:getenv|environ\.get)\(\s*[\"']\w{{0,60}}{_CALLED}[\"']\s*,{_TEXT}",
+)
+#: Comments and texts of a program speak of tokens more than they tell any, and hold patterns.
+_SPEAKS: Final = rf"(?![(\[{{\\<%:$@?]){_VALUE}"
+_SPOKEN: Final = _shapes(
+    rf"({_SURELY}{_SET})({_SPEAKS}(?:{_QUOTED}|{_PLAIN}))",
+    rf"({_CALLED}=)({_SPEAKS}[^\s,;&\"'<>]{{4,}})",
+    rf"({_CALLED}{_IS})({_SPEAKS}(?:{_QUOTED}|{_ODD}))",
+    rf"({_SURELY}\s+)({_SPEAKS}(?:{_QUOTED}|{_ODD}))",
+)
+#: A comment or a text of a program.
+_PROSE: Final = re.compile(
+    r"\"{3}.*?\"{3}|'{3}.*?'{3}|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\#[^\n]*", re.DOTALL
 )
 _EXPRESSION: Final = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 #: What is put into texts of a program.
 _FIELD: Final = re.compile(r"\{[\w.]+\}|%(?:\(\w+\))?s")
+_SIGN: Final = re.compile(r"[^\n]")
 _SCHEME: Final = re.compile(r"^\s*(?:basic|bearer|token|apikey)\b", re.IGNORECASE)
 
 
@@ -93,9 +111,14 @@ class Told(NamedTuple):
     offset: int | None = None
 
 
-def unsaid(text: str) -> str:
-    """What a person said, without what they call a password or a key."""
-    return _without(text, _SAID)
+def unsaid(text: str, names: frozenset[str] = frozenset()) -> str:
+    """What a person said, without what they call a password or a key.
+
+    Args:
+      text: Their words.
+      names: Of secrets, which they may say.
+    """
+    return _without(text, _SAID, names)
 
 
 def unsaid_value(value: JSON) -> Any:
@@ -105,7 +128,11 @@ def unsaid_value(value: JSON) -> Any:
 
 def unsaid_code(text: str) -> str:
     """A program without what its names call a password or a key."""
-    return _without(text, _LITERAL)
+    text = _without(text, _LITERAL)
+    for shape in _SPOKEN:
+        for found in reversed(list(shape.finditer(_prose(text)))):
+            text = f"{text[: found.end(1)]}{MASK}{text[found.end() :]}"
+    return text
 
 
 def written_in(
@@ -128,6 +155,9 @@ def written_in(
             shapes = ()
         elif path[-1] == "code":
             plain, shapes = _FIELD.sub(MASK, plain), _LITERAL
+            if (line := _spoken(plain)) is not None:
+                yield Told(path, sum(len(each) + 1 for each in text.split("\n")[:line]))
+                continue
         elif _is_secret(key, plain) and text not in names:
             yield Told(path)
             continue
@@ -182,13 +212,34 @@ def _offset(text: str, plain: str, gives: Callable[[str], bool]) -> int | None:
     return None
 
 
+def _prose(code: str) -> str:
+    """The comments and texts of a program, each where it stands, and blanks in between."""
+    parts, end = [], 0
+    for found in _PROSE.finditer(code):
+        parts += [_SIGN.sub(" ", code[end : found.start()]), found[0]]
+        end = found.end()
+    return "".join([*parts, _SIGN.sub(" ", code[end:])])
+
+
+def _spoken(code: str) -> int | None:
+    """In which line a comment or a text of a program gives a secret away, from 0 on."""
+    prose = _prose(code)
+    found = next((found for each in _SPOKEN if (found := each.search(prose))), None)
+    return None if found is None else prose.count("\n", 0, found.start(2))
+
+
 def _blank(found: re.Match[str]) -> str:
     return MASK + "\n" * found[0].count("\n")
 
 
-def _without(text: str, shapes: tuple[re.Pattern[str], ...]) -> str:
+def _without(
+    text: str, shapes: tuple[re.Pattern[str], ...], names: frozenset[str] = frozenset()
+) -> str:
+    def masked(found: re.Match[str]) -> str:
+        return found[0] if found[2].strip("\"'.:!?") in names else f"{found[1]}{MASK}"
+
     for shape in shapes:
-        text = shape.sub(lambda found: f"{found[1]}{MASK}", text)
+        text = shape.sub(masked, text)
     return text
 
 

@@ -43,22 +43,23 @@ def without_foreign_links(text: str, hosts: Sequence[str]) -> str:
 def _markdown(found: re.Match[str], hosts: Sequence[str]) -> str:
     label, target = found.group(1), found.group(2)
     picture = found.group().startswith("!")
-    if _is_allowed(target, hosts) and not picture:
+    if is_allowed(target, hosts) and not picture:
         return f"{label} ({target})" if label else target
-    if picture and _is_allowed(target, hosts):
+    if picture and is_allowed(target, hosts):
         return found.group()
     return f"{label} {REMOVED}".strip()
 
 
 def _target(found: re.Match[str], hosts: Sequence[str]) -> str:
-    return found.group() if _is_allowed(found.group(1), hosts) else f"] {REMOVED}"
+    return found.group() if is_allowed(found.group(1), hosts) else f"] {REMOVED}"
 
 
 def _bare(target: str, hosts: Sequence[str]) -> str:
-    return target if _is_allowed(target, hosts) else REMOVED
+    return target if is_allowed(target, hosts) else REMOVED
 
 
-def _is_allowed(target: str, hosts: Sequence[str]) -> bool:
+def is_allowed(target: str, hosts: Sequence[str]) -> bool:
+    """Whether a URL leads to one of these hosts."""
     try:
         parts = urlsplit(target)
         host = (parts.hostname or "").rstrip(".").lower()

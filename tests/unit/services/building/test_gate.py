@@ -173,3 +173,60 @@ def test_an_address_that_stands_in_a_description_may_stay_there_and_is_told_noth
         gate("", **there).draft(teller("eve@evil.example", "ada@example.com"))
     with pytest.raises(Refused, match="no such mail address"):
         gate("", **there).draft(teller("#sales", "eve@evil.example"))
+
+
+@pytest.mark.parametrize(
+    ("allow", "part", "fault"),
+    [
+        ("", "{type: http, with: {url: 'https://made.up.example/x'}}", "in allow.hosts"),
+        (
+            "",
+            "{type: index, with: {collection: c, urls: ['https://a.example/']}}",
+            "in allow.hosts",
+        ),
+        (
+            "hosts: [b.example]",
+            "{type: http, with: {url: 'https://a.example?q'}}",
+            "in allow.hosts",
+        ),
+        ("", "{type: llm, with: {model: 'openai:made-up', prompt: hi}}", "in allow.models"),
+        ("", "{type: bot, with: {name: other}}", "in allow.bots"),
+        (
+            "",
+            "{type: python, with: {requires: [made-up==1], code: 'def main(): return 1'}}",
+            "in allow.packages",
+        ),
+        (
+            "tools: [look], models: ['openai:gpt-5-mini'], spend_usd: {execution: 0.1}",
+            "{type: agent, with: {model: 'openai:gpt-5-mini', prompt: hi, tools: [{name: look, "
+            "description: looks, type: http, args: {}, with: {url: 'https://a.example/'}}]}}",
+            "in allow.hosts",
+        ),
+    ],
+)
+def test_what_a_bot_uses_stands_in_what_it_may(gate, allow, part, fault):
+    # Else a test that answers for the whole step passes, and nobody sees what was made up.
+    words = "a.example b.example openai:gpt-5-mini"
+    text = f"name: x\nallow: {{{allow}}}\nsteps:\n- {{id: a, {part[1:]}\n"
+    with pytest.raises(Refused, match=fault):
+        gate(words, bots=frozenset({"other"})).draft(text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example/x",
+        "https://sub.b.example/x",
+        "https://c.example:8443/${{ 1 + 1 }}",
+        "https://${{ inputs.host }}/x",
+        "https://a.example${{ inputs.host }}",
+        "${{ inputs.host }}",
+    ],
+)
+def test_what_only_running_tells_is_left_to_running(gate, url):
+    text = (
+        "name: x\nallow: {hosts: [a.example, '*.b.example', 'c.example:8443']}\n"
+        "inputs: {host: {type: string}}\ntype: http\n"
+        f"with: {{url: '{url}'}}\n"
+    )
+    assert gate("a.example, *.b.example, c.example:8443").draft(text).name == "x"

@@ -39,6 +39,10 @@ def found(text, **more):
         "with: {prompt: 'Sign in as ann, password sw0rdfish.'}",
         "with: {body: '${{ inputs.user }} sk-0123456789abcdefghij'}",
         "with: {body: 'correct-horse'}",
+        "with: {json: {password: SWORDFISH}}",
+        "with: {headers: {X-Api-Key: ABCDEF0123456789}}",
+        "with: {json: {passwords: [swordfish]}}",
+        "with: {headers: {Ocp-Apim-Subscription-Key: swordfish}}",
     ],
 )
 def test_a_secret_that_is_written_out_is_found_by_what_it_is_called(step):
@@ -85,7 +89,12 @@ with:
         fields = {"password": "password", "token": token, "kind": "secret"}
         url = f"postgres://{fields}:{password}@db/%s"
         token: str = token.strip("abcdef")
+        if not re.match(r"token=([^&]+)", token):  # an invalid token: nothing to pass 1000 times
+            raise ValueError("bad token: expected three parts, password={password!r} :token")
         return main(token=token, key=f"token={token}")
+
+    class Token:
+        \"\"\"Who has the password of the shop is let in.\"\"\"
 """
 
 
@@ -95,6 +104,10 @@ def test_in_a_program_names_are_none_and_what_is_written_out_is_found_in_its_lin
         'password = "swordfish"',
         "API_KEY: str = 'swordfish'",
         'd["token"] = "swordfish"',
+        'password: Final[str] = """swordfish"""',
+        'password = os.environ.get("SHOP_PASSWORD", "swordfish")',
+        "# password: swordfish",
+        'dsn = "host=db password=swordfish"',
     ):
         code = CODE.replace("    import os", f"    import os\n    {line}")
         assert found(code) == [("with.code", 5)]
@@ -114,11 +127,13 @@ def test_recorded_data_are_masked_by_their_keys_and_by_what_they_say():
         "body": {"access_token": "swordfish", "items": [{"pin": 123456, "count": 123456}]},
         "text": 'answered {"user": "ann", "password": "swordfish"}',
         "asked": {"Authorization": "${{ secrets.SHOP }}", "tokens": 5000},
+        "told": {"token": "SWORDFISH", "pass": "SHOP_PASSWORD"},
     }
     assert unsaid_value(data) == {
         "body": {"access_token": "***", "items": [{"pin": "***", "count": 123456}]},
         "text": 'answered {"user": "ann", "password": ***}',
         "asked": {"Authorization": "${{ secrets.SHOP }}", "tokens": 5000},
+        "told": {"token": "***", "pass": "SHOP_PASSWORD"},
     }
 
 
@@ -128,3 +143,9 @@ def test_long_texts_of_strangers_are_read_once(text):
     assert unsaid(f"password{text}") == f"password{text}"
     assert unsaid_code(f"password{text}") == f"password{text}"
     assert found(f"type: http\nwith: {{x: 'password{text}'}}") == []
+
+
+def test_capitals_make_no_name_but_the_workspace_s_own_are_names():
+    said = "The password is SWORDFISH, the token: PAYROLL."
+    assert unsaid(said, frozenset({"PAYROLL"})) == "The password is ***, the token: PAYROLL."
+    assert unsaid("The token is SHOP_TOKEN.") == "The token is SHOP_TOKEN."
