@@ -33,7 +33,7 @@ class BuildIn(Strict):
     description: _Words = Field(description="In plain words; never with a password or a key.")
     bot: _Bot | None = Field(None, description="A bot that is to be changed; default: a new one.")
     model: _Model | None = Field(None, description="Default: the setting builder.model.")
-    budget_usd: Annotated[float, Field(ge=0)] | None = Field(
+    budget_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None, description="What models may cost; at most, and by default, builder.budget_usd."
     )
 
@@ -46,7 +46,7 @@ class RepairIn(Strict):
         "", description="What you know about it; a model is asked then, even where a rule knows."
     )
     model: _Model | None = Field(None, description="Default: the setting builder.model.")
-    budget_usd: Annotated[float, Field(ge=0)] | None = Field(
+    budget_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None, description="What models may cost; at most, and by default, builder.budget_usd."
     )
 
