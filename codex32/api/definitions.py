@@ -119,6 +119,7 @@ async def store_bot(
         API,
         author=caller.name,
         message=request.query.message if message is None else message,
+        owner=caller.owner,
     )
 
     def store() -> tuple[Stored, str | None, bool]:

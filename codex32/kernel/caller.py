@@ -20,6 +20,7 @@ class Caller:
       id: Of the user, of the key; else the kind.
       name: As they stand under what they did: a username, for a key its owner's and its own name.
       user_id: The account behind it, also behind a key.
+      username: Of whoever a key belongs to.
       admin: Whether they administer the whole installation.
       workspace: In which the request works; empty where it works in none.
       undecided: Whether they could work in a workspace, named none and have no home.
@@ -34,6 +35,7 @@ class Caller:
     id: str
     name: str
     user_id: str | None = None
+    username: str = ""
     admin: bool = False
     workspace: str = ""
     undecided: bool = False
@@ -42,6 +44,11 @@ class Caller:
     session_id: str | None = None
     address: str = ""
     request_id: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose becomes what they make: of a key's, its owner's."""
+        return self.username or self.name
 
     def may(self, permission: str) -> bool:
         """Whether they hold this permission here."""

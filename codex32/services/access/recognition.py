@@ -117,6 +117,7 @@ def by_key(key: Key, workspace: str | None, now: int) -> Found:
         # Its own name alone could be anybody's: who makes a key calls it as they like.
         f"{owner.username} (key {row.name})",
         user_id=owner.id,
+        username=owner.username,
         workspace=row.workspace,
         permissions=RECOGNISED | (scopes if allowed is None else scopes & allowed),
     )

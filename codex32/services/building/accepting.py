@@ -68,7 +68,13 @@ def accept(
         text = to_yaml(bot.document)
     message = f"built in {session.id}"
     written = Written.of(
-        bot, text, BUILDER, author=caller.name, message=message, python_tests=made.python
+        bot,
+        text,
+        BUILDER,
+        author=caller.name,
+        message=message,
+        owner=caller.owner,
+        python_tests=made.python,
     )
     stored = registry.store(written, now, by=caller, workspace=caller.workspace)
     accepted: dict[str, JSON] = {

@@ -514,17 +514,19 @@ async def test_what_a_key_did_stands_under_its_owners_name(api, people):
     token = (await people.sign_in("anna"))["access_token"]
     body = {"name": "bob", "scopes": ["bots.read", "bots.write"]}  # another one's name
     key = (await api("POST", KEYS, token=token, json=body)).json
-    bot = "name: kept\nsteps: [{id: a, type: end}]"
+    text = "name: kept\nsteps: [{id: a, type: end}]"
     made = await api(
         "PUT",
         f"{BOTS}/kept",
         token=key["key"],
-        data=bot,
+        data=text,
         headers={"Content-Type": "application/yaml"},
     )
     assert made.status == 201, made.text
     (version,) = (await api("GET", f"{BOTS}/kept/versions")).json["items"]
     assert version["author"] == "anna (key bob)"
+    (bot,) = (await api("GET", f"{BOTS}?owner=anna")).json["items"]
+    assert bot["name"] == "kept"
     (entry,) = (await api("GET", "/api/v1/audit?action=bot.created")).json["items"]
     assert entry["actor"] == {"kind": "key", "id": key["id"], "name": "anna (key bob)"}
 
