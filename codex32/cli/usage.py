@@ -36,7 +36,7 @@ def usage(
     if ctx.invoked_subcommand is not None:
         return
     from codex32.services.ai import spending
-    from codex32.services.ai.money import usd
+    from codex32.services.ai.money import shown, usd
 
     obj: Context = ctx.obj
     with obj.runtime() as runtime:
@@ -72,8 +72,7 @@ def usage(
         [by, "requests", "failed", "tokens in", "out", "USD", "assumed"], rows, _NOTHING
     )
     for row in there:
-        of = f"{usd(row.spent_nano):.2f} of {usd(row.limit_nano):.2f} USD"
-        obj.output.line(f"{row.key}: {of}")
+        obj.output.line(f"{row.key}: {shown(row.spent_nano)} of {shown(row.limit_nano)}")
 
 
 @usage.command()
@@ -83,7 +82,7 @@ def usage(
 def forecast(obj: Context, workspace: str | None) -> None:
     """What this month will have cost, bot by bot, if its days go on as the last 28."""
     from codex32.services.ai import spending
-    from codex32.services.ai.money import usd
+    from codex32.services.ai.money import shown, usd
 
     with obj.runtime() as runtime:
         today = date.fromisoformat(runtime.models.caps.day(runtime.clock.now()))
@@ -108,8 +107,8 @@ def forecast(obj: Context, workspace: str | None) -> None:
         for each in found
     ]
     obj.output.table(["bot", "so far", "expected", "at most"], rows, _NOTHING)
-    cap = "no limit" if limit is None else f"the limit is {usd(limit):.2f} USD"
-    obj.output.line(f"expected: {usd(total):.2f} USD; {cap}")
+    cap = "no limit" if limit is None else f"the limit is {shown(limit)}"
+    obj.output.line(f"expected: {shown(total)}; {cap}")
 
 
 @click.command()
