@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -69,12 +70,26 @@ def build() -> None:
     """
 
 
+class _Usd(click.FloatRange):
+    """An amount; what is none, or has no end, is refused."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does; of ``nan`` no bound keeps it."""
+        amount = super().convert(value, param, ctx)
+        if not math.isfinite(amount):
+            self.fail(f"{value!r} is no amount of money.", param, ctx)
+        return amount
+
+
 def _spending(command: F) -> F:
     """The options of commands that begin a session."""
     for option in (
         click.option(
             "--budget",
-            type=click.FloatRange(0),
+            type=_Usd(),
             metavar="USD",
             help="At most [builder.budget_usd].",
         ),

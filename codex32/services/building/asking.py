@@ -27,23 +27,32 @@ _ID = re.compile(r"[^a-z0-9_]+")
 
 
 def questions_of(
-    specification: Mapping[str, Any], known: Known, words: str
+    specification: Mapping[str, Any], known: Known, work: Work
 ) -> tuple[Question, ...]:
     """The questions of a session: the house's own first, then those of the model that count.
+
+    Before them come those that were answered in the session that this one was branched from, if
+    any; they are not asked again.
 
     Whatever the model asks beyond three is left to its assumptions, so that nobody is asked for
     ever; the house asks what the gate would refuse anyhow.
     """
-    wanted = specification["integrations"]
+    wanted, words = specification["integrations"], work.words
     own = [
         *_about("hosts", known.strange_hosts(wanted["hosts"], words)),
         *_about("secrets", known.strange_secrets(wanted["secrets"], words)),
         *_about("recipients", known.strange_recipients(wanted["recipients"], words)),
     ]
     theirs = (each for each in map(_question, specification["questions"]) if each is not None)
-    found: dict[str, Question] = {}
-    for each in (*own, *theirs):
+    before = {each.id: each for each in work.given}
+    asked = {each.question for each in before.values()}
+    found = dict(before)
+    for each in own:
         found.setdefault(each.id, each)
+    for each in theirs:
+        if each.question not in asked:  # models number theirs, so one id may stand for two
+            name = f"{each.id}_anew" if each.id in before else each.id
+            found.setdefault(name, replace(each, id=name))
     return tuple(found.values())[:MOST]
 
 

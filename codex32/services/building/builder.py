@@ -285,10 +285,11 @@ class Builder:
 
     async def _done(self, session: Session) -> Session:
         """The session after its stage, whatever came of it."""
-        if self.clock.micros() >= session.deadline_at:
+        if (left := session.deadline_at - self.clock.micros()) <= 0:
             return _late(session, self.choice.seconds)
         try:
-            return _next(await self.stages.run(session))
+            async with asyncio.timeout(left / 1e6) as bound:  # tests of drafts among it
+                return _next(await self.stages.run(session))
         except Stuck as stuck:
             return _failed(stuck.session, stuck.message)
         except BudgetExceeded as refusal:
@@ -303,8 +304,8 @@ class Builder:
         except Codex32Error as error:
             return _failed(session, error.message)
         except Exception as error:
-            log.exception("a stage of session %s failed", session.id)
-            return _failed(session, f"a fault of the house: {type(error).__name__}")
+            late = bound.expired()
+            return _late(session, self.choice.seconds) if late else _broken(session, error)
 
     async def _written(self, session: Session) -> Session:
         now = self.clock.micros()
@@ -324,7 +325,7 @@ def _next(session: Session) -> Session:
     """The session at its next stage, or at the person's turn."""
     over = replace(session, lease_until=None, message="")
     match session.stage:
-        case "interpret" if session.work.questions:
+        case "interpret" if session.work.unanswered:
             return replace(over, status="asking")
         case "interpret":
             return replace(over, stage="compose")
@@ -333,6 +334,11 @@ def _next(session: Session) -> Session:
         case "compose":
             return replace(over, stage="prove")
     return replace(over, status="ready")
+
+
+def _broken(session: Session, error: Exception) -> Session:
+    log.error("a stage of session %s failed", session.id, exc_info=error)
+    return _failed(session, f"a fault of the house: {type(error).__name__}")
 
 
 def _late(session: Session, seconds: float) -> Session:

@@ -22,8 +22,8 @@ _INTERPRET = (
     "Your task: interpret. Say what the person wants as a specification. Guess where a wrong "
     "guess is harmless, and list it under assumptions. Ask at most three questions, and only "
     "about a recipient, a credential, money, a destructive act or a host, where a wrong guess "
-    "would hurt; each with the safest default. Ask nothing that the description answers. Never "
-    "repeat a secret."
+    "would hurt; each with the safest default. Ask nothing that the description or an answer "
+    "tells. Never repeat a secret."
 )
 _COMPOSE = (
     "Your task: compose. Write the bot as YAML, from the bot types below and no others, with the "
@@ -60,8 +60,12 @@ def interpret(session: Session, known: Known, base: str) -> list[ModelMessage]:
         **_names(known),
     }
     system = [_ROLE, _INTERPRET, f"What there is: {dumps(there)}"]
+    work = session.work
     return _messages(
-        system, _data(session, "description", session.work.description), _base(session, base)
+        system,
+        _data(session, "description", work.description),
+        _data(session, "answers", dumps(work.settled())) if work.answers else "",
+        _base(session, base),
     )
 
 

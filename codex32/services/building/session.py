@@ -130,6 +130,16 @@ class Work:
         """What is asked at present: once a draft brought questions up, those alone."""
         return [each for each in self.questions if each.late] or list(self.questions)
 
+    @property
+    def given(self) -> tuple[Question, ...]:
+        """What was answered, as a branch begins with it: there it comes first."""
+        return tuple(replace(q, late=False) for q in self.questions if q.id in self.answers)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether something is asked at present that has no answer."""
+        return any(each.id not in self.answers for each in self.open)
+
     def settled(self) -> list[dict[str, JSON]]:
         """The questions with what holds: the answer, or the default where there is none."""
         return [

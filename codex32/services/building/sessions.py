@@ -284,7 +284,8 @@ def branch(
 
     Args:
       session_id: From which.
-      stage: The first that is done anew; before ``compose`` answers may be given anew, too.
+      stage: The first that is done anew. What was answered is not asked again, unless there is
+        another description, of which nobody has said anything yet.
       caller: Whose it becomes.
       now: Microseconds.
       seconds: How long it may be worked on.
@@ -302,14 +303,17 @@ def branch(
     if stage == "interpret":
         if work.repair:
             raise BuildConflict(f"{former.id} repairs a bot: it begins with the stage compose")
+        given = () if description is not None else work.given
+        answers = {each.id: work.answers[each.id] for each in given}
         work = Work(description or work.description, work.model, work.fallback)
+        work = replace(work, questions=given, answers=answers)
     elif description is not None:
         raise BuildConflict("another description can only be told from the stage interpret on")
     elif stage == "compose":
-        asked = tuple(each for each in work.questions if not each.late)
-        status = "asking" if asked else "working"
-        work = replace(work, questions=asked, answers={}, yaml="", python="", proof=None)
+        open_ = (q for q in work.questions if not q.late and q.id not in work.answers)
+        work = replace(work, questions=(*work.given, *open_), yaml="", python="", proof=None)
         work = replace(work, notes="", accepted={})
+        status = "asking" if work.unanswered else "working"
     else:
         python = work.python if work.repair else ""  # of others it is written anew
         work = replace(work, python=python, proof=None, accepted={})

@@ -132,7 +132,7 @@ class Stages:
         messages = await asyncio.to_thread(prompting.interpret, session, known, base)
         value = await asked.answer(messages, SPECIFICATION)
         value = known.masked_value(value)  # it may look like a secret that nobody knows
-        questions = questions_of(value, known, session.work.words)
+        questions = questions_of(value, known, session.work)
         specification = {key: each for key, each in value.items() if key != "questions"}
         return session.now(specification=specification, questions=questions)
 

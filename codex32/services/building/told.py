@@ -34,6 +34,8 @@ _KEYS: Final = re.compile(
 #: What stands for the key above it.
 _SAME: Final = frozenset({"default", "const", "enum", "example", "examples", "value"})
 _IS: Final = r"\s*(?:\b(?i:is|ist)\b\s*:?|(?:[\"']\s*)?[:=](?!//))\s*"
+#: What people draw instead.
+_ARROW: Final = r"\s*(?:→|⇒|[-=]>)\s*"
 _SET: Final = r"[\"']?[ \t]*[:=](?!//)[ \t]*"
 _QUOTED: Final = r"\"[^\"\n]{4,}\"|'[^'\n]{4,}'"
 #: A name in capitals is a name where it is of several words, as passwords may have capitals, too;
@@ -46,6 +48,14 @@ _VALUE: Final = rf"(?![\"']?(?:{_NONE}))"
 #: A word with a digit in it, as few words have that mean something.
 _ODD: Final = r"(?=[^\s,;]*\d)[^\s,;]{4,}"
 _PLAIN: Final = r"[^\s,;]{6,}"
+#: Between one password and the next.
+_AND: Final = r"(?:\s*,\s*(?:and\s|und\s|&)?|\s(?:and|und|&)\s)\s*"
+_EACH: Final = rf"(?:{_QUOTED}|[^\s,;()]{{3,}})"
+#: What people call several of their secrets.
+_MANY: Final = (
+    r"(?<![A-Za-z0-9])(?i:pass(?:words|phrases|codes)|passwörter|kennwörter|credentials"
+    r"|(?:api|access|private|secret)[ _-]?keys)\b"
+)
 
 
 def _shapes(*shapes: str) -> tuple[re.Pattern[str], ...]:
@@ -57,7 +67,11 @@ _FOR: Final = (
 )
 #: What people write when they give a secret away, from what is plain to what is likely.
 _SAID: Final = _shapes(
+    rf"({_MANY}(?:{_IS}|{_ARROW}))({_VALUE}{_EACH}(?:{_AND}{_EACH})+)",
+    # What follows a comma may be what is to be done: "if the credentials are wrong, mail me".
+    rf"({_MANY}\s+(?i:are|sind)\s*:?\s+)({_VALUE}{_EACH}\s(?:and|und|&)\s+{_EACH})",
     rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|{_PLAIN}))",
+    rf"({_CALLED}(?:{_ARROW}|\s*\(\s*(?=(?:{_QUOTED}|[^\s()]+)\s*\))))({_VALUE}{_EACH})",
     _FOR,
     rf"({_CALLED}(?:{_IS}|\s+))({_VALUE}(?:{_QUOTED}|{_ODD}))",
 )
@@ -236,7 +250,8 @@ def _without(
     text: str, shapes: tuple[re.Pattern[str], ...], names: frozenset[str] = frozenset()
 ) -> str:
     def masked(found: re.Match[str]) -> str:
-        return found[0] if found[2].strip("\"'.:!?") in names else f"{found[1]}{MASK}"
+        said = {each.strip("\"'.:!?") for each in re.split(_AND, found[2])}
+        return found[0] if said <= names else f"{found[1]}{MASK}"
 
     for shape in shapes:
         text = shape.sub(masked, text)

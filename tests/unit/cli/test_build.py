@@ -48,6 +48,13 @@ def test_a_model_is_measured_over_the_descriptions_that_come_along(codex32) -> N
     assert codex32("bots", "list", "--json").json["bots"] == []
 
 
+@pytest.mark.parametrize("budget", ["nan", "inf", "-1"])
+def test_a_budget_that_is_no_amount_is_a_fault_of_who_wrote_it(codex32, model, budget) -> None:
+    told = codex32("build", TEA.description, "--budget", budget)
+    assert (told.code, model.asked) == (2, ())
+    assert "Invalid value for '--budget'" in told.err
+
+
 def test_a_command_that_there_is_not_is_no_description(codex32, model: ModelServer) -> None:
     told = codex32("build", "resum")
     assert told.code == 2

@@ -98,6 +98,24 @@ async def test_a_bot_that_is_there_is_not_replaced_by_a_draft_of_its_name(house,
     assert "already" in other.message
 
 
+async def test_tests_that_go_on_for_ever_end_with_the_time_of_their_session(house, ready):
+    begun = asyncio.Event()
+
+    async def stalls(*_):
+        begun.set()
+        await asyncio.sleep(600)
+
+    house.builder.stages.prover = stalls
+    now = house.runtime.clock.micros()
+    branch = partial(sessions.branch, ready.id, "prove", house.caller, now, seconds=3.0)
+    other = await house.door.write(branch)
+    async with asyncio.timeout(60):
+        other = await house.builder.run(other.id, "default")
+    assert begun.is_set()
+    assert other.status == "failed"
+    assert f"codex32 build branch {other.id} --stage prove" in other.message
+
+
 async def test_refining_changes_what_is_asked_and_undo_brings_the_version_back(house, ready):
     await accept(house, ready, await digest(house, ready), enable=True)
     house.is_("competent")

@@ -1,6 +1,7 @@
 """Sessions: one works on each, nothing is lost, and whoever comes late is told."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -116,12 +117,25 @@ def test_a_session_that_was_abandoned_is_not_written_over(door, begin, now):
     assert door.write_now(lambda: sessions.claim(now + MINUTE, now + 2 * MINUTE)) is None
 
 
-def test_a_branch_asks_again_and_leaves_the_other_alone(door, asking, now):
-    before = answer(door, asking, {}, now, go_on=True)
-    other = door.write_now(lambda: sessions.branch(before.id, "compose", ANN, now, seconds=900.0))
-    assert (other.status, other.parent_id, other.work.answers) == ("asking", before.id, {})
+def test_a_branch_asks_what_nobody_answered_and_leaves_the_other_alone(door, asking, now):
+    def branch(stage, **more):
+        work = partial(sessions.branch, before.id, stage, ANN, now, seconds=900.0, **more)
+        return door.write_now(work)
+
+    before = answer(door, asking, {"hosts": "yes"}, now, go_on=True)
+    other = branch("compose")
+    assert (other.status, other.parent_id) == ("asking", before.id)
+    assert [each.id for each in other.work.questions] == ["hosts", "to"]
+    assert other.work.answers == before.work.answers
     assert other.work.fence != before.work.fence
     assert door.read_now(sessions.get, before.id, "default") == before
+    anew = branch("interpret")
+    assert [each.id for each in anew.work.questions] == ["hosts"]
+    assert anew.work.answers == before.work.answers
+    assert branch("interpret", description="Another bot.").work.answers == {}
+    other = answer(door, other, {"to": "ann@example.com"}, now)
+    before = other
+    assert branch("compose").status == "working"  # nothing is left to be asked
     with pytest.raises(BuildConflict, match="never came to prove"):
         door.write_now(lambda: sessions.branch(before.id, "prove", ANN, now, seconds=900.0))
 

@@ -22,7 +22,7 @@ def test_a_model_asks_nothing_in_the_name_of_the_house(name):
     }
     nothing = {"hosts": [], "secrets": [], "recipients": []}
     told = {"integrations": nothing, "questions": [asked, {**asked, "id": "other"}]}
-    found = questions_of(told, Known(Components.of()), "Sum up the week")
+    found = questions_of(told, Known(Components.of()), work())
     assert [each.id for each in found] == ["other"]
 
 
@@ -52,6 +52,21 @@ STRANGE = {"hosts": ["evil.example"], "recipients": ["eve@evil.example"]}
 
 def work(*questions):
     return Work("Sum up the week", "openai:x", questions=questions)
+
+
+def test_what_was_answered_before_a_branch_is_not_asked_again():
+    raw = {"id": "q1", "about": "spend", "question": "How much?", "default": "0", "options": []}
+    told = {
+        "integrations": {"hosts": ["a.example"], "secrets": [], "recipients": []},
+        "questions": [raw, {**raw, "question": "How often?"}],
+    }
+    known = Known(Components.of())
+    first = questions_of({**told, "questions": [raw]}, known, work())
+    assert [each.id for each in first] == ["hosts", "q1"]
+    branched = replace(work(*first), answers={"hosts": "a.example", "q1": "1 USD"})
+    found = questions_of(told, known, branched)
+    assert [each.id for each in found] == ["hosts", "q1", "q1_anew"]
+    assert found[2].question == "How often?"
 
 
 def test_what_a_draft_brings_up_is_asked_once_and_with_all_others_three_times_at_most():

@@ -145,6 +145,29 @@ def test_long_texts_of_strangers_are_read_once(text):
     assert found(f"type: http\nwith: {{x: 'password{text}'}}") == []
 
 
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("Sign in with the password (swordfish).", "Sign in with the password (***)."),
+        ('The password ("sword fish") is old.', "The password (***) is old."),
+        ("password → swordfish", "password → ***"),
+        ("token -> fish, then go on", "token -> ***, then go on"),
+        ("The passwords are swordfish and catfish.", "The passwords are ***"),
+        ("API keys: apple, pear and plum", "API keys: ***"),
+    ],
+)
+def test_what_people_put_between_a_word_and_its_secret(said, heard):
+    assert unsaid(said) == heard
+
+
+def test_what_people_say_about_their_passwords_is_kept():
+    for said in (
+        "If the credentials are wrong, mail me; reset the password (if there is any).",
+        "The passwords are PAYROLL and shop_hook.",
+    ):
+        assert unsaid(said, frozenset({"PAYROLL", "shop_hook"})) == said
+
+
 def test_capitals_make_no_name_but_the_workspace_s_own_are_names():
     said = "The password is SWORDFISH, the token: PAYROLL."
     assert unsaid(said, frozenset({"PAYROLL"})) == "The password is ***, the token: PAYROLL."
