@@ -82,7 +82,7 @@ steps:
   # Rules come first; a model is asked where they know nothing.
   - id: ask
     type: llm
-    if: steps.failed.output.body.diagnosis.trouble == 'unknown'
+    if: steps.failed.output.body.diagnosis.trouble in ['unknown', 'ended']
     with:
       model: "openai:gpt-5-mini"
       prompt: "${{ json([steps.failed.output.body.error, steps.lines.output.body.items]) }}"
