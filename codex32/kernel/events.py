@@ -179,7 +179,7 @@ class BudgetWarned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetExhausted(Event):
-    """A budget is spent, or a call was refused because what is left does not cover it."""
+    """A budget is spent, or 80 % of it and what is left did not cover a call."""
 
     budget: str
     spent_usd: float

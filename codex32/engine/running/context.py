@@ -70,7 +70,7 @@ class EngineContext(StepContext):
         self.waited = waited
         self._timer = timer
         self._make_parts = parts
-        self._asked: dict[str, int] = {}
+        self._asked: dict[str, set[int]] = {}
         self._others = OtherBots(course, step)
         #: Whether it may have read text of strangers by itself, and not by its tools.
         self._fetched = False

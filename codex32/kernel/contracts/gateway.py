@@ -35,7 +35,8 @@ class ModelCaller:
       execution_id: The execution it is for; None where a person or the house asks.
       answers_of: The execution under whose id its answers are kept; None: under its own.
       step: The step, and within ``foreach`` the item; what it bought it is given again.
-      asked: How often each request was made by this try of the step; the gateway counts here.
+      asked: Which answers to each request this try of the step has had, counted from 0; the
+        gateway notes them here.
       purpose: What it is for where no bot asks, such as ``collection docs``.
     """
 
@@ -50,7 +51,7 @@ class ModelCaller:
     models: Sequence[str] | None = None
     spend_usd: Mapping[str, float] = field(default_factory=dict)
     payers: Sequence[Payer] = ()
-    asked: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, set[int]] = field(default_factory=dict)
     purpose: str = ""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from codex32.kernel.redaction import scrub
 from codex32.services.ai import journal, prices
 from codex32.services.ai.answer import Answer, Reader
 from codex32.services.ai.structured import Form, Rung, Unfit, repaired, rungs_of
-from codex32.services.ai.targets import Target
+from codex32.services.ai.targets import Named, Target
 from codex32.services.ai.till import Ticket
 from codex32.services.ai.verdicts import VERDICTS, fault_of, money, pause_seconds
 
@@ -54,6 +55,18 @@ class Call:
         self._cost = 0
         self._replayed = False
 
+    async def resumed(self, chain: Sequence[Named]) -> Sequence[Named]:
+        """The chain, from where it was left: before the others those who answered already.
+
+        Else a model that was down then, and is not now, would be paid for what another one
+        answered.
+        """
+        if len(chain) == 1 or self._caller.execution_id is None:
+            return chain
+        keys = {named.name: self._first_keys(named) for named in chain}
+        kept = await self._parts.journal.kept(set().union(*keys.values()))
+        return sorted(chain, key=lambda named: kept.isdisjoint(keys[named.name]))
+
     async def ask(self, target: Target) -> Completion:
         """The answer of one model, fit and whole.
 
@@ -75,7 +88,7 @@ class Call:
                 self._parts.memory.refuse(target.deployment.name, rung)
         return await self._formed(target, request, rungs[-1])
 
-    def _for(self, target: Target) -> CompletionRequest:
+    def _for(self, target: Named) -> CompletionRequest:
         """The request as this model can take it, its answer bounded."""
         info, request = target.info, self._request
         most = request.max_tokens or self._parts.rules.max_tokens
@@ -147,12 +160,20 @@ class Call:
 
     async def _attempt(self, target: Target, request: CompletionRequest, quiet: bool) -> Answer:
         """One request: from the journal if it was made before, else made, bounded and booked."""
-        key = self._key(target, request)
-        if key is not None and (answer := await self._bought(key)) is not None:
-            if self._on_text is not None and not quiet and answer.text:
+        place = self._place(target, request)
+        with place or nullcontext():
+            key = None if place is None else place.key
+            answer = None if key is None else await self._bought(key)
+            if answer is None:
+                answer = await self._buy(target, request, key, quiet)
+            elif self._on_text is not None and not quiet and answer.text:
                 self.begun = True
                 self._on_text(answer.text)
-            return _judged(target, request, answer)
+        return _judged(target, request, answer)
+
+    async def _buy(
+        self, target: Target, request: CompletionRequest, key: str | None, quiet: bool
+    ) -> Answer:
         parts = self._parts
         seconds = min(parts.rules.call_seconds, self._left())
         if seconds <= 0:
@@ -170,7 +191,7 @@ class Call:
         finally:
             ticket.leave()
         await parts.breakers.succeeded(target.deployment)
-        return _judged(target, request, answer)
+        return answer
 
     async def _sent(
         self,
@@ -229,14 +250,22 @@ class Call:
         self._add(usage, cost)
         return answer
 
-    def _key(self, target: Target, request: CompletionRequest) -> str | None:
-        named = replace(request, model=target.name)
-        first = journal.key_of(self._caller, named, 0)
-        if first is None:
-            return None
-        turn = self._caller.asked.get(first, 0)
-        self._caller.asked[first] = turn + 1
-        return first if turn == 0 else journal.key_of(self._caller, named, turn)
+    def _place(self, named: Named, request: CompletionRequest) -> journal.Place | None:
+        return journal.next_place(self._caller, replace(request, model=named.name))
+
+    def _first_keys(self, named: Named) -> set[str]:
+        """Under what its answer is kept, on whichever rung it gave one."""
+        try:
+            request = self._for(named)
+        except ModelFault:  # it is not asked at all
+            return set()
+        asked = [request]
+        if request.schema is not None:
+            form = Form(request.schema)
+            rungs = rungs_of(named.info, with_tools=bool(request.tools))
+            asked = [form.asked(request, rung) for rung in rungs]
+        places = [self._place(named, each) for each in asked]
+        return {place.key for place in places if place is not None}
 
     def _left(self) -> float:
         return (self._caller.deadline_at - self._parts.clock.now()).total_seconds()

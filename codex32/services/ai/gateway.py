@@ -65,17 +65,17 @@ class Gateway(ModelGateway):
     ) -> Completion:
         """Ask the models of a chain, one after the other, until one answers."""
         names = list(dict.fromkeys((request.model, *fallback)))
-        for name in names:  # what may not be used is refused before anything is paid
-            self._parts.targets.check(caller, name)
+        # What may not be used is refused before anything is paid.
+        chain = [self._parts.targets.named(caller, name) for name in names]
         call = Call(self._parts, caller, request, on_text)
         failures: list[tuple[str, StepFault]] = []
-        for name in names:
+        for named in await call.resumed(chain):
             try:
-                return await call.ask(await self._parts.targets.find(caller, name))
+                return await call.ask(await self._parts.targets.ready(caller, named))
             except (BudgetExceeded, PriceUnknown) as refusal:  # another may be cheaper
-                failures.append((name, refusal))
+                failures.append((named.name, refusal))
             except ModelFault as fault:
-                failures.append((name, fault))
+                failures.append((named.name, fault))
                 if call.begun or not VERDICTS[fault.kind].next:
                     break
         # Answers that led nowhere are not what a retry is to be given.

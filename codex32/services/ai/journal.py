@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict
+import itertools
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from codex32.kernel.contracts.gateway import ModelCaller
 from codex32.kernel.contracts.llm import CompletionRequest, ToolCall, Usage
-from codex32.kernel.database import Door
+from codex32.kernel.database import Door, fetch
 from codex32.kernel.json_values import JSON, canonical
 from codex32.kernel.payloads import PayloadMissing, PayloadStore
 from codex32.kernel.spending_rows import ModelAnswerRow, ModelAttemptRow
@@ -47,13 +48,45 @@ def key_of(caller: ModelCaller, request: CompletionRequest, turn: int) -> str | 
     Args:
       caller: Whose step and item.
       request: As the provider gets it.
-      turn: How often this call asked the same before.
+      turn: How many answers to the same the caller has had before.
     """
     if caller.execution_id is None:
         return None
     kept_under = caller.answers_of or caller.execution_id
     whole: list[JSON] = [kept_under, caller.step, caller.item, turn, plain(request)]
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one answer is kept: it is its caller's while an answer is asked for, and once it came.
+
+    What gave no answer leaves its place to the next try, so that whoever asks again finds all that
+    was bought at the places at which it looks.
+    """
+
+    key: str
+    turn: int
+    taken: set[int]
+
+    def __enter__(self) -> None:
+        self.taken.add(self.turn)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.taken.discard(self.turn)
+
+
+def next_place(caller: ModelCaller, request: CompletionRequest) -> Place | None:
+    """Where the next answer to a request is kept; None where no execution asks."""
+    first = key_of(caller, request, 0)
+    if first is None:
+        return None
+    taken = caller.asked.setdefault(first, set())
+    turn = next(turn for turn in itertools.count() if turn not in taken)
+    key = first if turn == 0 else key_of(caller, request, turn)
+    assert key is not None
+    return Place(key, turn, taken)
 
 
 class Journal:
@@ -91,6 +124,11 @@ class Journal:
             attempt.reasoning_tokens,
         )
         return answer, usage, attempt.cost_nano
+
+    async def kept(self, keys: Collection[str]) -> set[str]:
+        """Those of ``keys`` under which an answer is kept."""
+        query = ModelAnswerRow.select(ModelAnswerRow.key).where(ModelAnswerRow.key.in_(list(keys)))
+        return await self._door.read(lambda: {key for (key,) in fetch(query)})
 
     async def pack(self, execution_id: str, answer: Answer) -> str:
         """An answer as a row holds it; its file, if it needs one, is durable on return."""

@@ -235,7 +235,10 @@ def _admit(book: _Book, reservation: Reservation) -> None:
         if attempt.worst_nano and attempt.worst_nano > left:
             reservation.refused, reservation.left_nano = limit, max(left, 0)
             book.changed.add(limit.key)
-            _exhaust(book, row, attempt.now)
+            # Where less is spent, the request was too large, or others hold what they will not
+            # need: smaller ones pass, and people are still to be warned.
+            if _reached(row) >= WARN_AT[-1]:
+                _exhaust(book, row, attempt.now)
             return
     for limit in attempt.limits:
         book.rows[limit.key].reserved_nano += attempt.worst_nano
@@ -273,7 +276,7 @@ def _warn(book: _Book, row: BudgetRow, now: int) -> None:
 
 def _reached(row: BudgetRow) -> int:
     """The highest of the shares that people are told of which is spent (percent)."""
-    percent = row.spent_nano * 100 // max(row.limit_nano, 1)
+    percent = row.spent_nano * 100 // row.limit_nano if row.limit_nano > 0 else 100
     return max((share for share in (*WARN_AT, 100) if percent >= share), default=0)
 
 

@@ -22,8 +22,8 @@ SecretOf = Callable[[str, str], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A model that may be asked.
+class Named:
+    """A model of a chain.
 
     Attributes:
       name: ``provider:model``.
@@ -35,6 +35,12 @@ class Target:
     provider: LLMProvider
     model: str
     info: ModelInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target(Named):
+    """A model that may be asked."""
+
     tariff: Tariff
     key: str | None
 
@@ -66,8 +72,8 @@ class Targets:
         self._components, self._prices, self._secret = components, prices, secret
         self._tariffs: dict[str, Tariff] = {}
 
-    def check(self, caller: ModelCaller, name: str) -> tuple[LLMProvider, str]:
-        """Provider and model of a name that the caller may use; asks nobody.
+    def named(self, caller: ModelCaller, name: str) -> Named:
+        """The model of a name that the caller may use; asks nobody.
 
         Raises:
           CapabilityRefused: ``allow.models`` does not name it.
@@ -81,19 +87,21 @@ class Targets:
                 code="model-unknown",
             )
         self._permit(caller, name)
-        return self._components.llm_provider(provider), model
+        found = self._components.llm_provider(provider)
+        info = next((each for each in found.models() if each.name == model), None)
+        return Named(name, found, model, info)
 
-    async def find(self, caller: ModelCaller, name: str) -> Target:
-        """The model of a name, ready to be asked.
+    async def ready(self, caller: ModelCaller, named: Named) -> Target:
+        """A model, ready to be asked.
 
         Raises:
           PriceUnknown: Nobody knows what it costs.
         """
-        provider, model = self.check(caller, name)
-        info = next((each for each in provider.models() if each.name == model), None)
-        tariff = await self._tariff(name, provider.price_list, info is not None and info.free)
+        provider, info = named.provider, named.info
+        free = info is not None and info.free
+        tariff = await self._tariff(named.name, provider.price_list, free)
         key = await self._key(caller, provider.secret)
-        return Target(name, provider, model, info, tariff, key)
+        return Target(named.name, provider, named.model, info, tariff, key)
 
     async def find_embedder(self, caller: ModelCaller, name: str) -> EmbedderTarget:
         """The embedder of a name, ready to be asked."""

@@ -30,6 +30,7 @@ LINES = {
 COST = (
     100 * 10_000 + 20 * 50_000
 )  # nano-USD of 100 tokens in and 20 out at 10 and 50 USD a million
+DOWN = ModelFault("server", "down", billed="no")
 
 
 async def test_an_answer_comes_with_what_it_cost(house):
@@ -442,6 +443,39 @@ async def test_a_retry_of_what_failed_is_given_what_the_failed_one_had_bought(ho
     assert (await house.ask("Something else?", **retry)).text == "yes"
     assert (await house.ask("Something else?")).replayed  # and the other way round
     assert len(house.one.asked) == 2
+    await house.in_balance()
+
+
+@pytest.mark.parametrize("kind", ["server", "network", "timeout", "rate_limited"])
+async def test_what_was_bought_at_the_second_try_is_not_bought_again(house, kind):
+    house.one.say(ModelFault(kind, "down", billed="no", retry_after_seconds=0.01), "back")
+    assert (await house.ask()).text == "back"
+    again = await house.ask()
+    assert (again.text, again.replayed) == ("back", True)
+    assert len(house.one.asked) == 2
+    await house.in_balance()
+
+
+async def test_what_another_model_answered_is_not_bought_from_the_first_afterwards(house):
+    house.one.say(DOWN, DOWN)
+    first = await house.ask(model="one:strict", fallback=["two:plain"], temperature=0.5)
+    house.one.say("I am back")
+    again = await house.ask(model="one:strict", fallback=["two:plain"], temperature=0.5)
+    assert (again.text, again.model, again.replayed) == (first.text, "two:plain", True)
+    assert (len(house.one.asked), len(house.two.asked)) == (2, 1)
+    await house.in_balance()
+
+
+async def test_the_mending_of_another_model_goes_on_where_it_was_left(house):
+    house.one.say(DOWN, DOWN)
+    house.two.say("{}", asyncio.CancelledError())  # its worker dies over the repair
+    with pytest.raises(asyncio.CancelledError):
+        await house.ask(fallback=["two:plain"], schema=LINES)
+    house.one.say('{"lines": ["one is back"]}')
+    house.two.say('{"lines": ["a"]}')
+    answer = await house.ask(fallback=["two:plain"], schema=LINES)
+    assert (answer.value, answer.model) == ({"lines": ["a"]}, "two:plain")
+    assert (len(house.one.asked), len(house.two.asked)) == (2, 3)
     await house.in_balance()
 
 

@@ -120,6 +120,22 @@ async def test_whoever_raises_a_limit_is_warned_of_the_new_one(open_door):
     assert shares == [(100, 1e-6), (80, 2e-6), (100, 2e-6)]
 
 
+async def test_a_request_that_is_too_large_leaves_people_to_be_warned(open_door):
+    told = []
+    door = open_door(on_commit=told.extend)
+    for cost in (0, 500, 250, 50):
+        if cost:
+            asked = attempt(cost)
+            await ledger.reserve(door, asked)
+            await ledger.settle(door, Settlement(asked.id, "settled", 2, cost))
+        assert (await ledger.reserve(door, attempt(1001))).refused == HOUSE
+    await asyncio.to_thread(door.close)
+    events = [each for each in told if isinstance(each, BudgetWarned | BudgetExhausted)]
+    shares = [(getattr(each, "percent", 100), each.spent_usd) for each in events]
+    # With a fifth left, a refusal is told of as the end.
+    assert shares == [(50, 5e-7), (80, 8e-7), (100, 8e-7)]
+
+
 def _spend(url, calls, barrier, spent):
     """A process that spends from a budget of 2,000, at most 7 at a time."""
     door = Door(connect(url))
