@@ -193,15 +193,13 @@ class Door:
         """Like :meth:`write_many`, for threads without an event loop."""
         return self._sync_job(work, item, patience_seconds)  # type: ignore[no-any-return]
 
-    def write_apart(
-        self, work: Callable[[], T], *, patience_seconds: float, durable: bool = False
-    ) -> T:
+    def write_apart(self, work: Callable[[], T], *, patience_seconds: float) -> T:
         """Like :meth:`write_now`, but on the calling thread, beside what the writer is at.
 
         What it brings can be worked on while other writes are still under way. SQLite lets one
         write at a time, where a commit more would hold up everybody: there it shares one, unless
-        the writer has nothing to do. Unless ``durable``, it does not wait for the disk: ``work``
-        must be such that all goes well where a crash of its machine undoes it. A database that
+        the writer has nothing to do. It does not wait for the disk either: ``work`` must be such
+        that all goes well where a crash of the database's machine undoes it. A database that
         cannot be reached is not waited for; the thread keeps a connection to it.
         """
         if is_sqlite() and len(self._line):
@@ -209,7 +207,7 @@ class Door:
         if self._closed:
             raise _closed()
         job: Job[T] = Job(work, SINGLE, None, Future(), None)
-        error = self._carry_out([job], transaction if durable else passing_transaction)
+        error = self._carry_out([job], passing_transaction)
         if error is not None:
             raise error
         return job.future.result()  # type: ignore[no-any-return]

@@ -33,17 +33,29 @@ def asking(bot: str, priority: str) -> str:
       bot: SQL for the bot's id.
       priority: SQL for the priority.
     """
-    return (
-        f"(SELECT MAX(e.turn) {_QUEUED} AND e.bot_id = {bot}), "
-        f"(SELECT e.turn {_QUEUED} AND e.priority = {priority} ORDER BY e.turn LIMIT 1)"
-    )
+    return f"{_last(bot)}, {_served(priority)}"
 
 
-_ASK = f"SELECT asked.bot, asked.priority, {asking('asked.bot', 'asked.priority')} FROM %s"  # noqa: S608
-_SQLITE = _ASK % (
-    "(SELECT value ->> 0 AS bot, value ->> 1 AS priority FROM json_each(?)) AS asked"
+def _last(bot: str) -> str:
+    return f"(SELECT MAX(e.turn) {_QUEUED} AND e.bot_id = {bot})"
+
+
+def _served(priority: str) -> str:
+    return f"(SELECT e.turn {_QUEUED} AND e.priority = {priority} ORDER BY e.turn LIMIT 1)"
+
+
+#: Who is served is asked once for a priority, not for each bot: after thousands that began just
+#: now, PostgreSQL passes what is left of each of them in the index before it finds the next.
+_ASK = f"""
+WITH asked AS MATERIALIZED ({{asked}}), served AS MATERIALIZED (
+    SELECT p.priority, {_served("p.priority")} AS turn
+    FROM (SELECT DISTINCT priority FROM asked) AS p
 )
-_POSTGRESQL = _ASK % "unnest(%s::text[], %s::int[]) AS asked(bot, priority)"
+SELECT asked.bot, asked.priority, {_last("asked.bot")}, served.turn
+FROM asked JOIN served ON served.priority = asked.priority
+"""  # noqa: S608 - our own
+_SQLITE = _ASK.format(asked="SELECT value ->> 0 AS bot, value ->> 1 AS priority FROM json_each(?)")
+_POSTGRESQL = _ASK.format(asked="SELECT * FROM unnest(%s::text[], %s::int[]) AS a(bot, priority)")
 
 
 def take_turns(

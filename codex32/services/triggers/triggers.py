@@ -8,17 +8,15 @@ docs/explanation/schedules.md tells the rules.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from codex32.engine.expressions import compile_condition, compile_template
 from codex32.kernel.bot import Trigger
-from codex32.kernel.database import Door, is_outage, is_sqlite
+from codex32.kernel.database import Door, is_outage
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import TriggerRow
@@ -43,9 +41,6 @@ from codex32.services.triggers.occurrences import (
 )
 
 log = logging.getLogger(__name__)
-
-#: A way to write: beside others, or after them.
-Write = Callable[[Callable[[], "Ticked"]], Awaitable["Ticked"]]
 
 #: Between looks while there is work: what is left is in the hands of another scheduler.
 _LEAST_PAUSE_SECONDS = 0.02
@@ -103,33 +98,15 @@ class Ticker:
         done, began = Ticked(ahead=await door.read(next_due)), time.monotonic()
         if done.ahead is None or done.ahead > now:
             return done
-
-        def present() -> int:
-            return now + int((time.monotonic() - began) * 1e6)
-
-        done.add(await self._batch(door, door.write, now))
-        if done.triggers == batch():
-            # While the database writes one batch, the next is decided. SQLite would wait for it.
-            ways: list[Write] = [door.write]
-            if not is_sqlite():
-                ways.append(partial(_beside, door))
-            lanes = (self._batches(door, way, present) for way in ways)
-            for ticked in await asyncio.gather(*lanes):
-                done.add(ticked)
-        return done
-
-    async def _batches(self, door: Door, write: Write, present: Callable[[], int]) -> Ticked:
-        """Answer batch by batch until one is not full: what is left is in the hands of others."""
-        done = Ticked()
         while True:
-            ticked = await self._batch(door, write, present())
+            ticked = await self._batch(door, now + int((time.monotonic() - began) * 1e6))
             done.add(ticked)
-            if ticked.triggers < batch():
+            if ticked.triggers < batch():  # another scheduler has what is left, if anything is
                 return done
 
-    async def _batch(self, door: Door, write: Write, now: int) -> Ticked:
+    async def _batch(self, door: Door, now: int) -> Ticked:
         try:
-            return await write(lambda: self.tick(now))
+            return await door.write(lambda: self.tick(now))
         except Exception as error:
             if is_outage(error):
                 raise
@@ -272,12 +249,6 @@ class Ticker:
         terms = self._definitions.terms(due.version_id)
         subject = Subject(due.bot_id, due.bot_name, due.version_id, due.number, terms)
         answer.execution = prepare(start, subject, self._payloads, now)
-
-
-async def _beside(door: Door, work: Callable[[], Ticked]) -> Ticked:
-    """Write beside what the writer is at, on a thread that reads."""
-    write = partial(door.write_apart, work, patience_seconds=0.0, durable=True)
-    return await door.readers.run(write)
 
 
 def _next(times: Times | Exception) -> int | None:

@@ -1,5 +1,4 @@
 import asyncio
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -20,7 +19,6 @@ from codex32.services.bots import bots
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.registry import Registry
 from codex32.services.bots.written import Stored
-from codex32.services.triggers import occurrences, triggers
 from codex32.services.triggers.triggers import Ticked, Ticker
 
 SECOND = 1_000_000
@@ -90,34 +88,6 @@ def test_a_due_trigger_starts_its_bot_once(
     assert row.id in told
     assert [e.execution_id for e in events_in(told) if isinstance(e, ExecutionQueued)] == [row.id]
     assert [e.decision for e in told if isinstance(e, TriggerFired)] == ["fired"]
-
-
-def test_while_a_batch_is_written_the_next_is_decided(
-    door: Door,
-    store: Callable[..., Stored],
-    ticker: Ticker,
-    now: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for module in (occurrences, triggers):
-        monkeypatch.setattr(module, "batch", lambda: 3)
-    for number in range(20):
-        store(f"name: bot-{number}\ntriggers: [{{every: 1h, overlap: queue}}]")
-    met, ticks = threading.Barrier(2), []
-    tick = ticker.tick
-
-    def meet(at: int) -> Ticked:
-        ticks.append(at)
-        if not is_sqlite() and len(ticks) in (2, 3):  # none comes while the other is at it
-            met.wait(20)
-        return tick(at)
-
-    monkeypatch.setattr(ticker, "tick", meet)
-
-    ticked = asyncio.run(ticker.run(door, now + HOUR))
-
-    assert (ticked.triggers, ticked.decisions) == (20, {"fired": 20})
-    assert len({row.bot_id for row in executions(door)}) == len(decisions(door)) == 20
 
 
 def test_a_paused_bot_is_not_started_and_does_not_catch_up(
