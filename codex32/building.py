@@ -15,6 +15,7 @@ from codex32.services.building.presenting import Presenter
 from codex32.services.building.proving import prove
 from codex32.services.building.stages import Rules, Stages
 from codex32.services.explaining.cost import tariffs
+from codex32.services.safe.secret_lookup import SecretLookup
 from codex32_config.settings import Settings
 
 
@@ -24,10 +25,11 @@ def builder(
     reader: Reader,
     definitions: Definitions,
     registry: Registry,
+    secrets: SecretLookup,
 ) -> Builder:
     """Makes bots of descriptions; belongs to the running event loop."""
     chosen = settings.builder
-    workshop = Workshop(models.door, models.components, definitions, models.secret)
+    workshop = Workshop(models.door, models.components, definitions, secrets.values)
     stages = Stages(
         models.gateway,
         reader,

@@ -228,7 +228,10 @@ class Runtime:
         """Makes bots of descriptions; belongs to the running event loop."""
         from codex32.building import builder
 
-        return builder(self.settings, self.models, self.reader, self.definitions, self.registry)
+        registry, secrets = self.registry, self.secrets
+        return builder(
+            self.settings, self.models, self.reader, self.definitions, registry, secrets
+        )
 
     @cached_property
     def vault(self) -> Vault:
@@ -243,9 +246,9 @@ class Runtime:
     @cached_property
     def secrets(self) -> SecretLookup:
         """Looks up what steps ask for."""
-        shared = self.settings.secrets.workspaces
         stores = partial(chosen.secret_stores, self.settings, self.components)
-        return SecretLookup(self.door, self.vault, stores, shared)
+        shared, own = self.settings.secrets.workspaces, self.settings.secret_values()
+        return SecretLookup(self.door, self.vault, stores, shared, own)
 
     @cached_property
     def models(self) -> Models:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from codex32 import ProviderUnavailable, SecretStore
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 _LONGEST_BYTES = 64 * 1024
+_VARIABLE = "CODEX32_SECRET_"
 
 
 def all_secret_stores(config: Mapping[str, Any]) -> list[SecretStore]:
@@ -35,11 +36,20 @@ class EnvironmentSecretStore(SecretStore):
         """The value; a variable that is set but empty is an empty secret."""
         if not _NAME.fullmatch(name):
             return None
-        variable = f"CODEX32_SECRET_{name}"
+        variable = f"{_VARIABLE}{name}"
         value = self._environment.get(variable)
         if value is None and (path := self._environment.get(f"{variable}_FILE")):
             value = await asyncio.to_thread(_read, Path(path))
         return value
+
+    async def names(self) -> Sequence[str]:
+        """Those of all variables; one that ends in ``_FILE`` may be of two secrets."""
+        ends = [
+            each.removeprefix(_VARIABLE)
+            for each in self._environment
+            if each.startswith(_VARIABLE)
+        ]
+        return _named([*ends, *(each.removesuffix("_FILE") for each in ends)])
 
 
 class FileSecretStore(SecretStore):
@@ -56,6 +66,25 @@ class FileSecretStore(SecretStore):
         if not _NAME.fullmatch(name):
             return None
         return await asyncio.to_thread(_read, self._directory / name)
+
+    async def names(self) -> Sequence[str]:
+        """Those of all files."""
+        return _named(await asyncio.to_thread(_files, self._directory))
+
+
+def _named(found: Sequence[str]) -> list[str]:
+    return sorted({each for each in found if _NAME.fullmatch(each)})
+
+
+def _files(directory: Path) -> list[str]:
+    try:
+        return [each.name for each in directory.iterdir() if each.is_file()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ProviderUnavailable(
+            f"the directory of secrets cannot be read: {error.strerror}"
+        ) from None
 
 
 def _read(path: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -18,3 +19,14 @@ class SecretStore(ABC):
         Raises:
           ProviderUnavailable: The store cannot be asked now.
         """
+
+    async def names(self) -> Sequence[str]:
+        """The names it knows; none where it cannot tell.
+
+        All of them are read, with every question to a model that builds, so that no secret stands
+        in one: implement it where that takes no request for each.
+
+        Raises:
+          ProviderUnavailable: The store cannot be asked now.
+        """
+        return ()

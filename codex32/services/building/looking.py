@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,6 @@ from codex32.kernel.problems import sort_problems
 from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.kernel.safe_rows import ConnectionRow, SecretRow
 from codex32.kernel.text import file_told
-from codex32.services.ai.targets import SecretOf
 from codex32.services.bots.definitions import Definitions
 from codex32.services.building.faults import SecretsWritten
 from codex32.services.building.known import Known
@@ -51,13 +50,14 @@ class Workshop:
     """What there is to build with.
 
     Attributes:
-      secret: The value of a workspace's secret, by both names; for masking alone.
+      values: What no model may be told: the values of a workspace's secrets, by its name and
+        theirs, and of those that its installation keeps for it.
     """
 
     door: Door
     components: Components
     definitions: Definitions
-    secret: SecretOf
+    values: Callable[[str, Iterable[str]], Awaitable[Sequence[str]]]
 
     async def listener(self, workspace: str) -> Known:
         """Hears what somebody says without the secrets that their workspace has or uses."""
@@ -107,10 +107,7 @@ class Workshop:
     async def _known(self, workspace: str) -> tuple[_Names, Masker]:
         names = await self.door.read(_names, workspace)
         masker = Masker()
-        for name in sorted(names.secrets):
-            value = await self.secret(workspace, name)
-            if value is not None:
-                masker.add(value)
+        masker.add(*await self.values(workspace, names.secrets))
         return names, masker
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -46,6 +46,13 @@ class VaultStore(SecretStore):
         if not isinstance(values[name], str):
             raise ProviderRejected(f"{name} in Vault is no text; write it as one")
         return str(values[name])
+
+    async def names(self) -> Sequence[str]:
+        """The keys whose values are texts."""
+        values = await self._values() or {}
+        return [
+            key for key, each in values.items() if _NAME.fullmatch(key) and isinstance(each, str)
+        ]
 
     async def _values(self) -> dict[str, Any] | None:
         lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())

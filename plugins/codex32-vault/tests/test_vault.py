@@ -70,6 +70,16 @@ async def test_one_question_answers_for_all_and_is_remembered_for_a_moment(vault
     assert await asked.read("A") == "2"
 
 
+async def test_the_names_come_with_the_values(vault, store):
+    vault.values |= {"B": {"no": "text"}, "no name": "x"}
+    asked = store()
+    assert sorted(await asked.names()) == ["A", "SUITE_TOKEN"]
+    assert await asked.read("A") == "1"
+    assert vault.counts["read"] == 1
+    vault.values = None
+    assert await store().names() == []
+
+
 async def test_a_token_is_renewed_in_time_and_replaced_when_it_cannot_be(vault, store, hours):
     asked = store(cache_seconds=0)
     await asked.read("A")

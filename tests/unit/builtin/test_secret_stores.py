@@ -45,6 +45,33 @@ async def test_no_name_leaves_the_directory(tmp_path, name):
     assert await FileSecretStore(inside).read(name) is None
 
 
+async def test_a_store_lists_what_it_can_read(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("from file\n")
+    environment = {
+        "CODEX32_SECRET_A": "plain",
+        "CODEX32_SECRET_B_FILE": str(file),
+        "CODEX32_SECRET_MY_FILE": "plain",
+        "CODEX32_SECRET_": "x",
+        "CODEX32_SECRET_NO NAME": "x",
+        "PASSWORD": "other",
+    }
+    names = await EnvironmentSecretStore(environment).names()
+    assert {"A", "B", "MY_FILE"} <= set(names)
+    assert {"", "NO NAME", "PASSWORD"}.isdisjoint(names)
+    (tmp_path / "SLACK_URL").write_text("https://example.com/x")
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "DIRECTORY").mkdir()
+    assert await FileSecretStore(tmp_path).names() == ["SLACK_URL", "token"]
+
+
+async def test_a_directory_that_is_not_there_holds_nothing_and_one_that_is_none_is_told(tmp_path):
+    assert await FileSecretStore(tmp_path / "none").names() == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ProviderUnavailable, match="directory of secrets"):
+        await FileSecretStore(tmp_path / "file").names()
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 70_000])
 async def test_what_cannot_be_a_secret_is_told_without_its_content(tmp_path, content):
     (tmp_path / "A").write_bytes(content)

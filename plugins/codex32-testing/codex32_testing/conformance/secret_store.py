@@ -51,6 +51,15 @@ class SecretStoreSuite:
         """Names come from bot files and must not become paths."""
         assert await secret_store.read(name) is None
 
+    @pytest.mark.asyncio
+    async def test_what_it_lists_can_be_read(self, secret_store: SecretStore) -> None:
+        """It lists names alone, and either all that it knows or none."""
+        names = await secret_store.names()
+        assert all([isinstance(await secret_store.read(each), str) for each in names])
+        assert self.value not in names
+        if names:
+            assert self.name in names
+
     def test_showing_the_store_shows_no_secret(self, secret_store: SecretStore) -> None:
         """Objects end up in logs and tracebacks."""
         assert self.value not in repr(secret_store)

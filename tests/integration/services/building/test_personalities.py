@@ -176,6 +176,26 @@ async def test_a_secret_in_the_description_goes_no_further(house, described):
         assert secret not in branched.work.text()
 
 
+async def test_a_secret_of_the_installation_that_no_bot_uses_goes_no_further(
+    house, described, monkeypatch
+):
+    monkeypatch.setenv("CODEX32_SECRET_UNUSED", "swordfish-9")
+    monkeypatch.setenv("CODEX32_SECRET_BROKEN_FILE", "/")  # a directory, which cannot be read
+    house.is_("endless questions")
+    said = f"{described['tea-price'].description} The gate opens to swordfish-9."
+    session = await house.builder.begin(said, house.caller)
+    session = await house.builder.run(session.id, "default")
+    assert session.status == "asking"
+    given = {session.work.questions[0].id: "say swordfish-9 there"}
+    await house.builder.answer(session.id, given, house.caller, go_on=True)
+    session = await house.builder.run(session.id, "default")
+    assert session.status == "ready"
+    branched = await house.builder.branch(session.id, "interpret", house.caller, said)
+    for text in (house.prompts, session.work.text(), branched.work.text()):
+        assert "***" in text
+        assert "swordfish" not in text
+
+
 async def test_no_session_costs_more_than_its_budget(house, described):
     house.is_("inventing steps")
     session = await house.build(described["tea-price"].description, budget_nano=2_000_000)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from codex32 import SecretStore
+from codex32 import ProviderUnavailable, SecretStore
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import Door
 from codex32.kernel.errors import SecretNotFound
 from codex32.kernel.safe_rows import AuditRow, DataKeyRow, SecretRow
-from codex32.services.safe import audit, secrets
+from codex32.services.safe import audit, secret_lookup, secrets
 from codex32.services.safe.audit_chain import verify
 from codex32.services.safe.keyring import KeyMissing, KeySource
 from codex32.services.safe.secret_lookup import SecretLookup
@@ -253,3 +255,77 @@ async def test_stores_of_the_installation_are_read_by_named_workspaces_alone(
     work = partial(secrets.write, vault, "A", "its own", ADA, 7, workspace=workspace)
     await door.write(work)
     assert await lookup.secret(workspace, "A") == "its own"
+
+
+# values that nobody else may be told
+
+
+class Listing(Store):
+    """A store that says what it knows, until it breaks."""
+
+    scheme = "listing"
+    broken = ""
+
+    async def names(self) -> list[str]:
+        if self.broken == "hangs":
+            await asyncio.sleep(600)
+        if self.broken == "names":
+            raise RuntimeError(f"cannot list {CANARY}")
+        return list(self.known)
+
+    async def read(self, name: str) -> str | None:
+        if self.broken == name:
+            raise ProviderUnavailable(f"cannot read {CANARY}")
+        return await super().read(name)
+
+
+def lookup_of(door: Door, vault: Vault, *stores: SecretStore) -> SecretLookup:
+    return SecretLookup(door, vault, lambda: stores, ("default",), ["of-the-settings", "short"])
+
+
+async def test_what_a_store_lists_is_told_to_those_who_may_read_it(
+    door: Door, vault: Vault
+) -> None:
+    await door.write(partial(secrets.write, vault, "OWN", "orders", ADA, 7, workspace="default"))
+    lookup = lookup_of(door, vault, Listing(A=CANARY), Store(USED="pets", UNKNOWN=f"{CANARY}2"))
+    found = await lookup.values("default", ["OWN", "USED", "NONE"])
+    assert sorted(found) == ["canary-5f1c", "of-the-settings", "orders", "pets"]
+    assert await lookup.values("other", ["OWN", "USED"]) == ["of-the-settings"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "a1b2", "true", "orders", "Reader", "5432", "100000", "1.5", "10:30"),
+        *("db.example.com", "db.example.com:5432", "10.0.0.1", "localhost"),
+        *("https://example.com", "http://localhost:8080/", "ann.b+c@mail.example.com"),
+    ],
+)
+async def test_what_everybody_has_to_be_able_to_write_is_no_secret_that_nobody_uses(
+    door: Door, vault: Vault, value: str
+) -> None:
+    secret = {"B": "swordfish", "C": "hunter2", "D": "84729164", "E": "https://x.example/t0k"}
+    store = Listing(A=value, **secret)
+    found = await lookup_of(door, vault, store).values("default", [])
+    assert found == [*secret.values(), "of-the-settings"]
+    assert value in await lookup_of(door, vault, store).values("default", ["A"])
+
+
+@pytest.mark.parametrize("broken", ["names", "A", "hangs"])
+async def test_a_store_that_breaks_counts_with_what_it_told_and_stops_nobody(
+    door: Door, vault: Vault, monkeypatch: pytest.MonkeyPatch, caplog: Any, broken: str
+) -> None:
+    monkeypatch.setattr(secret_lookup, "PATIENCE_SECONDS", 0.05)
+    store, sound = Listing(A=CANARY, B="battery-staple"), Listing(C="swordfish")
+    sound.scheme = "sound"
+    lookup = lookup_of(door, vault, store, sound)
+    store.broken = broken
+    assert "swordfish" in await lookup.values("default", ["A"])
+    store.broken = ""
+    assert {CANARY, "battery-staple", "swordfish"} <= {*await lookup.values("default", [])}
+    store.broken = broken
+    for _ in range(2):
+        assert {CANARY, "battery-staple", "swordfish"} <= {*await lookup.values("default", [])}
+    (told,) = caplog.messages
+    assert "the secret store listing cannot be asked" in told
+    assert CANARY not in caplog.text
