@@ -137,8 +137,8 @@ class SettledOut(Out):
     note: str = Field(description="What was said, or the id of the retry.")
 
 
-class StartedByOut(Out):
-    """Who asked for an execution, through the API or as a client of the MCP server."""
+class AskedByOut(Out):
+    """Who asked for it, through the API, the command line, or as a client of the MCP server."""
 
     kind: str = Field(description="`user`, `key`, `operator` or `local`.")
     id: str = Field(description="Of the account or of the key; names may be given again.")
@@ -159,7 +159,7 @@ class ExecutionDetail(ExecutionOut):
 
     retried_by: list[str] = Field(description="Executions that do this one again.")
     settled: SettledOut | None
-    started_by: StartedByOut | None = Field(description="None where a trigger or a bot did it.")
+    started_by: AskedByOut | None = Field(description="None where a trigger or a bot did it.")
     inputs: dict[str, Any]
     output: Any
     error: ErrorOut | None
@@ -224,6 +224,7 @@ class EventOut(Out):
     at: datetime
     data: Any
     chain: list[str] = Field(description="The bots whose doings led to it, oldest first.")
+    published_by: AskedByOut | None = Field(description="None where a bot or the house told it.")
     delivered_at: datetime | None
 
 

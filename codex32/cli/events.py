@@ -77,13 +77,13 @@ def list_(obj: Context, pattern: str | None, limit: int) -> None:
     obj.output.result(
         {"events": [service.as_dict(row) for row in rows]},
         lambda: obj.output.table(
-            ("at", "name", "delivered", "after", "data"),
+            ("at", "name", "delivered", "from", "data"),
             [
                 (
                     clock_text(row.at),
                     row.name,
                     row.delivered_at is not None,
-                    " → ".join(json.loads(row.chain)),
+                    _whence(row),
                     row.data if len(row.data) <= _SHOWN else f"{row.data[:_SHOWN]}…",
                 )
                 for row in rows
@@ -91,3 +91,10 @@ def list_(obj: Context, pattern: str | None, limit: int) -> None:
             "there are no events; they are kept where a trigger or a `wait` listens to them",
         ),
     )
+
+
+def _whence(row: Any) -> str:
+    """Who published it, or the bots that led to it."""
+    if row.published_by is not None:
+        return str(json.loads(row.published_by)["name"])
+    return " → ".join(json.loads(row.chain))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -150,12 +151,18 @@ class WorkerLost(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPublished(Event):
-    """Somebody published an event ``custom.*``; ``execution_id`` is the publisher, if a bot."""
+    """Somebody published an event ``custom.*``.
+
+    Attributes:
+      execution_id: The publisher, if a bot.
+      by: The publisher, if not: ``kind id name address request``.
+    """
 
     id: str
     name: str
     data: JSON
     execution_id: str | None
+    by: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -363,6 +363,8 @@ class EventRow(Row):
     chain = pw.TextField()
     #: Unique in the workspace: what is published under it again is not a new event.
     key = pw.TextField(null=True)
+    #: Who published it, as ``Caller.told`` has it, in JSON; None where a bot or the house did.
+    published_by = pw.TextField(null=True)
     delivered_at = pw.BigIntegerField(null=True)
 
     class Meta:

@@ -49,6 +49,14 @@ def lock(gate: str) -> None:
         )
 
 
+def try_lock(gate: str) -> bool:
+    """Hold the gate until the transaction ends, unless somebody else does; whether it is held."""
+    if is_sqlite():
+        return True
+    asked = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 32))"
+    return bool(database_proxy.execute_sql(asked, (gate,)).fetchone()[0])
+
+
 def lock_all(names: Iterable[str]) -> None:
     """Hold several at once, in an order in which no two holders wait for each other."""
     ordered = sorted(set(names))

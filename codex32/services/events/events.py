@@ -17,7 +17,6 @@ from codex32.kernel.models import EventRow, SubscriptionRow
 from codex32.services.bots.schedules import TriggerTypes
 from codex32.services.events.outbox import EVENTS
 from codex32.services.presentation import iso
-from codex32.services.safe import audit
 from codex32.services.triggers import listeners
 
 
@@ -105,7 +104,8 @@ def publish_many(wishes: Sequence[Publish]) -> list[Published | IdempotencyConfl
 
 def _row(wish: Publish) -> tuple[str | int | None, ...]:
     scoped = f"published:{wish.key}"
-    return (wish.id, wish.workspace, wish.name, wish.at, dumps(wish.data), "[]", scoped)
+    by = dumps(wish.by.told())
+    return (wish.id, wish.workspace, wish.name, wish.at, dumps(wish.data), "[]", scoped, by)
 
 
 def _publish(wish: Publish) -> Published | IdempotencyConflict:
@@ -120,11 +120,8 @@ def _publish(wish: Publish) -> Published | IdempotencyConflict:
             name=wish.name,
             data=wish.data,
             execution_id=None,
+            by=wish.by.told(),
         )
-    )
-    told = {"id": wish.id}
-    audit.record(
-        wish.by, "event.published", wish.name, wish.at, change=told, workspace=wish.workspace
     )
     return Published(wish.id)
 
@@ -178,6 +175,7 @@ def as_dict(row: EventRow) -> dict[str, JSON]:
         "at": iso(row.at),
         "data": loads(row.data),
         "chain": loads(row.chain),
+        "published_by": row.published_by and loads(row.published_by),
         "delivered_at": iso(row.delivered_at),
     }
 

@@ -55,7 +55,9 @@ MAX_AGE_SECONDS = 1.0
 _NO_SKIP = frozenset({"fired", "no-match", "depth"})
 
 #: Rows of events; one whose id or key is there already is passed over.
-EVENTS = Insert(EventRow, ("id", "workspace", "name", "at", "data", "chain", "key"))
+EVENTS = Insert(
+    EventRow, ("id", "workspace", "name", "at", "data", "chain", "key", "published_by")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Told:
     execution_id: str | None = None
     chain: tuple[str, ...] = ()
     key: str | None = None
+    by: Mapping[str, str] | None = None
 
 
 class Outbox:
@@ -104,7 +107,7 @@ class Outbox:
         rows: list[tuple[Event, str, Told]] = []
         for event in events:
             if isinstance(event, EventPublished):
-                told = Told(event.name, event.data, event.execution_id)
+                told = Told(event.name, event.data, event.execution_id, by=event.by)
                 rows.append((event, event.workspace or DEFAULT_WORKSPACE, told))
             elif self._patterns and (known := tell(event)) is not None:
                 rows += [
@@ -144,6 +147,7 @@ class Outbox:
                     dumps(told.data),
                     dumps(list(chains.get(told.execution_id or "", told.chain))),
                     told.key,
+                    told.by and dumps(told.by),
                 )
                 for event, workspace, told in rows
             ]

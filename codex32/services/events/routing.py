@@ -16,7 +16,7 @@ from typing import Any
 import peewee as pw
 
 from codex32.engine.expressions import evaluate
-from codex32.engine.records import waking
+from codex32.engine.records import gates, waking
 from codex32.kernel.database import Door, fetch, is_outage, is_sqlite
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.event_names import matches
@@ -152,10 +152,10 @@ class Router:
 
     async def _one_by_one(self, door: Door, now: int) -> Routed:
         done = Routed()
-        ids = _pending().select(EventRow.id).order_by(EventRow.id).limit(BATCH)
+        ids = _pending().select(EventRow.id).order_by(EventRow.seq).limit(BATCH)
         for (event_id,) in await door.read(fetch, ids):
             try:
-                done.add(await door.write(lambda only=event_id: self.route(now, [only])))  # type: ignore[misc]
+                routed: Routed = await door.write(lambda only=event_id: self.route(now, [only]))  # type: ignore[misc]
             except Exception as error:
                 if is_outage(error):
                     raise
@@ -163,6 +163,10 @@ class Router:
                 rest = EventRow.update(delivered_at=now).where(EventRow.id == event_id)
                 await door.write(rest.execute)
                 done.events += 1
+                continue
+            if not routed.events:  # another scheduler goes on, in the order of the events
+                break
+            done.add(routed)
         return done
 
 
@@ -176,7 +180,9 @@ def _pending() -> pw.ModelSelect[EventRow]:
 
 
 def _take(only: Sequence[str]) -> list[Delivered]:
-    """Events that no other scheduler is delivering just now, oldest first."""
+    """The oldest events; none while another scheduler delivers, for the order would be lost."""
+    if not gates.try_lock("events"):
+        return []
     query = (
         _pending()
         .select(
@@ -187,13 +193,11 @@ def _take(only: Sequence[str]) -> list[Delivered]:
             EventRow.data,
             EventRow.chain,
         )
-        .order_by(EventRow.id)
+        .order_by(EventRow.seq)
         .limit(BATCH)
     )
     if only:
         query = query.where(EventRow.id.in_(list(only)))
-    if not is_sqlite():
-        query = query.for_update(skip_locked=True)
     return [
         Delivered(event_id, workspace, name, at, loads(data), tuple(loads(chain)))
         for event_id, workspace, name, at, data, chain in fetch(query)

@@ -23,12 +23,14 @@ from codex32.services.building.session import Question
 from codex32_config.settings import load_settings
 
 _STARTS = "the execution keeps who started it"
+_TELLS = "the event keeps who published it"
 _LOOKS = "it changes nothing"
 NOT_AUDITED = {
     **dict.fromkeys(("bots.execute", "executions.start", "mcp.message"), _STARTS),
     **{f"deliveries.{method}": _STARTS for method in ("post", "put", "patch", "delete")},
     **dict.fromkeys(("bots.validate", "executions.repair", "audit.verify"), _LOOKS),
     **dict.fromkeys(("collections.query", "collections.answer"), _LOOKS),
+    "events.publish": _TELLS,
     "auth.forgot": "it answers before it looks; a code that is mailed has an entry",
     "auth.refresh": "it goes on with a sign-in that has its entry; a token used twice has one",
 }
@@ -127,7 +129,6 @@ async def executions(do, people, monkeypatch):
     await do.rows(StepRow.insert(execution_id=unknown, **step))
     await do("executions.resolve", {"decision": "sent"}, id=unknown)
     await do("builds.repair", {"execution": await made(**failed), "model": "nobody:none"})
-    await do("events.publish", {"name": "custom.a"})
 
 
 async def decisions(do, people, monkeypatch):

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from codex32.kernel.caller import Caller
 from codex32.kernel.clock import from_micros
 from codex32.kernel.components import Components
 from codex32.kernel.database import Door, announce, is_sqlite, transaction
 from codex32.kernel.errors import EventInvalid
 from codex32.kernel.events import ExecutionFinished, WorkerLost
+from codex32.kernel.fault_points import arm, disarm
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import loads
 from codex32.kernel.models import (
@@ -20,6 +22,7 @@ from codex32.kernel.models import (
     TriggerRow,
 )
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.safe_rows import AuditRow
 from codex32.services.bots import bots
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.written import Stored
@@ -243,6 +246,16 @@ def test_the_same_key_gives_the_event_that_is_there(publish: Callable[..., str])
     assert publish("custom.paid") != publish("custom.paid")
 
 
+def test_an_event_keeps_who_published_it_and_is_no_entry_of_the_audit_log(
+    door: Door, publish: Callable[..., str]
+) -> None:
+    anna = Caller("user", "usr_1", "anna", address="192.0.2.7", request_id="req_1")
+    publish("custom.paid", by=anna)
+    publish("custom.paid", by=anna, key="7")
+    assert [loads(row.published_by) for row in rows(door, EventRow)] == [anna.told()] * 2
+    assert rows(door, AuditRow) == []
+
+
 def test_what_cannot_be_published_is_refused(publish: Callable[..., str]) -> None:
     with pytest.raises(EventInvalid, match="told by the house itself"):
         publish("execution.failed")
@@ -336,6 +349,40 @@ def test_two_schedulers_answer_an_event_once(
 
     assert sum(each.events for each in routed) == 20
     assert len(rows(door, ExecutionRow)) == 20
+
+
+def test_events_are_answered_in_the_order_of_their_writing_whatever_the_clocks_say(
+    door: Door, store: Callable[..., Stored], route: Any, now: int
+) -> None:
+    store("triggers: [{event: custom.*, overlap: queue}]")
+    for n in range(3):  # whoever publishes first has a clock that goes before
+        published_id = new_id("evt", now=lambda n=n: now / 1e6 - n)
+        events.publish_now(door, events.Publish("custom.n", n, now, published_id))
+    assert route().decisions == {"fired": 3}
+    made = [loads(row.trigger)["event"]["data"] for row in rows(door, ExecutionRow)]
+    assert made == [0, 1, 2]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_scheduler_delivers_what_follows_before_what_another_is_delivering(
+    door: Door, store: Callable[..., Stored], router: Router, at_once: Callable[..., list[Any]],
+    now: int,
+) -> None:  # fmt: skip
+    store("triggers: [{event: custom.*, overlap: queue}]")
+    many = [events.Publish("custom.n", n, now, new_id("evt")) for n in range(300)]
+    door.write_now(lambda: events.publish_many(many))
+    meanwhile: list[Routed] = []
+
+    def another() -> None:
+        disarm()
+        meanwhile.extend(at_once(1, lambda: router.route(now)))
+
+    arm("events.before_commit", another)
+    assert door.write_now(lambda: router.route(now)).events == 200
+    assert [each.events for each in meanwhile] == [0]
+    assert door.write_now(lambda: router.route(now)).events == 100
+    made = [loads(row.trigger)["event"]["data"] for row in rows(door, ExecutionRow)]
+    assert made == list(range(300))
 
 
 def test_an_event_that_was_answered_before_is_not_answered_again(
