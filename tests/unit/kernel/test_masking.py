@@ -1,4 +1,5 @@
 import base64
+import html
 import json
 from urllib.parse import quote, quote_plus
 
@@ -77,3 +78,46 @@ def test_a_secret_of_several_lines_is_masked_line_by_line():
     for line in ("MIIEvQIBADAN", "indented line", "-----BEGIN KEY-----"):
         assert masker.mask(f"<{line}>") == "<***>"
     assert masker.mask("} stays") == "} stays"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "tok/9f+Geheim+%C3%A4%22x&y",  # as the http step, which leaves what a query may hold, has it
+        "tok/9f%2BGeheim%20%c3%a4%22x%26y",
+        "tok%2F9f%2BGeheim+%C3%A4%22x%26y",  # a form
+        html.escape('tok/9f+Geheim ä"x&y'),
+        "tok/9f+Geheim ä&#x22;x&amp;y",
+    ],
+)
+def test_a_secret_is_masked_however_an_address_a_form_or_a_page_escapes_it(form):
+    masker = Masker()
+    masker.add('tok/9f+Geheim ä"x&y')
+    assert masker.mask(f"?key={form}&more=1") == "?key=***&more=1"
+
+
+def test_a_long_secret_is_masked_in_addresses_at_once():
+    masker, secret = Masker(), "a+b " * 5000
+    masker.add(secret)
+    assert masker.mask(f"?key={quote_plus(secret, safe='').replace('+', '%20')}&") == "?key=***&"
+
+
+def test_of_two_secrets_none_leaves_a_rest_of_the_other_in_an_address():
+    masker = Masker()
+    masker.add("open")
+    masker.add("open sesame")
+    assert masker.mask("?a=open+sesame&b=open") == "?a=***&b=***"
+
+
+@pytest.mark.parametrize("before", ["", "u", "us", "user:"])
+@pytest.mark.parametrize("after", ["", "\n", ":x"])
+@pytest.mark.parametrize("write", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_secret_within_something_in_base_64_is_masked(before, after, write):
+    masker = Masker()
+    secret = "pa?ss>w0rd~~"
+    masker.add(secret)
+    masked = masker.mask(write(f"{before}{secret}{after}".encode()).decode())
+    left = masked.replace("***", "")
+    assert "***" in masked
+    # At each end a character of both holds four bits of the secret at most.
+    assert len(left) <= len(write(f"{before}{after}".encode())) + 4
