@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from codex32.engine.records.advance import Claim, End
 from codex32.engine.records.happenings import Recorded
@@ -113,8 +115,20 @@ def traces(settings: Settings, process: str) -> Traces:
     assert chosen.endpoint is not None
     headers = "" if chosen.headers is None else chosen.headers.get_secret_value()
     pairs = (part.strip().partition("=") for part in headers.split(",") if part.strip())
-    collector = Collector(chosen.endpoint, {name: value for name, _, value in pairs}, process)
+    told = {name: value for name, _, value in pairs}
+    collector = Collector(chosen.endpoint, told, process, _resource(os.environ))
     return Traces(Tracing(collector.keep, chosen.sample), collector)
+
+
+def _resource(environ: Mapping[str, str]) -> dict[str, str]:
+    """What OpenTelemetry's own variables say of this installation, as in all that it watches."""
+    parts = (
+        part.partition("=") for part in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
+    )
+    told = {name.strip(): unquote(value.strip()) for name, sign, value in parts if sign}
+    if name := environ.get("OTEL_SERVICE_NAME"):
+        told["service.name"] = name
+    return {name: value for name, value in told.items() if name}
 
 
 def detail(settings: Settings, payloads: PayloadStore, row: ExecutionRow) -> dict[str, JSON]:

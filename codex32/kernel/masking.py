@@ -34,7 +34,7 @@ _IN_PAGES = {
     "'": ("&apos;", "&#39;", "&#x27;"),
     " ": (r"\+",),
 }
-#: Of longer secrets only the usual forms are looked for in addresses: others take too long to find.
+#: Of longer secrets only the usual forms are looked for in addresses: others take long.
 LONGEST_ESCAPED = 500
 
 
@@ -43,7 +43,7 @@ class Masker:
 
     def __init__(self) -> None:
         self._forms: list[str] = []
-        #: The same in addresses, forms and pages, each of which has its own idea of what it escapes.
+        #: The same in addresses, forms and pages, each of which escapes what it likes.
         self._escaped: dict[str, re.Pattern[str]] = {}
 
     def add(self, *secrets: str) -> None:

@@ -7,6 +7,8 @@ broken or gone, the oldest that wait are given up, and nobody else waits.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from collections import deque
@@ -15,7 +17,8 @@ from importlib.metadata import version
 
 import requests
 
-from codex32.outside.traces.otlp import encoded, request
+from codex32.kernel.sending import retry_after_seconds
+from codex32.outside.traces.otlp import encoded, refused, request
 from codex32.outside.traces.spans import Attribute, Span
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,8 @@ CLOSE_SECONDS = 2.0
 #: Answers after which the specification has the same sent again.
 _COME_AGAIN = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE_SECONDS = 0.25
+#: The longest that a collector may have us wait: who asks for more has lost count.
+LONGEST_PAUSE_SECONDS = 60.0
 #: Bytes of an answer that are read.
 LONGEST_ANSWER = 65536
 
@@ -45,15 +50,25 @@ class Collector:
       endpoint: Where OTLP over HTTP is taken, without ``/v1/traces``.
       headers: Sent with every request, such as a key.
       process: The id of this process.
+      resource: What else is told of it, such as where it is deployed.
     """
 
-    def __init__(self, endpoint: str, headers: Mapping[str, str], process: str) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        headers: Mapping[str, str],
+        process: str,
+        resource: Mapping[str, str] | None = None,
+    ) -> None:
         self._url = f"{endpoint.rstrip('/')}/v1/traces"
         self._version = version("codex32")
         self._resource: dict[str, Attribute] = {
             "service.name": "codex32",
             "service.version": self._version,
             "service.instance.id": process,
+            "host.name": socket.gethostname(),
+            "process.pid": os.getpid(),
+            **(resource or {}),
         }
         self._session = requests.Session()
         self._session.headers.update({"Content-Type": "application/x-protobuf", **headers})
@@ -63,11 +78,15 @@ class Collector:
         self._due = threading.Event()
         self._closing = threading.Event()
         self._failing = False
+        #: Spans that were given up, and how many of them are told of.
+        self._lost = self._told = 0
         self._sender = threading.Thread(target=self._work, name="traces", daemon=True)
         self._sender.start()
 
     def keep(self, span: Span) -> None:
         """Take a span that has ended and is sampled. From any thread."""
+        if len(self._waiting) == QUEUE:  # the oldest goes
+            self._lost += 1
         try:
             self._waiting.append(encoded(span))
         except Exception:  # of what is traced it is no fault
@@ -95,34 +114,55 @@ class Collector:
         return [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
 
     def _send(self, spans: list[bytes]) -> None:
-        trouble = self._post(request(self._resource, self._version, spans))
+        lost = self._lost
+        trouble, refusals = self._post(request(self._resource, self._version, spans))
+        self._lost += len(spans) if trouble is not None and not refusals else refusals
+        if trouble is None and self._lost > lost:
+            trouble = "more come than it takes"
+        self._tell(trouble)
+
+    def _tell(self, trouble: str | None) -> None:
+        """Say when trouble begins, and when it is over."""
         if trouble is not None and not self._failing:
             log.warning("the collector at %s does not take spans: %s", self._url, trouble)
         elif trouble is None and self._failing:
-            log.warning("the collector at %s takes spans again", self._url)
+            lost, self._told = self._lost - self._told, self._lost
+            log.warning("the collector at %s takes spans again; %d are lost", self._url, lost)
         self._failing = trouble is not None
 
-    def _post(self, body: bytes) -> str | None:
-        """Send a request, again and again while that may help; what was in the way at last."""
+    def _post(self, body: bytes) -> tuple[str | None, int]:
+        """Send a request, again and again while that may help.
+
+        Returns:
+          What was in the way at last, and how many spans of those it took were refused.
+        """
         deadline, pause = time.monotonic() + SEND_SECONDS, _FIRST_PAUSE_SECONDS
         while True:
+            asked = None
             try:
                 # A redirect would take the key in the headers elsewhere.
                 answer = self._session.post(
                     self._url, body, timeout=SEND_SECONDS, allow_redirects=False, stream=True
                 )
                 with answer:  # closing a connection that is not read to its end
+                    said = b""
                     # What it says is small, or it is none of a collector, and may have no end.
                     if int(answer.headers.get("Content-Length", LONGEST_ANSWER)) < LONGEST_ANSWER:
-                        answer.content  # noqa: B018 - read, so that the connection serves again
+                        said = answer.content  # read, so that the connection serves again
             except (requests.RequestException, ValueError) as error:
                 trouble = type(error).__name__
             else:
                 if answer.status_code < 300:
-                    return None
+                    count, why = refused(said)
+                    return (f"it refuses {count} of them: {why}" if count else None), count
                 trouble = f"it answers {answer.status_code}"
                 if answer.status_code not in _COME_AGAIN:
-                    return trouble
-            if time.monotonic() + pause > deadline or self._closing.wait(pause):
-                return trouble
+                    return trouble, 0
+                asked = retry_after_seconds(answer.headers.get("Retry-After", ""))
+            if asked is not None:  # it is asked then and not before; what waits may be given up
+                self._tell(trouble)
+            elif time.monotonic() + pause > deadline:
+                return trouble, 0
+            if self._closing.wait(min(max(asked or 0.0, pause), LONGEST_PAUSE_SECONDS)):
+                return trouble, 0
             pause *= 2

@@ -17,6 +17,9 @@ from codex32.outside.traces.spans import Attribute, Span
 _KINDS = {"internal": 1, "server": 2, "client": 3, "consumer": 5}
 _ERROR = 2
 
+#: Characters of a collector's own words that are told.
+LONGEST_REASON = 200
+
 # Tags on the wire: a field's number times eight, and how its end is found.
 _TRACE, _SPAN, _PARENT = "0a10", "1208", "2208"  # with their lengths, in the digits of the ids
 _SAMPLED = b"\x85\x01\x01\x00\x00\x00"  # 16 flags
@@ -37,6 +40,56 @@ def request(resource: Mapping[str, Attribute], version: str, spans: Iterable[byt
     scope = _sized(1, b"codex32") + _sized(2, version.encode())
     group = _sized(1, about) + _sized(2, b"".join((_sized(1, scope), *spans)))
     return _sized(1, group)
+
+
+def refused(answer: bytes) -> tuple[int, str]:
+    """How many spans an answer of 200 says were not taken, and why; 0 where it says nothing."""
+    try:
+        partial = _fields(_bytes(_fields(answer).get(1)))
+        why = _bytes(partial.get(2)).decode(errors="replace")[:LONGEST_REASON]
+        count = partial.get(1)
+    except (IndexError, ValueError):  # what it says is no such message
+        return 0, ""
+    # A negative number comes as one beyond 63 bits, and means nothing.
+    return (count, why) if isinstance(count, int) and count < 1 << 63 else (0, "")
+
+
+def _fields(message: bytes) -> dict[int, int | bytes]:
+    """The fields of a message by their numbers: whole numbers, texts, messages; of each the last.
+
+    Raises:
+      IndexError: It ends too early.
+      ValueError: It holds what is none of these.
+    """
+    found: dict[int, int | bytes] = {}
+    at = 0
+    while at < len(message):
+        tag, at = _number(message, at)
+        value, at = _number(message, at)
+        if tag & 7 == 2:
+            if at + value > len(message):
+                raise IndexError
+            found[tag >> 3], at = message[at : at + value], at + value
+        elif tag & 7 == 0:
+            found[tag >> 3] = value
+        else:
+            raise ValueError(tag)
+    return found
+
+
+def _number(message: bytes, at: int) -> tuple[int, int]:
+    """The number that begins at ``at``, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+
+
+def _bytes(value: int | bytes | None) -> bytes:
+    return value if isinstance(value, bytes) else b""
 
 
 def encoded(span: Span) -> bytes:

@@ -5,10 +5,12 @@ import re
 
 import pytest
 from codex32_otlp import collecting
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from codex32.kernel.models import ExecutionRow
 from codex32.services.bots.written import FILE, Written
 from codex32.services.executions import executions
+from codex32.tracing import traces
 from codex32_config.layers import SettingsError
 from codex32_config.settings import load_settings
 
@@ -136,3 +138,23 @@ async def test_what_collections_do_for_a_request_stands_beneath_it(api, collecto
 def test_settings_that_cannot_be_meant_are_refused(name, value, said):
     with pytest.raises(SettingsError, match=re.escape(said)):
         load_settings(overrides={f"tracing.{name}": value}, environ={})
+
+
+def test_what_opentelemetrys_own_variables_say_of_the_installation_is_told(monkeypatch, tmp_path):
+    told = " deployment.environment.name = staging%2C%20one ,nonsense,=x,service.name=other"
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", told)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "bots of staging")
+    with collecting() as other:
+        overrides = {"tracing.endpoint": other.url}
+        made = traces(load_settings(folder=tmp_path, overrides=overrides, environ={}), "prc_1")
+        with made.tracing.beneath(None, "one", "server", {}):
+            pass
+        made.collector.close()
+    (body,) = other.bodies
+    (group,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    about = {each.key: each.value.string_value for each in group.resource.attributes}
+    assert about["service.name"] == "bots of staging"
+    assert about["deployment.environment.name"] == "staging, one"
+    assert about["service.instance.id"] == "prc_1"
+    assert about["host.name"]
+    assert "" not in about

@@ -5,7 +5,11 @@ from contextlib import contextmanager
 
 import pytest
 from codex32_serving import QuietHandler, serving
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from codex32.kernel.tracing import TraceContext
 from codex32.outside.traces import collector as rooms
@@ -17,7 +21,7 @@ CONTEXT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 
 
 @contextmanager
-def answering(*statuses, **headers):
+def answering(*statuses, said=b"", **headers):
     """A receiver that answers so in turn, and then 200: its URL, and what it was sent."""
     left, asked = list(statuses), []
 
@@ -27,9 +31,10 @@ def answering(*statuses, **headers):
             asked.append((self.path, dict(self.headers), body))
             self.send_response(left.pop(0) if left else 200)
             for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(said)))
             self.end_headers()
+            self.wfile.write(said)
 
     with serving(Handler) as url:
         yield url, asked
@@ -170,3 +175,72 @@ def test_every_kind_of_attribute_and_a_text_that_is_none_arrive():
     assert came.trace_id.hex() == CONTEXT.trace
     assert came.span_id.hex() == came.parent_span_id.hex() == CONTEXT.span
     assert (came.status.code, came.status.message) == (2, "timeout")
+
+
+def test_it_is_asked_again_when_it_says_and_not_before(monkeypatch, caplog):
+    pauses = []
+    with answering(429, 503, Retry_After="30") as (url, asked):
+        collector = Collector(url, {}, "prc_1")
+        monkeypatch.setattr(collector._closing, "wait", lambda seconds: pauses.append(seconds))
+        collector._send([encoded(Span(CONTEXT, None, "one", begun=1, ended=2))])
+        monkeypatch.undo()
+        collector.close()
+    assert pauses == [30.0, 30.0]
+    assert len({body for _, _, body in asked}) == 1
+    assert len(asked) == 3
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.endswith("does not take spans: it answers 429")
+    assert second.endswith("takes spans again; 0 are lost")
+
+
+def test_whoever_ends_does_not_wait_for_as_long_as_it_says():
+    with answering(*[503] * 9, Retry_After="3600") as (url, asked):
+        collector = Collector(url, {}, "prc_1")
+        collector.keep(Span(CONTEXT, None, "one", begun=1, ended=2))
+        collector.close()
+        assert not collector._sender.is_alive()
+    assert len(asked) == 1
+
+
+def test_what_it_refuses_of_what_it_takes_is_told(caplog):
+    partial = ExportTracePartialSuccess(rejected_spans=3, error_message="too old")
+    body = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+    with answering(said=body) as (url, _):
+        collector = Collector(url, {}, "prc_1")
+        for _ in range(2):
+            collector._send([encoded(Span(CONTEXT, None, "one", begun=1, ended=2))])
+        collector.close()
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.endswith("does not take spans: it refuses 3 of them: too old")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b"<html>all is well</html>",
+        b"\x0a",
+        b"\x0a\xff\xff\xff\xff\xff",
+        b"\xff" * 4000,
+        b"\x0a\x0b\x08" + b"\xff" * 9 + b"\x01",
+        ExportTraceServiceResponse(
+            partial_success=ExportTracePartialSuccess(error_message="a hint")
+        ).SerializeToString(),
+    ],
+)
+def test_an_answer_that_names_no_refused_spans_is_no_trouble(body, caplog):
+    with answering(said=body) as (url, _):
+        collector = Collector(url, {}, "prc_1")
+        collector._send([encoded(Span(CONTEXT, None, "one", begun=1, ended=2))])
+        collector.close()
+    assert caplog.records == []
+
+
+def test_how_many_spans_are_lost_is_told(caplog):
+    with answering(400) as (url, _):
+        collector = Collector(url, {}, "prc_1")
+        one = encoded(Span(CONTEXT, None, "one", begun=1, ended=2))
+        collector._send([one] * 5)
+        collector._send([one])
+        collector.close()
+    assert caplog.records[-1].getMessage().endswith("takes spans again; 5 are lost")

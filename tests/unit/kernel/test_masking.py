@@ -83,7 +83,7 @@ def test_a_secret_of_several_lines_is_masked_line_by_line():
 @pytest.mark.parametrize(
     "form",
     [
-        "tok/9f+Geheim+%C3%A4%22x&y",  # as the http step, which leaves what a query may hold, has it
+        "tok/9f+Geheim+%C3%A4%22x&y",  # as the http step has it
         "tok/9f%2BGeheim%20%c3%a4%22x%26y",
         "tok%2F9f%2BGeheim+%C3%A4%22x%26y",  # a form
         html.escape('tok/9f+Geheim ä"x&y'),
