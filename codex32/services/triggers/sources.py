@@ -94,6 +94,8 @@ class SourceWatcher:
         self._secret, self._reach = secret, reach
         self._kinds = [name for name, kind in types.items() if watches_source(kind)]
         self._going: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        #: The triggers at the last look; None before the first.
+        self._known: set[str] | None = None
 
     async def look(self) -> None:
         """Begin to watch what is new among the triggers, and end what is no more."""
@@ -105,8 +107,9 @@ class SourceWatcher:
             if wanted is None or wanted.sameness != sameness:
                 del self._going[trigger_id]
                 await _ended(task)
-        if watched.keys() - self._going.keys() or not watched:
+        if watched.keys() != self._known:
             await self._door.write(forget)
+            self._known = set(watched)
         for trigger_id in watched.keys() - self._going.keys():
             each = watched[trigger_id]
             task = asyncio.create_task(self._watch(each))

@@ -161,3 +161,21 @@ async def test_a_bot_that_is_changed_is_watched_as_it_is_now_and_a_removed_one_n
             await watcher.look()
             assert not await door.read(begun)
     assert await asyncio.to_thread(fired, door) == ["noise"]
+
+
+async def test_how_far_it_had_read_is_forgotten_once_also_while_others_are_watched(
+    door: Door, store: Callable[..., Stored], scheduler: Any
+) -> None:
+    async with ImapServer() as imap:
+        stays = BOT.format(port=imap.port, secret="IMAP")
+        goes = f"name: goes\n{stays}"
+        for text in (f"name: stays\n{stays}", goes):
+            await asyncio.to_thread(store, text)
+        async with scheduler({"IMAP": imap.password}) as watcher:
+            await until(door, lambda: SourceRow.select().count() == 2)
+            await asyncio.to_thread(store, "name: goes\ntriggers: [{every: 1h}]")
+            await watcher.look()
+            assert await door.read(lambda: SourceRow.select().count()) == 1
+            commits = door.commits
+            await watcher.look()
+            assert door.commits == commits
