@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codex32.kernel.contracts.embedder import Vector
 from codex32.kernel.contracts.vector_store import VectorRecord
+from codex32.kernel.json_values import JSON
 from codex32.kernel.vector_errors import DimensionMismatch, RecordInvalid
 from codex32.kernel.vector_filters import (
     FILTER_KEY,
@@ -127,21 +128,36 @@ def _check_vector(vector: Vector, dimension: int, whose: str) -> None:
         )
 
 
-def _check_content(record: VectorRecord) -> None:
+def check_metadata(metadata: Mapping[str, JSON], whose: str) -> str:
+    """Refuse metadata that some store cannot keep; it is answered as JSON.
+
+    Raises:
+      RecordInvalid: It is so; the message begins with ``whose``.
+    """
     try:
-        metadata = json.dumps(dict(record.metadata), ensure_ascii=False, allow_nan=False)
+        told = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise RecordInvalid(f"the metadata of {record.id!r} is no JSON: {error}") from None
-    if "\0" in record.text or "\\u0000" in metadata.replace("\\\\", ""):
-        raise RecordInvalid(f"the record {record.id!r} holds NUL, which databases refuse")
-    size = len(_bytes(record.text + metadata, f"the record {record.id!r}"))
+        raise RecordInvalid(f"{whose} has metadata that is no JSON: {error}") from None
+    if "\\u0000" in told.replace("\\\\", ""):
+        raise RecordInvalid(f"{whose} has NUL in its metadata, which databases refuse")
+    if (size := len(_bytes(told, f"the metadata of {whose}"))) > RECORD_BYTES:
+        raise RecordInvalid(f"{whose} has {size} bytes of metadata; at most {RECORD_BYTES} fit")
+    if len(told) > FACTS_MOST and len(facts(metadata)) > FACTS_MOST:
+        raise RecordInvalid(f"{whose} has more than {FACTS_MOST} values in its metadata")
+    return told
+
+
+def _check_content(record: VectorRecord) -> None:
+    whose = f"the record {record.id!r}"
+    metadata = check_metadata(record.metadata, whose)
+    if "\0" in record.text:
+        raise RecordInvalid(f"{whose} holds NUL, which databases refuse")
+    size = len(_bytes(record.text + metadata, whose))
     if size > RECORD_BYTES:
         raise RecordInvalid(
-            f"the record {record.id!r} has {size} bytes of text and metadata; "
+            f"{whose} has {size} bytes of text and metadata; "
             f"at most {RECORD_BYTES} fit, so cut the text into smaller chunks"
         )
-    if len(metadata) > FACTS_MOST and len(facts(record.metadata)) > FACTS_MOST:
-        raise RecordInvalid(f"the metadata of {record.id!r} has more than {FACTS_MOST} values")
 
 
 def _check_filter(where: Filter) -> None:

@@ -33,6 +33,7 @@ from codex32.kernel.contracts.gateway import ModelCaller, ModelGateway
 from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.kernel.json_values import JSON
+from codex32.kernel.vector_errors import RecordInvalid
 from codex32.runtime import Runtime
 from codex32.services.metering.around import CountedPrograms
 from codex32.services.retrieval import keeping
@@ -190,6 +191,8 @@ class CollectionRoutes:
         document = Document(body.source, body.text, metadata=body.metadata)
         order = IndexOrder(request.path["name"], [document])
         report = await self._keeper.index(self._caller(request), order)
+        for source, why in report.failed:
+            raise RecordInvalid(f"{source} was not taken: {why}")
         result = "added" if report.added else "changed" if report.changed else "unchanged"
         told = {"result": result, "chunks": report.chunks, "embedded": report.embedded}
         return ApiResponse(told, 201 if report.added else 200)

@@ -337,9 +337,10 @@ def move(old: Collection, new: Collection, guard: Callable[[], None]) -> None:
         former=new.former,
     ).where(CollectionRow.id == old.id).execute()
     ChunkRow.update(stored_in=new.index_name).where(ChunkRow.collection_id == old.id).execute()
-    row = EmbeddingRow
-    kept = row.fingerprint.in_([old.fingerprint, new.fingerprint])
-    row.delete().where((row.collection_id == old.id) & ~kept).execute()
+    if new.fingerprint != old.fingerprint:
+        row = EmbeddingRow
+        kept = row.fingerprint.in_([old.fingerprint, new.fingerprint])
+        row.delete().where((row.collection_id == old.id) & ~kept).execute()
     here = (GoneRow.store == old.store) & (GoneRow.index_name == old.index_name)
     GoneRow.delete().where(here).execute()
     _GONE.write([(old.store, old.index_name, "")])

@@ -21,6 +21,8 @@ from codex32.kernel.contracts.collections import Document
 from codex32.kernel.contracts.program import FileGrant, Program, ProgramHost, ProgramRunner
 from codex32.kernel.errors import StepFault
 from codex32.kernel.json_values import JSON
+from codex32.kernel.vector_checks import check_metadata
+from codex32.kernel.vector_errors import RecordInvalid
 from codex32.services.retrieval.program import MOST_CHARACTERS, decoded
 from codex32.services.retrieval.sections import Section, from_program, markdown, plain
 from codex32.services.retrieval.unlinked import bytes_of, granted
@@ -28,6 +30,8 @@ from codex32.services.retrieval.unlinked import bytes_of, granted
 #: Larger files are not read.
 MAX_BYTES = 50 * 1024 * 1024
 MAX_FILES = 20_000
+#: Of a document's name, as much as the index of every database takes.
+SOURCE_BYTES = 2000
 _PROGRAM_SECONDS = 120.0
 _PROGRAM_BYTES = 1024 * 1024 * 1024
 #: How many bytes of files are read by one program, so that few programs are started.
@@ -86,8 +90,19 @@ def handed(document: Document) -> Item | Refused:
     metadata = {**document.metadata, "source": document.source}
     if len(content) > MAX_BYTES:
         return Refused(document.source, _too_large())
+    # Once its rows are there, what no store takes would hold up all that comes after it.
+    try:
+        _check_source(document.source)
+        check_metadata(metadata, "it")
+    except RecordInvalid as fault:
+        return Refused(clean(document.source), str(fault))
     digest = _digest(content, kind, metadata)
     return Item(document.source, kind, digest, None, content, len(content), metadata)
+
+
+def _check_source(source: str) -> None:
+    if "\0" in source or len(source.encode(errors="replace")) > SOURCE_BYTES or not source:
+        raise RecordInvalid(f"a document is named in 1 to {SOURCE_BYTES} bytes without NUL")
 
 
 def _kind(document: Document) -> str | None:
@@ -158,10 +173,13 @@ def _item(file: Path, root: Path) -> Item | Refused:
     source = source.encode(errors="replace").decode()
     kind = KINDS[file.suffix.lower().lstrip(".")] if file.suffix else "text"
     try:
+        _check_source(source)
         size = file.stat().st_size
         if size > MAX_BYTES:
             return Refused(source, _too_large())
         content = bytes_of(file)
+    except RecordInvalid as fault:
+        return Refused(source, str(fault))
     except OSError as error:
         return Refused(source, f"it cannot be opened: {error.strerror}")
     metadata = {"source": source}

@@ -28,3 +28,15 @@ async def test_a_document_is_put_found_and_removed_and_the_audit_log_says_by_who
     written, removed = (("document.written", "ann", "notes"), ("document.removed", "ann", "notes"))
     assert told == [removed, written, written]
     assert {str(each["change"]) for each in entries} == {"{'sources': ['a.md']}"}
+
+
+async def test_a_document_that_is_not_taken_says_why_and_the_next_one_is(api):
+    for metadata in ({"place": "x\x00"}, {"place": "x" * 40_000}):
+        body = {"source": "a.md", "text": "the lab sings", "metadata": metadata}
+        refused = await api("PUT", DOCUMENTS, json=body)
+        assert (refused.status, refused.json["code"]) == (422, "record-invalid")
+        assert refused.json["detail"].startswith("a.md was not taken: it has ")
+    body = {"source": "🦓" * 1000, "text": "the lab sings"}
+    assert (await api("PUT", DOCUMENTS, json=body)).status == 422
+    body = {"source": "b.md", "text": "the lab sings", "metadata": {"place": "x"}}
+    assert (await api("PUT", DOCUMENTS, json=body)).status == 201

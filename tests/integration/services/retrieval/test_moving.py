@@ -95,6 +95,7 @@ async def test_a_collection_moves_to_another_embedder_and_back_for_nothing(
     assert list(store._collections) == [f"{collection.id}_2"]
 
     gateway.embedded.clear()
+    await mover.rebuild("docs", quiet)  # which is no reason to forget the way back
     await mover.move("docs", "hash", quiet)
     assert gateway.embedded == []
     assert (await door.read(keeping.get, "default", "docs")).embedder == "hash"

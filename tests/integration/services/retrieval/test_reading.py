@@ -202,6 +202,28 @@ async def test_no_text_holds_what_a_database_does_not_keep(retrieval, caller):
     assert "\x00" not in (await found(retrieval, caller, "kestrel")).text
 
 
+@pytest.mark.parametrize(
+    ("source", "metadata", "told"),
+    [
+        pytest.param("a.md", {"place": "x\x00"}, "NUL in its metadata", id="nul"),
+        pytest.param("a.md", {"place": "\ud800"}, "half a character", id="surrogate"),
+        pytest.param("a.md", {"place": "x" * 40_000}, "at most 32768 fit", id="long"),
+        pytest.param("a.md", {f"k{at}": at for at in range(600)}, "more than 512", id="many"),
+        pytest.param("a" * 3000, {}, "1 to 2000 bytes", id="name"),
+        pytest.param("a\x00", {}, "1 to 2000 bytes", id="name-with-nul"),
+    ],
+)
+async def test_what_no_store_takes_holds_up_no_other_document(
+    retrieval, caller, source, metadata, told
+):
+    documents = [Document(source, "The heron waits.", metadata=metadata)]
+    report = await retrieval.index(caller, IndexOrder("docs", documents))
+    ((_, why),) = report.failed
+    assert told in why
+    await indexed(retrieval, caller, "good.md", b"The kestrel hovers.")
+    assert (await retrieval.verify("default", "docs")).sound
+
+
 def test_the_program_is_its_own_and_imports_nothing_of_the_house(database_url):
     from pathlib import Path
 
