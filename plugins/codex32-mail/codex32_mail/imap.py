@@ -12,7 +12,7 @@ from codex32 import Connect, ProviderRejected, ProviderUnauthorized, ProviderUna
 
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 _ANSWER_SECONDS = 60.0
-_MOST_LINES, _LONGEST_LITERAL = 200_000, 12 * 1024 * 1024
+_MOST_LINES, _MOST_BYTES = 200_000, 12 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -177,18 +177,29 @@ class Imap:
         line = Line(b"")
         try:
             while True:
-                part = await self._reader.readuntil(b"\r\n")
+                part = await self._part()
                 literal = _LITERAL.search(part)
                 if literal is None:
                     line.text += part[:-2]
                     return line
                 size = int(literal[1])
-                if size > _LONGEST_LITERAL:
+                if size > _MOST_BYTES:
                     raise ProviderRejected("the mail server sends more than it was asked for")
                 line.text += part[: literal.start()]
                 line.literals.append(await self._reader.readexactly(size))
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
+        except (asyncio.IncompleteReadError, OSError):
             raise ProviderUnavailable("the connection to the mail server was cut") from None
+
+    async def _part(self) -> bytes:
+        """To the next end of a line: the UIDs of a large mailbox are more than a reader holds."""
+        found = bytearray()
+        while True:
+            try:
+                return bytes(found + await self._reader.readuntil(b"\r\n"))
+            except asyncio.LimitOverrunError as error:
+                found += await self._reader.readexactly(error.consumed)
+            if len(found) > _MOST_BYTES:
+                raise ProviderRejected("the mail server sends more than it was asked for")
 
     async def _within(self, coroutine: object) -> Line:
         try:

@@ -125,7 +125,9 @@ async def _last(imap: Imap) -> int:
 
 async def _newest(imap: Imap) -> int | None:
     """When the last message came that is there already."""
-    fetched = await imap.fetch(await _last(imap), 1)
+    last = await _last(imap)
+    # Of an empty mailbox, servers refuse to hear of a message 0.
+    fetched = await imap.fetch(last, 1) if last else None
     return None if fetched is None else _moment(fetched[1])
 
 

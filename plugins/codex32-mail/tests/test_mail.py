@@ -15,7 +15,7 @@ from codex32_mail.trigger import MailTrigger
 from codex32_testing.conformance import TriggerTypeSuite
 from codex32_testing.loading import load_plugin
 from codex32_testing.servers.certificates import server_context
-from codex32_testing.servers.imap import ImapServer
+from codex32_testing.servers.imap import ImapServer, Stored
 
 CONFIG = {"host": "imap.example.com", "user": "bots", "password": "IMAP"}
 
@@ -103,6 +103,28 @@ async def test_what_is_there_already_is_not_new_and_what_comes_is_told_at_once(i
         await imap.wait_until_idle()
         await imap.deliver(mail("new"))
         assert subjects([await waiting]) == ["new"]
+
+
+async def test_an_empty_mailbox_is_watched(imap, watch):
+    """A real server refuses to hear of a message 0."""
+    stream = watch()
+    async with aclosing(stream), asyncio.timeout(60):
+        await anext(stream)
+        await imap.deliver(mail("first"))
+        assert subjects([await anext(stream)]) == ["first"]
+
+
+async def test_of_however_many_messages_the_new_one_is_told(imap, watch):
+    """Their UIDs come in one line, longer than what a reader holds."""
+    date = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    imap.messages += [Stored(uid, b"\r\n", date) for uid in range(1, 40_001)]
+    imap._uidnext = 40_001
+    stream = watch()
+    async with aclosing(stream), asyncio.timeout(60):
+        first = await anext(stream)
+        assert first.cursor["uid"] == 40_000
+        await imap.deliver(mail("one more"))
+        assert subjects([await anext(stream)]) == ["one more"]
 
 
 async def test_it_goes_on_from_the_cursor_and_tells_each_message_once(imap, watch):

@@ -195,6 +195,8 @@ class _Session:
                 found = b" ".join(b"%d" % uid for uid in self._search(rest))
                 self._say(b"* SEARCH " + found)
                 return b"OK done"
+            case "UID FETCH" if rest.startswith("0 "):
+                return b"BAD invalid uidset"
             case "UID FETCH":
                 self._fetch(rest)
                 return b"OK done"
