@@ -7,9 +7,13 @@ from typing import Any, Final
 
 Schema = dict[str, Any]
 
+_SPANS: Final[Schema] = {"pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}
 DURATION: Final[Schema] = {
     "type": "string",
-    "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$",
+    **_SPANS,
+    # What is written well may still be longer than any duration may be, which is said otherwise.
+    "if": _SPANS,
+    "then": {"format": "duration"},
     "errorMessage": "is no duration; write for example 500ms, 30s, 10m, 2h or 7d",
 }
 SIZE: Final[Schema] = {

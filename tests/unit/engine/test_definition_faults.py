@@ -35,6 +35,8 @@ NOTE = "id: b, type: note, with: {to: log, text: '%s'}"
         ({"name": "Bad_Name"}, "name: a bot's name is a small letter"),
         ({"timeout": "10x"}, "timeout: is no duration"),
         ({"timeout": "5"}, "timeout: must be a text, not 5"),
+        ({"timeout": "9999d"}, "timeout: 9999d is longer than ten years"),
+        ({"alerts": "[{name: x, late_by: 5m, for: 9999d}]"}, "alerts.0.for: 9999d is longer than ten years"),
         ({"retry": "{attempts: 0}"}, "retry.attempts: must be at least 1, not 0"),
         ({"retry": "{frst: 1s}"}, "retry: 'attempts' is missing"),
         ({"concurrency": "{limit: 1, when_full: que}"}, "(did you mean 'queue'?)"),
