@@ -63,14 +63,14 @@ class BackfilledOut(Out):
 
     bot: str
     dry_run: bool
-    times: int = Field(description="That the range holds.")
+    times: int = Field(description="Times, and events for the bot, that the range holds.")
     missing: int
     made: int = Field(description="Executions.")
     left: int = Field(description="Missing beyond the limit; ask again.")
     decisions: dict[str, int]
-    first: datetime | None = Field(description="The oldest time that was missing.")
+    first: datetime | None = Field(description="The oldest that was missing.")
     last: datetime | None
-    executions: list[str] = Field(description="The first 1,000 ids, in the order of the times.")
+    executions: list[str] = Field(description="The first 1,000 ids, the oldest first.")
 
 
 class RetriedOut(Out):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.context import Context, json_option, pass_context, workspace_option
 from codex32.cli.inputs import json_of
 
 _SHOWN = 60
@@ -21,6 +21,7 @@ def events() -> None:
 
 @events.command()
 @json_option
+@workspace_option
 @click.argument("name", metavar="NAME")
 @click.option(
     "--data", metavar="JSON|@FILE", help="Any JSON value; @FILE reads it, @- from stdin."
@@ -28,7 +29,9 @@ def events() -> None:
 @click.option("--key", help="Publishing again with the same key changes nothing.")
 @click.option("--dry-run", is_flag=True, help="Only show who listens.")
 @pass_context
-def publish(obj: Context, name: str, data: str | None, key: str | None, dry_run: bool) -> None:
+def publish(
+    obj: Context, name: str, data: str | None, key: str | None, dry_run: bool, workspace: str
+) -> None:
     """Publish the event NAME, custom. and more; bots that listen to it are started."""
     from codex32.kernel.ids import new_id
     from codex32.services.events import events as service
@@ -38,12 +41,14 @@ def publish(obj: Context, name: str, data: str | None, key: str | None, dry_run:
     with obj.runtime() as runtime:
         if dry_run:
             types = runtime.components.trigger_types
-            found = runtime.door.read_now(service.audience, name, types)
+            ask = partial(service.audience, workspace=workspace)
+            found = runtime.door.read_now(ask, name, types)
             told = {"bots": list(found.bots), "executions": list(found.executions)}
             obj.output.result(told, lambda: _show_audience(obj, name, found))
             return
         now = runtime.clock.micros()
-        wish = service.Publish(name, value, now, new_id("evt"), key=key, by=obj.caller())
+        by = obj.caller(workspace)
+        wish = service.Publish(name, value, now, new_id("evt"), key, workspace, by)
         done = service.publish_now(runtime.door, wish)
     said = "was published before" if done.repeated else "is published"
     obj.output.result(
@@ -63,16 +68,17 @@ def _show_audience(obj: Context, name: str, found: Any) -> None:
 
 @events.command("list")
 @json_option
+@workspace_option
 @click.option("--name", "pattern", metavar="PATTERN", help="Only names like execution.*")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @pass_context
-def list_(obj: Context, pattern: str | None, limit: int) -> None:
+def list_(obj: Context, pattern: str | None, limit: int, workspace: str) -> None:
     """List events, newest first; what nobody listens to is not kept."""
     from codex32.cli.follow import clock_text
     from codex32.services.events import events as service
 
     with obj.runtime() as runtime:
-        work = partial(service.listing, pattern=pattern, limit=limit)
+        work = partial(service.listing, pattern=pattern, limit=limit, workspace=workspace)
         rows = runtime.door.read_now(work)
     obj.output.result(
         {"events": [service.as_dict(row) for row in rows]},

@@ -1,4 +1,4 @@
-"""``codex32 schedules``: making up for times that were missed."""
+"""``codex32 schedules``: making up for times and events that were missed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def schedules() -> None:
     metavar="N|KIND",
     help="Its place in the file, from 1, or its kind. Default: all enabled ones.",
 )
-@click.option("--limit", type=click.IntRange(1), help="Most times; the oldest come first.")
+@click.option("--limit", type=click.IntRange(1), help="Most of them; the oldest come first.")
 @click.option(
     "--forgotten", is_flag=True, help="Also where answers are so old that they were let go."
 )
@@ -57,7 +57,7 @@ def backfill(
     yes: bool,
     workspace: str,
 ) -> None:
-    """Execute a bot for the times of its schedule that are missing, oldest first.
+    """Execute a bot for the times and events that it missed, oldest first.
 
     What was fired is not fired again; what was missed, paused or skipped is. These executions have
     `trigger.backfill`, and all others go before them. A backfill that was stopped is run again.
@@ -74,12 +74,13 @@ def backfill(
             trigger,
             limit,
             forgotten,
-            by=obj.caller(),
+            workspace,
+            obj.caller(workspace),
         )
         gap = runtime.door.read_now(filler.look, wish)
         if len(gap.missing) > _MANY and not (yes or dry_run or limit):
             raise failures.CommandFailed(
-                f"{len(gap.missing)} times are missing; say --yes, or take fewer with --limit",
+                f"{len(gap.missing)} are missing; say --yes, or take fewer with --limit",
                 "too-many",
             )
         filled = Filled()
@@ -91,7 +92,7 @@ def backfill(
     data = as_dict(gap, filled, dry_run=dry_run)
 
     def show() -> None:
-        found = f"{data['missing']} of {gap.times} times are missing"
+        found = f"{data['missing']} of {gap.times} times and events are missing"
         span = f", from {data['first']} to {data['last']}" if gap.missing else ""
         obj.output.line(
             f"{bot}: {found}{span}"

@@ -24,7 +24,7 @@ from codex32.services.triggers.backfill import Backfill, Filled, as_dict
 
 
 class BackfillIn(Strict):
-    """Which times are to be made up for."""
+    """Which times and events are to be made up for."""
 
     first: Moment = Field(alias="from")
     last: Moment = Field(alias="to", description="Not in the future.")
@@ -106,7 +106,7 @@ class BotRoutes:
                 operation="bots.backfill",
                 policy="bots.execute",
                 handler=self._backfill,
-                summary="Start it for the times of its schedule that are missing, oldest first",
+                summary="Start it for the times and events that it missed, oldest first",
                 body=BackfillIn,
                 response=BackfilledOut,
                 status=202,

@@ -116,8 +116,9 @@ def _queued_for(row: AlertRow, alert: Alert, now: int) -> Measured:
 def _event(row: AlertRow, alert: Alert, now: int) -> Measured:
     count = _events(row, alert, now, alert.at_least)
     few = "at least " if count == alert.at_least else ""
+    often = "once" if count == 1 else f"{count} times"
     within = f"within {format_duration(alert.over_seconds)}"
-    return Measured(count >= alert.at_least, f"{alert.limit} came {few}{count} times {within}")
+    return Measured(count >= alert.at_least, f"{alert.limit} came {few}{often} {within}")
 
 
 def _no_event(row: AlertRow, alert: Alert, now: int) -> Measured:

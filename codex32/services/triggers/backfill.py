@@ -1,9 +1,9 @@
-"""Making up for the times of a schedule that nobody answered with an execution.
+"""Making up for times of a schedule, and for events, that nobody answered with an execution.
 
-The times are those the scheduler would have come to. Each batch holds the rows of the triggers it
-is about, as a tick does, looks what was answered meanwhile, and writes executions and answers in
-one transaction: so two backfills and a scheduler make one execution of a time, and a backfill that
-was killed is simply run again.
+The times are those the scheduler would have come to, the events those that are kept. Each batch
+holds the rows of the triggers it is about, as a tick does, looks what was answered meanwhile, and
+writes executions and answers in one transaction: so two backfills and a scheduler make one
+execution of each, and a backfill that was killed is simply run again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.schedules import TriggerTypes
 from codex32.services.presentation import iso
 from codex32.services.safe import audit
+from codex32.services.triggers.answering import Answerer, Happening, Question
+from codex32.services.triggers.backfill_answers import NOTHING, Missed, answers, removed_triggers
+from codex32.services.triggers.backfill_events import happened, happenings
+from codex32.services.triggers.listeners import answers_events
 from codex32.services.triggers.occurrences import Answer, Due, carry_out
 from codex32.services.triggers.triggers import Ticker
 from codex32.services.upkeep.retention import Limits
@@ -38,20 +42,18 @@ BATCH = 200
 MOST_TIMES = 100_000
 #: What is made up for comes after everything else.
 PRIORITY = -1000
-#: Decisions that stand. The others (``missed paused overlap …``) say that nothing was done.
-_ANSWERED = frozenset({"fired", "deduplicated", "no-match"})
 _LOOK = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """The wish that the times of a bot from ``first`` to ``last`` be made up for.
+    """The wish that what a bot missed from ``first`` to ``last`` be made up for.
 
     Attributes:
       first: In microseconds, as ``last``; both belong to the range.
       trigger: The trigger's place in the file, counted from 1, or its kind; None for all that tell
-        times and are enabled.
-      limit: Most times, the oldest ones; None for all.
+        times or answer events and are enabled.
+      limit: Most times and events, the oldest ones; None for all.
       forgotten: Also where answers are so old that they were let go: a time that was answered then
         is answered again.
     """
@@ -72,8 +74,8 @@ class Gap:
 
     Attributes:
       triggers: The triggers it is about, by id.
-      times: How many times the range holds.
-      missing: Time and trigger of those to be made up for, oldest first.
+      times: How many times, and events for the bot, the range holds.
+      missing: Those to be made up for, oldest first.
       left: How many more are missing, beyond the limit.
       began_at: Of the look, in microseconds; ids of executions count up to it.
     """
@@ -81,7 +83,7 @@ class Gap:
     bot: str
     triggers: Mapping[str, Due]
     times: int
-    missing: Sequence[tuple[int, str]]
+    missing: Sequence[Missed]
     left: int
     began_at: int
     workspace: str
@@ -134,6 +136,7 @@ class Backfiller:
     ) -> None:
         self._ticker, self._types = ticker, types
         self._definitions, self._payloads = definitions, payloads
+        self._answerer = Answerer(definitions, payloads)
         self._clock = clock
 
     def look(self, wish: Backfill) -> Gap:
@@ -150,19 +153,23 @@ class Backfiller:
         _check_bot(row)
         _check_range(wish, row, now)
         due = self._triggers(wish, row)
-        times = sorted(
-            (at, each.id)
+        times = [
+            Missed(at, each.id)
             for each in due.values()
             for at in self._times(each, wish.first, wish.last)
-        )
+        ]
+        patterns = {each.id: pattern for each in due.values() if (pattern := self._pattern(each))}
+        if patterns:
+            times += happened(wish.workspace, wish.first, wish.last, patterns)
         if len(times) > MOST_TIMES:
             raise _too_many()
-        before = _removed_triggers(row.id)
+        times.sort(key=lambda each: each.at)
+        before = removed_triggers(row.id)
         missing = []
         for start in range(0, len(times), _LOOK):
             part = times[start : start + _LOOK]
-            answered = _answers(part, before)
-            missing += [each for each in part if not answered.get(each, _NOTHING).stands]
+            answered = answers(part, before)
+            missing += [each for each in part if not answered.get(each, NOTHING).stands]
         limit = len(missing) if wish.limit is None else wish.limit
         return Gap(
             bot=row.name,
@@ -183,34 +190,48 @@ class Backfiller:
         """
         now = self._clock.micros()
         part = [gap.missing[place] for place in places]
-        _hold(gap, sorted({trigger_id for _, trigger_id in part}))
-        before = _removed_triggers(next(iter(gap.triggers.values())).bot_id)
-        known, done, answers = _answers(part, before), Filled(), []
+        _hold(gap, sorted({each.trigger_id for each in part}))
+        before = removed_triggers(next(iter(gap.triggers.values())).bot_id)
+        known, done, made = answers(part, before), Filled(), []
+        events = happenings([each.event for each in part if each.event])
         replaced: list[str] = []
-        for place, (at, trigger_id) in zip(places, part, strict=True):
-            earlier = known.get((at, trigger_id), _NOTHING)
-            if earlier.stands:
-                done.note("answered")
+        for place, missed in zip(places, part, strict=True):
+            earlier = known.get(missed, NOTHING)
+            if earlier.stands or (missed.event and missed.event not in events):
+                done.note("answered" if earlier.stands else "forgotten")
                 continue
             replaced += [earlier.id] if earlier.id else []
-            answers.append(self._answer(gap, place, now, earlier))
+            answer = (
+                self._answer_event(gap.triggers[missed.trigger_id], events[missed.event], now)
+                if missed.event
+                else self._answer_time(gap, place, now)
+            )
+            answer.detail = answer.detail or f"made up for by a backfill{earlier.told}"
+            made.append(_queued_behind(answer, now + place))
         OccurrenceRow.delete().where(OccurrenceRow.id.in_(replaced)).execute()
-        carry_out(answers, self._payloads, now)
-        for answer in answers:
+        carry_out(made, self._payloads, now)
+        for answer in made:
             done.note(answer.decision)
             if answer.decision == "fired" and answer.execution_id is not None:
                 done.executions.append(answer.execution_id)
-        if answers:
-            told = {"first": iso(part[0][0]), "last": iso(part[-1][0]), "times": len(answers)}
+        if made:
+            told = {"first": iso(part[0].at), "last": iso(part[-1].at), "times": len(made)}
             audit.record(
                 gap.by, "bot.backfilled", gap.bot, now, change=told, workspace=gap.workspace
             )
         return done
 
-    def _answer(self, gap: Gap, place: int, now: int, earlier: _Earlier) -> Answer:
-        at, trigger_id = gap.missing[place]
-        due = gap.triggers[trigger_id]
-        answer = Answer(due, at, detail=f"made up for by a backfill{earlier.told}")
+    def _answer_event(self, due: Due, event: Happening, now: int) -> Answer:
+        trigger = schedules.restored(due.definition)
+        if trigger.overlap != "allow":
+            trigger = replace(trigger, overlap="queue")
+        # It is asked for, so that the bot is paused does not matter, as with times.
+        return self._answerer.decide(Question(replace(due, paused=False), trigger, event), now)
+
+    def _answer_time(self, gap: Gap, place: int, now: int) -> Answer:
+        missed = gap.missing[place]
+        due = gap.triggers[missed.trigger_id]
+        answer = Answer(due, missed.at)
         trigger = schedules.restored(due.definition)
         # Ids sort by time: the oldest time gets the smallest, and goes first through a gate.
         moment = (gap.began_at // 1000 - len(gap.missing) + place) / 1000
@@ -229,19 +250,12 @@ class Backfiller:
         except Exception as error:
             log.exception("a time of %s cannot be made up for", due.bot_name)
             answer.decision, answer.detail = "invalid", repr(error)
-        if answer.execution is not None:
-            new = answer.execution
-            own = new.gate == f"trigger:{trigger_id}"
-            answer.execution = replace(
-                new,
-                # It takes no turn from those that are due, and they take none from it.
-                trigger_id=None,
-                gate=f"backfill:{trigger_id}" if own else new.gate,
-                when_full="queue",
-                max_queued=None,
-                created_at=now + place,
-            )
         return answer
+
+    def _pattern(self, due: Due) -> str | None:
+        """The events that a trigger answers."""
+        trigger = schedules.restored(due.definition)
+        return self._types[trigger.kind].event_pattern(trigger.config)
 
     def _triggers(self, wish: Backfill, row: BotRow) -> dict[str, Due]:
         """The triggers that are meant, by id."""
@@ -255,7 +269,7 @@ class Backfiller:
         ):
             told.append(f"{place} ({trigger.kind} {trigger.config})")
             kind = self._types.get(trigger.kind)
-            if key not in rows or kind is None or not kind.timed:
+            if key not in rows or kind is None or not (kind.timed or answers_events(kind)):
                 continue
             meant = (str(place), trigger.kind)
             if trigger.enabled if wish.trigger is None else wish.trigger in meant:
@@ -265,7 +279,11 @@ class Backfiller:
                     row.workspace, row.paused, row.active_version_id, number.scalar(),
                 )  # fmt: skip
         if not found:
-            which = "that tells times" if wish.trigger is None else repr(wish.trigger)
+            which = (
+                "that tells times or answers events"
+                if wish.trigger is None
+                else repr(wish.trigger)
+            )
             raise BackfillRefused(
                 f"{row.name} has no trigger {which}; it has: {', '.join(told) or 'none'}"
             )
@@ -275,6 +293,8 @@ class Backfiller:
         """The times of a trigger in a range, as the scheduler would come to them."""
         trigger: Trigger = schedules.restored(due.definition)
         kind = self._types[trigger.kind]
+        if not kind.timed:
+            return
         after = first - 1
         for _ in range(MOST_TIMES + 1):
             try:
@@ -288,59 +308,22 @@ class Backfiller:
         raise _too_many()
 
 
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """An answer that a time was given before."""
-
-    id: str = ""
-    decision: str = ""
-    detail: str = ""
-
-    @property
-    def stands(self) -> bool:
-        return self.decision in _ANSWERED
-
-    @property
-    def told(self) -> str:
-        detail = f", {self.detail}" if self.detail else ""
-        return f"; before: {self.decision}{detail}" if self.id else ""
-
-
-_NOTHING = _Earlier()
-
-
-def _answers(
-    times: Sequence[tuple[int, str]], removed: frozenset[str]
-) -> dict[tuple[int, str], _Earlier]:
-    """What was answered to times, by time and trigger.
-
-    A rule that was changed has a new trigger, which must not fire anew what the old one fired.
-    """
-    ids = {trigger_id for _, trigger_id in times} | removed
-    keys = {iso(at): at for at, _ in times}
-    rows = fetch(
-        OccurrenceRow.select(
-            OccurrenceRow.id,
-            OccurrenceRow.trigger_id,
-            OccurrenceRow.key,
-            OccurrenceRow.decision,
-            OccurrenceRow.detail,
-        ).where(OccurrenceRow.trigger_id.in_(list(ids)) & OccurrenceRow.key.in_(list(keys)))
-    )
-    fired = {keys[row[2]] for row in rows if row[1] in removed and row[3] == "fired"}
-    found = {each: _Earlier(decision="fired") for each in times if each[0] in fired}
-    for row_id, trigger_id, key, decision, detail in rows:
-        place = (keys[key], trigger_id)
-        if place not in found:
-            found[place] = _Earlier(row_id, decision, detail)
-    return found
-
-
-def _removed_triggers(bot_id: str) -> frozenset[str]:
-    """Triggers that the bot had once, and that have answers still."""
-    seen = OccurrenceRow.select(OccurrenceRow.trigger_id).where(OccurrenceRow.bot_id == bot_id)
-    present = TriggerRow.select(TriggerRow.id).where(TriggerRow.bot_id == bot_id)
-    return frozenset(row[0] for row in fetch(seen.distinct())) - {r[0] for r in fetch(present)}
+def _queued_behind(answer: Answer, created_at: int) -> Answer:
+    """The same behind everything else."""
+    if answer.execution is not None:
+        new, trigger_id = answer.execution, answer.due.id
+        own = new.gate == f"trigger:{trigger_id}"
+        answer.execution = replace(
+            new,
+            # It takes no turn from those that are due, and they take none from it.
+            trigger_id=None,
+            gate=f"backfill:{trigger_id}" if own else new.gate,
+            when_full="queue",
+            max_queued=None,
+            priority=PRIORITY,
+            created_at=created_at,
+        )
+    return answer
 
 
 def _hold(gap: Gap, ids: Sequence[str]) -> None:
@@ -381,7 +364,8 @@ def _check_range(wish: Backfill, row: BotRow, now: int) -> None:
 
 def _too_many() -> BackfillRefused:
     return BackfillRefused(
-        f"the range holds more than {MOST_TIMES:,} times; take a shorter one, and then the next"
+        f"the range holds more than {MOST_TIMES:,} times and events; take a shorter one, and then "
+        "the next"
     )
 
 
@@ -395,7 +379,7 @@ def as_dict(gap: Gap, filled: Filled, *, dry_run: bool) -> dict[str, JSON]:
         "made": len(filled.executions),
         "left": gap.left,
         "decisions": filled.decisions,
-        "first": iso(gap.missing[0][0]) if gap.missing else None,
-        "last": iso(gap.missing[-1][0]) if gap.missing else None,
+        "first": iso(gap.missing[0].at) if gap.missing else None,
+        "last": iso(gap.missing[-1].at) if gap.missing else None,
         "executions": filled.executions[:1000],
     }

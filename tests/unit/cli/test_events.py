@@ -43,6 +43,14 @@ def test_the_same_key_publishes_once(codex32):
     assert len(codex32("events", "list", "--json").json["events"]) == 1
 
 
+def test_events_of_a_workspace_are_told_there_alone(codex32):
+    there = ("--workspace", "shop", "--json")
+    made = codex32("events", "publish", "custom.n", *there).json["id"]
+    (found,) = codex32("events", "list", *there).json["events"]
+    assert (found["id"], found["published_by"]["kind"]) == (made, "local")
+    assert codex32("events", "list", "--json").json == {"events": []}
+
+
 def test_a_dry_run_names_who_listens_and_publishes_nothing(codex32, listening):
     command = ("events", "publish", "custom.order.paid", "--dry-run")
     told = codex32(*command, "--json").json
