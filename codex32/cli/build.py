@@ -251,7 +251,7 @@ def show(obj: Context, session_id: str, workspace: str) -> None:
     async def look(runtime: Runtime, builder: Builder) -> Session:
         return await runtime.door.read(sessions.get, session_id, workspace)
 
-    build_session.show(obj, look)
+    build_session.show(obj, look, whole=True)
 
 
 @build.command()

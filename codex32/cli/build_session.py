@@ -119,14 +119,23 @@ def do(obj: Context, work: Callable[[Runtime, Builder], Awaitable[T]]) -> T:
         return asyncio.run(run())
 
 
-def show(obj: Context, work: Callable[[Runtime, Builder], Awaitable[Session]]) -> str:
-    """Do something with a session, and tell what it is then; its status."""
+def show(
+    obj: Context, work: Callable[[Runtime, Builder], Awaitable[Session]], *, whole: bool = False
+) -> str:
+    """Do something with a session, and tell what it is then; its status.
+
+    Its draft is told where it is to be decided about, unless it was a moment ago, or where the
+    ``whole`` of a session is wanted.
+    """
     from codex32.cli import build_view
     from codex32.services.building import presenting, sessions
 
     async def told(runtime: Runtime, builder: Builder) -> tuple[Any, Any]:
         session = await work(runtime, builder)
-        draft = await draft_of(runtime, session) if session.work.yaml else None
+        # Whoever looks on was shown it when they were asked about it.
+        told = ("failed",) if obj.output.live else ("failed", "ready")
+        there = session.work.yaml and (whole or session.status in told)
+        draft = await draft_of(runtime, session) if there else None
         queue = await runtime.door.read(sessions.waiting, runtime.clock.micros())
         return await runtime.door.read(presenting.told, session, queue), draft
 

@@ -59,7 +59,6 @@ def session(output: Output, told: dict[str, Any], shown: dict[str, Any] | None) 
         if not accepted["enabled"]:
             output.note(f"let it be started with: codex32 bots enable {accepted['bot']}")
         output.note(f"take it back with: codex32 build undo {told['id']}")
-        return
     if shown is not None:
         draft(output, shown)
     if told["status"] == "asking":

@@ -8,9 +8,14 @@ import traceback
 
 from codex32.kernel.bot import Retry
 from codex32.kernel.errors import (
+    BotDisabled,
+    BotNotFound,
     CapabilityRefused,
     Codex32Error,
+    ComponentNotFound,
+    ConnectionNotFound,
     EffectUnknown,
+    InputsInvalid,
     SecretNotFound,
     StepFault,
 )
@@ -23,6 +28,21 @@ log = logging.getLogger(__name__)
 
 #: The code of a fault in the bot type itself, and not in what it was asked to do.
 BROKEN = "bot-type-raised"
+#: The code of a try that took too long.
+TIMED_OUT = "timeout"
+_CAUSES = {
+    CapabilityRefused.code: Cause.CAPABILITY,
+    SecretNotFound.code: Cause.CAPABILITY,
+    BudgetExceeded.code: Cause.BUDGET,
+    PriceUnknown.code: Cause.BUDGET,
+    EffectUnknown.code: Cause.EFFECT,
+    TIMED_OUT: Cause.TIMEOUT,
+    BotDisabled.code: Cause.INVALID,
+    BotNotFound.code: Cause.INVALID,
+    ComponentNotFound.code: Cause.INVALID,
+    ConnectionNotFound.code: Cause.INVALID,
+    InputsInvalid.code: Cause.INVALID,
+}
 
 
 def as_failed(error: Exception) -> Failed:
@@ -48,6 +68,13 @@ def as_failed(error: Exception) -> Failed:
     frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
     log.error("a bot type raised %s, unnamed by its contract\n%s", type(error).__name__, frames)
     return Failed(f"{type(error).__name__}: {error}", code=BROKEN)
+
+
+def cause_of(code: str, step_type: str) -> Cause:
+    """What an execution fails of whose step of this type failed with this code."""
+    # A child's own cause is the code then; that it failed is no more than an error here.
+    of_child = step_type == "bot" and code in frozenset(Cause)
+    return Cause.ERROR if of_child else _CAUSES.get(code, Cause.ERROR)
 
 
 def as_json(outcome: Failed) -> dict[str, JSON]:
@@ -81,6 +108,6 @@ def timed_out(limit_seconds: float) -> Failed:
     return Failed(
         f"the step took longer than its limit of {limit_seconds:g} s",
         retryable=True,
-        code="timeout",
+        code=TIMED_OUT,
         cause=Cause.TIMEOUT,
     )

@@ -37,7 +37,7 @@ SHOW_AFTER_SECONDS = 0.2
 #: Of the time that a step has left, what a part of it may take.
 _SHARE_OF_PARTS = 0.95
 #: Faults after which nobody can tell how far an effect had come.
-_IN_DOUBT = frozenset({"timeout", faults.BROKEN})
+_IN_DOUBT = frozenset({faults.TIMED_OUT, faults.BROKEN})
 _OUTCOMES = (Succeeded, Failed, Waiting, Skipped, Ended)
 
 

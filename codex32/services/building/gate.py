@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Any, Final
 
 from codex32.engine.reading.definition import Reader
@@ -41,6 +43,10 @@ _USES: Final = {
     "connection": "connections",
     "requires": "packages",
 }
+#: Others, that mean it in the step of one type alone.
+_USED_BY: Final = {"bot": {"name": "bots"}, "index": {"path": "files"}}
+#: The same of triggers.
+_TRIGGERS: Final = (("mail", "host", "hosts"), ("file", "path", "files"))
 #: A URL as far as its host, where no expression makes that.
 _PLACE: Final = re.compile(r"https?://(?:(?!\$\{\{)[^/?#])*(?=[/?#]|\Z)", re.IGNORECASE)
 #: Characters of pytest.
@@ -269,6 +275,8 @@ def _unpermitted(bot: Bot) -> Iterator[str]:
             if kind == "hosts":
                 found = _PLACE.match(name if "://" in name else f"https://{name}")
                 fits = found is None or is_allowed(found[0], allowed)
+            elif kind == "files":
+                fits = "${{" in name or any(_is_below(name, each) for each in allowed)
             else:
                 fits = "${{" in name or name in allowed
                 fits = fits or any(fnmatchcase(name, each) for each in allowed)
@@ -276,8 +284,15 @@ def _unpermitted(bot: Bot) -> Iterator[str]:
                 yield f"{part}: {name} is not in allow.{kind}; name it there, or leave it out"
 
 
+def _is_below(path: str, entry: JSON) -> bool:
+    """Whether a place is that of an entry, or below it; true where a folder decides it."""
+    top = entry if isinstance(entry, str) else str(dict(entry).get("path", ""))
+    here, there = PurePosixPath(normpath(path)), PurePosixPath(normpath(top))
+    return here.is_absolute() != there.is_absolute() or here.is_relative_to(there)
+
+
 def _used(value: JSON) -> Iterator[tuple[str, str]]:
-    """Hosts, models, connections, packages and bots of steps, and of the tools of agents."""
+    """Hosts, models, connections, packages, bots and files of steps, of tools, of triggers."""
     if isinstance(value, list):
         for each in value:
             yield from _used(each)
@@ -285,15 +300,16 @@ def _used(value: JSON) -> Iterator[tuple[str, str]]:
         return
     given = value.get("with")
     if isinstance(given, Mapping) and isinstance(value.get("type"), str):
-        uses = {**_USES, "name": "bots"} if value["type"] == "bot" else _USES
+        uses = {**_USES, **_USED_BY.get(value["type"], {})}
         for key, kind in uses.items():
             names = given.get(key, ())
             listed = names if isinstance(names, list) else [names]
             yield from ((kind, each) for each in listed if isinstance(each, str))
         yield from _used(given.get("tools"))
-    mail = value.get("mail")
-    if isinstance(mail, Mapping) and isinstance(mail.get("host"), str):
-        yield "hosts", mail["host"]
+    for trigger, key, kind in _TRIGGERS:
+        place = value.get(trigger)
+        if isinstance(place, Mapping) and isinstance(place.get(key), str):
+            yield kind, place[key]
 
 
 def untested(text: str) -> str:
@@ -307,6 +323,7 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, value
     elif isinstance(value, Mapping):
         for key, each in value.items():
+            yield f"a key of {path}", key
             yield from _texts(each, f"{path}.{key}".lstrip("."))
     elif isinstance(value, list):
         for index, each in enumerate(value):

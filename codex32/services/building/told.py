@@ -181,7 +181,7 @@ def written_in(
 
 
 def _texts(value: JSON, path: Path, key: str) -> Iterator[tuple[Path, str, str]]:
-    """All texts and long numbers, each with its place and the key that tells what it is."""
+    """All texts, keys and numbers, each with its place and the key that tells what it is."""
     match value:
         case str():
             yield path, key, value
@@ -192,6 +192,8 @@ def _texts(value: JSON, path: Path, key: str) -> Iterator[tuple[Path, str, str]]
                 yield from _texts(each, (*path, index), key)
         case dict():
             for name, each in value.items():
+                if path:  # a key's place is that of its mapping, as it may be what is not told
+                    yield path, "", name
                 yield from _texts(each, (*path, name), _key(value, name, key))
 
 

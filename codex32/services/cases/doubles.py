@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from codex32.engine.records.parts import place_of_tool
+from codex32.engine.running.faults import cause_of
 from codex32.kernel.contracts.bot_type import BotType, StepContext
 from codex32.kernel.contracts.collections import (
     AnswerOrder,
@@ -93,7 +94,7 @@ class Doubles(CollectionKeeper):
             self.effects.append(done)
         answer = self._answer(bot_type, context, params)
         if answer is not None:
-            return _outcome(answer)
+            return _outcome(answer, bot_type)
         if bot_type.name != "notify":
             return await bot_type.run(context, params)
         if params.get("to") == "log":
@@ -158,14 +159,12 @@ def _of_step(mock: Mapping[str, Any], context: StepContext) -> Mapping[str, JSON
     return dict(answers[step.item]) if "items" in mock else {"output": answers[step.item]}
 
 
-def _outcome(answer: Mapping[str, Any]) -> Outcome:
+def _outcome(answer: Mapping[str, Any], bot_type: BotType) -> Outcome:
     if "error" not in answer:
         return Succeeded(answer.get("output"))
-    return Failed(
-        answer["error"],
-        retryable=answer.get("retryable", False),
-        code=answer.get("code", "mocked"),
-    )
+    code = answer.get("code", "mocked")
+    retryable, cause = answer.get("retryable", False), cause_of(code, bot_type.name)
+    return Failed(answer["error"], retryable=retryable, code=code, cause=cause)
 
 
 def _listed(mocks: JSON) -> Sequence[Mapping[str, Any]]:

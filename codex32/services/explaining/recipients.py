@@ -17,7 +17,9 @@ _SERVER: Final = "MCP server "
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECRET: Final = re.compile(r"secrets\.\w+")
 _INPUT: Final = re.compile(r"inputs\.(\w+)")
-#: Quotes may stand in one, and an address of a machine instead of a name.
+#: Quotes may stand in one, and an address of a machine instead of a name; in a URL, in JSON and in
+#: HTML the sign between may be written otherwise.
+_AT: Final = re.compile(r"%40|\\u0040|&#(?:64|x40);", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"[\w.+'\"-]+@(?:[\w-]+(?:\.[\w-]+)+|\[[^\]\s]+\])")
 #: Keys of a bot that change nothing of what it does.
 _ABOUT: Final = frozenset({"description", "labels", "tests", "evals"})
@@ -68,7 +70,7 @@ def addresses_in(value: JSON) -> list[str]:
     """Mail addresses in any text of a value."""
     match value:
         case str():
-            return [found.lstrip("'\"") for found in _ADDRESS.findall(value)]
+            return [found.lstrip("'\"") for found in _ADDRESS.findall(_AT.sub("@", value))]
         case list():
             return [found for each in value for found in addresses_in(each)]
         case Mapping():

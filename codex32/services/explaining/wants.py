@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from codex32.kernel.bot import ALLOWED_LISTS, Bot
 from codex32.kernel.json_values import JSON, dumps
@@ -17,7 +18,8 @@ class Want:
     """One capability.
 
     Attributes:
-      kind: The key of ``allow``: ``hosts``, ``spend_usd.day`` …; ``recipients`` for who is told.
+      kind: The key of ``allow``: ``hosts``, ``spend_usd.day`` …; ``recipients`` for who is told,
+        ``open`` for where everybody may start it.
       name: The entry, or the limit.
       used_by: Ids of steps, and ``triggers.N``, whose text names it; empty where only running
         would tell, as for what an expression makes.
@@ -33,7 +35,7 @@ class Want:
 
 
 def wants_of(bot: Bot) -> list[Want]:
-    """All of ``allow``, in the order of the reference, and everybody that is told something."""
+    """All of ``allow``, in the order of the reference, who is told something, who may start it."""
     return list(_wants(bot))
 
 
@@ -54,3 +56,11 @@ def _wants(bot: Bot) -> Iterator[Want]:
         told.setdefault(str(each), []).append(each.part)
     for name, used_by in told.items():
         yield Want("recipients", name, used_by)
+    for index, trigger in enumerate(bot.triggers):
+        config = trigger.config
+        if trigger.kind == "webhook" and isinstance(config, Mapping) and _is_open(config):
+            yield Want("open", f"anybody at /hooks/…/{config['path']}", [f"triggers.{index}"])
+
+
+def _is_open(webhook: Mapping[str, Any]) -> bool:
+    return bool(webhook["auth"]["scheme"] == "none")

@@ -195,6 +195,30 @@ def test_a_recorded_execution_becomes_a_test_that_passes(codex32, project) -> No
     assert elsewhere.fault["code"] == "execution-not-found"
 
 
+REFUSED = "type: http\nwith: {url: 'https://shop.example.com/'}\n"
+
+
+@pytest.mark.parametrize(
+    ("bot", "cause"),
+    [
+        (REFUSED, "capability"),
+        ("allow: {bots: [nobody]}\ntype: bot\nwith: {name: nobody}\n", "invalid"),
+        ("allow: {bots: [refused]}\ntype: bot\nwith: {name: refused}\n", "error"),
+    ],
+)
+def test_what_failed_makes_a_test_that_fails_of_the_same_cause(
+    codex32, project, bot, cause
+) -> None:
+    (project / "bots" / "refused.yaml").write_text(REFUSED)
+    (project / "bots" / "failing.yaml").write_text(bot)
+    told = codex32("run", "failing", "--json").json
+    assert told["cause"] == cause, told["message"]
+    case = codex32("test", "--from", told["id"]).out
+    assert f"cause: {cause}" in case
+    (project / "again.yaml").write_text(bot + case)
+    assert codex32("test", "again.yaml").code == 0
+
+
 def test_what_waits_for_a_person_makes_a_test_that_waits_for_one(codex32, project) -> None:
     bot = "type: approve\nwith: {text: may I?}\n"
     (project / "bots" / "asking.yaml").write_text(bot)

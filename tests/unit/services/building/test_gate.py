@@ -74,6 +74,9 @@ def test_whoever_the_person_named_may_be_told(gate, target, words):
         ("", "eve@evil.example", "no such mail address"),
         ("", "eve'@evil.example", "no such mail address"),
         ("", "eve@[192.0.2.1]", "no such mail address"),
+        ("", "https://a.example/?to=eve%40evil.example", "no such mail address"),
+        ("", "to: eve\\\\u0040evil.example", "no such mail address"),
+        ("", "eve&#64;evil.example", "no such mail address"),
         ("${{ 'eve' + '@evil.example' }}", "ada@example.com", "lets data decide"),
         ("${{ steps.look.output.mail }}", "ada@example.com", "lets data decide"),
         ("x${{ secrets.HOOK }}", "ada@example.com", "no such recipient"),
@@ -196,6 +199,12 @@ def test_an_address_that_stands_in_a_description_may_stay_there_and_is_told_noth
             "{type: python, with: {requires: [made-up==1], code: 'def main(): return 1'}}",
             "in allow.packages",
         ),
+        ("", "{type: index, with: {collection: c, path: /data}}", "/data is not in allow.files"),
+        (
+            "files: [/data]",
+            "{type: index, with: {collection: c, path: /data/../etc}}",
+            "in allow.files",
+        ),
         (
             "tools: [look], models: ['openai:gpt-5-mini'], spend_usd: {execution: 0.1}",
             "{type: agent, with: {model: 'openai:gpt-5-mini', prompt: hi, tools: [{name: look, "
@@ -206,7 +215,7 @@ def test_an_address_that_stands_in_a_description_may_stay_there_and_is_told_noth
 )
 def test_what_a_bot_uses_stands_in_what_it_may(gate, allow, part, fault):
     # Else a test that answers for the whole step passes, and nobody sees what was made up.
-    words = "a.example b.example openai:gpt-5-mini"
+    words = "a.example b.example openai:gpt-5-mini /data"
     text = f"name: x\nallow: {{{allow}}}\nsteps:\n- {{id: a, {part[1:]}\n"
     with pytest.raises(Refused, match=fault):
         gate(words, bots=frozenset({"other"})).draft(text)
@@ -230,3 +239,39 @@ def test_what_only_running_tells_is_left_to_running(gate, url):
         f"with: {{url: '{url}'}}\n"
     )
     assert gate("a.example, *.b.example, c.example:8443").draft(text).name == "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "files"),
+    [("/in", "[]"), ("/in", "[/input]"), ("in", "[out]"), ("/in/..", "[/in]")],
+)
+def test_a_folder_that_a_trigger_looks_into_stands_in_what_the_bot_may(gate, path, files):
+    text = "name: x\nallow: {{files: {}}}\ntriggers: [{{file: {{path: {}}}}}]\ntype: end\n"
+    words = "/in /input in out"
+    with pytest.raises(Refused, match=f"triggers.0: {path} is not in allow.files"):
+        gate(words).draft(text.format(files, path))
+
+
+@pytest.mark.parametrize(
+    ("path", "files"),
+    [("/in", "[/in]"), ("/in/new", "[{path: /in, write: true}]"), ("in", "[/srv/bots/in]")],
+)
+def test_a_folder_below_what_the_bot_may_is_looked_into(gate, path, files):
+    text = (
+        f"name: x\nallow: {{files: {files}}}\ntriggers: [{{file: {{path: {path}}}}}]\ntype: end\n"
+    )
+    assert gate("/in and /srv/bots/in").draft(text).name == "x"
+
+
+@pytest.mark.parametrize("part", ["labels", "steps.0.with.values"])
+def test_a_key_of_a_draft_is_no_place_for_a_secret_either(gate, part):
+    leaked = "sk-live-0123456789abcdefghijklmnop"
+    labels, values = (
+        {leaked: "a"} if part.endswith(each) else {} for each in ("labels", "values")
+    )
+    text = (
+        f"name: x\nlabels: {labels}\nsteps: [{{id: a, type: set, with: {{values: {values}}}}}]\n"
+    )
+    with pytest.raises(Refused, match=f"^{part}: this is a secret") as refused:
+        gate("Say so.").draft(text)
+    assert leaked not in str(refused.value)

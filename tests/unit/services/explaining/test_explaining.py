@@ -13,7 +13,7 @@ from codex32.services.ai.prices import Price, Prices
 from codex32.services.explaining.changes import meanings
 from codex32.services.explaining.cost import History, estimate, tariffs
 from codex32.services.explaining.diagram import diagram
-from codex32.services.explaining.wants import wants_of
+from codex32.services.explaining.wants import Want, wants_of
 from codex32.services.explaining.words import explain
 from codex32_config.settings import load_settings
 
@@ -107,6 +107,15 @@ def test_what_a_bot_wants_is_told_with_what_wants_it(read):
     assert told["secrets", "TOKEN"] == ["fetch"]
     assert told["models", "echo:echo"] == ["lines"]
     assert told["spend_usd.day", "2 USD"] == []
+
+
+@pytest.mark.parametrize("auth", ["{scheme: none}", "{scheme: bearer, secret: S}"])
+def test_where_everybody_may_start_a_bot_is_told(read, auth):
+    trigger = f"{{webhook: {{path: orders, auth: {auth}}}}}"
+    bot = read(f"name: a\nallow: {{secrets: [S]}}\ntriggers: [{trigger}]\ntype: end\n")
+    told = [each for each in wants_of(bot) if each.kind == "open"]
+    open_ = "none" in auth
+    assert told == [Want("open", "anybody at /hooks/…/orders", ["triggers.0"])][:open_]
 
 
 def priced(components, price=None):
