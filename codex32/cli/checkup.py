@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -97,18 +97,28 @@ def _schema(obj: Context) -> Iterator[Finding]:
     try:
         found = schema_status(obj.settings, obj.plugins)
     except Exception as error:
-        remedy = "is it running, and is database_url right? codex32 config show tells where from"
+        if obj.settings.database_url.startswith("sqlite:///"):
+            remedy = "if its file is damaged, restore a backup: docs/howto/back-up.md"
+        else:
+            remedy = "is it running, is database_url right? codex32 config show tells where from"
         yield Finding("schema", "fail", describe(error)[0]["message"], remedy)
         return
     pending = [f"{each.source}/{each.name}" for each in found if not each.applied]
+    newer = [f"{each.source}/{each.name}" for each in found if not each.known]
     if len(pending) == len(found):
         remedy = "codex32 up makes it, and so does codex32 db upgrade"
         yield Finding("schema", "fail", "there is no database yet", remedy)
     elif pending:
-        told = ", ".join(pending[:_FEW]) + (" and more" if len(pending) > _FEW else "")
-        yield Finding("schema", "fail", f"lacks {told}", "run: codex32 db upgrade")
+        yield Finding("schema", "fail", f"lacks {_few(pending)}", "run: codex32 db upgrade")
+    elif newer:
+        told = f"is newer than codex32 {version('codex32')}: it has {_few(newer)}"
+        yield Finding("schema", "warn", told, "upgrade codex32 here, or what brought that")
     else:
         yield Finding("schema", "ok", f"{len(found)} migrations applied")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_FEW]) + (" and more" if len(names) > _FEW else "")
 
 
 def _redis(obj: Context) -> Iterator[Finding]:
@@ -132,17 +142,25 @@ def _home(obj: Context) -> Iterator[Finding]:
     """Whether whoever asks may write there; a house made by root is closed to others."""
     home = obj.settings.home
     place = next(each for each in (home, *home.parents) if each.exists())
+    tried = place
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
-        for path in home.glob("codex32.db*"):
-            with path.open("r+b"):
+        for tried in sorted(home.glob("codex32.db*")):
+            with tried.open("r+b"):
                 pass
     except OSError as error:
-        remedy = f"let {getpass.getuser()} own it (chown -R), or set home"
-        yield Finding("home", "fail", f"{error.filename or place}: {error.strerror}", remedy)
+        remedy = f"let {_user()} own {home} (chown -R), or set home"
+        yield Finding("home", "fail", f"{tried}: {error.strerror}", remedy)
         return
     yield Finding("home", "ok", f"{home} can be written")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # containers run users that have no name
+        return f"the user {os.getuid()}"
 
 
 def _folders(obj: Context) -> Iterator[Finding]:
@@ -151,7 +169,7 @@ def _folders(obj: Context) -> Iterator[Finding]:
             remedy = "make it, or name another in bots.folders; codex32 init begins a project"
             yield Finding("folders", "warn", f"there is no folder {folder}", remedy)
         elif not os.access(folder, os.R_OK | os.X_OK):
-            remedy = f"let {getpass.getuser()} read it"
+            remedy = f"let {_user()} read it"
             yield Finding("folders", "fail", f"{folder} cannot be read", remedy)
         else:
             yield Finding("folders", "ok", str(folder))

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Mapping
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
 from codex32.cli.output import Output
+from codex32.kernel.connection import is_outage
+from codex32.kernel.redaction import unsaid
 from codex32.kernel.text import format_duration
+
+#: A look that takes longer is told of.
+SLOW_SECONDS = 3.0
 
 
 @click.command()
@@ -50,21 +57,60 @@ def top(obj: Context, once: bool, every: float) -> None:
 
 
 def _show(output: Output, look: Callable[[], dict[str, Any]], every: float) -> None:
-    """Draw looks over each other until Ctrl-C."""
+    """Draw looks over each other until Ctrl-C; a database that is away is waited for."""
     from rich.live import Live
     from rich.text import Text
 
-    before: dict[str, Any] | None = None
-    looked_at = time.monotonic()
+    looks: SimpleQueue[dict[str, Any] | Exception] = SimpleQueue()
+    # Of a thread of its own: whoever wants to leave does not wait for a database that hangs.
+    threading.Thread(target=_keep_looking, args=(look, every, looks), daemon=True).start()
+    found: dict[str, Any] | None = None
+    screen, looked_at = "", time.monotonic()
     try:
         with Live(console=output.console, screen=True, auto_refresh=False) as live:
             while True:
-                found, now = look(), time.monotonic()
-                live.update(Text(_screen(found, before, now - looked_at)), refresh=True)
-                before, looked_at = found, now
-                time.sleep(every)
+                came = _next(looks, every + SLOW_SECONDS)
+                now = time.monotonic()
+                if isinstance(came, dict):
+                    screen = told = _screen(came, found, now - looked_at)
+                    found, looked_at = came, now
+                else:
+                    why = f": {unsaid(str(came)).strip()}" if came is not None else ""
+                    silent = format_duration(float(round(now - looked_at)))
+                    told = f"! the database has not answered for {silent}{why}\n{screen}"
+                live.update(Text(told), refresh=True)
     except KeyboardInterrupt:
         return
+
+
+def _keep_looking(
+    look: Callable[[], dict[str, Any]],
+    every: float,
+    looks: SimpleQueue[dict[str, Any] | Exception],
+) -> None:
+    while True:
+        try:
+            looks.put(look())
+        except Exception as error:
+            looks.put(error)
+        time.sleep(every)
+
+
+def _next(
+    looks: SimpleQueue[dict[str, Any] | Exception], patience: float
+) -> dict[str, Any] | Exception | None:
+    """The next look, or why there is none; None where it takes too long.
+
+    Raises:
+      Exception: What is wrong will not pass by itself.
+    """
+    try:
+        came = looks.get(timeout=patience)
+    except Empty:
+        return None
+    if isinstance(came, Exception) and not is_outage(came):
+        raise came
+    return came
 
 
 def _screen(found: Mapping[str, Any], before: Mapping[str, Any] | None, seconds: float) -> str:

@@ -33,11 +33,12 @@ class MigrationChanged(Codex32Error):
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """A migration, and whether the database has it."""
+    """A migration, and whether the database has it; ``known`` where its script is here."""
 
     source: str
     name: str
     applied: bool
+    known: bool = True
 
 
 def status(database: pw.Database, sources: Sequence[MigrationSource]) -> list[MigrationStatus]:
@@ -106,9 +107,10 @@ def _status(database: pw.Database, source: MigrationSource, folder: Path) -> lis
     if database.table_exists(_table(source)):
         rows = database.execute_sql(f"SELECT name FROM {_table(source)}")  # noqa: S608 - our own
         applied = {name for (name,) in rows.fetchall()}
-    names = {*_scripts(folder), *applied}
+    scripts = {*_scripts(folder)}
     return [
-        MigrationStatus(source.name, name, name in applied) for name in sorted(names, key=_place)
+        MigrationStatus(source.name, name, name in applied, name in scripts)
+        for name in sorted(scripts | applied, key=_place)
     ]
 
 

@@ -51,7 +51,6 @@ class _Seen:
     current: bool = False
     kinds: Counter[str] = field(default_factory=Counter)
     heard: Mapping[str, int] = field(default_factory=dict)
-    free_mib: int = 0
 
 
 class HealthRoutes:
@@ -98,7 +97,7 @@ class HealthRoutes:
         database, seen = False, _Seen()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._runtime.door.write(_touch, patience_seconds=PATIENCE_SECONDS)
+                await self._runtime.door.write(self._touch, patience_seconds=PATIENCE_SECONDS)
                 database = True
                 seen = await self._runtime.door.read(self._inspect)
         except Exception as error:
@@ -108,12 +107,13 @@ class HealthRoutes:
             unwell["database"] = "it cannot be written"
         elif not seen.current:
             unwell["schema"] = "migrations are missing: codex32 db upgrade"
-        else:
+        free = await asyncio.to_thread(self._free_mib)
+        if free < LEAST_DISK_MIB:
+            unwell["disk"] = f"{free} MiB are free: make room, or soon nothing can be written"
+        if database and seen.current:
             # What is asked for is taken all the same, and waits for them.
             if not await self._redis_answers():
                 unwell["redis"] = "it does not answer: workers poll the database meanwhile"
-            if seen.free_mib < LEAST_DISK_MIB:
-                unwell["disk"] = f"{seen.free_mib} MiB are free: soon nothing can be written"
             for kind, meanwhile in _NEEDED.items():
                 if not seen.kinds[kind]:
                     unwell[kind] = f"none was heard of in the last 30 seconds: {meanwhile}"
@@ -151,15 +151,16 @@ class HealthRoutes:
         kinds = Counter(each.kind for each in processes.living(runtime.clock.micros()))
         silent = [kind for kind in _NEEDED if not kinds[kind]]
         heard = {kind: at for kind in silent if (at := processes.last_heard(kind)) is not None}
-        home = runtime.settings.home  # nothing may have been written there yet
-        free = shutil.disk_usage(home if home.exists() else home.parent).free // _MIB
         try:
             schema.require(runtime.door.database, migration_sources(runtime.plugins))
         except SchemaOutOfDate:
-            return _Seen(False, kinds, heard, free)
-        return _Seen(True, kinds, heard, free)
+            return _Seen(False, kinds, heard)
+        return _Seen(True, kinds, heard)
 
+    def _free_mib(self) -> int:
+        home = self._runtime.settings.home  # nothing may have been written there yet
+        return shutil.disk_usage(home if home.exists() else home.parent).free // _MIB
 
-def _touch() -> None:
-    """Take the lock of a writer and leave no trace."""
-    processes.forget("")
+    def _touch(self) -> None:
+        """Write: a disk that is full gives locks, and takes nothing."""
+        processes.still_alive(self._runtime.process.id, self._runtime.clock.micros())

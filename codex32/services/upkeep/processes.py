@@ -41,6 +41,11 @@ def heartbeat(
     _BEAT.write([(process_id, kind, socket.gethostname(), os.getpid(), started_at, now, told)])
 
 
+def still_alive(process_id: str, now: int) -> None:
+    """Say so between heartbeats, if there was one."""
+    ProcessRow.update(seen_at=now).where(ProcessRow.id == process_id).execute()
+
+
 def busy_pools(door: Door) -> Mapping[str, Pool]:
     """How busy the pools of this very process are, by name."""
     return {**door.pools(), **pools.look()}

@@ -23,7 +23,7 @@ from codex32.api.routes import health
 from codex32.api.server import AddressTaken, serving
 from codex32.kernel import schema
 from codex32.kernel.clock import from_micros
-from codex32.kernel.database import connect
+from codex32.kernel.database import connect, is_sqlite
 from codex32.services.upkeep import processes
 from codex32.tables import core_migrations
 from codex32_config.settings import load_settings
@@ -81,6 +81,21 @@ async def test_an_address_in_use_is_named_with_the_remedy(runtime):
             async with serving(runtime, "127.0.0.1", port):
                 raise AssertionError("two listen on one port")
     assert not (runtime.settings.home / "api.json").exists()
+
+
+#: Of SQLite and of PostgreSQL, what refuses writes as a disk that is full does.
+FULL = {
+    True: [
+        "CREATE TRIGGER full_disk BEFORE UPDATE ON process "
+        "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    ],
+    False: [
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$",
+        "CREATE TRIGGER full_disk BEFORE UPDATE ON process "
+        "FOR EACH ROW EXECUTE FUNCTION full_disk()",
+    ],
+}
 
 
 async def test_it_is_ready_with_the_workers_that_live(api, runtime):
@@ -204,6 +219,26 @@ async def test_it_is_not_ready_while_the_database_cannot_be_written(
     finally:
         other.rollback()
         other.close()
+
+
+async def test_it_is_not_ready_while_the_database_takes_locks_and_no_writes(
+    api, runtime, monkeypatch
+):
+    """As on a disk that is full."""
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(health, "LEAST_DISK_MIB", 1 << 40)
+    now = runtime.clock.micros()
+    own = partial(processes.heartbeat, runtime.process.id, "api", now, now)
+    await runtime.door.write(own)
+
+    def fill():
+        for each in FULL[is_sqlite()]:
+            runtime.door.database.execute_sql(each)
+
+    await runtime.door.write(fill)
+    answer = await api("GET", "/readyz", token=None)
+    assert (answer.status, answer.json["database"]) == (503, False)
+    assert [each["part"] for each in answer.json["not_well"]] == ["database", "disk"]
 
 
 async def test_requests_under_way_are_answered_before_it_stops(runtime, shelf, monkeypatch):

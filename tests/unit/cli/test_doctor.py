@@ -71,11 +71,38 @@ def test_a_database_that_does_not_answer_is_named(codex32, doctor, monkeypatch):
     assert "database_url" in codex32("doctor").out
 
 
+def test_a_database_of_a_newer_version_is_told_of(ready, doctor):
+    later = "INSERT INTO schema_migration_core (name, applied) VALUES ('9999_later', '2030-01-01')"
+    ready(lambda runtime: runtime.door.database.execute_sql(later))
+    ((state, detail),) = doctor("schema")
+    assert (state, "core/9999_later" in detail) == ("warn", True)
+
+
+def test_a_database_file_that_is_damaged_is_restored_and_not_started(ready, codex32, project):
+    with (project / ".codex32" / "codex32.db").open("r+b") as file:
+        file.write(b"garbage!" * 200)
+    (found,) = [
+        each for each in codex32("doctor", "--json").json["checks"] if each["name"] == "schema"
+    ]
+    assert found["state"] == "fail"
+    assert "restore a backup" in found["remedy"]
+    assert "running" not in found["remedy"]
+
+
+def test_a_user_without_a_name_is_told_by_number(monkeypatch):
+    from codex32.cli import checkup
+
+    def unknown():
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(checkup.getpass, "getuser", unknown)
+    assert checkup._user() == f"the user {os.getuid()}"
+
+
 def test_a_home_that_cannot_be_written_ends_the_look(doctor, project, monkeypatch):
     (project / "file").write_text("")
     monkeypatch.setenv("CODEX32_HOME", str(project / "file" / "home"))
-    ((state, detail),) = doctor("home")
-    assert (state, "file" in detail) == ("fail", True)
+    assert doctor("home") == [("fail", f"{project / 'file'}: Not a directory")]
     assert doctor("schema") == []
 
 

@@ -1,10 +1,15 @@
 """``codex32 top`` in a project folder, without a server."""
 
 import asyncio
+import io
+from queue import SimpleQueue
 
+import peewee as pw
 import pytest
+from rich.console import Console
 
-from codex32.cli.top import _screen
+from codex32.cli.output import Output
+from codex32.cli.top import _next, _screen, _show
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.text import format_duration
 from codex32.runtime import open_runtime
@@ -83,3 +88,30 @@ def test_a_second_look_tells_rates_and_what_strangers_named_is_harmless():
     assert "exe_1" in text
     assert format_duration(90.0) in text
     assert "\x1b" not in text
+
+
+def test_a_database_that_is_away_is_told_of_and_looked_for_again(codex32, house):
+    went, came = pw.InterfaceError("connection refused"), {**LOOK, "dead_letters": 4}
+    pending = iter((LOOK, went, came))
+
+    def look():
+        step = next(pending, None)
+        if step is None:
+            raise RuntimeError("over")
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    drawn = io.StringIO()
+    output = Output(stdout=drawn)
+    output.console = Console(file=drawn, force_terminal=True, width=100, height=40)
+    with pytest.raises(RuntimeError, match="over"):
+        _show(output, look, 0.01)
+    told = drawn.getvalue()
+    assert "the database has not answered for" in told
+    assert "connection refused" in told
+    assert told.index("connection refused") < told.rindex("dead letters")
+
+
+def test_a_look_that_does_not_come_is_not_waited_for():
+    assert _next(SimpleQueue(), 0.01) is None
