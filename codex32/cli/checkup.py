@@ -89,6 +89,8 @@ def _plugins(obj: Context) -> Iterator[Finding]:
             yield Finding(
                 "plugins", "fail", f"{record.name}: {record.reason}", f"mend or remove {origin}"
             )
+    for problem in obj.plugins.check_config(obj.settings.plugins):
+        yield Finding("plugins", "warn", str(problem), "these settings have no effect")
     loaded = sum(record.state == "loaded" for record in obj.plugins.records)
     yield Finding("plugins", "ok", f"{loaded} loaded")
 

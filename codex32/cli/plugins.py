@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,12 @@ import click
 
 from codex32.cli.context import Context, json_option, pass_context
 from codex32.cli.plugin_writing import KINDS, NameRefused, contents, plain_name, write
+from codex32.kernel.discovery import find
 
 if TYPE_CHECKING:
     from codex32.kernel.plugins import PluginRecord
+
+_COUNTED = {s: s for s in ("passed", "failed", "skipped")} | {"unchecked": "not checked"}
 
 
 @click.group(invoke_without_command=True)
@@ -86,14 +90,18 @@ def check(ctx: click.Context, obj: Context, package: str, live: bool, target: st
 
     PACKAGE is the plugin's name or its distribution's. The suites of codex32-testing run as far as
     they need nothing that only the author knows; its own tests hold it to the rest.
+
+    The exit code is 1 where something failed, and 4 where nothing did but not all could be
+    checked, since a setting is missing.
     """
     if find_spec("codex32_testing") is None:
         raise click.UsageError(
             "the suites are not installed; run: pip install codex32-testing "
             "(into the environment of codex32)"
         )
-    plain = package.lower().replace("_", "-").removeprefix("codex32-")
-    config = obj.settings.plugins.get(plain) or {}
+    plain = package.lower().replace("_", "-")
+    found = [each.name for each in find("codex32", ()) if plain in (each.name, each.distribution)]
+    config = obj.settings.plugins.get(found[0] if found else plain) or {}
     asked = {"plugin": package, "config": dict(config), "live": live, "target": target}
     answer = subprocess.run(
         [sys.executable, "-m", "codex32_testing.check"],
@@ -110,15 +118,17 @@ def check(ctx: click.Context, obj: Context, package: str, live: bool, target: st
     if "error" in report:
         raise click.UsageError(report["error"])
     obj.output.result(report, lambda: _show(obj, report))
-    ctx.exit(0 if report["passed"] else 1)
+    ctx.exit(report["exit_code"])
 
 
 def _show(obj: Context, report: dict[str, Any]) -> None:
     rows = [(c["status"], c["subject"], c["name"], c["detail"]) for c in report["checks"]]
     obj.output.table(("", "what", "holds that", "because"), rows, "nothing was looked at")
-    counts = {s: sum(row[0] == s for row in rows) for s in ("passed", "failed", "skipped")}
-    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    counts = Counter(row[0] for row in rows)
+    told = ", ".join(f"{counts[s]} {word}" for s, word in _COUNTED.items() if counts[s])
     obj.output.line(f"{report['distribution']} {report['version']}: {told}")
+    for missing in dict.fromkeys(row[3] for row in rows if row[0] == "unchecked"):
+        obj.output.line(f"not checked: {missing}")
 
 
 def _as_json(record: PluginRecord) -> dict[str, Any]:

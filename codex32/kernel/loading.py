@@ -6,8 +6,10 @@ own loader stops at the first plugin that cannot be imported.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
+import io
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ from codex32.kernel.problems import Problem
 from codex32.kernel.text import did_you_mean
 
 _log = logging.getLogger("codex32.plugins")
+#: Of what a plugin prints while it is loaded.
+_MOST_PRINTED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,12 @@ class Loader:
         Raises:
           PluginError: It failed, and loading is strict.
         """
+        # Standard output belongs to the command, whose JSON other programs read.
+        printed = io.StringIO()
         try:
-            self._keep(candidate, self._draft(candidate))
+            with contextlib.redirect_stdout(printed):
+                draft = self._draft(candidate)
+            self._keep(candidate, draft)
         except PluginError as error:
             if candidate.name not in {r.name for r in self.records if r.state == "loaded"}:
                 self._manager.unregister(name=candidate.name)
@@ -114,6 +122,13 @@ class Loader:
                 raise
             _log.warning("plugin %s is left out: %s", candidate.name, error.message)
             self.leave_out(candidate, "failed", error.message)
+        finally:
+            if told := " ".join(printed.getvalue().split()):
+                _log.warning(
+                    "plugin %s prints while it is loaded, which it should not: %s",
+                    candidate.name,
+                    told[:_MOST_PRINTED],
+                )
 
     def _keep(self, candidate: Candidate, draft: _Draft) -> None:
         for key, named in draft.offers.items():

@@ -116,7 +116,7 @@ def test_each_kind_passes_the_check(shelf):
         assert report["passed"], report
         assert (report["plugin"], report["distribution"]) == (name, f"codex32-{name}")
         if kind == "secret-store":  # which offers nothing before its settings name a file
-            assert [c["name"] for c in report["checks"] if c["status"] == "skipped"]
+            assert [c["name"] for c in report["checks"] if c["status"] == "unchecked"]
         else:
             assert len(report["checks"]) >= 7
 
@@ -206,6 +206,45 @@ def test_what_an_author_alone_knows_is_held_against_no_plugin(tmp_path):
     }
 
 
+def test_what_lacks_a_setting_is_one_verdict_and_no_failure(tmp_path):
+    answer = run(CODEX32, "plugins", "check", "pinecone", cwd=tmp_path)
+    assert answer.returncode == 4, answer.stdout + answer.stderr
+    asked = "pinecone has no key; set plugins.pinecone.api_key"
+    assert answer.stdout.endswith(f"1 not checked\nnot checked: {asked}\n")
+    assert "failed" not in answer.stdout
+    answer = run(CODEX32, "plugins", "check", "email", "--json", cwd=tmp_path)
+    assert answer.returncode == 4
+    (missing,) = [c for c in json.loads(answer.stdout)["checks"] if c["status"] == "unchecked"]
+    assert "set plugins.email" in missing["detail"]
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("def f(:", "__init__.py:1 is no Python"),
+        ("print('hello')", "it prints when it is imported: hello"),
+        ("raise SystemExit", "its import ends the process (exit code 0)"),
+        ("import no_such_sdk", "No module named 'no_such_sdk'"),
+    ],
+)
+def test_a_plugin_that_cannot_even_be_imported_is_told_why(tmp_path, code, fault):
+    new = write(tmp_path, "notifier")
+    install(new)
+    module = new / "codex32_shop_bell" / "__init__.py"
+    module.write_text(f"{code}\n" + module.read_text().replace("from __future__", "#"))
+    answer = run(CODEX32, "plugins", "check", "shop-bell", "--json", cwd=tmp_path, path=[new])
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    failed = [c["detail"] for c in json.loads(answer.stdout)["checks"] if c["status"] == "failed"]
+    assert fault in "\n".join(failed)
+
+
+def test_a_notifier_that_speaks_another_protocol_is_not_asked_for_http(tmp_path):
+    answer = run(CODEX32, "plugins", "check", "builtin", "--json", cwd=tmp_path)
+    report = json.loads(answer.stdout)
+    assert answer.returncode == 0, [c for c in report["checks"] if c["status"] == "failed"]
+    assert [c for c in report["checks"] if c["subject"] == "notifier log"]
+
+
 @pytest.mark.parametrize("name", ["Shop", "shop_bell", "", "9lives", "a" * 60])
 def test_a_name_that_is_none_is_refused(name, tmp_path):
     answer = run(CODEX32, "plugins", "new", name, "--kind", "notifier", cwd=tmp_path)
@@ -224,6 +263,9 @@ def test_nothing_is_written_over(tmp_path):
 
 
 def test_a_plugin_that_is_not_there_is_told(tmp_path):
-    answer = run(CODEX32, "plugins", "check", "nosuch", cwd=tmp_path)
+    answer = run(CODEX32, "plugins", "check", "slak", cwd=tmp_path)
     assert answer.returncode == 2
-    assert "no plugin 'nosuch' is installed" in answer.stderr
+    assert "no plugin 'slak' is installed here (did you mean 'slack'?)" in answer.stderr
+    answer = run(CODEX32, "plugins", "check", "codex32", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "name one of api, builtin, outside, workers" in answer.stderr

@@ -61,7 +61,7 @@ REMEDIES = {
     "at the logs of the workers",
     Trouble.DECISION: "nobody decided, or somebody decided against it; retry when it shall be "
     "asked again",
-    Trouble.PLUGIN: "a plugin has a fault or is missing; `codex32 plugins list` and its author "
+    Trouble.PLUGIN: "a plugin has a fault or is missing; `codex32 plugins` and its author "
     "know more",
     Trouble.ENDED: "the bot ended itself as failed, by a step `end`: see to what its message "
     "says, or change the step's `if` where that is no failure",

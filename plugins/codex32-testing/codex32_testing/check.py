@@ -14,22 +14,25 @@ import importlib.util
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from codex32 import EffectUnknown, Notification, Notifier, ProviderRejected, StepFault
-from codex32.kernel.discovery import Candidate, find
+from codex32 import EffectUnknown, Notification, Notifier, ProviderRejected
+from codex32.kernel.discovery import HOUSE, Candidate, find
 from codex32.kernel.errors import PluginError
-from codex32.kernel.plugins import Plugins
+from codex32.kernel.plugins import PluginRecord, Plugins
+from codex32.kernel.text import did_you_mean
 from codex32_testing import conformance
 from codex32_testing.conformance.notifier import MADE_UP_TARGET, working_http
 from codex32_testing.http import FakeHttp
@@ -37,9 +40,11 @@ from codex32_testing.http import FakeHttp
 #: Of the processor's time that importing a plugin may take, beside the public face, which any of
 #: them imports; what it needs to work is imported when it works.
 _MOST_SECONDS = 0.1
+_LONGEST_IMPORT_SECONDS = 60.0
 #: A test that wants to reach outside and waits this long for it is the last that waits: what is
 #: left of its suite is skipped, since some clients go on for a minute.
 _PATIENCE_SECONDS = 5.0
+GROUP = "codex32"
 _REACHES = "it reaches outside; run it with --live"
 _SUITES = {
     "bot_types": ("BotTypeSuite", "bot_type"),
@@ -66,7 +71,10 @@ _BEHIND_THE_FACE = ("kernel", "engine", "services", "outside", "builtin", "runti
 
 @dataclass(slots=True)
 class Check:
-    """One thing that was looked at: ``passed``, ``failed`` or ``skipped``, and why."""
+    """One thing that was looked at: ``passed``, ``failed``, ``skipped`` or ``unchecked``, and why.
+
+    What is ``unchecked`` ought to have been looked at, and could not: a setting is missing.
+    """
 
     subject: str
     name: str
@@ -94,6 +102,14 @@ class Report:
         return all(check.status != "failed" for check in self.checks)
 
 
+    @property
+    def exit_code(self) -> int:
+        """1 where something failed, 4 where nothing did and not all could be looked at."""
+        if not self.passed:
+            return 1
+        return 4 if any(check.status == "unchecked" for check in self.checks) else 0
+
+
 class PluginNotInstalled(LookupError):
     """No installed plugin or distribution has this name."""
 
@@ -114,10 +130,11 @@ def check(
     """
     candidate = _find(plugin)
     report = Report(candidate.name, candidate.distribution, candidate.version)
-    module = next(p.value for p in entry_points(group="codex32") if p.name == candidate.name)
+    module = next(p.value for p in entry_points(group=GROUP) if p.name == candidate.name)
     report.add("plugin", "it is quick to import and imports nothing heavy", _weight(module))
-    report.add("plugin", "it uses the public face alone", _behind_the_face(module))
-    others = [each.name for each in find("codex32", ()) if each.name != candidate.name]
+    if candidate.distribution != HOUSE:
+        report.add("plugin", "it uses the public face alone", _behind_the_face(module))
+    others = [each.name for each in find(GROUP, ()) if each.name != candidate.name]
     try:
         loaded = Plugins.load({candidate.name: dict(config)}, block=others, strict=True)
     except PluginError as error:
@@ -129,38 +146,74 @@ def check(
         for name in names:
             if kind in _SUITES:
                 component = getattr(loaded.components, kind)[name]
-                report.checks += _run_suite(kind, name, component, live=live, target=target)
+                checks = _run_suite(kind, name, component, live=live, target=target)
+                report.checks += _without_settings(checks, candidate.name)
     if not any(record.offers.values()):
-        told = "it offers nothing with its present settings; see its README"
-        report.checks.append(Check("plugin", "it keeps its contracts", "skipped", told))
+        report.checks.append(_nothing_offered(record))
     return report
 
 
 def _find(plugin: str) -> Candidate:
     wanted = plugin.lower().replace("_", "-")
-    for candidate in find("codex32", ()):
-        if wanted in (candidate.name, candidate.distribution):
-            return candidate
-    raise PluginNotInstalled(f"no plugin {plugin!r} is installed here; see: codex32 plugins")
+    candidates = find(GROUP, ())
+    found = [each for each in candidates if wanted == each.name]
+    found = found or [each for each in candidates if wanted == each.distribution]
+    if len(found) == 1:
+        return found[0]
+    names = [each.name for each in found or candidates]
+    if found:
+        raise PluginNotInstalled(f"{plugin} has several plugins; name one of {', '.join(names)}")
+    raise PluginNotInstalled(
+        f"no plugin {plugin!r} is installed here{did_you_mean(plugin, names)}; "
+        "see: codex32 plugins"
+    )
+
+
+def _nothing_offered(record: PluginRecord) -> Check:
+    name = "it keeps its contracts"
+    if record.offers.keys() & _SUITES.keys():
+        told = f"it offers nothing without settings; set plugins.{record.name}, see its README"
+        return Check("plugin", name, "unchecked", told)
+    return Check("plugin", name, "skipped", "nothing that it brings has a contract with tests")
+
+
+def _without_settings(checks: list[Check], plugin: str) -> list[Check]:
+    """One verdict instead of a failure a test, where the plugin itself asks for a setting."""
+    asks = re.compile(rf"(?:[\w.]+: )?(.*\bplugins\.{re.escape(plugin)}\.\w.*)")
+    asked = {check.detail: found[1] for check in checks if (found := asks.fullmatch(check.detail))}
+    kept = [check for check in checks if check.detail not in asked]
+    subject = checks[0].subject if checks else ""
+    name = "it keeps its contract"
+    told = [Check(subject, name, "unchecked", text) for text in dict.fromkeys(asked.values())]
+    return told + kept
 
 
 def _weight(module: str) -> list[str]:
     code = (
         "import sys, codex32.face, time, importlib\nbefore = set(sys.modules)\n"
         f"began = time.process_time()\nimportlib.import_module({module.partition(':')[0]!r})\n"
-        "print(time.process_time() - began)\nprint(len(set(sys.modules) - before))\n"
+        "print(f'\\nend {time.process_time() - began} {len(set(sys.modules) - before)}')\n"
     )
     took: list[float] = []
     while len(took) < 3:  # the first may read from a cold disk
-        answer = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-        )
-        if answer.returncode:
-            return [answer.stderr.strip().rpartition("\n")[2]]
-        took.append(float(answer.stdout.split()[0]))
+        try:
+            answer = subprocess.run(
+                [sys.executable, "-c", code],
+                **{"capture_output": True, "text": True, "check": False},
+                timeout=_LONGEST_IMPORT_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return [f"its import does not end within {_LONGEST_IMPORT_SECONDS:.0f} seconds"]
+        printed, _, end = answer.stdout.strip().rpartition("\n")
+        if answer.returncode or not end.startswith("end "):
+            fault = answer.stderr.strip().rpartition("\n")[2]
+            return [fault or f"its import ends the process (exit code {answer.returncode})"]
+        if printed.strip():
+            return [f"it prints when it is imported: {' '.join(printed.split())[:200]}"]
+        _, seconds, count = end.split()
+        took.append(float(seconds))
         if took[-1] <= _MOST_SECONDS:
             return []
-    count = answer.stdout.split()[1]
     return [f"it takes {min(took) * 1000:.0f} ms and {count} modules; import inside functions"]
 
 
@@ -172,7 +225,12 @@ def _behind_the_face(module: str) -> list[str]:
     sources = origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin]
     faults = []
     for source in sorted(sources):
-        for node in ast.walk(ast.parse(source.read_bytes())):
+        try:
+            tree = ast.parse(source.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            faults.append(f"{source.name}:{getattr(error, 'lineno', 0)} is no Python: {error}")
+            continue
+        for node in ast.walk(tree):
             faults += [
                 f"{source.name}:{getattr(node, 'lineno', 0)} imports {name}"
                 for name in _imported(node)
@@ -225,12 +283,13 @@ def _stand_ins(notifier: Notifier, target: str) -> dict[str, Any]:
     """A target and a client, where the notifier takes those that the suite makes up."""
     asked = target or MADE_UP_TARGET
 
-    def attempt() -> tuple[FakeHttp, StepFault | None]:
+    @cache
+    def attempt() -> tuple[FakeHttp, Exception | None]:
         http = working_http()
         sending = notifier.send(Notification("hello"), asked, http=http, timeout_seconds=5)
         try:
             asyncio.run(sending)
-        except StepFault as fault:
+        except Exception as fault:
             return http, fault
         return http, None
 
@@ -245,7 +304,12 @@ def _stand_ins(notifier: Notifier, target: str) -> dict[str, Any]:
             pytest.skip("its author alone knows what its service answers")
         return working_http()
 
-    return {"target": pytest.fixture(aimed), "working_http": pytest.fixture(working)}
+    return {
+        "target": pytest.fixture(aimed),
+        "working_http": pytest.fixture(working),
+        # One that sent, or failed, without asking for anything speaks another protocol.
+        "speaks_http": property(lambda _: bool(attempt()[0].requests)),
+    }
 
 
 class _Run:
@@ -308,17 +372,19 @@ class _Run:
 
 
 def main() -> int:
-    """Check what standard input names; the exit code is 0 if nothing failed."""
+    """Check what standard input names; for the exit code, see :class:`Report`."""
     asked = json.load(sys.stdin)
     began = time.monotonic()
     try:
-        report = check(asked.pop("plugin"), asked.pop("config"), **asked)
+        # What a plugin prints does not belong into the report.
+        with contextlib.redirect_stdout(sys.stderr):
+            report = check(asked.pop("plugin"), asked.pop("config"), **asked)
     except PluginNotInstalled as error:
         json.dump({"error": str(error)}, sys.stdout)
         return 2
-    told = {**asdict(report), "passed": report.passed, "seconds": time.monotonic() - began}
-    json.dump(told, sys.stdout)
-    return 0 if report.passed else 1
+    told = {**asdict(report), "passed": report.passed, "exit_code": report.exit_code}
+    json.dump({**told, "seconds": time.monotonic() - began}, sys.stdout)
+    return report.exit_code
 
 
 if __name__ == "__main__":

@@ -64,6 +64,13 @@ def test_a_folder_that_was_never_begun_is_told_how_to_begin(codex32):
     assert "0001" not in told
 
 
+def test_settings_of_a_plugin_that_is_not_there_are_named(doctor, project):
+    with (project / "codex32.yaml").open("a") as file:
+        file.write("plugins: {slak: {api: 'https://slack.example.com'}}\n")
+    told = [detail for state, detail in doctor("plugins") if state == "warn"]
+    assert told == ["plugins.slak: no plugin is called 'slak' (did you mean 'slack'?)"]
+
+
 def test_a_database_that_does_not_answer_is_named(codex32, doctor, monkeypatch):
     monkeypatch.setenv("CODEX32_DATABASE_URL", "postgresql://127.0.0.1:1/none")
     ((state, detail),) = doctor("schema")

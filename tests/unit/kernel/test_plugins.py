@@ -158,6 +158,22 @@ def test_what_a_failing_plugin_offered_before_it_failed_is_left_out_too(shelf, s
     assert not plugins.listening
 
 
+@pytest.mark.parametrize("state", ["loaded", "failed"])
+def test_what_a_plugin_prints_stays_out_of_the_output_and_names_it(
+    shelf, shout, capsys, caplog, state
+):
+    """The output is a command's, and programs read it as JSON."""
+    body = "print('hook'); return [Shout()]" if state == "loaded" else "print('hook'); return 3"
+    hook = "@hookimpl\ndef register_bot_types(config):\n    "
+    shelf.install("print('module')\n" + shout + hook + body)
+    plugins = load()
+    assert only(plugins).state == state
+    assert capsys.readouterr().out == ""
+    (told,) = [each for each in caplog.messages if "prints" in each]
+    assert "under_test prints while it is loaded" in told
+    assert told.endswith("module hook")
+
+
 @pytest.mark.parametrize(
     ("source", "error"), [("import no_such_sdk", PluginLoadError), ("x = 1", PluginContractError)]
 )
