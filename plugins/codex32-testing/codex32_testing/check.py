@@ -101,7 +101,6 @@ class Report:
         """Whether nothing failed."""
         return all(check.status != "failed" for check in self.checks)
 
-
     @property
     def exit_code(self) -> int:
         """1 where something failed, 4 where nothing did and not all could be looked at."""
