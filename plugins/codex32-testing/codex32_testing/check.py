@@ -198,8 +198,10 @@ def _weight(module: str) -> list[str]:
         try:
             answer = subprocess.run(
                 [sys.executable, "-c", code],
-                **{"capture_output": True, "text": True, "check": False},
+                capture_output=True,
+                text=True,
                 timeout=_LONGEST_IMPORT_SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return [f"its import does not end within {_LONGEST_IMPORT_SECONDS:.0f} seconds"]
