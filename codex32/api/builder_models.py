@@ -14,7 +14,10 @@ from codex32.kernel.ids import ID_PATTERN
 
 Status = Literal["working", "asking", "ready", "accepted", "undone", "abandoned", "failed"]
 Stage = Literal["interpret", "compose", "prove"]
-_Words = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=WITHOUT_NUL)]
+_Words = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=20_000, pattern=WITHOUT_NUL, strip_whitespace=True),
+]
 _Model = Annotated[str, StringConstraints(pattern=r"^[^:\s]+:\S+$", max_length=200)]
 _Bot = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 

@@ -134,6 +134,8 @@ def new(
     Where nobody looks on, and without --yes, it ends with code 5 when it asks something or has a
     draft: go on with answer, accept or resume.
     """
+    if not description.strip():  # a session costs money
+        raise click.UsageError("the description is empty; say what is to be built")
 
     async def start(runtime: Runtime, spending: dict[str, Any]) -> Session:
         caller = obj.caller(workspace)

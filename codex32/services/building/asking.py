@@ -16,6 +16,8 @@ MOST: Final = 3
 _LONGEST = 500
 #: Ids of the house's own questions.
 _OWN: Final = {"hosts": "host", "secrets": "credential", "recipients": "recipient"}
+#: Who is asked for a credential may tell it.
+_NEVER: Final = "(Values are never told here: codex32 secrets set NAME)"
 #: Before these, where more of them come up when a draft is written.
 _MORE: Final = "more_"
 _YES = frozenset({"yes", "y", "all", "all of them"})
@@ -95,7 +97,7 @@ def _about(name: str, strange: Sequence[str]) -> Iterable[Question]:
         ask = {
             "host": "You named no such host. Which of these may the bot speak to?",
             "credential": "Your workspace has no such secret yet. Which of these names shall the "
-            "bot use? (Values are never told here: codex32 secrets set NAME)",
+            f"bot use? {_NEVER}",
             "recipient": "You named no such recipient. Which of these may be told something?",
         }[risk]
         yield Question(name, risk, ask, "none of them", tuple(strange))
@@ -110,5 +112,7 @@ def _question(raw: Mapping[str, Any]) -> Question | None:
         return None
     if not name or not text or not default or raw["about"] not in RISKS:
         return None
+    if raw["about"] == "credential":
+        text = f"{text} {_NEVER}"
     options = tuple(each[:100] for each in raw["options"][:8])
     return Question(name, raw["about"], text, default, options)

@@ -151,7 +151,12 @@ class Builder:
     ) -> Session:
         """Take answers; see :func:`sessions.answer`."""
         known = await self.workshop.listener(caller.workspace)
-        masked = {name: known.heard(text) for name, text in given.items()}
+        session = await self.door.read(sessions.get, session_id, caller.workspace)
+        asked = {each.id: each for each in session.work.questions}
+        masked = {
+            name: known.heard_answer(text, asked[name]) if name in asked else ""
+            for name, text in given.items()
+        }
         write = partial(
             sessions.answer,
             session_id,

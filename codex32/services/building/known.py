@@ -12,10 +12,20 @@ from codex32.kernel.components import Components
 from codex32.kernel.json_values import JSON
 from codex32.kernel.masking import Masker
 from codex32.kernel.redaction import scrub
-from codex32.services.building.told import Told, unsaid, unsaid_code, unsaid_value, written_in
+from codex32.services.building.session import Question
+from codex32.services.building.told import (
+    Told,
+    unsaid,
+    unsaid_answer,
+    unsaid_code,
+    unsaid_value,
+    written_in,
+)
 
 #: What stands for recipients that nobody can list, as each invoice names its customer.
 FROM_DATA: Final = "whoever the data names"
+#: What a question about a credential is about, in a word that tells.
+_TELLING: Final = "secret"
 #: Between several addresses in one text.
 _LIST: Final = re.compile(r"[\s,;<>]+")
 # A name inside a longer one is not that name; a full stop behind it ends a sentence.
@@ -86,6 +96,13 @@ class Known:
     def heard(self, words: str) -> str:
         """What a person said, also without what they call a password or a key."""
         return unsaid(self.masked(words), self.secrets)
+
+    def heard_answer(self, words: str, question: Question) -> str:
+        """What a person answered, also without what the question calls a password or a key."""
+        asked = f"{question.question} {_TELLING if question.about == 'credential' else ''}"
+        if words.strip() in question.options:
+            return self.masked(words)
+        return unsaid_answer(self.masked(words), asked, self.secrets | {*question.options})
 
     def heard_value(self, value: JSON) -> Any:
         """``value`` with every text in it as :meth:`heard`, by what its key calls it, too."""

@@ -113,6 +113,15 @@ _SIGN: Final = re.compile(r"[^\n]")
 _SCHEME: Final = re.compile(r"^\s*(?:basic|bearer|token|apikey)\b", re.IGNORECASE)
 
 
+#: A word of an answer, or what stands in quotes; and words that are no secret: names of some that
+#: are to be set, addresses, and what plain words look like.
+_WORD: Final = re.compile(rf"{_QUOTED}|\S+")
+_NO_SECRET: Final = re.compile(r"[A-Za-z]\w*_\w*|https?://\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_PLAIN_WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)?")
+#: The longest word that says no more than yes, no or none where it stands alone.
+_SAYS_LITTLE: Final = 5
+
+
 class Told(NamedTuple):
     """Where a secret is written.
 
@@ -133,6 +142,26 @@ def unsaid(text: str, names: frozenset[str] = frozenset()) -> str:
       names: Of secrets, which they may say.
     """
     return _without(text, _SAID, names)
+
+
+def unsaid_answer(text: str, question: str, names: frozenset[str] = frozenset()) -> str:
+    """What a person answers, also without what they are asked for by such a word.
+
+    A word alone is taken for the secret then, and among others one that is no plain word.
+    """
+    text = unsaid(text, names)
+    if re.search(_CALLED, question) is None:
+        return text
+    alone = len(text.split()) == 1
+
+    def masked(found: re.Match[str]) -> str:
+        word = found[0].strip("\"'.,;:!?()")
+        if word in names or len(word) < SHORTEST or _NO_SECRET.fullmatch(word):
+            return found[0]
+        plain = _PLAIN_WORD.fullmatch(word) is not None
+        return found[0] if plain and not (alone and len(word) > _SAYS_LITTLE) else MASK
+
+    return _WORD.sub(masked, text)
 
 
 def unsaid_value(value: JSON) -> Any:

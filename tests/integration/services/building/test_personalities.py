@@ -196,6 +196,29 @@ async def test_a_secret_of_the_installation_that_no_bot_uses_goes_no_further(
         assert "swordfish" not in text
 
 
+async def test_a_secret_that_a_model_asks_for_goes_no_further(house, described):
+    def asking(request, said):
+        asks = {
+            "id": "key",
+            "about": "credential",
+            "question": "What is the API key?",
+            "options": [],
+            "default": "none",
+        }
+        return {**said, "questions": [asks]} if request.stage == "interpret" else said
+
+    house.server.reset()
+    house.server.ask(builder_model(described.values(), asking))
+    session = await house.builder.begin(described["tea-price"].description, house.caller)
+    session = await house.builder.run(session.id, "default")
+    assert "codex32 secrets set" in session.work.questions[0].question
+    await house.builder.answer(session.id, {"key": "swordfish"}, house.caller)
+    session = await house.builder.run(session.id, "default")
+    assert session.status == "ready"
+    for text in (house.prompts, session.work.text()):
+        assert "swordfish" not in text
+
+
 async def test_no_session_costs_more_than_its_budget(house, described):
     house.is_("inventing steps")
     session = await house.build(described["tea-price"].description, budget_nano=2_000_000)

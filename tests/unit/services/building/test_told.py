@@ -1,11 +1,14 @@
 """Secrets that somebody wrote where the name of one belongs, and what only speaks of secrets."""
 
+from dataclasses import replace
+
 import pytest
 
 from codex32.engine.reading.document import dotted, read_documents
 from codex32.kernel.components import Components
 from codex32.kernel.masking import Masker
 from codex32.services.building.known import Known
+from codex32.services.building.session import Question
 from codex32.services.building.told import unsaid, unsaid_code, unsaid_value, written_in
 
 
@@ -172,3 +175,40 @@ def test_capitals_make_no_name_but_the_workspace_s_own_are_names():
     said = "The password is SWORDFISH, the token: PAYROLL."
     assert unsaid(said, frozenset({"PAYROLL"})) == "The password is ***, the token: PAYROLL."
     assert unsaid("The token is SHOP_TOKEN.") == "The token is SHOP_TOKEN."
+
+
+CREDENTIAL = Question("q", "credential", "Where does it come from?", "nowhere", ("the vault",))
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("Zx81-qpw-77", "***"),
+        ("swordfish", "***"),
+        ("it is hunter2.", "it is ***"),
+        ("'correct horse'", "***"),
+        ("correct-horse-battery-staple", "***"),
+        ("4711", "***"),
+        ("p@ssw0rd", "***"),
+    ],
+)
+def test_whoever_is_asked_for_a_secret_needs_no_word_to_tell_it(said, heard):
+    known = Known(Components(), secrets=frozenset({"KNOWN"}))
+    assert known.heard_answer(said, CREDENTIAL) == heard
+    for asks in ("What is the API key?", "Which password?", "Whose token?"):
+        question = replace(CREDENTIAL, about="host", question=asks)
+        assert known.heard_answer(said, question) == heard
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("yes", "none", "KNOWN", "use SHOP_TOKEN", "shop_token", "the vault"),
+        *("no key is needed", "the one of the shop, please; don't ask", "the admin's"),
+        *("https://vault.example.com/x", "ann@example.com"),
+    ],
+)
+def test_what_is_no_secret_is_an_answer(said):
+    known = Known(Components(), secrets=frozenset({"KNOWN"}))
+    assert known.heard_answer(said, CREDENTIAL) == said
+    assert known.heard_answer("swordfish", Question("q", "host", "Which?", "none")) == "swordfish"
