@@ -117,6 +117,17 @@ class ErrorOut(Out):
     code: str
 
 
+class BeneathOut(Out):
+    """Where a failure began, in a bot that was executed by a step."""
+
+    execution: str
+    bot: str
+    step: str | None
+    item: int | None
+    file: str | None
+    line: int | None
+
+
 class DiagnosisOut(Out):
     """What a failed execution suffered from, by rules over what is recorded."""
 
@@ -125,7 +136,10 @@ class DiagnosisOut(Out):
     step: str | None = Field(description="The step that failed, if it was a step.")
     item: int | None = Field(description="Of `foreach`, the first item that failed.")
     file: str | None = Field(description="Where the version that ran came from.")
-    line: int | None = Field(description="Where the step stands in it, from 1.")
+    line: int | None = Field(description="Where the step, or what of it failed, stands, from 1.")
+    beneath: BeneathOut | None = Field(
+        None, description="Where it began, if a bot failed that a step executed."
+    )
 
 
 class SettledOut(Out):

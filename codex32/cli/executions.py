@@ -132,11 +132,16 @@ def _open_approvals(runtime: Runtime, row: ExecutionRow) -> list[dict[str, Any]]
 
 
 def _diagnosis(told: dict[str, Any] | None) -> list[tuple[str, str | None]]:
-    from codex32.services.executions.diagnosis import place
+    from codex32.services.executions.diagnosis import place, place_beneath
 
     if told is None:
         return []
-    return [("trouble", told["trouble"]), ("where", place(told)), ("remedy", told["remedy"])]
+    return [
+        ("trouble", told["trouble"]),
+        ("where", place(told)),
+        ("beneath", place_beneath(told)),
+        ("remedy", told["remedy"]),
+    ]
 
 
 def _show(obj: Context, found: Inspection, data: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from codex32.runtime import Runtime
 from codex32.services.bots import bots
 from codex32.services.bots.written import RUN, Written
 from codex32.services.executions import executions
-from codex32.services.executions.diagnosis import place
+from codex32.services.executions.diagnosis import place, place_beneath
 from codex32.services.executions.starting import Start
 from codex32.services.executions.telling import step_as_dict
 from codex32.services.upkeep import processes
@@ -194,7 +194,7 @@ class Running:
             if data["output"] is not None:
                 self.output.line(_output_text(data["output"]))
             if diagnosis is not None:
-                where = place(diagnosis)
+                where = place_beneath(diagnosis) or place(diagnosis)
                 trouble = f"trouble: {diagnosis['trouble']}" + (f" ({where})" if where else "")
                 self.output.note(f"{trouble}\n{diagnosis['remedy']}")
                 self.output.note(f"see: codex32 executions show {row.id}")

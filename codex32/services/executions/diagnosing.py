@@ -35,7 +35,7 @@ def told(row: ExecutionRow, payloads: PayloadStore) -> Mapping[str, JSON] | None
     """What is kept of a failed execution, or would be; None for one that did not fail."""
     if row.diagnosis is not None:
         kept: dict[str, JSON] = loads(row.diagnosis)
-        return kept
+        return {"beneath": None, **kept}  # which older ones do not say
     made = diagnose(row, payloads)
     return None if made is None else made.as_dict()
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from codex32.engine.reading.document import read_documents
 from codex32.engine.records.parts import step_of
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.kernel.text import file_told
+from codex32.services.executions.fault_places import line_of
 
 
 class Trouble(StrEnum):
@@ -108,6 +108,49 @@ _BY_CAUSE = {
 }
 
 
+#: What programs raise where another side answers: as urllib, requests and httpx say it.
+_ANSWERED = re.compile(
+    r"HTTPError: (?:HTTP Error ([45]\d\d)\b|([45]\d\d) (?:Client|Server) Error)"
+    r"|HTTPStatusError: (?:Client|Server) error '([45]\d\d)\b"
+)
+#: What else they raise that is no fault of theirs, or has a remedy of its own.
+_BY_EXCEPTION: Sequence[tuple[re.Pattern[str], Trouble, str | None]] = [
+    (re.compile(pattern), trouble, remedy)
+    for pattern, trouble, remedy in (
+        (r"^MemoryError", Trouble.RESOURCES, None),
+        (
+            r"^ModuleNotFoundError",
+            Trouble.CODE,
+            "name the package with its version in `requires` of the step and in `allow.packages`, "
+            "or import what Python itself brings",
+        ),
+        (
+            # The proxy of a program refuses what the bot may not reach; without hosts there is no
+            # network at all.
+            r"Tunnel connection failed: 403|\bProxyError: 403|Errno -3\b|Errno 101\b|"
+            r"name resolution|Network is unreachable",
+            Trouble.CAPABILITY,
+            "a program reaches the hosts that `allow.hosts` names, through `http_proxy`, and no "
+            "others",
+        ),
+        (
+            r"^PermissionError|^OSError: \[Errno 30\]",
+            Trouble.CAPABILITY,
+            "a program sees its own folder and what `allow.files` names, and writes where that "
+            "says `write: true`",
+        ),
+        (r"\b\w*Timeout(Error)?\b|timed out", Trouble.TIMEOUT, None),
+        (
+            r"\bConnection\w*Error\b|\bConnectError\b|\bRemoteDisconnected\b|"
+            r"Errno (-2|104|111|113)\b",
+            Trouble.NETWORK,
+            None,
+        ),
+        (r"\b(JSON|Unicode)DecodeError\b", Trouble.DATA, None),
+    )
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What a failed execution suffered from.
@@ -115,7 +158,10 @@ class Diagnosis:
     Attributes:
       step: Which one failed; None where the execution failed as a whole.
       item: Of a ``foreach``, the first item that failed.
-      line: Where the step stands in the text of the version that ran, from 1.
+      line: Where the step, or what of it failed, stands in the text of the version that ran, from
+        1.
+      beneath: Where it began, if a bot that was executed by a step of this one failed.
+      execution: The execution this is said of, and its bot.
     """
 
     trouble: Trouble
@@ -124,17 +170,25 @@ class Diagnosis:
     item: int | None = None
     file: str | None = None
     line: int | None = None
+    beneath: Diagnosis | None = None
+    execution: str = ""
+    bot: str = ""
 
     def as_dict(self) -> dict[str, JSON]:
         """As plain data, for JSON."""
         return {
             "trouble": self.trouble.value,
             "remedy": self.remedy,
-            "step": self.step,
-            "item": self.item,
-            "file": self.file,
-            "line": self.line,
+            **self._place(),
+            "beneath": self.beneath and self.beneath.named(),
         }
+
+    def named(self) -> dict[str, JSON]:
+        """Where it is, with the execution that it is in."""
+        return {"execution": self.execution, "bot": self.bot, **self._place()}
+
+    def _place(self) -> dict[str, JSON]:
+        return {"step": self.step, "item": self.item, "file": self.file, "line": self.line}
 
 
 def place(told: Mapping[str, JSON]) -> str | None:
@@ -144,6 +198,14 @@ def place(told: Mapping[str, JSON]) -> str | None:
         where = f"{where}:{line}" if where else f"line {line}"
     item = "" if told["item"] is None else f" item {told['item']}"
     return ", ".join(filter(None, (where, step and f"step {step}{item}"))) or None
+
+
+def place_beneath(told: Mapping[str, JSON]) -> str | None:
+    """The same of the bot beneath, where it began, with the execution."""
+    beneath = told.get("beneath")  # older rows say nothing of it
+    if not isinstance(beneath, dict):
+        return None
+    return f"{place(beneath) or beneath['bot']}, in {beneath['execution']}"
 
 
 def trouble_of(code: str | None, cause: str | None) -> Trouble:
@@ -162,39 +224,60 @@ def diagnose(row: ExecutionRow, payloads: PayloadStore) -> Diagnosis | None:
     ended = None if step is not None else _ended(row, payloads)
     error = payloads.unpack(row.id, step.error) if step is not None else None
     told = error if isinstance(error, dict) else {}
-    trouble = Trouble.ENDED if ended is not None else _trouble(row, told, payloads)
+    beneath = _beneath(told, payloads)
+    remedy = None
+    if ended is not None:
+        trouble = Trouble.ENDED
+    elif beneath is not None:  # a bot that this one executed knows more
+        trouble, remedy = beneath.trouble, beneath.remedy
+    else:
+        trouble, remedy = _trouble(row, told)
     step = step or ended or _cut_short(row)
     version = VersionRow.get_or_none(VersionRow.id == row.version_id)
     line = None
     if version is not None and step is not None:
-        line = _line(
-            version.text, row.bot_name, step_of(step.step), _program_line(told, step.step)
-        )
+        line = line_of(version.text, row.bot_name, step_of(step.step), told)
     elif version is not None and _is_of_output(row):
-        line = _line(version.text, row.bot_name, None, None)
+        line = line_of(version.text, row.bot_name, None, {"message": row.message})
     return Diagnosis(
         trouble,
-        REMEDIES[trouble],
+        remedy or REMEDIES[trouble],
         step=step.step if step is not None else None,
         item=step.item if step is not None and step.item != NO_ITEM else None,
         file=file_told(version.source) if version is not None else None,
         line=line,
+        beneath=beneath,
+        execution=row.id,
+        bot=row.bot_name,
     )
 
 
-def _trouble(row: ExecutionRow, error: Mapping[str, JSON], payloads: PayloadStore) -> Trouble:
-    code, detail = error.get("code"), _mapping(error.get("detail"))
-    child = detail.get("execution")
-    if isinstance(child, str):  # a bot that this one executed knows more
-        theirs = ExecutionRow.get_or_none(ExecutionRow.id == child)
-        found = None if theirs is None else diagnose(theirs, payloads)
-        if found is not None:
-            return found.trouble
-    if code == "raised" and str(error.get("message")).startswith("MemoryError"):
-        return Trouble.RESOURCES
+def _beneath(error: Mapping[str, JSON], payloads: PayloadStore) -> Diagnosis | None:
+    """Of the bot that the step executed: where it began, however far down."""
+    child = _mapping(error.get("detail")).get("execution")
+    theirs = ExecutionRow.get_or_none(ExecutionRow.id == child) if child else None
+    found = None if theirs is None else diagnose(theirs, payloads)
+    return None if found is None else found.beneath or found
+
+
+def _trouble(row: ExecutionRow, error: Mapping[str, JSON]) -> tuple[Trouble, str | None]:
+    """What it is, and what helps where that is not what helps with all of its kind."""
+    code = error.get("code")
+    if code == "raised":
+        return _of_exception(str(error.get("message")))
     if code is None and _is_of_output(row):
-        return Trouble.EXPRESSION
-    return trouble_of(code if isinstance(code, str) else None, row.cause)
+        return Trouble.EXPRESSION, None
+    return trouble_of(code if isinstance(code, str) else None, row.cause), None
+
+
+def _of_exception(message: str) -> tuple[Trouble, str | None]:
+    """What a program suffered from that raised this."""
+    if answered := _ANSWERED.search(message):
+        return trouble_of(f"http-{answered[1] or answered[2] or answered[3]}", None), None
+    for pattern, trouble, remedy in _BY_EXCEPTION:
+        if pattern.search(message):
+            return trouble, remedy
+    return Trouble.CODE, None
 
 
 def _is_of_output(row: ExecutionRow) -> bool:
@@ -247,52 +330,6 @@ def _message(row: ExecutionRow, step: StepRow, payloads: PayloadStore) -> str:
     told = error.get("message") if isinstance(error, dict) else None
     # Nothing said is not what the execution says.
     return told if isinstance(told, str) and told else "\0"
-
-
-def _program_line(error: Mapping[str, JSON], step: str) -> int | None:
-    """The line of the step's own program where it raised, from 1; None where none is told."""
-    detail = error.get("detail")
-    traceback = detail.get("traceback") if isinstance(detail, dict) else None
-    found = re.findall(rf'File "<{step}>", line (\d+)', str(traceback))
-    return int(found[-1]) if found else None
-
-
-def _line(text: str, bot: str, step: str | None, program_line: int | None) -> int | None:
-    """Where a step, or a line of its program, stands; None where the text no longer tells.
-
-    Without a step it is the line of the bot's output.
-    """
-    documents = [each for each in read_documents(text) if isinstance(each.value, dict)]
-    named = [each for each in documents if _mapping(each.value).get("name") == bot]
-    for document in named or documents:
-        if step is None:
-            return document.problem(("output",), "", key=True).line
-        path = _path(_mapping(document.value), step)
-        if path is None:
-            continue
-        code = _mapping(_value(document.value, path)).get("with")
-        code = _mapping(code).get("code")
-        if program_line is not None and isinstance(code, str):
-            before = "".join(code.splitlines(keepends=True)[: program_line - 1])
-            return document.problem((*path, "with", "code"), "", offset=len(before)).line
-        return document.problem(path or ("type",), "", key=not path).line
-    return None
-
-
-def _path(bot: Mapping[str, JSON], step: str) -> tuple[str | int, ...] | None:
-    """Where a step stands in its bot: a bot of a single step is that step itself."""
-    for section in ("steps", "on_failure", "finally"):
-        steps = bot.get(section)
-        for index, each in enumerate(steps if isinstance(steps, list) else ()):
-            if _mapping(each).get("id") == step:
-                return section, index
-    return () if step == "main" and "steps" not in bot else None
-
-
-def _value(value: JSON, path: Sequence[str | int]) -> JSON:
-    for part in path:
-        value = value[part]
-    return value
 
 
 def _mapping(value: JSON) -> Mapping[str, JSON]:

@@ -13,7 +13,13 @@ from codex32.kernel.model_errors import FAULT_KINDS, FaultKind, ModelFault
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.services.executions.diagnosing import keep_diagnoses, told
-from codex32.services.executions.diagnosis import Diagnosis, diagnose, place, trouble_of
+from codex32.services.executions.diagnosis import (
+    Diagnosis,
+    diagnose,
+    place,
+    place_beneath,
+    trouble_of,
+)
 
 TEXT = """\
 name: other
@@ -161,6 +167,116 @@ def test_a_bot_that_was_executed_tells_what_it_suffered_from(
     error = {"message": "slow failed", "code": "error", "detail": {"execution": child}}
     found = look(("fetch", NO_ITEM, error), message="slow failed")
     assert (found.trouble, found.step) == ("timeout", "fetch")
+    assert place_beneath(found.as_dict()) == f"bots/ping.yaml, in {child}"
+
+
+def test_the_bot_where_it_began_is_named_however_far_down(
+    look: Callable[..., Diagnosis], execution: Callable[..., str], door: Door
+) -> None:
+    def failed(bot: str, step: str, error: dict[str, object]) -> str:
+        made = execution(
+            status="failed", cause="error", message=error["message"], bot_name=bot,
+            version_id="ver_1",
+        )  # fmt: skip
+        StepRow.insert(
+            execution_id=made, step=step, item=NO_ITEM, status="failed", tries=1, effect="none",
+            error=json.dumps(error), finished_at=1,
+        ).execute()  # fmt: skip
+        return made
+
+    traceback = '  File "<count>", line 4, in main'
+    raised = {"message": "KeyError", "code": "raised", "detail": {"traceback": traceback}}
+    deepest = door.write_now(lambda: failed("ping", "count", raised))
+    of_it = {"message": "ping failed", "code": "error", "detail": {"execution": deepest}}
+    between = door.write_now(lambda: failed("between", "call", of_it))
+    error = {"message": "it failed", "code": "error", "detail": {"execution": between}}
+    found = look(("fetch", NO_ITEM, error), message="it failed")
+    assert (found.trouble, found.line) == ("code", 7)
+    assert place_beneath(found.as_dict()) == f"bots/ping.yaml:17, step count, in {deepest}"
+
+
+LONG = """\
+name: ping
+steps:
+  - id: fetch
+    type: set
+    if: "inputs.go == true"
+    foreach: "${{ inputs.list }}"
+    with:
+      values:
+        fine: 1
+        deep:
+          - "none"
+          - "so ${{ item.name }} is ${{ inputs.far.away }}"
+      state:
+        text: |
+          first
+          second ${{ inputs.second }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "line"),
+    [
+        ("inputs.go == true", 5),
+        ("inputs.list", 6),
+        ("inputs.far.away", 12),
+        ("inputs.second", 16),
+        ("inputs.of_another_version", 3),
+    ],
+)
+def test_an_expression_is_found_at_its_own_line(
+    look: Callable[..., Diagnosis],
+    door: Door,
+    payloads: PayloadStore,
+    expression: str,
+    line: int,
+) -> None:
+    message = f"inputs: no such key (in: {expression})"
+    look(("fetch", NO_ITEM, {"message": message, "code": "expression"}), message=message)
+    door.write_now(VersionRow.update(text=LONG).execute)
+    (row,) = door.read_now(lambda: list(ExecutionRow.select()))
+    found = door.read_now(diagnose, row, payloads)
+    assert (found.trouble, found.step, found.line) == ("expression", "fetch", line)
+
+
+@pytest.mark.parametrize(
+    ("message", "trouble", "helps"),
+    [
+        ("MemoryError", "resources", "memory"),
+        ("ModuleNotFoundError: No module named 'httpx'", "code", "requires"),
+        ("urllib.error.HTTPError: HTTP Error 401: Unauthorized", "credential", "secret"),
+        ("urllib.error.HTTPError: HTTP Error 429: Too Many Requests", "rate_limit", "rate"),
+        ("requests.exceptions.HTTPError: 503 Server Error: for url: http://x", "network", "retry"),
+        ("httpx.HTTPStatusError: Client error '404 Not Found' for url 'http://x'", "data", ""),
+        (
+            "urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name "
+            "resolution>",
+            "capability",
+            "allow.hosts",
+        ),
+        (
+            "urllib.error.URLError: <urlopen error Tunnel connection failed: 403 Forbidden>",
+            "capability",
+            "allow.hosts",
+        ),
+        ("OSError: [Errno 30] Read-only file system: '/etc/x'", "capability", "allow.files"),
+        ("PermissionError: [Errno 13] Permission denied: '/x'", "capability", "allow.files"),
+        ("TimeoutError: timed out", "timeout", "retry"),
+        ("requests.exceptions.ReadTimeout: HTTPConnectionPool(host='x')", "timeout", "retry"),
+        ("ConnectionResetError: [Errno 104] Connection reset by peer", "network", "retry"),
+        ("json.decoder.JSONDecodeError: Expecting value: line 1", "data", "compare"),
+        ("KeyError: 'items'", "code", "mend"),
+        ("ValueError: timeout is not a number", "code", "mend"),
+    ],
+)
+def test_what_a_program_raises_tells_what_is_no_fault_of_it(
+    look: Callable[..., Diagnosis], message: str, trouble: str, helps: str
+) -> None:
+    error = {"message": message, "code": "raised"}
+    found = look(("count", NO_ITEM, error), message=message)
+    assert found.trouble == trouble
+    assert helps in found.remedy
 
 
 def test_too_little_memory_is_no_fault_of_the_program(look: Callable[..., Diagnosis]) -> None:
