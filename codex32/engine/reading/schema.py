@@ -15,6 +15,7 @@ from codex32.engine.reading.schema_parts import (
     CONDITION,
     DURATION,
     EXPRESSION,
+    HOST,
     ID,
     NAME,
     SIZE,
@@ -59,7 +60,7 @@ _CONCURRENCY: Final = closed(
 _MONEY: Final[Schema] = {"type": "number", "minimum": 0}
 _ALLOW: Final = closed(
     {
-        "hosts": told(TEXTS, "Hosts that may be spoken to."),
+        "hosts": told({"type": "array", "items": HOST}, "Hosts that may be spoken to."),
         "secrets": told(TEXTS, "Names of secrets that may be used."),
         "models": told(TEXTS, "Models that may be asked, as provider:model."),
         "tools": told(TEXTS, "Tools an agent may call."),

@@ -35,6 +35,14 @@ ID: Final[Schema] = {
 }
 TEXT: Final[Schema] = {"type": "string"}
 WHOLE: Final[Schema] = {"type": "integer", "minimum": 1}
+#: What the guard of connections would not read would permit nothing, and nobody be told.
+HOST: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^((\*\.)?[^\s/*@\[\]:]+|\[[0-9A-Fa-f:.]+\]"
+    r"|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)(:\d{1,5})?$",
+    "errorMessage": "is no host; write for example api.example.com, *.example.com or "
+    "api.example.com:8443, without https:// and without a path",
+}
 TEXTS: Final[Schema] = {"type": "array", "items": TEXT}
 CONDITION: Final[Schema] = {"type": ["string", "boolean"]}
 EXPRESSION: Final[Schema] = {"type": "string", "pattern": r"\$\{\{"}
