@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from codex32.kernel.database import MAX_GROUP
 
-#: Upper bounds in seconds: from a step of a millisecond to an execution of an hour.
-SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
+#: Upper bounds in seconds: from a step of a millisecond to a day in which people were asked.
+SECONDS = (
+    *(0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0),
+    *(3600.0, 14400.0, 86400.0),
+)
 #: Upper bounds of how many share something: powers of two, as the door tells them.
 POWERS = tuple(float(1 << power) for power in range(MAX_GROUP.bit_length()))
 _MICRO, _NANO = 10**6, 10**9
@@ -37,6 +40,9 @@ EXECUTIONS_ASKED = Metric("executions_asked", "Executions asked for, by trigger.
 EXECUTIONS = Metric("executions", "Executions that ended.", ("status", "cause"))
 EXECUTION_SECONDS = Metric(
     "execution_seconds", "From the first attempt to the end.", ("status",), SECONDS, _MICRO
+)
+EXECUTION_WAIT = Metric(
+    "execution_wait_seconds", "From the wish to the first attempt.", (), SECONDS, _MICRO
 )
 ATTEMPTS = Metric("attempts", "Attempts that ended.", ("outcome",))
 STEPS = Metric("steps", "Steps, and items of a foreach, that ended.", ("type", "status"))
@@ -76,6 +82,7 @@ COUNTED: Mapping[str, Metric] = {
         EXECUTIONS_ASKED,
         EXECUTIONS,
         EXECUTION_SECONDS,
+        EXECUTION_WAIT,
         ATTEMPTS,
         STEPS,
         STEP_SECONDS,
@@ -97,6 +104,7 @@ COUNTED: Mapping[str, Metric] = {
     )
 }
 
+BUILD = Metric("build_info", "1, and the version of the API that tells this.", ("version",))
 OPEN = Metric("executions_open", "Executions that have not ended.", ("status",))
 OLDEST = Metric("queue_oldest_seconds", "For how long the oldest queued one has waited.")
 DEAD_LETTERS = Metric("dead_letters", "Failures that nobody retried or dismissed.")
@@ -114,6 +122,7 @@ BREAKERS = Metric(
 
 #: What is looked up when somebody asks.
 LOOKED_UP = (
+    BUILD,
     OPEN,
     OLDEST,
     DEAD_LETTERS,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 
 import peewee as pw
 
@@ -67,6 +69,7 @@ def looked_up(now: int) -> list[tuple[Metric, Mapping[tuple[str, ...], float]]]:
 
 
 def _gauges(now: int) -> Iterator[tuple[Metric, Sequence[tuple[tuple[str, ...], float]]]]:
+    yield catalogue.BUILD, [((_version(),), 1)]
     yield catalogue.OPEN, [((each.value,), _count(standing(each))) for each in _STATUSES]
     oldest = ExecutionRow.select(pw.fn.MIN(ExecutionRow.id)).where(standing(Status.QUEUED))
     asked_at = ExecutionRow.select(ExecutionRow.created_at).where(ExecutionRow.id == oldest)
@@ -88,6 +91,11 @@ def _gauges(now: int) -> Iterator[tuple[Metric, Sequence[tuple[tuple[str, ...], 
     owed = DeliveryRow.select().where(DeliveryRow.status == "pending")
     yield catalogue.DELIVERIES, [((), owed.count())]
     yield catalogue.BREAKERS, sorted(breakers.standing(now).items())
+
+
+@cache
+def _version() -> str:
+    return version("codex32")
 
 
 def _pools(living: Sequence[ProcessRow]) -> Sequence[tuple[tuple[str, ...], Pool]]:

@@ -11,6 +11,7 @@ import peewee as pw
 
 from codex32.engine.records.advance import Advance
 from codex32.engine.records.happenings import Recorded, has_ended, micros
+from codex32.kernel.clock import to_micros
 from codex32.kernel.database import Door, fetch
 from codex32.kernel.events import (
     ApprovalDecided,
@@ -24,6 +25,7 @@ from codex32.kernel.events import (
     TriggerFired,
     WorkerLost,
 )
+from codex32.kernel.ids import made_at
 from codex32.kernel.json_values import dumps
 from codex32.kernel.metric_rows import MetricRow
 from codex32.kernel.notices import Notice
@@ -87,6 +89,7 @@ class Meter:
             self._add(catalogue.ATTEMPTS, end.outcome)
             if end.status in FINAL:
                 self._execution(end.status, end.cause, micros(claim.started_at, end.at))
+                self._waited(claim.id, claim.started_at)
 
     def _count(self, event: Event) -> None:
         match event:
@@ -95,7 +98,10 @@ class Meter:
             case AttemptFinished():
                 self._add(catalogue.ATTEMPTS, event.outcome)
             case ExecutionFinished():
-                self._execution(event.status, event.cause, _micros(event.duration_seconds))
+                lasted = _micros(event.duration_seconds)
+                self._execution(event.status, event.cause, lasted)
+                if lasted:  # else it ended in the queue
+                    self._waited(event.execution_id, to_micros(event.at) - lasted)
             case ExecutionQueued():
                 self._add(catalogue.EXECUTIONS_ASKED, event.trigger)
             case TriggerFired():
@@ -156,6 +162,9 @@ class Meter:
     def _execution(self, status: str, cause: str | None, lasted: int) -> None:
         self._add(catalogue.EXECUTIONS, status, cause or "")
         self._observe(catalogue.EXECUTION_SECONDS, lasted, status)
+
+    def _waited(self, execution_id: str, started_at: int) -> None:
+        self._observe(catalogue.EXECUTION_WAIT, max(started_at - made_at(execution_id), 0))
 
     def _observe(self, metric: Metric, lasted: int, *labels: str) -> None:
         """Add ``lasted`` microseconds to a histogram of seconds."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from codex32.api.routes.metrics import _text
 from codex32.engine.records.advance import Advance, Claim, End, StepRecord
 from codex32.engine.records.happenings import Recorded
+from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.llm import Usage
 from codex32.kernel.contracts.notifier import Notification, Notifier
 from codex32.kernel.contracts.program import ProgramResult, ProgramRunner
@@ -24,6 +25,7 @@ from codex32.kernel.events import (
     TriggerFired,
     WorkerLost,
 )
+from codex32.kernel.ids import first_id
 from codex32.kernel.metric_rows import MetricRow, ProcessRow
 from codex32.kernel.models import BotRow, TriggerRow
 from codex32.kernel.pools import Pool
@@ -164,7 +166,7 @@ async def test_durations_fall_into_the_bucket_of_their_bound(door: Door) -> None
     meter.take_note([step("set", seconds) for seconds in (0.0, 0.001, 0.002, 3600.0, 4000.0)])
     await meter.keep(door)
     (parts,) = (await counted(door))["step_seconds"].values()
-    assert parts == {"0.001": 2, "0.005": 1, "3600.0": 1, "+Inf": 1, "sum": 7_600_003_000}
+    assert parts == {"0.001": 2, "0.005": 1, "3600.0": 1, "14400.0": 1, "sum": 7_600_003_000}
 
 
 async def test_every_counted_event_has_its_metric(door: Door) -> None:
@@ -230,8 +232,24 @@ async def test_a_thousand_bots_make_no_series_of_their_own(door: Door) -> None:
         )
     await meter.keep(door)
     rows = await door.read(lambda: list(MetricRow.select().tuples()))
-    assert len(rows) == 4
+    assert len(rows) == 6
     assert not any("bot" in (metric.labels) for metric in (*COUNTED.values(), *LOOKED_UP))
+
+
+async def test_how_long_an_execution_was_queued_is_told_and_nothing_of_one_that_never_began(
+    door: Door,
+) -> None:
+    asked = to_micros(AT)
+    about = {**ABOUT, "execution_id": first_id("exe", asked), "cause": None, "message": ""}
+    meter = Meter()
+    for late, lasted in ((3.0, 1.0), (0.0, 0.0), (7200.0, 7000.0)):
+        at = AT + timedelta(seconds=late)
+        meter.take_note(
+            [ExecutionFinished(**{**about, "at": at}, status="failed", duration_seconds=lasted)]
+        )
+    await meter.keep(door)
+    waits = (await counted(door))["execution_wait_seconds"]
+    assert waits == {(): {"5.0": 1, "600.0": 1, "sum": 202_000_000}}
 
 
 async def test_labels_that_become_many_count_together(door: Door) -> None:
@@ -431,7 +449,8 @@ async def test_what_is_told_together_counts_as_its_events_would(door: Door) -> N
         ("succeeded",): {"0.1": 1, "sum": 70_123},
     }
     assert once["steps"][("http", "failed")] == {"": 1}
-    for name in ("executions", "execution_seconds", "attempts", "steps", "step_seconds"):
+    histograms = "execution_seconds", "execution_wait_seconds", "step_seconds"
+    for name in ("executions", "attempts", "steps", *histograms):
         assert twice[name] == {
             labels: {part: 2 * amount for part, amount in parts.items()}
             for labels, parts in once[name].items()
