@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -33,7 +34,8 @@ async def send_once(http: HttpClient, request: HttpRequest, *, service: str) -> 
       CapabilityRefused: The bot may not speak to this host.
     """
     try:
-        return await http.send(request)
+        # An answer of any length is an answer: it was sent.
+        return await http.send(replace(request, cut=True))
     except ProviderUnavailable as fault:
         if fault.fault_code == "http-unreachable":
             message = f"{service} cannot be reached"

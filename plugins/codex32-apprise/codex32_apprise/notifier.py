@@ -28,6 +28,7 @@ from codex32 import (
 if TYPE_CHECKING:
     from apprise.logger import NotifyLogEntry
 
+_NAME = re.compile(r"[\w.-]{1,40}")
 _STATUS = re.compile(r"error=(\d{3})\b")
 
 
@@ -46,10 +47,10 @@ class Apprise(Notifier):
         url = self._targets.get(target)
         if url is None:
             # What was written instead may be a URL with a password in it.
-            near = did_you_mean(target, self._targets) if target.isidentifier() else ""
+            near = did_you_mean(target, self._targets) if _NAME.fullmatch(target) else ""
             raise ProviderRejected(
                 "the target is none of plugins.apprise.targets" + near + "; the operator names "
-                "them, and bots choose one by its name"
+                f"them, and bots choose one by its name: {', '.join(sorted(self._targets))}"
             )
         try:
             async with asyncio.timeout(timeout_seconds):

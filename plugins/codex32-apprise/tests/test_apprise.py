@@ -55,6 +55,13 @@ async def test_apprise_itself_sends_to_the_operators_target(url, loopback_server
     assert (told["title"], told["message"]) == ("Weather", "it rains")
 
 
+async def test_a_name_that_is_none_is_told_which_there_are(url):
+    with pytest.raises(ProviderRejected, match=r"mean 'ops-phone'.*by its name: ops-phone"):
+        await Apprise({"ops-phone": url}).send(
+            NOTE, "ops-fone", http=FakeHttp(), timeout_seconds=5
+        )
+
+
 @pytest.mark.parametrize("target", ["", "json://127.0.0.1/x", "opss", "syslog://"])
 async def test_a_bot_names_a_target_and_never_a_url(url, loopback_server, target):
     with pytest.raises(ProviderRejected, match=r"none of plugins\.apprise\.targets") as caught:

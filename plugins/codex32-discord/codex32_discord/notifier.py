@@ -25,6 +25,18 @@ from codex32 import (
 
 _LONGEST = 2000
 _CUT = "… (cut)"
+#: What Discord's codes mean, as far as somebody can do something about it.
+_MEANINGS = {
+    10003: "the channel or thread is gone",
+    10008: "the message is gone",
+    10015: "the webhook is gone",
+    50006: "the message is empty",
+    50027: "the token in the webhook's URL is wrong",
+    50035: "something in the message is not as Discord wants it",
+    50083: "the thread is archived",
+    160005: "the thread is locked",
+    220001: "the channel is a forum; name a thread in the webhook's URL: ?thread_id=…",
+}
 _MAX_ANSWER_BYTES = 256 * 1024
 
 
@@ -85,7 +97,11 @@ def _content(notification: Notification) -> dict[str, Any]:
 def _fault(response: HttpResponse) -> StepFault | None:
     answer = _object(response)
     code = answer.get("code")
-    fault = refusal(response, "Discord", f"code {code}" if isinstance(code, int) and code else "")
+    reason = ""
+    if isinstance(code, int) and code:
+        meaning = _MEANINGS.get(code)
+        reason = f"{meaning} (code {code})" if meaning else f"code {code}"
+    fault = refusal(response, "Discord", reason)
     patience = answer.get("retry_after")
     if isinstance(fault, ProviderRateLimited) and isinstance(patience, int | float):
         # Finer than the header, which is in whole seconds.

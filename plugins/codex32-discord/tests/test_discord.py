@@ -53,9 +53,9 @@ async def test_a_long_text_is_cut_as_discord_counts(discord, send):
 
 
 async def test_what_is_unknown_there_is_told_without_the_target(discord, send):
-    with pytest.raises(ProviderRejected, match="code 10008"):
+    with pytest.raises(ProviderRejected, match=r"the message is gone \(code 10008\)"):
         await send(Notification("x", update="17"))
-    with pytest.raises(ProviderRejected, match="code 10015") as caught:
+    with pytest.raises(ProviderRejected, match=r"the webhook is gone \(code 10015\)") as caught:
         await send(target=discord.url("/api/webhooks/1/OTHER"))
     assert "OTHER" not in str(caught.value)
     with pytest.raises(ProviderRejected, match="no id that Discord gave"):

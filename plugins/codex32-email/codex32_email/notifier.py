@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,9 +26,12 @@ from codex32_email.message import compose
 from codex32_email.server import MailServer, is_address
 
 if TYPE_CHECKING:
+    import aiosmtplib
     from aiosmtplib import SMTP
 
 _MOST_RECIPIENTS = 50
+#: The status code of RFC 3463.
+_FINER = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 
 
 class Email(Notifier):
@@ -58,16 +62,18 @@ class Email(Notifier):
         progress = _Progress()
         try:
             async with asyncio.timeout(timeout_seconds), self._session() as smtp:
+                progress.stage = "the sender"
                 await smtp.mail(envelope_from)
-                for recipient in recipients:
+                for number, recipient in enumerate(recipients, 1):
+                    progress.stage = f"recipient {number} of {len(recipients)}"
                     await smtp.rcpt(recipient)
-                progress.handed_over = True
+                progress.stage, progress.handed_over = "the mail", True
                 await smtp.data(message.as_bytes())
                 progress.taken = True
         except Exception as error:
             # The server has answered for it; how it then says goodbye does not matter.
             if not progress.taken:
-                raise _fault(error, handed_over=progress.handed_over) from None
+                raise _fault(error, progress) from None
         return Receipt(str(message["Message-ID"]))
 
     def _recipients(self, target: str) -> list[str]:
@@ -83,7 +89,7 @@ class Email(Notifier):
                 "the operator does not let bots write to this address; see the setting "
                 "plugins.email.recipients"
             )
-        return recipients
+        return [_as_ascii(each) for each in recipients]
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[SMTP]:
@@ -114,12 +120,31 @@ class Email(Notifier):
 class _Progress:
     """How far a message has come."""
 
+    stage = "the connection"
     handed_over = False
     taken = False
 
 
-def _fault(error: Exception, *, handed_over: bool) -> StepFault:
-    """What came of it; the server's words may quote addresses, so its number alone is told."""
+def _as_ascii(address: str) -> str:
+    """The address as every mail server takes it."""
+    name, _, domain = address.rpartition("@")
+    try:
+        return f"{name.encode('ascii').decode()}@{domain.encode('idna').decode()}"
+    except UnicodeError:
+        raise ProviderRejected(
+            "an address has letters before the @ that mail servers do not take, or a domain that "
+            "is none"
+        ) from None
+
+
+def _numbers(error: aiosmtplib.SMTPResponseException) -> str:
+    """The reply without its words, which may quote addresses: ``550 5.1.1``."""
+    finer = _FINER.match(error.message)
+    return f"{error.code} {finer[0]}" if finer else str(error.code)
+
+
+def _fault(error: Exception, progress: _Progress) -> StepFault:
+    """What came of it."""
     import aiosmtplib
 
     if isinstance(error, StepFault):
@@ -128,9 +153,13 @@ def _fault(error: Exception, *, handed_over: bool) -> StepFault:
         return ProviderUnauthorized(f"the mail server does not accept the user ({error.code})")
     if isinstance(error, aiosmtplib.SMTPResponseException):
         if error.code >= 500:
-            return ProviderRejected(f"the mail server refused the mail ({error.code})")
-        return ProviderUnavailable(f"the mail server cannot take the mail now ({error.code})")
-    if handed_over:
+            return ProviderRejected(
+                f"the mail server refused {progress.stage} ({_numbers(error)})"
+            )
+        return ProviderUnavailable(
+            f"the mail server cannot take {progress.stage} now ({_numbers(error)})"
+        )
+    if progress.handed_over:
         return EffectUnknown("the mail server fell silent; it may have taken the mail")
     if "not supported" in str(error):  # of STARTTLS, aiosmtplib has no error of its own
         return ProviderRejected(

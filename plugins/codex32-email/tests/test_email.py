@@ -178,9 +178,19 @@ async def test_the_servers_number_says_whether_trying_again_can_help(
     assert len(smtp.mails) == 1
 
 
+async def test_a_domain_of_any_letters_is_written_to_and_what_cannot_be_is_told(smtp, send):
+    await send(target="ann@bücher.example")
+    (mail,) = smtp.mails
+    assert mail.recipients == ("ann@xn--bcher-kva.example",)
+    assert mail.message["To"] == "ann@xn--bcher-kva.example"
+    for target in ("jörg@example.com", f"ann@{'ü' * 70}.example"):
+        with pytest.raises(ProviderRejected, match="letters before the @"):
+            await send(target=target)
+
+
 async def test_if_one_recipient_is_refused_nobody_is_written_to(smtp, send):
-    smtp.replies["RCPT"] = ["250 ok", "550 unknown"]
-    with pytest.raises(ProviderRejected):
+    smtp.replies["RCPT"] = ["250 ok", "550 5.1.1 gone@example.com unknown"]
+    with pytest.raises(ProviderRejected, match=r"refused recipient 2 of 2 \(550 5\.1\.1\)"):
         await send(target="ann@example.com, gone@example.com")
     assert smtp.mails == []
 

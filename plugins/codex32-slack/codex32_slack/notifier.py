@@ -26,7 +26,8 @@ from codex32 import (
 )
 
 _TOKEN = re.compile(r"(xox[a-z]-[A-Za-z0-9-]+)/([#@]?[A-Za-z0-9._-]+)")
-_PLACE = re.compile(r"([A-Za-z0-9]+):([0-9]+\.[0-9]+)")
+_PLACE = re.compile(r"(?:([A-Za-z0-9]+):)?([0-9]+\.[0-9]+)")
+_LINK = re.compile(r"https://[a-z0-9.-]+/archives/([A-Za-z0-9]+)/p([0-9]+)([0-9]{6})(?:\?.*)?")
 _REASON = re.compile(r"[a-z0-9_]{1,60}")
 _LONGEST = 39_000
 _MAX_ANSWER_BYTES = 256 * 1024
@@ -40,6 +41,14 @@ _ITS_OWN = frozenset(
         "team_added_to_org",
     }
 )
+#: What can be done about the commonest refusals.
+_REMEDIES = {
+    "channel_not_found": "; is the channel right, and the app in it?",
+    "not_in_channel": "; invite the app into the channel",
+    "is_archived": "; the channel is archived",
+    "message_not_found": "; the message is gone, or not the app's own",
+    "cant_update_message": "; the message is not the app's own",
+}
 _UNAUTHORIZED = frozenset(
     {
         "invalid_auth",
@@ -125,19 +134,26 @@ def _call(notification: Notification, channel: str) -> tuple[str, dict[str, Any]
     """The method of the Web API, and what it is handed."""
     content = _content(notification)
     if notification.update:
-        place, moment = _place(notification.update, "update")
+        place, moment = _place(notification.update, "update", channel)
         return "chat.update", {**content, "channel": place, "ts": moment}
     content |= {"channel": channel, "unfurl_links": False, "unfurl_media": False}
     if notification.reply_to:
-        content["thread_ts"] = _place(notification.reply_to, "reply_to")[1]
+        place, moment = _place(notification.reply_to, "reply_to", channel)
+        content |= {"channel": place, "thread_ts": moment}
     return "chat.postMessage", content
 
 
-def _place(receipt: str, parameter: str) -> tuple[str, str]:
-    found = _PLACE.fullmatch(receipt)
+def _place(named: str, parameter: str, channel: str) -> tuple[str, str]:
+    """The channel and the timestamp of a message: of a receipt, its link, or its timestamp."""
+    if link := _LINK.fullmatch(named):
+        return link[1], f"{link[2]}.{link[3]}"
+    found = _PLACE.fullmatch(named)
     if found is None:
-        raise ProviderRejected(f"{parameter} is no id that Slack gave: CHANNEL:TIMESTAMP")
-    return found[1], found[2]
+        raise ProviderRejected(
+            f"{parameter} is no message of Slack; write the id of a notification before, "
+            "${{ steps.….output.id }}, or the message's link"
+        )
+    return found[1] or channel, found[2]
 
 
 def _content(notification: Notification) -> dict[str, Any]:
@@ -179,4 +195,4 @@ def _fault(error: str, response: HttpResponse) -> StepFault:
         return ProviderUnauthorized(f"Slack refused: {told}; look at the app's token and scopes")
     if error in _ITS_OWN:
         return ProviderUnavailable(f"Slack failed: {told}", retry_after_seconds=patience)
-    return ProviderRejected(f"Slack refused: {told}")
+    return ProviderRejected(f"Slack refused: {told}{_REMEDIES.get(error, '')}")

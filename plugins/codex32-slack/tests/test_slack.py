@@ -113,9 +113,22 @@ async def test_what_slack_says_is_wrong_is_told_although_it_answers_200(send, ta
 async def test_a_webhook_refuses_what_it_cannot_do(slack, send):
     with pytest.raises(ProviderRejected, match="send as an app"):
         await send(Notification("x", update="C1:1.1"), target=slack.webhook)
-    with pytest.raises(ProviderRejected, match="no id that Slack gave"):
+    with pytest.raises(ProviderRejected, match="no message of Slack"):
         await send(Notification("x", reply_to="17"))
     assert slack.asked == []
+
+
+async def test_a_message_is_named_by_its_link_or_its_time_too(slack, send):
+    first = await send()
+    _, _, moment = first.id.partition(":")
+    link = f"https://acme.slack.com/archives/C0123/p{moment.replace('.', '')}"
+    await send(Notification("more", reply_to=link))
+    await send(Notification("other", update=link))
+    await send(Notification("last", update=moment))
+    top, below = slack.messages.values()
+    assert (top["text"], below["thread_ts"], below["channel"]) == ("last", moment, "C0123")
+    with pytest.raises(ProviderRejected, match="is gone, or not the app's own"):
+        await send(Notification("x", update="1.5"))
 
 
 async def test_retry_after_is_kept_and_the_next_try_posts_once(slack, send):

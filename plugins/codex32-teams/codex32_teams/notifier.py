@@ -57,6 +57,8 @@ class Teams(Notifier):
         if found := _FAILED.search(told):
             failed = HttpResponse(int(found[1]), response.headers, b"", "")
             raise refusal(failed, "Teams") or EffectUnknown("Teams says that delivery failed")
+        if told.lstrip().startswith("<"):
+            raise EffectUnknown("a page answered instead of Teams; it may have posted")
         return Receipt()
 
 

@@ -68,6 +68,13 @@ async def test_a_failure_told_with_status_200_is_a_fault(teams, send):
         await send()
 
 
+async def test_a_page_in_between_is_not_taken_for_teams(teams, send):
+    teams.misbehave(Fault.html())
+    with pytest.raises(EffectUnknown, match="a page answered"):
+        await send()
+    assert teams.cards == []
+
+
 async def test_retry_after_is_kept_and_the_next_try_posts_once(teams, send):
     teams.misbehave(Fault.too_many("9"))
     with pytest.raises(ProviderRateLimited) as caught:

@@ -22,18 +22,34 @@ from codex32 import (
     send_once,
 )
 
-_TARGET = re.compile(r"(\d+:[A-Za-z0-9_-]+)/(-?\d+|@[A-Za-z0-9_]+)")
+_TARGET = re.compile(r"(\d+:[A-Za-z0-9_-]+)/(-?\d+|@[A-Za-z0-9_]+)(?:/(\d+))?")
 #: The longest text, in units of UTF-16, as Telegram counts.
 _LONGEST = 4096
 _CUT = "… (cut)"
 _MAX_ANSWER_BYTES = 256 * 1024
 _UNCHANGED = "message is not modified"
+#: What a description may say that is told on: others may quote the text that was sent.
+_REASONS = (
+    "chat not found",
+    "message thread not found",
+    "TOPIC_CLOSED",
+    "message to edit not found",
+    "message can't be edited",
+    "message is too long",
+    "bot was kicked",
+    "bot was blocked by the user",
+    "bot is not a member",
+    "bot can't initiate conversation with a user",
+    "user is deactivated",
+    "not enough rights",
+)
+_NO_TOKEN = "it does not know the bot's token"
 
 
 class Telegram(Notifier):
     """Sends as the bot and to the chat that the target names: ``BOT_TOKEN/CHAT_ID``.
 
-    Text is plain: what came from outside cannot format or break a message.
+    A topic of the chat stands behind it: ``BOT_TOKEN/CHAT_ID/TOPIC_ID``. Text is plain: what came from outside cannot format or break a message.
     """
 
     name = "telegram"
@@ -56,7 +72,9 @@ class Telegram(Notifier):
         if notification.update:
             method = "editMessageText"
             message["message_id"] = _message_id(notification.update, "update")
-        elif notification.reply_to:
+        elif found[3]:
+            message["message_thread_id"] = int(found[3])
+        if notification.reply_to and not notification.update:
             replied = _message_id(notification.reply_to, "reply_to")
             # The notification is worth more than its place.
             message["reply_parameters"] = {
@@ -98,14 +116,21 @@ def _fault(answer: dict[str, Any], response: HttpResponse) -> StepFault:
     status = answer.get("error_code")
     status = status if isinstance(status, int) else response.status
     told = HttpResponse(status, response.headers, b"", "")
-    fault = refusal(told, "Telegram") or ProviderRejected("Telegram refused without saying why")
+    description = str(answer.get("description", "")).lower()
+    reason = next((each for each in _REASONS if each.lower() in description), "")
+    if status in (401, 404):
+        reason = reason or _NO_TOKEN
+    fault = refusal(told, "Telegram", reason)
+    fault = fault or ProviderRejected("Telegram refused without saying why")
     parameters = answer.get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
     patience = parameters.get("retry_after")
     if isinstance(fault, ProviderRateLimited) and isinstance(patience, int | float):
         fault.retry_after_seconds = max(float(patience), 0.0)
-    if "migrate_to_chat_id" in parameters:
-        return ProviderRejected("Telegram says that the chat has moved; write its new id")
+    if isinstance(moved := parameters.get("migrate_to_chat_id"), int):
+        return ProviderRejected(
+            f"Telegram says that the chat has moved; write its new id, {moved}"
+        )
     return fault
 
 

@@ -109,8 +109,27 @@ async def test_a_200_that_is_not_ok_is_a_fault(telegram, send):
 async def test_a_chat_that_moved_is_told_so(telegram, send):
     body = b'{"ok":false,"error_code":400,"parameters":{"migrate_to_chat_id":-2}}'
     telegram.misbehave(Fault(400, body))
-    with pytest.raises(ProviderRejected, match="the chat has moved"):
+    with pytest.raises(ProviderRejected, match="the chat has moved; write its new id, -2"):
         await send()
+
+
+async def test_why_telegram_refuses_is_told_and_not_what_was_sent(telegram, send):
+    with pytest.raises(ProviderRejected, match="answered 400: message to edit not found"):
+        await send(Notification("x", update="99"))
+    with pytest.raises(ProviderUnauthorized, match="it does not know the bot's token"):
+        await send(target="123:WRONG/-1001")
+    told = b'{"ok":false,"error_code":400,"description":"Bad Request: can\'t parse S3CRET"}'
+    telegram.misbehave(Fault(400, told))
+    with pytest.raises(ProviderRejected) as caught:
+        await send()
+    assert str(caught.value) == "Telegram answered 400"
+
+
+async def test_a_topic_of_a_chat_is_written_to(telegram, send):
+    first = await send(target=f"{TARGET}/9")
+    await send(Notification("again", update=first.id), target=f"{TARGET}/9")
+    (message,) = telegram.messages.values()
+    assert (message["message_thread_id"], message["text"]) == (9, "again")
 
 
 DEEP = Fault(200, b"[" * 100_000)

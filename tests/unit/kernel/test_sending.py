@@ -78,6 +78,14 @@ async def test_nothing_sent_is_told_apart_from_perhaps_sent():
     assert "S3CRET" not in str(caught.value)
 
 
+async def test_an_answer_of_any_length_is_one():
+    """What was sent was sent, however much comes back."""
+    http = FakeHttp()
+    http.answer()
+    await send_once(http, REQUEST, service="Oracle")
+    assert http.requests[0].cut
+
+
 async def test_a_host_that_is_not_allowed_is_told_as_it_is():
     http = FakeHttp()
     http.fail(CapabilityRefused("hosts", "hooks.example.com"))
