@@ -43,13 +43,14 @@ _REASONS = (
     "user is deactivated",
     "not enough rights",
 )
-_NO_TOKEN = "it does not know the bot's token"
+_UNKNOWN_BOT = "it does not know the bot's token"
 
 
 class Telegram(Notifier):
     """Sends as the bot and to the chat that the target names: ``BOT_TOKEN/CHAT_ID``.
 
-    A topic of the chat stands behind it: ``BOT_TOKEN/CHAT_ID/TOPIC_ID``. Text is plain: what came from outside cannot format or break a message.
+    A topic of the chat stands behind it: ``BOT_TOKEN/CHAT_ID/TOPIC_ID``. Text is plain: what came
+    from outside cannot format or break a message.
     """
 
     name = "telegram"
@@ -119,7 +120,7 @@ def _fault(answer: dict[str, Any], response: HttpResponse) -> StepFault:
     description = str(answer.get("description", "")).lower()
     reason = next((each for each in _REASONS if each.lower() in description), "")
     if status in (401, 404):
-        reason = reason or _NO_TOKEN
+        reason = reason or _UNKNOWN_BOT
     fault = refusal(told, "Telegram", reason)
     fault = fault or ProviderRejected("Telegram refused without saying why")
     parameters = answer.get("parameters")
