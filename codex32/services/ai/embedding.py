@@ -51,7 +51,10 @@ class Embedding:
             return await self._tried(texts)
         except ModelFault as fault:
             # A service's own limits are smaller than ours: half as much may pass.
-            if fault.kind != "context_too_long" or not (len(texts) > 1 or can_be_halved(texts[0])):
+            too_long = fault.kind == "context_too_long" and can_be_halved(texts[0])
+            if len(texts) == 1 and not too_long:
+                raise
+            if fault.kind != "context_too_long" and not self._too_slow(fault):
                 raise
         if len(texts) == 1:
             parts = halves(texts[0])
@@ -65,10 +68,15 @@ class Embedding:
                 return await self._once(texts)
             except ModelFault as fault:
                 pause = pause_seconds(fault, self._left())
-                if last or not VERDICTS[fault.kind].again or pause is None:
+                again = VERDICTS[fault.kind].again and not self._too_slow(fault)
+                if last or not again or pause is None:
                     raise
             await asyncio.sleep(pause)
         raise AssertionError
+
+    def _too_slow(self, fault: ModelFault) -> bool:
+        """Whether this machine could not do it in time: it would not at another try either."""
+        return fault.kind == "timeout" and not self._target.embedder.endpoint and self._left() > 0
 
     async def _once(self, texts: Sequence[str]) -> Sequence[Vector]:
         parts, target = self._parts, self._target

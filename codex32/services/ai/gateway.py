@@ -105,7 +105,7 @@ def _all_failed(failures: Sequence[tuple[str, StepFault]]) -> StepFault:
     faults = [fault for _, fault in failures if isinstance(fault, ModelFault)]
     if not faults:
         return failures[0][1]
-    told = "; ".join(f"{name}: {fault.message}" for name, fault in failures)
+    told = "; ".join(_named(name, fault.message) for name, fault in failures)
     telling = next((fault for fault in faults if fault.retryable), faults[0])
     waits = [f.retry_after_seconds for f in faults if f.retryable and f.retry_after_seconds]
     return ModelFault(
@@ -115,3 +115,7 @@ def _all_failed(failures: Sequence[tuple[str, StepFault]]) -> StepFault:
         retry_after_seconds=min(waits, default=None),
         billed=telling.billed,
     )
+
+
+def _named(name: str, message: str) -> str:
+    return message if message.startswith(name) else f"{name}: {message}"

@@ -56,9 +56,13 @@ class Hold:
 
         Raises:
           CollectionBusy: It was.
+          StepFault: It was deleted.
         """
         if not self._renew():
             self.lost = True
+            if CollectionRow.get_or_none(CollectionRow.id == self._collection.id) is None:
+                told = f"the collection {self._collection.name!r} was deleted meanwhile"
+                raise StepFault(told, code=CollectionNotFound.code)
             raise CollectionBusy(self._collection.name, "somebody else", LEASE_SECONDS)
 
     async def keep(self) -> None:

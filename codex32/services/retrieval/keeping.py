@@ -85,6 +85,12 @@ class Read:
     chunks: Sequence[Chunk]
 
 
+def next_index(name: str) -> str:
+    """The name of the index after this one."""
+    stem, _, number = name.rpartition("_")
+    return f"{stem}_{int(number) + 1}"
+
+
 def find(workspace: str, name: str) -> Collection | None:
     """A collection, or None."""
     # Asked by each query, and as text in a fraction of the time.
@@ -156,7 +162,9 @@ def delete(workspace: str, name: str, caller: Caller, now: int) -> Collection:
     for row in (ChunkRow, DocumentRow, EmbeddingRow):
         row.delete().where(row.collection_id == found.id).execute()
     CollectionRow.delete().where(CollectionRow.id == found.id).execute()
-    _GONE.write([(found.store, found.index_name, "")])
+    # Beside it there may be what a rebuild or a move left that was cut off.
+    indexes = (found.index_name, next_index(found.index_name))
+    _GONE.write([(found.store, each, "") for each in indexes])
     audit.record(caller, "collection.deleted", name, now, workspace=workspace)
     return found
 

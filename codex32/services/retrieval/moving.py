@@ -122,7 +122,7 @@ class Mover:
                 self._caller, collection, collection.embedder, hold
             )
             await self._embed(embedding, collection, on_progress)
-            new = replace(collection, index_name=_next(collection.index_name))
+            new = replace(collection, index_name=keeping.next_index(collection.index_name))
             await self._build(new, on_progress)
             await self._replace(collection, new, hold.check, "collection.rebuilt")
         await self._retrieval.storing.drop_all_gone()
@@ -159,7 +159,7 @@ class Mover:
                 embedder=embedder,
                 dimension=dimension,
                 fingerprint=spaces.fingerprint(embedder, dimension),
-                index_name=_next(old.index_name),
+                index_name=keeping.next_index(old.index_name),
                 former=old.embedder,
             )
             if new.fingerprint == old.fingerprint:
@@ -230,12 +230,6 @@ def _shown_to_all(hold: Hold, on_progress: OnProgress) -> OnProgress:
         on_progress(stage, done, total)
 
     return told
-
-
-def _next(index_name: str) -> str:
-    """The name of the index after this one."""
-    stem, _, number = index_name.rpartition("_")
-    return f"{stem}_{int(number) + 1}"
 
 
 def _cost(collection: Collection, fingerprint: str) -> Cost:

@@ -125,7 +125,12 @@ class Storing:
         written = 0
         while page := await self._door.read(_pending, index):
             if records := [each for each in page if _findable(each, index)]:
-                await store.upsert(index.name, records)
+                try:
+                    await store.upsert(index.name, records)
+                except CollectionNotFound:
+                    # With a collection that was deleted meanwhile went its index.
+                    await self._door.write(guard)
+                    raise
             fault_point("index.stored")
             ids = [each.id for each in page]
             await self._door.write(partial(_mark, index, ids, guard))

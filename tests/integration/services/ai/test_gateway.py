@@ -520,6 +520,25 @@ async def test_a_text_that_its_embedder_does_not_read_whole_is_embedded_in_windo
     assert all(len(window.split()) * 2 + 2 <= 50 for window in batch)
 
 
+async def test_what_this_machine_cannot_do_in_time_is_done_in_parts(make_house):
+    house = make_house(rules=Rules(call_seconds=0.05))
+    house.vectors.endpoint, house.vectors.free = "", True
+    embed = house.vectors.embed
+
+    async def slowly(texts, **how):
+        vectors = await embed(texts, **how)
+        if len(texts) > 2:
+            await asyncio.sleep(60)
+        return vectors
+
+    house.vectors.embed = slowly
+    vectors = await house.models.gateway.embed(
+        house.caller(), ["a", "b", "c", "d", "e"], embedder="one:vectors"
+    )
+    assert len(vectors) == 5
+    assert [len(each) for each in house.vectors.batches] == [5, 2, 3, 1, 2]
+
+
 async def test_a_single_text_that_a_service_finds_too_long_is_halved(house):
     house.vectors.ready.append(ModelFault("context_too_long", "too much", status=400))
     text = "a sentence of some words. " * 20

@@ -410,3 +410,51 @@ async def test_deleting_a_collection_leaves_no_row_and_no_index(
 
     with pytest.raises(CollectionNotFound):
         await store.count(collection.index_name)
+
+
+async def test_a_collection_that_is_deleted_under_an_indexing_is_named(
+    retrieval, caller, docs, gateway, person, door, store
+):
+    (docs / "guide.md").write_text(GUIDE)
+    (docs / "other.md").write_text(GUIDE)
+    embed = gateway.embed
+
+    async def and_then_it_goes(*given, **named):
+        vectors = await embed(*given, **named)
+        await retrieval.delete("default", "docs", person)
+        return vectors
+
+    gateway.embed = and_then_it_goes
+    with pytest.raises(StepFault, match="'docs' was deleted meanwhile"):
+        await retrieval.index(caller, order(docs))
+    tables = (CollectionRow, DocumentRow, ChunkRow, EmbeddingRow, GoneRow)
+    assert await door.read(lambda: [row.select().count() for row in tables]) == [0] * 5
+    assert not store._collections
+
+
+async def test_an_index_that_goes_with_its_collection_is_not_called_lost(
+    retrieval, caller, docs, person, store
+):
+    (docs / "guide.md").write_text(GUIDE)
+    upsert = store.upsert
+
+    async def it_goes_first(name, records):
+        await retrieval.delete("default", "docs", person)
+        await upsert(name, records)
+
+    store.upsert = it_goes_first
+    with pytest.raises(StepFault, match="'docs' was deleted meanwhile"):
+        await retrieval.index(caller, order(docs))
+
+
+async def test_with_a_collection_goes_what_a_move_left_that_was_cut_off(
+    retrieval, caller, docs, person, door, store
+):
+    (docs / "guide.md").write_text(GUIDE)
+    await retrieval.index(caller, order(docs))
+    collection = await door.read(keeping.get, "default", "docs")
+    await store.ensure_collection(
+        keeping.next_index(collection.index_name), dimension=64, metric="cosine"
+    )
+    await retrieval.delete("default", "docs", person)
+    assert not store._collections
