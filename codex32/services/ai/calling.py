@@ -89,22 +89,7 @@ class Call:
         return await self._formed(target, request, rungs[-1])
 
     def _for(self, target: Named) -> CompletionRequest:
-        """The request as this model can take it, its answer bounded."""
-        info, request = target.info, self._request
-        most = request.max_tokens or self._parts.rules.max_tokens
-        if info is not None and info.output_tokens is not None:
-            most = min(most, info.output_tokens)
-        able = None if info is None else info.capabilities
-        temperature = request.temperature
-        if temperature is not None and able is not None and "temperature" not in able:
-            log.info("%s takes no temperature; it is left out", target.name)
-            temperature = None
-        if able is not None:
-            pictures = any(message.images for message in request.messages)
-            for wanted, there in (("tools", request.tools), ("images", pictures)):
-                if there and wanted not in able:
-                    raise ModelFault("unsupported", f"{target.name} takes no {wanted}")
-        return replace(request, model=target.model, max_tokens=most, temperature=temperature)
+        return _fitted(self._request, target, self._parts.rules.max_tokens)
 
     async def _formed(self, target: Target, request: CompletionRequest, rung: Rung) -> Completion:
         """An answer that fits the schema, after repairs if need be."""
@@ -299,6 +284,25 @@ class Call:
             cost_nano_usd=self._cost,
             replayed=self._replayed,
         )
+
+
+def _fitted(request: CompletionRequest, target: Named, max_tokens: int) -> CompletionRequest:
+    """The request as this model can take it, its answer bounded."""
+    info = target.info
+    most = request.max_tokens or max_tokens
+    if info is not None and info.output_tokens is not None:
+        most = min(most, info.output_tokens)
+    able = None if info is None else info.capabilities
+    temperature = request.temperature
+    if temperature is not None and able is not None and "temperature" not in able:
+        log.info("%s takes no temperature; it is left out", target.name)
+        temperature = None
+    if able is not None:
+        pictures = any(message.images for message in request.messages)
+        for wanted, there in (("tools", request.tools), ("images", pictures)):
+            if there and wanted not in able:
+                raise ModelFault("unsupported", f"{target.name} takes no {wanted}")
+    return replace(request, model=target.model, max_tokens=most, temperature=temperature)
 
 
 def _judged(target: Target, request: CompletionRequest, answer: Answer) -> Answer:

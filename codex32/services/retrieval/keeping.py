@@ -25,6 +25,7 @@ from codex32.kernel.retrieval_rows import (
 from codex32.kernel.vector_errors import CollectionNotFound
 from codex32.services.presentation import iso
 from codex32.services.retrieval.chunking import Chunk, embedded_text
+from codex32.services.retrieval.names import next_index
 from codex32.services.retrieval.progress import changing
 from codex32.services.retrieval.terms import terms
 from codex32.services.safe import audit
@@ -83,12 +84,6 @@ class Read:
     digest: str
     metadata: Mapping[str, JSON]
     chunks: Sequence[Chunk]
-
-
-def next_index(name: str) -> str:
-    """The name of the index after this one."""
-    stem, _, number = name.rpartition("_")
-    return f"{stem}_{int(number) + 1}"
 
 
 def find(workspace: str, name: str) -> Collection | None:

@@ -24,6 +24,7 @@ from codex32.services.retrieval import keeping, spaces
 from codex32.services.retrieval.embedding import TOKEN_CHARACTERS, Embedding
 from codex32.services.retrieval.holding import Hold
 from codex32.services.retrieval.keeping import Collection
+from codex32.services.retrieval.names import next_index
 from codex32.services.retrieval.progress import Progress
 from codex32.services.retrieval.quality import Question, Recall, recall, sampled
 from codex32.services.retrieval.retrieval import WAIT_SECONDS, Retrieval, who
@@ -122,7 +123,7 @@ class Mover:
                 self._caller, collection, collection.embedder, hold
             )
             await self._embed(embedding, collection, on_progress)
-            new = replace(collection, index_name=keeping.next_index(collection.index_name))
+            new = replace(collection, index_name=next_index(collection.index_name))
             await self._build(new, on_progress)
             await self._replace(collection, new, hold.check, "collection.rebuilt")
         await self._retrieval.storing.drop_all_gone()
@@ -159,7 +160,7 @@ class Mover:
                 embedder=embedder,
                 dimension=dimension,
                 fingerprint=spaces.fingerprint(embedder, dimension),
-                index_name=keeping.next_index(old.index_name),
+                index_name=next_index(old.index_name),
                 former=old.embedder,
             )
             if new.fingerprint == old.fingerprint:

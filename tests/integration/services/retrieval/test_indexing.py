@@ -18,6 +18,7 @@ from codex32.kernel.retrieval_rows import (
 )
 from codex32.services.retrieval import keeping
 from codex32.services.retrieval.holding import CollectionBusy
+from codex32.services.retrieval.names import next_index
 from codex32.services.retrieval.progress import Progress, sentence
 from codex32.services.retrieval.reading import found
 from codex32.services.retrieval.retrieval import EmbedderChanged
@@ -453,8 +454,6 @@ async def test_with_a_collection_goes_what_a_move_left_that_was_cut_off(
     (docs / "guide.md").write_text(GUIDE)
     await retrieval.index(caller, order(docs))
     collection = await door.read(keeping.get, "default", "docs")
-    await store.ensure_collection(
-        keeping.next_index(collection.index_name), dimension=64, metric="cosine"
-    )
+    await store.ensure_collection(next_index(collection.index_name), dimension=64, metric="cosine")
     await retrieval.delete("default", "docs", person)
     assert not store._collections
