@@ -66,27 +66,45 @@ def _stamped(entry: os.DirEntry[str], root: str) -> Iterator[tuple[str, Stamp]]:
         return
 
 
+#: Folders that ``**`` goes through: none that is hidden.
+_FOLDERS = r"(?:(?!\.)[^/]+/)*"
+
+
 @lru_cache(maxsize=1024)
 def pattern(glob: str) -> re.Pattern[str]:
-    """``glob`` as a regular expression over paths relative to the folder."""
-    out, place = [], 0
-    while place < len(glob):
-        first = place == 0 or glob[place - 1] == "/"
-        if glob.startswith("**/", place):
-            out.append(r"(?:(?!\.)[^/]+/)*")
-            place += 3
-            continue
-        if glob.startswith("**", place):
-            out.append(r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+")
-            place += 2
-            continue
-        hidden = r"(?!\.)" if first else ""
-        match glob[place]:
-            case "*":
-                out.append(hidden + "[^/]*")
-            case "?":
-                out.append(hidden + "[^/]")
-            case letter:
-                out.append(re.escape(letter))
-        place += 1
-    return re.compile("".join(out), re.DOTALL)
+    """``glob`` as a regular expression over paths relative to the folder.
+
+    What stands between two stars is taken where it comes first, for good: if the rest does not
+    fit then, it never does. To try all other places would take for ever where there are many.
+    """
+    names = glob.split("/")
+    #: The names before the first ``**``, and behind each.
+    runs: list[list[str]] = [[]]
+    for place, name in enumerate(names):
+        rest = name.lstrip("*")
+        if name.startswith("**"):
+            if runs[-1] or len(runs) == 1:  # several in a row are one
+                runs.append([])
+            if not rest and place < len(names) - 1:
+                continue
+            name = f"*{rest}"
+        runs[-1].append(_name(name))
+    first, *between = ["/".join(run) for run in runs]
+    if not between:
+        return re.compile(first, re.DOTALL)
+    last = between.pop()
+    out = [first + "/" if runs[0] else "", *(f"(?>{_FOLDERS}?{each}/)" for each in between)]
+    return re.compile("".join([*out, _FOLDERS, last]), re.DOTALL)
+
+
+def _name(glob: str) -> str:
+    """A name, in which a star stands for any letters."""
+    escaped = (
+        "".join("[^/]" if c == "?" else re.escape(c) for c in part) for part in glob.split("*")
+    )
+    hidden = r"(?!\.)" if glob[:1] in ("*", "?") else ""
+    head, *between = escaped
+    if not between:
+        return hidden + head
+    last = between.pop()
+    return f"{hidden}{head}{''.join(f'(?>[^/]*?{each})' for each in between if each)}[^/]*{last}"

@@ -142,6 +142,14 @@ def test_who_is_paused_is_not_looked_at_and_does_not_look(door, bot, house, ende
     assert look() == 1
 
 
+def test_a_pattern_of_many_stars_holds_up_no_scheduler(house, look, rows, bot):
+    house(HOUSE.replace('["report-*", orders]', f'["{"a*" * 20}b", "*{"a*" * 20}"]'))
+    bot("a" * 40)
+    bot("a" * 19)
+    look()
+    assert rows().keys() == {"a" * 40}
+
+
 def test_files_of_alerts_are_not_meant_by_patterns(house, look, rows, bot):
     every = HOUSE.replace('["report-*", orders]', '["*"]')
     house(every)

@@ -180,6 +180,14 @@ def test_links_that_lead_out_are_not_followed(inbox: Path, tmp_path: Path) -> No
         ("**", "b/c/a", True),
         ("b/?.csv", "b/a.csv", True),
         ("a+b", "aab", False),
+        ("**.csv", "b/c/a.csv", True),
+        ("**/b/**/d", "a/b/c/b/d", True),
+        ("**/b/**/d", "b/.c/b/d", False),
+        ("*a*b*a", "xaabbxa", True),
+        ("*a*b*a", "xaabbx", False),
+        # Each of these took longer than anybody waits, and all other triggers with it.
+        ("*a" * 12 + "b", "a" * 80, False),
+        ("**/a/" * 12 + "b", "a/" * 80 + "c", False),
     ],
 )
 def test_globs(glob: str, path: str, meant: bool) -> None:
