@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from codex32.cli.output import clean
 from codex32.kernel.drivers import as_if_missing
 from codex32.kernel.json_values import dumps
 from codex32.kernel.masking import handed_out
@@ -74,7 +75,8 @@ def _text(_: WrappedLogger, __: str, event: EventDict) -> str:
         line += f"  [{' '.join(f'{key}={value}' for key, value in told.items())}]"
     if error := _error(event):
         line += f"\n{_stack(error)}"
-    return unsaid(line)
+    # Masked as it is, then made harmless: what bots and strangers say begins no line of ours.
+    return clean(unsaid(line)).replace("\n", "\n    ")
 
 
 def _ecs(_: WrappedLogger, __: str, event: EventDict) -> str:
@@ -90,10 +92,15 @@ def _ecs(_: WrappedLogger, __: str, event: EventDict) -> str:
         "process.pid": record.process,
     }
     about = subject.get()
-    document |= {name: told for part, name in _SUBJECT.items() if (told := getattr(about, part))}
+    for part, name in _SUBJECT.items():
+        # Who speaks of many in turn says with the line which it is.
+        if found := event.get(part) or getattr(about, part):
+            document[name] = str(found)
     if about.trace is not None:
         document |= {"trace.id": about.trace.trace, "span.id": about.trace.span}
-    given = {key: str(value) for key, value in event.items() if key not in _OURS}
+    given = {
+        key: str(value) for key, value in event.items() if key not in _OURS and key not in _SUBJECT
+    }
     if given:
         document["labels"] = given
     if error := _error(event):

@@ -166,7 +166,8 @@ class Host:
             self._attempts.pop(claim.id)
             self._held.pop(claim.id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: the attempt broke", claim.id, exc_info=error)
+            about = {"workspace": claim.workspace, "bot": claim.bot_name, "execution": claim.id}
+            log.error("%s: the attempt broke", claim.id, exc_info=error, extra=about)
         self._on_room()
 
     def look_after(self, execution_ids: Sequence[str]) -> None:

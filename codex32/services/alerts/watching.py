@@ -80,8 +80,10 @@ class Watch:
             return await self._door.write(partial(self.write, news))
         except Codex32Error:
             # The others are not to wait for a bot whose notices cannot be made.
-            name = news[0].row.owner_name
-            log.exception("alerts of %s cannot be told and are looked at again", name)
+            row = news[0].row
+            about = {"workspace": row.workspace, "bot": row.owner_name}
+            told = "alerts of %s cannot be told and are looked at again"
+            log.exception(told, row.owner_name, extra=about)
             return 0
 
     def write(self, news: Sequence[News]) -> int:

@@ -320,7 +320,8 @@ class FolderSync:
         answers = self._registry.store_many(written, now, workspace=place)
         for item, stored in zip(written, answers, strict=True):
             if isinstance(stored, Codex32Error):  # another process was quicker
-                log.warning("%s: %s", item.source, stored.message)
+                about = {"workspace": place, "bot": item.bot.name}
+                log.warning("%s: %s", item.source, stored.message, extra=about)
             else:
                 done.append((item, stored.change))
         for action in group:
@@ -337,7 +338,7 @@ class FolderSync:
         for path, problems in changes.problems.items():
             if self._told.get(path) != problems:
                 for problem in problems:
-                    log.warning("%s", problem)
+                    log.warning("%s", problem, extra={"workspace": self._workspace})
         self._told = changes.problems
 
 

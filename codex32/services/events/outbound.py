@@ -155,7 +155,8 @@ class Courier:
                     del counter[endpoint.id]
             self._ended.set()
             if not done.cancelled() and (error := done.exception()) is not None:
-                log.error("%s could not be sent", claim.id, exc_info=error)
+                about = {"workspace": endpoint.workspace}
+                log.error("%s could not be sent", claim.id, exc_info=error, extra=about)
 
         task.add_done_callback(ended)
 
@@ -165,7 +166,8 @@ class Courier:
         await self._door.write_many(outbound_claims.finish, ending, patience_seconds=None)
         self.outcomes[ending.outcome] += 1
         if not ending.good:
-            log.info("%s to %s: %s %s", claim.id, endpoint.id, ending.outcome, ending.answer)
+            told, about = "%s to %s: %s %s", {"workspace": endpoint.workspace}
+            log.info(told, claim.id, endpoint.id, ending.outcome, ending.answer, extra=about)
 
     async def _attempt(self, claim: Claim, endpoint: EndpointRow) -> Ending:
         now = self._clock.micros()
@@ -178,7 +180,8 @@ class Courier:
             outcome = _OUTCOMES.get(error.fault_code, "unreachable")
             return Ending(claim, self._clock.micros(), outcome, answer=error.message)
         except Codex32Error as error:  # the keys that it is signed with do not open
-            log.error("%s cannot be signed: %s", claim.id, error.message)
+            about = {"workspace": endpoint.workspace}
+            log.error("%s cannot be signed: %s", claim.id, error.message, extra=about)
             return Ending(claim, self._clock.micros(), "unsigned", answer=error.message)
         return _judged(claim, response, self._clock.micros())
 

@@ -262,7 +262,8 @@ def _chain_of_trigger(execution_id: str, text: str, payloads: PayloadStore) -> l
     try:
         event = payloads.unpack(execution_id, text).get("event")
     except PayloadMissing:
-        log.warning("%s: what triggered it is gone, and with it its chain", execution_id)
+        told = "%s: what triggered it is gone, and with it its chain"
+        log.warning(told, execution_id, extra={"execution": execution_id})
         return []
     chain = event.get("chain") if isinstance(event, dict) else None
     return [str(bot) for bot in chain] if isinstance(chain, list) else []

@@ -50,7 +50,8 @@ def _surely(row: ExecutionRow, payloads: PayloadStore) -> Diagnosis:
         found = diagnose(row, payloads)
     except Exception:
         # One whose records are damaged must not keep the others from being looked at.
-        log.exception("the failure of %s cannot be made out", row.id)
+        about = {"workspace": row.workspace, "bot": row.bot_name, "execution": row.id}
+        log.exception("the failure of %s cannot be made out", row.id, extra=about)
         found = None
     return found or Diagnosis(Trouble.UNKNOWN, REMEDIES[Trouble.UNKNOWN])
 

@@ -29,7 +29,8 @@ def faults_noted(answer: Answer) -> Iterator[None]:
     except Codex32Error as error:
         answer.decision, answer.detail = "invalid", error.message
     except Exception as error:
-        log.exception("a trigger of %s cannot be answered", answer.due.bot_name)
+        due = answer.due
+        log.exception("a trigger of %s cannot be answered", due.bot_name, extra=due.about)
         answer.decision, answer.detail = "invalid", repr(error)
 
 

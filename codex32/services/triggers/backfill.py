@@ -248,7 +248,7 @@ class Backfiller:
         except Codex32Error as error:
             answer.decision, answer.detail = "invalid", error.message
         except Exception as error:
-            log.exception("a time of %s cannot be made up for", due.bot_name)
+            log.exception("a time of %s cannot be made up for", due.bot_name, extra=due.about)
             answer.decision, answer.detail = "invalid", repr(error)
         return answer
 

@@ -45,6 +45,11 @@ class Due:
     version_id: str | None
     number: int | None
 
+    @property
+    def about(self) -> dict[str, str]:
+        """What a line of the log says that it is about."""
+        return {"workspace": self.workspace, "bot": self.bot_name}
+
 
 @dataclass(slots=True)
 class Answer:

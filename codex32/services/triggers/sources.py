@@ -132,10 +132,12 @@ class SourceWatcher:
                 await self._door.write(partial(self._refuse, each, refused.message))
                 pause = LONGEST_PAUSE_SECONDS
             except StepFault as fault:
-                log.warning("%s cannot watch its source: %s", each.due.bot_name, fault.message)
+                told = "%s cannot watch its source: %s"
+                log.warning(told, each.due.bot_name, fault.message, extra=each.due.about)
                 pause = max(pause, fault.retry_after_seconds or 0.0)
             except Exception:
-                log.exception("the source of %s failed and is watched again", each.due.bot_name)
+                told = "the source of %s failed and is watched again"
+                log.exception(told, each.due.bot_name, extra=each.due.about)
             # Schedulers that failed together must not come back together for ever.
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

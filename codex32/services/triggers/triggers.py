@@ -156,7 +156,7 @@ class Ticker:
                 trigger.on_missed,
             )
         except Exception as error:
-            log.exception("a trigger of %s cannot tell its times", due.bot_name)
+            log.exception("a trigger of %s cannot tell its times", due.bot_name, extra=due.about)
             return error
 
     def _decide(

@@ -205,7 +205,8 @@ class Receiver:
         now = time.monotonic()
         if now - self._told.get(hook.due.id, float("-inf")) >= _TELL_SECONDS:
             self._told[hook.due.id] = now
-            log.warning("refused a delivery to %s (%s): %s", hook.address, hook.due.bot_name, why)
+            told, due = "refused a delivery to %s (%s): %s", hook.due
+            log.warning(told, hook.address, due.bot_name, why, extra=due.about)
 
     def judge(self, hook: Hook, read: Read, name: str | None, now: int) -> _Judged:
         """Decide about a delivery; called in a read, for it writes nothing."""

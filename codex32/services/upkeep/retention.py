@@ -100,6 +100,7 @@ class _Rule:
     """What a bot lets go.
 
     Attributes:
+      about: Its workspace and name, for the log.
       before: Until when (microseconds) executions must have ended, by status.
       youngest: The newest execution that is not among the last ones, which are kept; None where
         there are no others.
@@ -108,6 +109,7 @@ class _Rule:
     """
 
     bot_id: str
+    about: Mapping[str, str]
     before: Mapping[str, int]
     youngest: str | None
     occurrences: bool
@@ -144,7 +146,8 @@ async def _apply(door: Door, rule: _Rule, payloads: PayloadStore, done: Pruned) 
     while ids := await door.read(_expired, rule):
         letters = await door.write(lambda ids=ids: delete_executions(ids))  # type: ignore[misc]
         if letters:
-            log.warning("%d dead letters of %s are too old to be kept", letters, rule.bot_id)
+            told, about = "%d dead letters of %s are too old to be kept", rule.about
+            log.warning(told, letters, about["bot"], extra=about)
         await asyncio.to_thread(delete_files, payloads, ids)
         done.executions += len(ids)
 
@@ -158,7 +161,14 @@ def _rules(limits: Limits, now: int, after: str) -> list[_Rule]:
         & (OccurrenceRow.evaluated_at < _occurrences_before(limits, now))
     )
     rows = fetch(
-        BotRow.select(BotRow.id, VersionRow.document, youngest, pw.fn.EXISTS(old))
+        BotRow.select(
+            BotRow.id,
+            BotRow.workspace,
+            BotRow.name,
+            VersionRow.document,
+            youngest,
+            pw.fn.EXISTS(old),
+        )
         .join(VersionRow, pw.JOIN.LEFT_OUTER, on=(VersionRow.id == BotRow.active_version_id))
         .where(BotRow.id > after)
         .order_by(BotRow.id)
@@ -167,14 +177,15 @@ def _rules(limits: Limits, now: int, after: str) -> list[_Rule]:
     letters = limits.dead_letter_days
     letters_before = None if letters is None else now - int(letters * _DAY_SECONDS * 1e6)
     rules = []
-    for bot_id, document, newest, occurrences in rows:
+    for bot_id, workspace, name, document, newest, occurrences in rows:
         seconds = {
             status: days * _DAY_SECONDS for status, days in limits.days.items() if days is not None
         }
         if document and '"retention"' in document:
             seconds.update(_own(loads(document).get("retention")))
         before = {status: now - int(value * 1e6) for status, value in seconds.items()}
-        rules.append(_Rule(bot_id, before, newest, bool(occurrences), letters_before))
+        about = {"workspace": workspace, "bot": name}
+        rules.append(_Rule(bot_id, about, before, newest, bool(occurrences), letters_before))
     return rules
 
 

@@ -164,3 +164,32 @@ async def test_what_runs_side_by_side_is_not_mixed_up(say):
     ready.set()
     assert await asyncio.gather(*tasks) == ["a", "b"]
     assert subject.get() == Subject()
+
+
+MANY = {"workspace": "other", "bot": "one-of-many", "execution": "exe_2", "target": "ops"}
+
+
+def test_who_speaks_of_many_in_turn_says_which_it_is(say, about):
+    [line] = say("ecs", lambda logger: logger.info("its turn", extra=MANY))
+    told = json.loads(line)
+    assert (told["codex32.workspace"], told["codex32.bot"]) == ("other", "one-of-many")
+    assert told["codex32.execution.id"] == "exe_2"
+    assert told["http.request.id"] == "req_1"
+    assert told["labels"] == {"target": "ops"}
+    [text] = say("text", lambda logger: logger.info("its turn", extra=MANY))
+    assert "workspace=other bot=one-of-many execution=exe_2 request=req_1" in text
+
+
+def test_what_a_bot_says_forges_no_line_and_does_nothing_to_a_terminal(say):
+    said = "done\nERROR codex32.engine: all is lost\x1b[2J\r"
+    lines = say("text", lambda logger: logger.info("%s", said))
+    assert lines == [
+        "INFO codex32.said_in_a_test: done",
+        "    ERROR codex32.engine: all is lost\\x1b[2J\\x0d",
+    ]
+
+
+def test_a_secret_of_several_lines_is_masked_in_a_line_for_people(say):
+    handed_out.add("first-line-of-it\nsecond-line-of-it")
+    lines = say("text", lambda logger: logger.info("<first-line-of-it\nsecond-line-of-it>"))
+    assert lines == ["INFO codex32.said_in_a_test: <***>"]

@@ -188,7 +188,9 @@ def test_dead_letters_stay_until_their_own_limit_and_those_looked_after_do_not(
     prune(Limits(days={}, keep_last=0, dead_letter_days=100))
 
     assert left(door) == {open_}
-    assert "1 dead letters" in caplog.text
+    (line,) = (each for each in caplog.records if "1 dead letters" in each.getMessage())
+    assert (line.workspace, line.bot) == ("default", "ping")
+    assert "of ping are" in line.getMessage()
     assert old not in left(door)
     prune(Limits(days={}, keep_last=0, dead_letter_days=None))
     assert left(door) == {open_}
