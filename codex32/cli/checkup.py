@@ -28,6 +28,7 @@ from codex32.kernel.database import is_sqlite
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.models import BotRow, ExecutionRow, database_proxy
 from codex32.kernel.retrieval_rows import CollectionRow
+from codex32.kernel.text import did_you_mean
 from codex32.runtime import Runtime
 from codex32.services.executions import dead_letters
 from codex32.services.safe import secrets
@@ -91,6 +92,12 @@ def _plugins(obj: Context) -> Iterator[Finding]:
             )
     for problem in obj.plugins.check_config(obj.settings.plugins):
         yield Finding("plugins", "warn", str(problem), "these settings have no effect")
+    there = {record.distribution for record in obj.plugins.records}
+    for entry in obj.settings.loading.allow or ():
+        name = entry.partition("==")[0].strip().lower().replace("_", "-")
+        if name not in there:
+            told = f"loading.allow: no plugin comes from {name!r}{did_you_mean(name, there)}"
+            yield Finding("plugins", "warn", told, "name distributions, as codex32 plugins does")
     loaded = sum(record.state == "loaded" for record in obj.plugins.records)
     yield Finding("plugins", "ok", f"{loaded} loaded")
 

@@ -58,7 +58,11 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The components of a process, by name; immutable. Secret stores go by their scheme."""
+    """The components of a process, by name; immutable. Secret stores go by their scheme.
+
+    Attributes:
+      absent: Why one is not there that a plugin would offer, by the kind's word and the name.
+    """
 
     bot_types: Mapping[str, BotType] = field(default_factory=dict)
     trigger_types: Mapping[str, TriggerType] = field(default_factory=dict)
@@ -69,6 +73,7 @@ class Components:
     dispatchers: Mapping[str, Dispatcher] = field(default_factory=dict)
     secret_stores: Mapping[str, SecretStore] = field(default_factory=dict)
     sandboxes: Mapping[str, SandboxBackend] = field(default_factory=dict)
+    absent: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, **components: Iterable[Any]) -> Components:
@@ -81,50 +86,51 @@ class Components:
         labels = {kind.key: kind.label for kind in KINDS}
         if unknown := components.keys() - labels.keys():
             raise TypeError(f"no kinds: {', '.join(sorted(unknown))}; kinds: {', '.join(labels)}")
-        return cls(**{key: _by_name(labels[key], items) for key, items in components.items()})
+        named: Any = {key: _by_name(labels[key], each) for key, each in components.items()}
+        return cls(**named)
 
     def bot_type(self, name: str) -> BotType:
         """The bot type of this name, or ``ComponentNotFound``."""
-        return _find("bot type", self.bot_types, name)
+        return self._find("bot type", self.bot_types, name)
 
     def trigger_type(self, name: str) -> TriggerType:
         """The trigger type of this name, or ``ComponentNotFound``."""
-        return _find("trigger type", self.trigger_types, name)
+        return self._find("trigger type", self.trigger_types, name)
 
     def notifier(self, name: str) -> Notifier:
         """The notifier of this name, or ``ComponentNotFound``."""
-        return _find("notifier", self.notifiers, name)
+        return self._find("notifier", self.notifiers, name)
 
     def llm_provider(self, name: str) -> LLMProvider:
         """The LLM provider of this name, or ``ComponentNotFound``."""
-        return _find("LLM provider", self.llm_providers, name)
+        return self._find("LLM provider", self.llm_providers, name)
 
     def embedder(self, name: str) -> Embedder:
         """The embedder of this name, or ``ComponentNotFound``."""
-        return _find("embedder", self.embedders, name)
+        return self._find("embedder", self.embedders, name)
 
     def vector_store(self, name: str) -> VectorStore:
         """The vector store of this name, or ``ComponentNotFound``."""
-        return _find("vector store", self.vector_stores, name)
+        return self._find("vector store", self.vector_stores, name)
 
     def dispatcher(self, name: str) -> Dispatcher:
         """The dispatcher of this name, or ``ComponentNotFound``."""
-        return _find("dispatcher", self.dispatchers, name)
+        return self._find("dispatcher", self.dispatchers, name)
 
     def secret_store(self, scheme: str) -> SecretStore:
         """The secret store of this scheme, or ``ComponentNotFound``."""
-        return _find("secret store", self.secret_stores, scheme)
+        return self._find("secret store", self.secret_stores, scheme)
 
     def sandbox(self, name: str) -> SandboxBackend:
         """The sandbox of this name, or ``ComponentNotFound``."""
-        return _find("sandbox", self.sandboxes, name)
+        return self._find("sandbox", self.sandboxes, name)
 
-
-def _find(word: str, components: Mapping[str, _Component], name: str) -> _Component:
-    try:
-        return components[name]
-    except KeyError:
-        raise ComponentNotFound(word, name, components) from None
+    def _find(self, word: str, components: Mapping[str, _Component], name: str) -> _Component:
+        try:
+            return components[name]
+        except KeyError:
+            why = self.absent.get((word, name), "")
+            raise ComponentNotFound(word, name, components, why) from None
 
 
 def _by_name(label: str, items: Iterable[Any]) -> Mapping[str, Any]:

@@ -88,10 +88,10 @@ class ComponentNotFound(Codex32Error):
 
     code = "component-not-found"
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], why: str = "") -> None:
         names = sorted(known)
         super().__init__(
-            f"no {kind} is called {name!r}{did_you_mean(name, names)}; "
+            f"no {kind} is called {name!r}{f'; {why}' if why else did_you_mean(name, names)}; "
             f"installed: {', '.join(names) or 'none'}"
         )
         self.kind, self.name, self.known = kind, name, names

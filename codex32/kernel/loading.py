@@ -12,7 +12,7 @@ import inspect
 import io
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pluggy
@@ -79,7 +79,22 @@ class Loader:
     @property
     def components(self) -> Components:
         """Everything the loaded plugins offer."""
-        return Components.of(**{key: named.values() for key, named in self._offers.items()})
+        offered = {key: named.values() for key, named in self._offers.items()}
+        return replace(Components.of(**offered), absent=self._absent())
+
+    def _absent(self) -> dict[tuple[str, str], str]:
+        found: dict[tuple[str, str], str] = {}
+        for record in self.records:
+            plugin = record.name
+            if record.state == "loaded":
+                kinds = [kind for kind in KINDS if record.offers.get(kind.key) == ()]
+                why = f"the plugin {plugin!r} offers it once its settings are there: "
+                why += f"plugins.{plugin}, see its README"
+            else:
+                kinds, why = list(KINDS), f"the plugin {plugin!r} is left out; `codex32 plugins`"
+                why += " says why"
+            found.update({(kind.word, plugin): why for kind in kinds})
+        return found
 
     def calls(self) -> dict[str, tuple[HookCall, ...]]:
         """Every hook's implementations, in the order they are called.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codex32 import Notifier, Problem, hookimpl
+from codex32 import Notifier, Problem, did_you_mean, hookimpl
 
 
 @hookimpl
@@ -20,6 +20,8 @@ def register_notifiers(config: Mapping[str, Any]) -> Iterable[Notifier]:
 @hookimpl
 def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
     """Each target has a name, and one URL."""
+    for key in sorted(config.keys() - {"targets"}):
+        yield Problem(f"{key!r} is no setting{did_you_mean(key, ['targets'])}", key)
     targets = config.get("targets", {})
     if not isinstance(targets, Mapping):
         yield Problem("must map names to URLs of Apprise: {ops: 'slack://…'}", "targets")

@@ -112,3 +112,8 @@ def test_the_plugin_offers_apprise_where_there_are_targets():
 def test_targets_that_are_none_are_named(targets):
     with pytest.raises(Exception, match=r"plugins\.under_test\.targets"):
         load_plugin(codex32_apprise, {"targets": targets})
+
+
+def test_a_setting_that_is_none_is_told_with_what_is_meant():
+    with pytest.raises(Exception, match=r"'target' is no setting \(did you mean 'targets'\?\)"):
+        load_plugin(codex32_apprise, {"target": "x"})

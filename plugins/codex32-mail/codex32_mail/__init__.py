@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codex32 import Problem, TriggerType, hookimpl
+from codex32 import Problem, TriggerType, did_you_mean, hookimpl
 
 
 @hookimpl
@@ -18,8 +18,10 @@ def register_trigger_types(config: Mapping[str, Any]) -> Iterable[TriggerType]:
 
 @hookimpl
 def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
-    """Refuse authorities that cannot be read."""
+    """Refuse authorities that cannot be read, and settings that are none."""
     from pathlib import Path
 
+    for key in sorted(config.keys() - {"ca_file"}):
+        yield Problem(f"{key!r} is no setting{did_you_mean(key, ['ca_file'])}", key)
     if "ca_file" in config and not Path(str(config["ca_file"])).is_file():
         yield Problem("there is no such file", "ca_file")

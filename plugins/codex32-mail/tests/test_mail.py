@@ -342,3 +342,8 @@ def test_the_plugin_offers_mail(tls):
     with pytest.raises(Exception, match=r"plugins\.under_test\.ca_file: there is no such file"):
         load_plugin(codex32_mail, {"ca_file": "/no/such"})
     assert isinstance(ssl.create_default_context(cafile=str(tls[1])), ssl.SSLContext)
+
+
+def test_a_setting_that_is_none_is_told_with_what_is_meant():
+    with pytest.raises(Exception, match=r"'cafile' is no setting \(did you mean 'ca_file'\?\)"):
+        load_plugin(codex32_mail, {"cafile": "x"})

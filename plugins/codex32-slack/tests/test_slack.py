@@ -168,3 +168,8 @@ def test_the_plugin_offers_slack_and_names_a_wrong_setting():
     assert load_plugin(codex32_slack).records[0].offers == {"notifiers": ("slack",)}
     with pytest.raises(Exception, match=r"plugins\.under_test\.api: 'slack' is no address"):
         load_plugin(codex32_slack, {"api": "slack"})
+
+
+def test_a_setting_that_is_none_is_told_with_what_is_meant():
+    with pytest.raises(Exception, match=r"'apii' is no setting \(did you mean 'api'\?\)"):
+        load_plugin(codex32_slack, {"apii": "x"})

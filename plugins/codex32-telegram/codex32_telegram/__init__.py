@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from codex32 import Notifier, Problem, hookimpl
+from codex32 import Notifier, Problem, did_you_mean, hookimpl
 
 _API = "https://api.telegram.org"
 
@@ -20,6 +20,8 @@ def register_notifiers(config: Mapping[str, Any]) -> Iterable[Notifier]:
 
 @hookimpl
 def check_config(config: Mapping[str, Any]) -> Iterable[Problem]:
-    """Refuse an API that is no address."""
+    """Refuse an API that is no address, and settings that are none."""
+    for key in sorted(config.keys() - {"api"}):
+        yield Problem(f"{key!r} is no setting{did_you_mean(key, ['api'])}", key)
     if not str(config.get("api", _API)).startswith(("http://", "https://")):
         yield Problem(f"{config['api']!r} is no address; write for example {_API}", "api")

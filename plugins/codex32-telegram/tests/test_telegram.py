@@ -146,3 +146,8 @@ def test_the_plugin_offers_telegram_and_names_a_wrong_setting():
     assert load_plugin(codex32_telegram).records[0].offers == {"notifiers": ("telegram",)}
     with pytest.raises(Exception, match=r"plugins\.under_test\.api: 'x' is no address"):
         load_plugin(codex32_telegram, {"api": "x"})
+
+
+def test_a_setting_that_is_none_is_told_with_what_is_meant():
+    with pytest.raises(Exception, match=r"'apii' is no setting \(did you mean 'api'\?\)"):
+        load_plugin(codex32_telegram, {"apii": "x"})

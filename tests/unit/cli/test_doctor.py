@@ -71,6 +71,14 @@ def test_settings_of_a_plugin_that_is_not_there_are_named(doctor, project):
     assert told == ["plugins.slak: no plugin is called 'slak' (did you mean 'slack'?)"]
 
 
+def test_a_list_of_allowed_plugins_that_names_nobody_is_told(doctor, project):
+    with (project / "codex32.yaml").open("a") as file:
+        file.write("loading: {allow: [codex32-slack, codex32-teems]}\n")
+    told = [detail for state, detail in doctor("plugins") if state == "warn"]
+    near = "did you mean 'codex32-teams'?"
+    assert told == [f"loading.allow: no plugin comes from 'codex32-teems' ({near})"]
+
+
 def test_a_database_that_does_not_answer_is_named(codex32, doctor, monkeypatch):
     monkeypatch.setenv("CODEX32_DATABASE_URL", "postgresql://127.0.0.1:1/none")
     ((state, detail),) = doctor("schema")

@@ -9,7 +9,7 @@ import pytest
 
 from codex32 import Failed, Problem, RetryDecision, StepInfo
 from codex32.kernel.bot import Bot, Step
-from codex32.kernel.errors import PluginContractError, PluginLoadError
+from codex32.kernel.errors import ComponentNotFound, PluginContractError, PluginLoadError
 from codex32.kernel.events import BotChanged
 from codex32.kernel.hookspecs import ProcessInfo
 from codex32.kernel.plugins import Plugins
@@ -268,6 +268,17 @@ def test_a_plugin_sees_its_own_settings_and_no_other(shelf, shout):
 def test_settings_that_are_no_table_leave_the_plugin_out(shelf, shout):
     shelf.install(shout + REGISTER + "return []", "mine")
     assert "plugins.mine in the settings must be a table" in only(load({"mine": "x"})).reason
+
+
+def test_what_a_plugin_would_offer_is_told_with_what_is_in_its_way(shelf, shout):
+    shelf.install(shout + REGISTER + "return [Shout()] if config else []", "shout")
+    with pytest.raises(ComponentNotFound, match=r"once its settings are there: plugins\.shout"):
+        load().components.bot_type("shout")
+    assert load({"shout": {"loud": True}}).components.bot_type("shout")
+    with pytest.raises(ComponentNotFound, match=r"'shout' is left out; `codex32 plugins` says"):
+        load({"shout": 3}).components.bot_type("shout")
+    with pytest.raises(ComponentNotFound, match="no notifier is called 'shout'; installed: none"):
+        load().components.notifier("shout")
 
 
 def test_settings_of_a_plugin_that_is_not_there_are_named(shelf, shout):
