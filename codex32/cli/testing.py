@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from codex32.cli.test_run import Wish, try_files
 
 #: Mutants of a bot where nobody says how many; that of the service, which loads more than this.
 _MOST = 40
+#: Between two looks at what has changed.
+_LOOK_MILLISECONDS = 300
 
 
 @click.command()
@@ -94,10 +97,9 @@ def test(
         origin=origin,
         junit=junit,
     )
-    passed = _once(obj, wish)
-    if watch:
-        for _ in _changes(obj, paths):
-            passed = _once(obj, wish)
+    passed = True
+    for _ in _changes(obj, paths) if watch else (None,):
+        passed = _once(obj, wish)
     if not passed:
         ctx.exit(FAILED)
 
@@ -115,6 +117,7 @@ def _once(obj: Context, wish: Wish) -> bool:
 
 
 def _changes(obj: Context, paths: Sequence[Path]) -> Iterator[None]:
+    """Now, and whenever a file changes from now on."""
     from watchfiles import DefaultFilter, watch
 
     wanted = [Path(each) for each in paths or obj.settings.bots.folders]
@@ -125,11 +128,27 @@ def _changes(obj: Context, paths: Sequence[Path]) -> Iterator[None]:
     def counts(change: Any, path: str) -> bool:
         return Path(path).suffix in (".yaml", ".yml", ".py") and common(change, path)
 
-    obj.output.note("watching; Ctrl-C stops")
     below = any(each.is_dir() for each in wanted)
-    for _ in watch(*folders, watch_filter=counts, recursive=below, raise_interrupt=False):
-        obj.output.note("")
-        yield
+    # Nothing comes of the first look: by then all is watched, and what changes while the tests
+    # run for the first time is seen, too.
+    looks = watch(
+        *folders,
+        watch_filter=counts,
+        recursive=below,
+        rust_timeout=_LOOK_MILLISECONDS,
+        yield_on_timeout=True,
+    )
+    begun = False
+    with suppress(KeyboardInterrupt):
+        for changes in looks:
+            if begun and not changes:
+                continue
+            if begun:
+                obj.output.note("")
+            yield
+            if not begun:
+                obj.output.note("watching; Ctrl-C stops")
+            begun = True
 
 
 def _print_recorded(obj: Context, execution_id: str, workspace: str) -> None:

@@ -90,7 +90,7 @@ class Known:
         return scrub(self.masker.mask(text))
 
     def masked_value(self, value: JSON) -> Any:
-        """``value`` with every text in it masked so."""
+        """``value`` with every text in it masked so, keys among them."""
         return _changed(value, self.masked)
 
     def heard(self, words: str) -> str:
@@ -129,7 +129,7 @@ def _changed(value: JSON, change: Callable[[str], str]) -> Any:
         case list():
             return [_changed(each, change) for each in value]
         case dict():
-            return {key: _changed(each, change) for key, each in value.items()}
+            return {change(key): _changed(each, change) for key, each in value.items()}
     return value
 
 

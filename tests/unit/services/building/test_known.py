@@ -38,6 +38,7 @@ def test_what_people_call_a_password_is_not_kept_but_names_of_secrets_are():
     said = "my password is hunter2222, the token: SLACK_TOKEN, and correct-horse"
     assert known.heard(said) == "my password is ***, the token: SLACK_TOKEN, and ***"
     assert known.gives_away("x correct-horse x")
+    assert known.masked_value({"correct-horse": ["correct-horse", 1]}) == {"***": ["***", 1]}
     assert known.gives_away("sk-0123456789abcdefghij")
     assert not known.gives_away("${{ secrets.SLACK_TOKEN }}")
 
