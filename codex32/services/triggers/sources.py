@@ -129,11 +129,13 @@ class SourceWatcher:
                 if await self._read_on(each):
                     pause = FIRST_PAUSE_SECONDS
             except CapabilityRefused as refused:
-                await self._door.write(partial(self._refuse, each, refused.message))
+                await self._door.write(partial(self._refuse, each, "capability", refused.message))
                 pause = LONGEST_PAUSE_SECONDS
             except StepFault as fault:
                 told = "%s cannot watch its source: %s"
                 log.warning(told, each.due.bot_name, fault.message, extra=each.due.about)
+                if not fault.retryable:  # a wrong password, a mailbox that is not there
+                    await self._door.write(partial(self._refuse, each, "invalid", fault.message))
                 pause = max(pause, fault.retry_after_seconds or 0.0)
             except Exception:
                 told = "the source of %s failed and is watched again"
@@ -184,10 +186,10 @@ class SourceWatcher:
         fault_point("sources.before_commit")
         return True
 
-    def _refuse(self, each: Watched, why: str) -> None:
-        """Say once, where ``codex32 why`` looks, that the trigger may not do what it wants."""
+    def _refuse(self, each: Watched, decision: str, why: str) -> None:
+        """Say once, where ``codex32 why`` looks, that the trigger may not or cannot watch."""
         now = self._clock.micros()
-        answer = Answer(each.due, now, "capability", why, key=_key(f"refused:{why}"))
+        answer = Answer(each.due, now, decision, why, key=_key(f"refused:{why}"))
         if answers := first_answers([answer]):
             carry_out(answers, self._payloads, now)
 

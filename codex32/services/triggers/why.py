@@ -13,6 +13,7 @@ from codex32.kernel.database import fetch
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import ApprovalRow, BotRow, ExecutionRow, OccurrenceRow, TriggerRow
 from codex32.kernel.statuses import Status
+from codex32.kernel.watching_rows import SourceRow
 from codex32.services.bots import bot_views
 from codex32.services.bots.bot_views import BotView
 from codex32.services.bots.schedules import TriggerTypes, restored
@@ -145,6 +146,13 @@ def _about_trigger(view: BotView, row: TriggerRow, types: TriggerTypes) -> str:
         changes = " or ".join(sorted(files.changes))
         where = f"a file {files.glob} in {files.path}"
         return f"the trigger {trigger.kind} waits for {where} to be {changes}"
+    if kind is not None and kind.source(trigger.config) is not None:
+        read = fetch(SourceRow.select(SourceRow.moved_at).where(SourceRow.trigger_id == row.id))
+        if read:
+            return (
+                f"{which} waits for what its source tells, and read on last at {iso(read[0][0])}"
+            )
+        return f"{which} has not reached its source yet; the log of the scheduler says why"
     return f"{which} has no time to come"
 
 

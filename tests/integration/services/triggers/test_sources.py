@@ -18,6 +18,7 @@ from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.written import Stored
 from codex32.services.triggers import sources
 from codex32.services.triggers.sources import SourceWatcher
+from codex32.services.triggers.why import why
 from codex32_mail.trigger import MailTrigger
 from codex32_testing.servers.imap import ImapServer
 
@@ -142,6 +143,26 @@ async def test_what_the_bot_may_not_is_told_where_why_looks(
         async with scheduler({"IMAP": imap.password}):
             await until(door, lambda: decisions() == ["capability"])
         assert imap.commands == []
+
+
+async def test_what_the_source_refuses_is_told_where_why_looks(
+    door: Door, store: Callable[..., Stored], scheduler: Any, components: Components
+) -> None:
+    def asked() -> Any:
+        return why("digest", types=components.trigger_types)
+
+    async with ImapServer() as imap:
+        await asyncio.to_thread(
+            store, "name: digest\n" + BOT.format(port=imap.port, secret="IMAP")
+        )
+        assert "has not reached its source yet" in (await door.read(asked)).reasons[0]
+        async with scheduler({"IMAP": "wrong"}):
+            await until(door, lambda: decisions() == ["invalid"])
+        (answer,) = (await door.read(asked)).answers
+        assert "does not accept user and password" in answer.occurrence.detail
+        async with scheduler({"IMAP": imap.password}):
+            await until(door, begun)
+        assert "read on last at" in (await door.read(asked)).reasons[0]
 
 
 async def test_a_bot_that_is_changed_is_watched_as_it_is_now_and_a_removed_one_no_more(
