@@ -113,11 +113,28 @@ def traces(settings: Settings, process: str) -> Traces:
 
     chosen = settings.tracing
     assert chosen.endpoint is not None
-    headers = "" if chosen.headers is None else chosen.headers.get_secret_value()
-    pairs = (part.strip().partition("=") for part in headers.split(",") if part.strip())
-    told = {name: value for name, _, value in pairs}
-    collector = Collector(chosen.endpoint, told, process, _resource(os.environ))
+    collector = Collector(chosen.endpoint, _headers(settings), process, _resource(os.environ))
     return Traces(Tracing(collector.keep, chosen.sample), collector)
+
+
+def trouble(settings: Settings) -> str | None:
+    """Why the collector takes no spans, asked with none; None where it takes them.
+
+    Raises:
+      SettingsError: What sends them is not installed.
+    """
+    made = traces(settings, "none")
+    try:
+        return made.collector.ask()
+    finally:
+        made.collector.close()
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    chosen = settings.tracing.headers
+    headers = "" if chosen is None else chosen.get_secret_value()
+    pairs = (part.strip().partition("=") for part in headers.split(",") if part.strip())
+    return {name: value for name, _, value in pairs}
 
 
 def _resource(environ: Mapping[str, str]) -> dict[str, str]:

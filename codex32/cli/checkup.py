@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,7 @@ from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.database import is_sqlite
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.models import BotRow, ExecutionRow, database_proxy
+from codex32.kernel.redaction import unsaid
 from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.kernel.text import did_you_mean
 from codex32.runtime import Runtime
@@ -46,7 +47,7 @@ _NEEDED = ("scheduler", "worker")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was looked at; what is told of it holds no secret: people show it others."""
 
     name: str
     state: Literal["ok", "warn", "fail"]
@@ -69,9 +70,10 @@ def examine(obj: Context) -> list[Finding]:
 
 def _safely(name: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
     try:
-        return list(look())
+        found = list(look())
     except Exception as error:
-        return [Finding(name, "fail", describe(error)[0]["message"])]
+        found = [Finding(name, "fail", describe(error)[0]["message"])]
+    return [replace(each, detail=unsaid(each.detail)) for each in found]
 
 
 def _python(obj: Context) -> Iterator[Finding]:
@@ -145,6 +147,20 @@ def _redis(obj: Context) -> Iterator[Finding]:
         yield Finding("redis", "fail", f"does not answer: {error}", remedy)
         return
     yield Finding("redis", "ok", "bundled" if obj.settings.redis_url is None else "answers")
+
+
+def _tracing(obj: Context) -> Iterator[Finding]:
+    endpoint = obj.settings.tracing.endpoint
+    if endpoint is None:
+        return
+    from codex32.tracing import trouble
+
+    found = trouble(obj.settings)
+    if found is None:
+        yield Finding("tracing", "ok", f"{endpoint} takes spans")
+    else:
+        remedy = "start it, or mend tracing.endpoint and tracing.headers; executions go on"
+        yield Finding("tracing", "warn", f"{endpoint} takes no spans: {found}", remedy)
 
 
 def _home(obj: Context) -> Iterator[Finding]:
@@ -382,6 +398,7 @@ _LOOKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
     "disk": _disk,
     "token": _token,
     "redis": _redis,
+    "tracing": _tracing,
     "schema": _schema,
 }
 _ABOUT_ROWS: dict[str, Callable[[Runtime], Iterator[Finding]]] = {

@@ -7,6 +7,7 @@ import os
 import socket
 
 import pytest
+from codex32_otlp import collecting
 
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.statuses import Status
@@ -112,6 +113,32 @@ def test_a_user_without_a_name_is_told_by_number(monkeypatch):
 
     monkeypatch.setattr(checkup.getpass, "getuser", unknown)
     assert checkup._user() == f"the user {os.getuid()}"
+
+
+def test_a_collector_that_takes_no_spans_is_told_of(doctor, monkeypatch):
+    assert doctor("tracing") == []
+    monkeypatch.setenv("CODEX32_TRACING__ENDPOINT", "http://127.0.0.1:1")
+    ((state, detail),) = doctor("tracing")
+    assert (state, detail) == ("warn", "http://127.0.0.1:1 takes no spans: ConnectionError")
+    with collecting() as collector:
+        monkeypatch.setenv("CODEX32_TRACING__ENDPOINT", collector.url)
+        assert doctor("tracing") == [("ok", f"{collector.url} takes spans")]
+        collector.how = "fails"
+        ((state, detail),) = doctor("tracing")
+    assert (state, detail.endswith("it answers 500")) == ("warn", True)
+    assert collector.spans == []
+
+
+def test_what_looks_like_a_secret_is_shown_to_nobody(doctor, monkeypatch):
+    from codex32.cli import checkup
+
+    def look(obj):
+        raise RuntimeError("refused: Bearer abcdefgh12345678")
+
+    monkeypatch.setitem(checkup._LOOKS, "disk", look)
+    ((state, detail),) = doctor("disk")
+    assert state == "fail"
+    assert "abcdefgh" not in detail
 
 
 def test_a_home_that_cannot_be_written_ends_the_look(doctor, project, monkeypatch):
