@@ -39,7 +39,7 @@ class AlertRow(Row):
     acknowledged_by = pw.TextField(null=True)
     acknowledged_at = pw.BigIntegerField(null=True)
     note = pw.TextField(default="")
-    #: The executions that carried the last notices, as a JSON list.
+    #: The executions that carried the notices since it turned, as a JSON list.
     notices = pw.TextField(default="[]")
     #: Counts changes: of several that saw the same, the first one acts.
     revision = pw.IntegerField(default=0)

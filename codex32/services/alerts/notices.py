@@ -6,13 +6,18 @@ that failed is a dead letter. That bot has no alerts, so what tells of alerts is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from codex32.engine.reading.building import build_bot
+from codex32.engine.records.cancelling import cancel_many
 from codex32.kernel.bot import ALERT_NOTICES
-from codex32.kernel.json_values import JSON, canonical
-from codex32.kernel.models import BotRow
+from codex32.kernel.database import fetch
+from codex32.kernel.json_values import JSON, canonical, loads
+from codex32.kernel.models import BotRow, ExecutionRow
+from codex32.kernel.statuses import Status
 from codex32.services.alerts.standing import ESCALATED, FIRING, OK
 from codex32.services.bots import bots
 from codex32.services.bots.alert_rules import Rule
@@ -57,6 +62,32 @@ def targets(rule: Rule, what: str, was: str) -> list[Mapping[str, JSON]]:
         return list(more)
     also = more if was == ESCALATED else ()
     return [*alert.notify, *(each for each in also if each not in alert.notify)]
+
+
+def supersede(carried: Iterable[Sequence[str]], now: int) -> None:
+    """Cancel notices that nobody got yet, and that are true no more; called in a write.
+
+    Else one that could not be sent at once would arrive behind the one that says the contrary.
+
+    Args:
+      carried: The executions of the last notices, of each alert that now stands otherwise.
+      now: The present, in microseconds.
+    """
+    untrue = Counter(chain.from_iterable(carried))
+    waiting = ExecutionRow.select(ExecutionRow.id, ExecutionRow.trigger).where(
+        ExecutionRow.id.in_(list(untrue))
+        & ExecutionRow.status.in_([Status.QUEUED, Status.WAITING])
+        # What may have been sent waits for a person, and for no time.
+        & ExecutionRow.ready_at.is_null(False)
+    )
+    pending = [
+        execution_id
+        for execution_id, trigger in fetch(waiting)
+        # It may tell of others, too, which stand as it says.
+        if trigger.startswith("{") and untrue[execution_id] >= len(loads(trigger)["alerts"])
+    ]
+    if pending:
+        cancel_many(pending, now, "what it tells is true no more")
 
 
 def carry(

@@ -20,12 +20,12 @@ from codex32.kernel.database import Door, announce
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.events import AlertChanged
 from codex32.kernel.fault_points import fault_point
-from codex32.kernel.json_values import JSON, canonical, dumps
+from codex32.kernel.json_values import JSON, canonical, dumps, loads
 from codex32.kernel.models import BotRow
 from codex32.services.alerts import notices
 from codex32.services.alerts.measuring import measure
 from codex32.services.alerts.notices import Notice
-from codex32.services.alerts.standing import ESCALATED, FIRING, Standing
+from codex32.services.alerts.standing import ESCALATED, FIRING, OK, Standing
 from codex32.services.bots import alert_rules
 from codex32.services.bots.alert_rules import Rule, restored
 from codex32.services.executions.executions import Submitted
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: Alerts that are read with one query.
 PAGE = 200
+#: What makes notices before it untrue.
+TURNS = frozenset({FIRING, OK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Watch:
         fault_point("alerts.after_claim")
         for each in first:
             _announce(each, now)
+        notices.supersede([loads(each.row.notices) for each in first if each.what in TURNS], now)
         starts, told_by = [], []
         for target, allow, same in _by_target(first):
             told = [_notice(each) for each in same]
@@ -111,6 +114,10 @@ class Watch:
                 raise answer
             for alert_id in ids:
                 made.setdefault(alert_id, []).append(str(answer.id))
+        for each in first:
+            if each.what == ESCALATED and each.row.id in made:
+                # That it fires may still be on its way, and is to be found when it is over.
+                made[each.row.id] = [*loads(each.row.notices), *made[each.row.id]]
         for alert_id, executions in made.items():
             AlertRow.update(notices=dumps(executions)).where(AlertRow.id == alert_id).execute()
         return len(first)

@@ -54,7 +54,7 @@ def test_a_firing_alert_without_new_executions_is_not_taken_to_be_over(
 ):
     ended(store(FAILING).bot_id, "failed", "failed")
     look()
-    manual_clock.advance(7200)
+    manual_clock.advance(1800)
     assert look() == 0
     assert row().state == "firing"
 
@@ -257,6 +257,42 @@ def test_what_somebody_looks_after_is_not_escalated_until_it_fires_anew(
     manual_clock.advance(1800)
     look()
     assert row().told == "escalated"
+
+
+def test_what_could_not_be_told_before_it_turned_is_not_told_behind_it(
+    store, ended, look, door, manual_clock
+):
+    """Else whoever was out of reach would read last that it fires, when it is long over."""
+
+    def carried():
+        rows = ExecutionRow.select().where(ExecutionRow.trigger_kind == "alert")
+        return door.read_now(lambda: list(rows.order_by(ExecutionRow.id)))
+
+    def stand(row, **columns):
+        this = ExecutionRow.id == row.id
+        door.write_now(ExecutionRow.update(**columns).where(this).execute)
+
+    bot_id = store(ESCALATES.replace("1h", "1d")).bot_id
+    ended(bot_id, "failed", "failed")
+    look()
+    (fires,) = carried()
+    stand(fires, status="waiting", started_at=1, ready_at=manual_clock.micros() + 1)  # a retry
+    manual_clock.advance(1800)
+    look()
+    ended(bot_id, *["succeeded"] * 5)
+    look()
+
+    first, escalated, *ends = carried()
+    assert (first.cancel_at is not None, first.message) == (True, "what it tells is true no more")
+    assert escalated.status == "cancelled"  # it had not begun
+    assert [each.status for each in ends] == ["queued", "queued"]
+
+    stand(ends[0], status="waiting", started_at=1, ready_at=None)  # may have been sent
+    stand(ends[1], status="succeeded", finished_at=1, ready_at=None)
+    ended(bot_id, *["failed"] * 8)
+    look()
+    known = carried()
+    assert [each.cancel_at for each in known[2:]] == [None, None, None]
 
 
 def test_its_end_is_told_once_to_who_was_told_twice_of_its_beginning(
