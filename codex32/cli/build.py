@@ -46,6 +46,12 @@ class _Described(click.Group):
             return save
         return super().get_command(ctx, cmd_name)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; options of ``new`` may stand before the description, too."""
+        if args and args[0].startswith("--") and args[0] != "--help":
+            args = ["new", *args]
+        return super().parse_args(ctx, args)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -139,7 +145,9 @@ def new(
 
     async def start(runtime: Runtime, spending: dict[str, Any]) -> Session:
         caller = obj.caller(workspace)
-        return await runtime.builder.begin(description, caller, bot=refine, **spending)
+        session = await runtime.builder.begin(description, caller, bot=refine, **spending)
+        build_session.tell_hidden(obj, [description], [session.work.description])
+        return session
 
     build_session.begin(obj, start, model=model, budget=budget, yes=yes, enable=enable)
 
@@ -208,7 +216,9 @@ def answer(
     given = dict(_pair(each) for each in answers)
 
     async def tell(runtime: Runtime, builder: Builder) -> Session:
-        return await builder.answer(session_id, given, obj.caller(workspace), go_on=rest)
+        session = await builder.answer(session_id, given, obj.caller(workspace), go_on=rest)
+        build_session.tell_hidden(obj, given.values(), session.work.answers.values())
+        return session
 
     build_session.show(obj, tell)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -76,6 +76,7 @@ async def talk(
         elif session.status == "asking" and (yes or listening):
             given = {} if yes else await asyncio.to_thread(build_view.ask, session)
             session = await builder.answer(session.id, given, caller, go_on=True)
+            tell_hidden(obj, given.values(), session.work.answers.values())
         elif session.status == "ready" and (yes or listening):
             if listening:
                 draft = await draft_of(runtime, session)
@@ -87,6 +88,17 @@ async def talk(
             session = await accepted(obj, runtime, session, seen, enable=enable)
         else:
             return session
+
+
+def tell_hidden(obj: Context, said: Iterable[str], kept: Iterable[str]) -> None:
+    """Say it where something of what somebody said was taken for a secret."""
+    from codex32.kernel.masking import MASK
+
+    if any(MASK in each for each in kept) and not any(MASK in each for each in said):
+        obj.output.note(
+            f"what is a secret, or looks like one, is told to no model: it stands as {MASK}; keep "
+            "it with: codex32 secrets set NAME"
+        )
 
 
 async def accepted(

@@ -50,6 +50,19 @@ def test_a_model_is_measured_over_the_descriptions_that_come_along(codex32) -> N
     assert codex32("bots", "list", "--json").json["bots"] == []
 
 
+def test_whoever_tells_a_secret_hears_that_no_model_does(codex32, model) -> None:
+    told = codex32("build", "--budget", "0", f"{TEA.description} The password is hunter2222.")
+    assert "codex32 secrets set" in told.err
+    assert not model.asked
+    assert "secrets set" not in codex32("build", TEA.description, "--budget", "0").err
+
+
+@pytest.mark.parametrize("said", ["", "  \n"])
+def test_nothing_is_no_description(codex32, model, said) -> None:
+    assert codex32("build", said).code == 2
+    assert not model.asked
+
+
 @pytest.mark.parametrize("budget", ["nan", "inf", "-1"])
 def test_a_budget_that_is_no_amount_is_a_fault_of_who_wrote_it(codex32, model, budget) -> None:
     told = codex32("build", TEA.description, "--budget", budget)
