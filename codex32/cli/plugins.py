@@ -63,6 +63,12 @@ def new(obj: Context, name: str, kind: str, into: Path | None) -> None:
         plain = plain_name(name)
     except NameRefused as refused:
         raise click.BadParameter(str(refused), param_hint="NAME") from None
+    if plain in {each.name for each in find("codex32", ())}:
+        raise click.BadParameter(
+            f"a plugin {plain!r} is installed, and of two of a name one is left out; "
+            "choose another",
+            param_hint="NAME",
+        )
     folder = into or Path(f"codex32-{plain}")
     texts = contents(plain, kind)
     try:

@@ -253,6 +253,13 @@ def test_a_name_that_is_none_is_refused(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_taken_is_refused(tmp_path):
+    answer = run(CODEX32, "plugins", "new", "slack", "--kind", "notifier", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "a plugin 'slack' is installed" in answer.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_written_over(tmp_path):
     (tmp_path / "codex32-bell").mkdir()
     (tmp_path / "codex32-bell" / "mine.txt").write_text("mine")
