@@ -56,6 +56,8 @@ async def _schedule(runtime: Runtime, beside: Sequence[Work]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     settings = runtime.settings
+    # Where people are told the news, a line for people would say the same again.
+    tell = not beside or settings.log.format == "ecs"
     tasks = [
         asyncio.create_task(
             watch(runtime.folder_sync(), stop, poll_seconds=settings.bots.poll_seconds)
@@ -71,7 +73,7 @@ async def _schedule(runtime: Runtime, beside: Sequence[Work]) -> None:
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune_spending(runtime))),
         asyncio.create_task(_every(settings.retention.interval_seconds, _prune_builds(runtime))),
         asyncio.create_task(_every(ANCHOR_SECONDS, _anchor(runtime))),
-        asyncio.create_task(_every(DIAGNOSES_SECONDS, _diagnose(runtime))),
+        asyncio.create_task(_every(DIAGNOSES_SECONDS, _diagnose(runtime, tell))),
         asyncio.create_task(keep_house(runtime)),
         *(asyncio.create_task(work(runtime)) for work in beside),
     ]
@@ -144,8 +146,9 @@ def _anchor(runtime: Runtime) -> Callable[[], Awaitable[object]]:
     return lambda: runtime.door.read(note)
 
 
-def _diagnose(runtime: Runtime) -> Callable[[], Awaitable[object]]:
-    return lambda: keep_diagnoses(runtime.door, runtime.payloads)
+def _diagnose(runtime: Runtime, tell: bool) -> Callable[[], Awaitable[object]]:
+    trace = None if runtime.traces is None else runtime.traces.tracing.of
+    return lambda: keep_diagnoses(runtime.door, runtime.payloads, tell=tell, trace=trace)
 
 
 def _route(runtime: Runtime) -> Callable[[], Awaitable[object]]:

@@ -7,27 +7,51 @@ them is told the same, made on the spot.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from codex32.kernel.database import Door
 from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
-from codex32.services.executions.diagnosis import REMEDIES, Diagnosis, Trouble, diagnose
+from codex32.kernel.subject import Subject, subject
+from codex32.kernel.tracing import TraceContext
+from codex32.services.executions.diagnosis import (
+    REMEDIES,
+    Diagnosis,
+    Trouble,
+    diagnose,
+    place,
+    place_beneath,
+)
 
 log = logging.getLogger(__name__)
+
+TraceOf: TypeAlias = Callable[[str, str | None], TraceContext]
 
 #: Executions that are looked at together.
 MANY = 50
 _OWED = (ExecutionRow.status == Status.FAILED) & ExecutionRow.diagnosis.is_null()
 
 
-async def keep_diagnoses(door: Door, payloads: PayloadStore) -> int:
-    """Diagnose the newest failed executions that nobody has looked at yet; how many."""
+async def keep_diagnoses(
+    door: Door, payloads: PayloadStore, *, tell: bool = False, trace: TraceOf | None = None
+) -> int:
+    """Diagnose the newest failed executions that nobody has looked at yet; how many.
+
+    Args:
+      door: The way to the database.
+      payloads: What is too long for rows.
+      tell: Log a line of each.
+      trace: The span of an execution, by its id and the trace context in its row.
+    """
     found = await door.read(_look, payloads)
     if found:
-        await door.write(lambda: _keep(found))
+        kept = await door.write(lambda: _keep(found))
+        if tell:
+            for row, diagnosis in kept:
+                _tell(row, diagnosis, trace)
     return len(found)
 
 
@@ -40,9 +64,9 @@ def told(row: ExecutionRow, payloads: PayloadStore) -> Mapping[str, JSON] | None
     return None if made is None else made.as_dict()
 
 
-def _look(payloads: PayloadStore) -> Sequence[tuple[str, str]]:
+def _look(payloads: PayloadStore) -> Sequence[tuple[ExecutionRow, Diagnosis]]:
     rows = ExecutionRow.select().where(_OWED).order_by(ExecutionRow.id.desc()).limit(MANY)
-    return [(row.id, dumps(_surely(row, payloads).as_dict())) for row in rows]
+    return [(row, _surely(row, payloads)) for row in rows]
 
 
 def _surely(row: ExecutionRow, payloads: PayloadStore) -> Diagnosis:
@@ -56,7 +80,26 @@ def _surely(row: ExecutionRow, payloads: PayloadStore) -> Diagnosis:
     return found or Diagnosis(Trouble.UNKNOWN, REMEDIES[Trouble.UNKNOWN])
 
 
-def _keep(found: Sequence[tuple[str, str]]) -> None:
-    for execution_id, text in found:
-        owed = (ExecutionRow.id == execution_id) & _OWED
-        ExecutionRow.update(diagnosis=text).where(owed).execute()
+def _keep(
+    found: Sequence[tuple[ExecutionRow, Diagnosis]],
+) -> Sequence[tuple[ExecutionRow, Diagnosis]]:
+    """Keep them; those that no other scheduler has kept before."""
+
+    def keep(row: ExecutionRow, diagnosis: Diagnosis) -> bool:
+        owed = (ExecutionRow.id == row.id) & _OWED
+        change = ExecutionRow.update(diagnosis=dumps(diagnosis.as_dict()))
+        return bool(change.where(owed).execute())
+
+    return [each for each in found if keep(*each)]
+
+
+def _tell(row: ExecutionRow, diagnosis: Diagnosis, trace: TraceOf | None) -> None:
+    span = None if trace is None else trace(row.id, row.traceparent)
+    token = subject.set(Subject(row.workspace, row.bot_name, row.id, trace=span))
+    told = diagnosis.as_dict()
+    where = place_beneath(told) or place(told)
+    about = diagnosis.trouble + (f", {where}" if where else "")
+    try:
+        log.warning("%s failed: %s (%s)", row.bot_name, row.message or row.cause, about)
+    finally:
+        subject.reset(token)

@@ -12,6 +12,9 @@ from codex32.kernel.json_values import loads
 from codex32.kernel.model_errors import FAULT_KINDS, FaultKind, ModelFault
 from codex32.kernel.models import NO_ITEM, ExecutionRow, StepRow, VersionRow
 from codex32.kernel.payloads import PayloadStore
+from codex32.kernel.subject import subject
+from codex32.kernel.tracing import trace_of
+from codex32.outside.traces.spans import Tracing
 from codex32.services.executions.diagnosing import keep_diagnoses, told
 from codex32.services.executions.diagnosis import (
     Diagnosis,
@@ -355,6 +358,29 @@ def test_it_is_kept_and_says_the_same_for_ever(
     (row,) = door.read_now(lambda: list(ExecutionRow.select()))
     assert door.read_now(told, row, payloads) == before
     assert before["trouble"] == "timeout"
+
+
+def test_a_failure_is_told_of_in_the_log_once_and_as_what_it_is(
+    look: Callable[..., Diagnosis],
+    door: Door,
+    payloads: PayloadStore,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spoken = []
+    caplog.handler.addFilter(lambda record: bool(spoken.append(subject.get()) or True))
+    look(
+        ("fetch", NO_ITEM, {"message": "answered 503", "code": "http-503"}), message="answered 503"
+    )
+    for _ in range(2):
+        told_of = Tracing([].append).of
+        asyncio.run(keep_diagnoses(door, payloads, tell=True, trace=told_of))
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line == "ping failed: answered 503 (network, bots/ping.yaml:7, step fetch)"
+    (about,) = spoken
+    assert (about.workspace, about.bot) == ("default", "ping")
+    assert about.execution.startswith("exe_")
+    assert about.trace.trace == trace_of(about.execution)
+    assert subject.get().execution == ""
 
 
 def test_damaged_records_of_one_keep_no_other_from_being_looked_at(
