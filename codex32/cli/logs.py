@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,6 +23,8 @@ with as_if_missing("rich"):  # its own pretty form for terminals is not ours
     import structlog
     from structlog.stdlib import ProcessorFormatter
     from structlog.typing import EventDict, WrappedLogger
+
+log = logging.getLogger(__name__)
 
 #: The version of the Elastic Common Schema whose names are used.
 ECS_VERSION = "8.17.0"
@@ -48,12 +52,26 @@ def speak_as_set(settings: Settings) -> None:
         handed_out.keep(secret)
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter(settings.log.format))
+    # What nobody catches in a thread, and what nobody can, is neither in our form nor masked.
+    if threading.excepthook is threading.__excepthook__:  # nobody else has asked for it
+        threading.excepthook, sys.unraisablehook = _of_thread, _unraisable
+        logging.captureWarnings(True)
     # A plugin's own structlog takes the same way.
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def _of_thread(args: threading.ExceptHookArgs) -> None:
+    if not issubclass(args.exc_type, SystemExit):
+        name = "a thread" if args.thread is None else f"the thread {args.thread.name}"
+        log.error("%s ended by a fault", name, exc_info=args.exc_value)
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    log.error("%s", args.err_msg or "a fault that nobody can catch", exc_info=args.exc_value)
 
 
 def formatter(form: str) -> logging.Formatter:

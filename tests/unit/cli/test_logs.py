@@ -4,11 +4,14 @@ import asyncio
 import io
 import json
 import logging
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 import structlog
 
+from codex32.cli import logs
 from codex32.cli.logs import formatter, speak_as_set
 from codex32.kernel.masking import HandedOut, handed_out
 from codex32.kernel.subject import Subject, subject
@@ -193,3 +196,28 @@ def test_a_secret_of_several_lines_is_masked_in_a_line_for_people(say):
     handed_out.add("first-line-of-it\nsecond-line-of-it")
     lines = say("text", lambda logger: logger.info("<first-line-of-it\nsecond-line-of-it>"))
     assert lines == ["INFO codex32.said_in_a_test: <***>"]
+
+
+def test_what_a_thread_dies_of_is_a_line_without_a_secret(say, monkeypatch, caplog):
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    speak_as_set(load_settings(environ={}))
+
+    def die():
+        raise RuntimeError("Bearer abcdefgh1234 was refused")
+
+    def talk(logger):
+        with monkeypatch.context() as patched:
+            patched.setattr(logs, "log", logger)
+            thread = threading.Thread(target=die, name="courier")
+            thread.start()
+            thread.join()
+
+    try:
+        [line] = say("ecs", talk)
+    finally:
+        logging.captureWarnings(False)
+    told = json.loads(line)
+    assert told["message"] == "the thread courier ended by a fault"
+    assert told["error.type"] == "RuntimeError"
+    assert "abcdefgh" not in line
