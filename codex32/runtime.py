@@ -168,9 +168,11 @@ class Runtime:
 
     def environment(self) -> Environment:
         """What attempts work with; belongs to the running event loop."""
+        from codex32.outside.addresses import GuardedAddresses
         from codex32.outside.http_on_demand import HttpOnDemand
 
-        client = HttpOnDemand(self.settings.outside.private_hosts)
+        private = self.settings.outside.private_hosts
+        client = HttpOnDemand(private)
         programs = self.programs()
         env = Environment(
             door=self.door,
@@ -183,6 +185,7 @@ class Runtime:
             send=CountedSending(self.meter),
             secret=self.secrets.secret,
             connection=partial(connections.look_up, self.door),
+            address=GuardedAddresses(private),
             bot_card=partial(self.door.read, card, self.definitions),
             start_child=self.starter.start_child,
             models=self.models.gateway,

@@ -20,6 +20,7 @@ from ipaddress import (
 )
 from typing import Any, TypeAlias
 
+from codex32.kernel.errors import CapabilityRefused
 from codex32.outside.hosts import HostPattern
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -40,6 +41,15 @@ class AddressRefused(OSError):
     def __init__(self, address: str) -> None:
         super().__init__("the address is not public")
         self.address = address
+
+
+def refusal(host: str, port: int, address: str) -> CapabilityRefused:
+    """What a bot is told of a host whose address is not public."""
+    message = (
+        f"{host} leads to {address}, which is no public address; "
+        f"an operator can permit it with private_hosts: ['{host}:{port}']"
+    )
+    return CapabilityRefused("hosts", host, message)
 
 
 def unwrapped(text: str) -> Address:

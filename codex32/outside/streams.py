@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from codex32.kernel.contracts.source import Connect
 from codex32.kernel.errors import CapabilityRefused, ProviderUnavailable
-from codex32.outside.guard import AddressRefused, GuardedSockets, PrivateHosts
+from codex32.outside.guard import AddressRefused, GuardedSockets, PrivateHosts, refusal
 from codex32.outside.hosts import HostPattern, parse_patterns
 
 _CONNECT_SECONDS = 30.0
@@ -48,12 +48,7 @@ class _Allowed:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 return await self._open(host, port, tls)
         except AddressRefused as refused:
-            raise CapabilityRefused(
-                "hosts",
-                host,
-                f"{host} leads to {refused.address}, which is no public address; "
-                f"an operator can permit it with private_hosts: ['{place}']",
-            ) from None
+            raise refusal(host, port, refused.address) from None
         except ssl.SSLError as error:
             raise ProviderUnavailable(
                 f"{place} does not speak TLS as it should: {error.reason}"

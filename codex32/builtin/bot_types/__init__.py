@@ -17,6 +17,7 @@ from codex32.builtin.bot_types.notify import NotifyBotType
 from codex32.builtin.bot_types.python import PythonBotType
 from codex32.builtin.bot_types.retrieve import RetrieveBotType
 from codex32.builtin.bot_types.set import SetBotType
+from codex32.builtin.bot_types.sql import SqlBotType
 from codex32.builtin.bot_types.wait import WaitBotType
 
 
@@ -39,5 +40,6 @@ def all_bot_types() -> list[BotType]:
         PythonBotType(),
         RetrieveBotType(),
         SetBotType(),
+        SqlBotType(),
         WaitBotType(),
     ]

@@ -200,21 +200,7 @@ class EngineContext(StepContext):
 
     @property
     def _model_caller(self) -> ModelCaller:
-        claim = self._course.claim
-        return ModelCaller(
-            workspace=claim.workspace,
-            deadline_at=self.deadline_at,
-            bot_id=claim.bot_id,
-            bot=claim.bot_name,
-            execution_id=claim.id,
-            answers_of=self._course.lineage.answers,
-            step=self.step.id,
-            item=self.step.item,
-            models=self._allow.models,
-            spend_usd=self._allow.spend_usd,
-            payers=self._course.payers,
-            asked=self._asked,
-        )
+        return _model_caller(self._course, self.step, self.deadline_at, self._asked)
 
     async def unseen(self, keys: Sequence[str], *, keep_seconds: float | None) -> Sequence[bool]:
         """Which keys this step sees for the first time."""
@@ -291,6 +277,11 @@ class EngineContext(StepContext):
         """A connection that the bot may use."""
         return await self._course.connection(name)
 
+    async def address(self, connection: Connection, port: int) -> str:
+        """An address of a connection's host that may be connected to."""
+        self._fetched = True
+        return await self._env.address(connection.host, connection.port or port)
+
     def evaluate(self, expression: str, **variables: JSON) -> JSON:
         """A bare expression over ``variables`` alone."""
         return evaluate(expression, variables)
@@ -302,6 +293,26 @@ class EngineContext(StepContext):
     @property
     def _item(self) -> int:
         return NO_ITEM if self.step.item is None else self.step.item
+
+
+def _model_caller(
+    course: Course, step: StepInfo, deadline_at: datetime, asked: dict[str, set[int]]
+) -> ModelCaller:
+    claim, allow = course.claim, course.plan.bot.allow
+    return ModelCaller(
+        workspace=claim.workspace,
+        deadline_at=deadline_at,
+        bot_id=claim.bot_id,
+        bot=claim.bot_name,
+        execution_id=claim.id,
+        answers_of=course.lineage.answers,
+        step=step.id,
+        item=step.item,
+        models=allow.models,
+        spend_usd=allow.spend_usd,
+        payers=course.payers,
+        asked=asked,
+    )
 
 
 def _mcp_caller(course: Course, servers: Sequence[str]) -> McpCaller:

@@ -17,7 +17,7 @@ from codex32.kernel.contracts.mcp import McpKeeper
 from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt, SendCall
 from codex32.kernel.contracts.program import ProgramRunner
 from codex32.kernel.database import Door
-from codex32.kernel.errors import BotNotFound
+from codex32.kernel.errors import BotNotFound, StepFault
 from codex32.kernel.hookspecs import RetryDecision, StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Failed
@@ -73,6 +73,10 @@ def _send(
     return notifier.send(notification, target, http=http, timeout_seconds=timeout_seconds)
 
 
+async def _no_address(host: str, port: int) -> str:
+    raise StepFault("nothing can be connected to here")
+
+
 async def _no_card(workspace: str, name: str, version: int | None) -> BotCard:
     raise BotNotFound(name, ())
 
@@ -88,6 +92,7 @@ class Environment:
       secret: The value of a workspace's secret, by both names, or None where no store that the
         workspace may read knows it.
       connection: A workspace's connection, by both names, or None.
+      address: An address of a host and port that the operator lets bots connect to.
       start_child: Starts or finds the execution that a step asked for.
       bot_card: What a workspace's bot is for and takes, at its live version or another.
       models: Calls models and embedders; None where nothing may be called.
@@ -115,6 +120,7 @@ class Environment:
     start_child: Callable[[ChildRequest], Awaitable[ExecutionRef]]
     bot_card: Callable[[str, str, int | None], Awaitable[BotCard]] = _no_card
     connection: Callable[[str, str], Awaitable[Destination | None]] = _no_connection
+    address: Callable[[str, int], Awaitable[str]] = _no_address
     models: ModelGateway | None = None
     collections: CollectionKeeper | None = None
     mcp: McpKeeper | None = None

@@ -212,6 +212,21 @@ class StepContext(ABC):
         """
 
     @abstractmethod
+    async def address(self, connection: Connection, port: int) -> str:
+        """An address of a connection's host, for a driver that opens its socket itself.
+
+        It must connect to this address, and may need the host's name only for TLS.
+
+        Args:
+          connection: As :meth:`connection` gave it.
+          port: The connection's own, or the usual one of its type.
+
+        Raises:
+          CapabilityRefused: It is no public address, and no operator permits it.
+          ProviderUnavailable: The name has none.
+        """
+
+    @abstractmethod
     def evaluate(self, expression: str, **variables: JSON) -> JSON:
         """Evaluate a bare CEL expression over ``variables`` alone.
 

@@ -181,6 +181,10 @@ class FakeStepContext(StepContext):
             raise CapabilityRefused("connections", name)
         return self.connections[name]
 
+    async def address(self, connection: Connection, port: int) -> str:
+        """The connection's host as it is, which has to be an address."""
+        return connection.host
+
     def evaluate(self, expression: str, **variables: JSON) -> JSON:
         """What ``expressions`` answers."""
         assert self.expressions, (

@@ -41,6 +41,7 @@ from codex32.kernel.json_values import canonical
 from codex32.kernel.models import BotRow, StateRow, VersionRow
 from codex32.kernel.notices import Happenings, Notice
 from codex32.kernel.payloads import PayloadStore
+from codex32.outside.addresses import GuardedAddresses
 from codex32.outside.sandboxes.choice import SandboxRules
 from codex32.outside.sandboxes.linux import NamespaceSandbox
 from codex32.outside.sandboxes.runner import SandboxedRunner
@@ -260,6 +261,7 @@ async def engine(open_door, manual_clock, tmp_path: Path):
         programs=programs,
         secret=secret,
         connection=connection,
+        address=GuardedAddresses(["127.0.0.1"]),
         start_child=starter.start_child,
         clock=manual_clock,
     )

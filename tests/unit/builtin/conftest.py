@@ -76,7 +76,10 @@ class MemoryContext(StepContext):
     lines: list[str] = field(default_factory=list)
 
     async def connection(self, name: str) -> Connection:
-        raise AssertionError("no step of the house speaks through a connection yet")
+        raise AssertionError("what speaks through a connection is tried on the real thing")
+
+    async def address(self, connection: Connection, port: int) -> str:
+        raise AssertionError("what speaks through a connection is tried on the real thing")
 
     async def run_program(self, program: Program) -> ProgramResult:
         self.programs.append(program)

@@ -27,6 +27,7 @@ def test_the_house_offers_what_the_bot_file_names():
             "python",
             "retrieve",
             "set",
+            "sql",
             "wait",
         },
         "trigger_types": {"at", "cron", "event", "every", "file", "mcp", "webhook"},
