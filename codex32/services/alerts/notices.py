@@ -138,7 +138,10 @@ def _document(target: Mapping[str, JSON], allow: JSON) -> dict[str, JSON]:
             "data": {"type": "object"},
         },
         "allow": allow,
-        "retry": {"attempts": 8, "first": "10s", "factor": 3, "max": "15m"},
-        "type": "notify",
-        "with": {**target, **handed},
+        # As long as it is true, for a day: what is true no more is cancelled, see supersede.
+        "retry": {"attempts": 100, "first": "10s", "factor": 3, "max": "15m"},
+        "timeout": "3h",
+        "steps": [
+            {"id": "main", "type": "notify", "timeout": "1m", "with": {**target, **handed}},
+        ],
     }

@@ -6,6 +6,7 @@ import itertools
 import pytest
 
 from codex32 import Caller
+from codex32.engine.reading.building import build_bot
 from codex32.kernel import fault_points
 from codex32.kernel.alert_rows import AlertRow
 from codex32.kernel.bot import ALERT_NOTICES
@@ -295,6 +296,23 @@ def test_what_could_not_be_told_before_it_turned_is_not_told_behind_it(
     assert [each.cancel_at for each in known[2:]] == [None, None, None]
 
 
+def test_a_notice_outlives_a_night_without_its_service_and_no_try_takes_long(
+    store, ended, look, door, components
+):
+    bot_id = store(FAILING).bot_id
+    ended(bot_id, "failed", "failed")
+    look()
+    row = door.read_now(lambda: VersionRow.get(VersionRow.origin == "run"))
+    bot = build_bot(loads(row.document))
+    pauses = [
+        min(bot.retry.first_seconds * bot.retry.factor**tries, bot.retry.max_seconds)
+        for tries in range(bot.retry.attempts - 1)
+    ]
+    assert (sum(pauses) > 20 * 3600, max(pauses) <= 900) == (True, True)
+    assert bot.timeout_seconds >= bot.retry.attempts * bot.steps[0].timeout_seconds
+    assert bot.steps[0].timeout_seconds <= 60
+
+
 def test_its_end_is_told_once_to_who_was_told_twice_of_its_beginning(
     store, ended, look, notices, manual_clock
 ):
@@ -361,7 +379,7 @@ def test_notices_have_the_powers_of_the_bot_and_no_alerts_of_their_own(
     bot, document = door.read_now(carrier)
     assert (bot.origin, bot.removed_at is None) == ("run", False)  # it stands in no list
     assert document["allow"] == {"hosts": ["hooks.example.com"], "secrets": ["HOOK"]}
-    assert document["with"]["target"] == "${{ secrets.HOOK }}"
+    assert document["steps"][0]["with"]["target"] == "${{ secrets.HOOK }}"
     assert "alerts" not in document
     assert "example.com" not in str(notices())
 
