@@ -30,6 +30,7 @@ from codex32.kernel.outcomes import Effect
 from codex32.kernel.payloads import PayloadMissing, PayloadStore
 from codex32.kernel.problems import Problem
 from codex32.kernel.statuses import Status, StepStatus
+from codex32.kernel.subject import asked_within
 from codex32.services.bots.definitions import Definitions
 from codex32.services.executions import dead_letters, executions
 from codex32.services.executions.children import sent_again
@@ -62,6 +63,7 @@ class Retry:
       by: Who wishes it.
       workspace: Whose execution it is.
       id: Of the execution to be; asking twice with the same id is asking once.
+      traceparent: The span within which it is asked for; that of whoever makes the wish.
     """
 
     execution_id: str
@@ -72,6 +74,7 @@ class Retry:
     by: Caller = HOUSE
     workspace: str = DEFAULT_WORKSPACE
     id: str = field(default_factory=lambda: new_id("exe"))
+    traceparent: str | None = field(default_factory=asked_within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +334,7 @@ class Retrier:
             priority=row.priority,
             workspace=row.workspace,
             id=wish.id,
+            traceparent=wish.traceparent,
         )
         new = prepare(start, plan.subject, self._payloads, now)
         try:  # whatever can fail comes before the first row

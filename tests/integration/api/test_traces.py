@@ -60,6 +60,28 @@ async def test_what_is_asked_for_stands_beneath_the_request_and_that_beneath_the
     assert b"wait=0" not in b"".join(collector.bodies)
 
 
+async def test_a_retry_stands_beneath_the_request_that_asks_for_it(
+    api, add_bot, runtime, collector
+):
+    await asyncio.to_thread(add_bot, "ping")
+    first = (await api("POST", "/api/v1/bots/ping/execute")).json["id"]
+
+    def end():
+        ended = {"status": "cancelled", "finished_at": 1}
+        ExecutionRow.update(ended).where(ExecutionRow.id == first).execute()
+
+    await runtime.door.write(end)
+    headers = {"traceparent": ASKED}
+    again = await api("POST", f"/api/v1/executions/{first}/retry", headers=headers)
+    assert again.status == 202, again.text
+    detail = await api("GET", f"/api/v1/executions/{again.json['id']}")
+    assert detail.json["trace"]["id"] == ASKED[3:35]
+    row = await runtime.door.read(executions.get, again.json["id"])
+    name = "POST /api/v1/executions/{id}/retry"
+    [posted] = await asyncio.to_thread(collector.wait, name)
+    assert row.traceparent == f"00-{ASKED[3:35]}-{posted.span}-01"
+
+
 async def test_a_stranger_reaches_into_nobodys_trace(api, runtime, collector):
     text = """name: ping
 triggers: [{webhook: {path: open, auth: {scheme: none}}}]
