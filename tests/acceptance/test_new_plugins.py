@@ -225,9 +225,10 @@ def test_what_lacks_a_setting_is_one_verdict_and_no_failure(tmp_path):
         ("print('hello')", "it prints when it is imported: hello"),
         ("raise SystemExit", "its import ends the process (exit code 0)"),
         ("import no_such_sdk", "No module named 'no_such_sdk'"),
+        ("import time; time.sleep(1.2)", "its import waits"),
     ],
 )
-def test_a_plugin_that_cannot_even_be_imported_is_told_why(tmp_path, code, fault):
+def test_a_plugin_that_is_not_imported_as_it_should_is_told_why(tmp_path, code, fault):
     new = write(tmp_path, "notifier")
     install(new)
     module = new / "codex32_shop_bell" / "__init__.py"

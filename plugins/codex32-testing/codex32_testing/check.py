@@ -7,16 +7,13 @@ outside this process; ``live`` lets those run, too, that do.
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextlib
-import importlib.util
 import io
 import json
 import os
 import re
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -36,11 +33,8 @@ from codex32.kernel.text import did_you_mean
 from codex32_testing import conformance
 from codex32_testing.conformance.notifier import MADE_UP_TARGET, working_http
 from codex32_testing.http import FakeHttp
+from codex32_testing.imports import behind_the_face, weight
 
-#: Of the processor's time that importing a plugin may take, beside the public face, which any of
-#: them imports; what it needs to work is imported when it works.
-_MOST_SECONDS = 0.1
-_LONGEST_IMPORT_SECONDS = 60.0
 #: A test that wants to reach outside and waits this long for it is the last that waits: what is
 #: left of its suite is skipped, since some clients go on for a minute.
 _PATIENCE_SECONDS = 5.0
@@ -66,7 +60,6 @@ _AUTHORS = (
     "a_known_secret",
     "opened_again",
 )
-_BEHIND_THE_FACE = ("kernel", "engine", "services", "outside", "builtin", "runtime", "api", "cli")
 
 
 @dataclass(slots=True)
@@ -130,9 +123,9 @@ def check(
     candidate = _find(plugin)
     report = Report(candidate.name, candidate.distribution, candidate.version)
     module = next(p.value for p in entry_points(group=GROUP) if p.name == candidate.name)
-    report.add("plugin", "it is quick to import and imports nothing heavy", _weight(module))
+    report.add("plugin", "it is quick to import and imports nothing heavy", weight(module))
     if candidate.distribution != HOUSE:
-        report.add("plugin", "it uses the public face alone", _behind_the_face(module))
+        report.add("plugin", "it uses the public face alone", behind_the_face(module))
     others = [each.name for each in find(GROUP, ()) if each.name != candidate.name]
     try:
         loaded = Plugins.load({candidate.name: dict(config)}, block=others, strict=True)
@@ -185,70 +178,6 @@ def _without_settings(checks: list[Check], plugin: str) -> list[Check]:
     name = "it keeps its contract"
     told = [Check(subject, name, "unchecked", text) for text in dict.fromkeys(asked.values())]
     return told + kept
-
-
-def _weight(module: str) -> list[str]:
-    code = (
-        "import sys, codex32.face, time, importlib\nbefore = set(sys.modules)\n"
-        f"began = time.process_time()\nimportlib.import_module({module.partition(':')[0]!r})\n"
-        "print(f'\\nend {time.process_time() - began} {len(set(sys.modules) - before)}')\n"
-    )
-    took: list[float] = []
-    while len(took) < 3:  # the first may read from a cold disk
-        try:
-            answer = subprocess.run(
-                [sys.executable, "-c", code],
-                capture_output=True,
-                text=True,
-                timeout=_LONGEST_IMPORT_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return [f"its import does not end within {_LONGEST_IMPORT_SECONDS:.0f} seconds"]
-        printed, _, end = answer.stdout.strip().rpartition("\n")
-        if answer.returncode or not end.startswith("end "):
-            fault = answer.stderr.strip().rpartition("\n")[2]
-            return [fault or f"its import ends the process (exit code {answer.returncode})"]
-        if printed.strip():
-            return [f"it prints when it is imported: {' '.join(printed.split())[:200]}"]
-        _, seconds, count = end.split()
-        took.append(float(seconds))
-        if took[-1] <= _MOST_SECONDS:
-            return []
-    return [f"it takes {min(took) * 1000:.0f} ms and {count} modules; import inside functions"]
-
-
-def _behind_the_face(module: str) -> list[str]:
-    spec = importlib.util.find_spec(module.partition(":")[0].partition(".")[0])
-    if spec is None or spec.origin is None:
-        return []
-    origin = Path(spec.origin)
-    sources = origin.parent.rglob("*.py") if origin.name == "__init__.py" else [origin]
-    faults = []
-    for source in sorted(sources):
-        try:
-            tree = ast.parse(source.read_bytes())
-        except (SyntaxError, ValueError) as error:
-            faults.append(f"{source.name}:{getattr(error, 'lineno', 0)} is no Python: {error}")
-            continue
-        for node in ast.walk(tree):
-            faults += [
-                f"{source.name}:{getattr(node, 'lineno', 0)} imports {name}"
-                for name in _imported(node)
-                if name.split(".")[:1] == ["codex32"] and name.split(".")[1:2] in _HIDDEN
-            ]
-    return faults
-
-
-_HIDDEN = [[name] for name in _BEHIND_THE_FACE]
-
-
-def _imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.level == 0:
-        return [f"{node.module}.{alias.name}" for alias in node.names] + [node.module or ""]
-    return []
 
 
 def _run_suite(kind: str, name: str, component: Any, *, live: bool, target: str) -> list[Check]:
