@@ -45,9 +45,9 @@ class AddressRefused(OSError):
 
 def refusal(host: str, port: int, address: str) -> CapabilityRefused:
     """What a bot is told of a host whose address is not public."""
+    led = f"{host} is" if host == address else f"{host} leads to {address}, which is"
     message = (
-        f"{host} leads to {address}, which is no public address; "
-        f"an operator can permit it with private_hosts: ['{host}:{port}']"
+        f"{led} no public address; an operator can permit it with private_hosts: ['{host}:{port}']"
     )
     return CapabilityRefused("hosts", host, message)
 

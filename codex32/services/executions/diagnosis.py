@@ -75,13 +75,13 @@ _BY_CODE: Sequence[tuple[re.Pattern[str], Trouble]] = [
     for pattern, trouble in (
         (
             r"http-(401|403|407)|(provider-)?unauthorized|model-auth|oauth|secret-not-found|"
-            r"connection-not-found|key-missing|seal-broken",
+            r"connection(-not-found)?|key-missing|seal-broken",
             Trouble.CREDENTIAL,
         ),
         (r"http-429|(provider-|model-)?rate-limited|too-many-requests", Trouble.RATE_LIMIT),
         (r"concurrency(-full)?|streams-full", Trouble.RATE_LIMIT),
         (r"((mcp|model)-)?timeout|http-(timeout|408|425|504)", Trouble.TIMEOUT),
-        (r"(http|mcp)-(unreachable|cut)|http-5\d\d|provider-unavailable", Trouble.NETWORK),
+        (r"(http|mcp|sql)-(unreachable|cut)|http-5\d\d|provider-unavailable", Trouble.NETWORK),
         (r"model-(network|server|unavailable|malformed)|database-unavailable", Trouble.NETWORK),
         (r"expression", Trouble.EXPRESSION),
         (
@@ -94,7 +94,10 @@ _BY_CODE: Sequence[tuple[re.Pattern[str], Trouble]] = [
         (r"approval.*|resolved|effect-unknown", Trouble.DECISION),
         (r"bot-type-raised|plugin.*|component-not-found|invalid-output", Trouble.PLUGIN),
         (r"http-.*|provider-rejected|page|size|event|time|items|model-.*|llm-.*", Trouble.DATA),
-        (r"mcp-tool-failed|no-feed|template|documents|chunk|url|empty|path|glob", Trouble.DATA),
+        (
+            r"mcp-tool-failed|sql|no-feed|template|documents|chunk|url|empty|path|glob",
+            Trouble.DATA,
+        ),
         (r".*-(invalid|not-found)|invalid.*|dimension-mismatch|payload-missing", Trouble.DATA),
     )
 ]
