@@ -44,7 +44,7 @@ class ChangingOut(Out):
     )
     done: int | None
     total: int | None
-    document: str | None = Field(description="That is next, where documents are taken in.")
+    document: str | None = Field(description="The first of those that are taken in just now.")
 
 
 class CollectionOut(Out):

@@ -50,8 +50,14 @@ class Embedding:
         """Of the space."""
         return spaces.fingerprint(self._embedder, self._dimension)
 
-    async def add(self, texts: Sequence[Texts]) -> None:
+    async def add(
+        self, texts: Sequence[Texts], on_batch: Callable[[int, int], None] | None = None
+    ) -> None:
         """Embed those that have no vector yet; each batch is kept as soon as it is there.
+
+        Args:
+          texts: Of chunks.
+          on_batch: Told, before a batch is kept, how many that makes and how many are wanted.
 
         Raises:
           ModelFault: The embedder does not answer, or with nonsense.
@@ -61,10 +67,16 @@ class Embedding:
             keeping.embedded, self._collection_id, self.fingerprint, digests
         )
         new = {each.sha256: each for each in texts if each.sha256 not in there}
-        for batch in batches(list(new.values())):
-            await self._batch(batch)
+        before = self.count
 
-    async def _batch(self, batch: Sequence[Texts]) -> None:
+        def told(more: int) -> None:
+            if on_batch is not None:
+                on_batch(self.count - before + more, len(new))
+
+        for batch in batches(list(new.values())):
+            await self._batch(batch, told)
+
+    async def _batch(self, batch: Sequence[Texts], told: Callable[[int], None]) -> None:
         try:
             vectors = await self._models.embed(
                 self._caller, [each.embedded for each in batch], embedder=self._embedder
@@ -73,9 +85,10 @@ class Embedding:
             if getattr(fault, "kind", None) not in _SMALLER or len(batch) == 1:
                 raise
             middle = len(batch) // 2
-            await self._batch(batch[:middle])
-            await self._batch(batch[middle:])
+            await self._batch(batch[:middle], told)
+            await self._batch(batch[middle:], told)
             return
+        told(len(batch))
         packed = await asyncio.to_thread(self._packed, batch, vectors)
         await self._door.write(partial(self._keep, packed))
         self.count += len(batch)

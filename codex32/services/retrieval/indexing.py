@@ -87,6 +87,8 @@ class Indexing:
         self._collection, self._hold, self._caller = collection, hold, caller
         self._index = Index.of(collection)
         self._tally = Tally()
+        #: Of the chunks of a group, how many were embedded when that was logged last.
+        self._tenths = 0
 
     async def run(self, order: IndexOrder) -> IndexReport:
         """Do it; see ``Collections.index``."""
@@ -164,7 +166,7 @@ class Indexing:
             await self._door.write(self._hold.check)
             read = await self._read(group, order, cut)
             texts = [Texts(c.sha256, c.embedded) for each in read for c in each.chunks]
-            await self._embedding.add(texts)
+            await self._embedding.add(texts, partial(self._tell_embedded, group[0][0].source))
             fault_point("index.embedded")
             await self._door.write(partial(self._write, read))
             fault_point("index.written")
@@ -177,6 +179,15 @@ class Indexing:
                 f"{done} of {len(fresh)} documents ({done * 100 // len(fresh)} %), "
                 f"{self._embedding.count} chunks embedded; {group[-1][0].source} is done"
             )
+
+    def _tell_embedded(self, source: str, done: int, wanted: int) -> None:
+        """Show how far a group is that takes an embedder more than one batch."""
+        if done == wanted:
+            return
+        self._hold.progress = Progress("embed", done, wanted, source)
+        if done * 10 // wanted > self._tenths:
+            self._caller.log(f"{done} of {wanted} chunks embedded, from {source} on")
+        self._tenths = done * 10 // wanted
 
     async def _read(
         self, group: Sequence[tuple[Item, str]], order: IndexOrder, cut: Cut

@@ -19,7 +19,7 @@ class Progress:
       stage: ``index``: documents are taken in; ``embed`` and ``store``: chunks are.
       done: How many of them.
       total: How many there are.
-      document: The source that is next, where documents are taken in.
+      document: Where documents are taken in, the first of those that are.
     """
 
     stage: str

@@ -246,6 +246,29 @@ async def test_how_far_an_indexing_has_come_is_shown_while_it_runs(
     assert await shown(door) is None
 
 
+async def test_how_far_one_large_document_has_come_is_shown_too(
+    retrieval, caller, docs, door, gateway, lines
+):
+    (docs / "birds.csv").write_text("bird,pond\n" + "".join(f"b{n},{n}\n" for n in range(8000)))
+    seen = []
+    embed = gateway.embed
+
+    async def watched(*given, **more):
+        seen.append(await shown(door))
+        return await embed(*given, **more)
+
+    gateway.embed = watched
+    await retrieval.index(caller, order(docs))
+    batches = [len(each) for each in gateway.embedded]
+    assert len(batches) > 2
+    embedding = {"by": "indexing by a test", "stage": "embed", "document": "birds.csv"}
+    assert seen[1:] == [
+        {**embedding, "done": sum(batches[:at]), "total": sum(batches)}
+        for at in range(1, len(batches))
+    ]
+    assert f"{batches[0]} of {sum(batches)} chunks embedded, from birds.csv on" in lines
+
+
 async def test_small_documents_are_embedded_together_and_large_ones_by_sixteen(
     retrieval, caller, docs, lines
 ):
