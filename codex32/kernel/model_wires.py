@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from codex32.kernel.contracts.llm import ToolCall
+from codex32.kernel.foreign_json import NotJson, parse_foreign
 from codex32.kernel.model_errors import Billed, FaultKind, ModelFault
 from codex32.kernel.redaction import MASK, scrub
 from codex32.kernel.sending import retry_after_seconds
@@ -113,7 +113,7 @@ def unkeyed(text: str, key: str | None) -> str:
 
 @dataclass(slots=True)
 class CallParts:
-    """A tool call as it comes in pieces."""
+    """A tool call as it comes in pieces, written by a model."""
 
     id: str = ""
     name: str = ""
@@ -122,8 +122,8 @@ class CallParts:
     def whole(self) -> ToolCall:
         """The call; where its arguments are no object, as they came."""
         try:
-            arguments = json.loads(self.arguments or "{}")
-        except ValueError:
+            arguments = parse_foreign((self.arguments or "{}").encode(errors="surrogatepass"))
+        except NotJson:
             arguments = None
         if not isinstance(arguments, dict):
             return ToolCall(self.id, self.name, {}, invalid=self.arguments)

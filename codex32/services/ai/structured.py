@@ -8,6 +8,7 @@ anything (``prompt``). A model that refuses a rung is asked on the next one.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from codex32.engine.values.validation import Validator
 from codex32.kernel.contracts.llm import CompletionRequest, ModelInfo, ModelMessage, Tool
+from codex32.kernel.foreign_json import is_deep
 from codex32.kernel.json_values import JSON, dumps
 from codex32.services.ai.answer import Answer
 
@@ -154,30 +156,31 @@ def _parsed(text: str) -> JSON:
     """
     stripped = text.strip()
     fence = _FENCE.search(stripped)
-    for candidate in (stripped, fence.group(1).strip() if fence else ""):
-        if candidate[:1] in ("{", "["):
-            try:
-                value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(candidate)
-            except (ValueError, RecursionError):
-                continue
-            return value
+    candidates = [stripped, fence.group(1).strip() if fence else ""]
+    if not fence and (start := stripped.find("{")) > 0:
+        candidates.append(stripped[start:])
+    for candidate in candidates:
         try:
-            return json.loads(candidate, parse_constant=_no_constant)
+            if candidate[:1] in ("{", "["):
+                value, _ = _decoder.raw_decode(candidate)
+            else:
+                value = _decoder.decode(candidate)
         except (ValueError, RecursionError):
             continue
-    start = stripped.find("{")
-    if start > 0 and not fence:
-        try:
-            value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(stripped[start:])
-        except (ValueError, RecursionError):
-            pass
-        else:
-            return value
+        if is_deep(value):
+            raise Unfit(["it holds more lists and objects inside each other than anybody reads"])
+        return value
     raise Unfit(["it is no JSON"])
 
 
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no JSON")
+    return number
+
+
+_decoder = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
 
 
 def _place(path: Sequence[Any]) -> str:

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from codex32 import (
+    CallParts,
     ClientPerLoop,
     ModelFault,
     in_time,
@@ -212,3 +213,18 @@ async def test_a_client_that_takes_long_is_not_billed_and_ready_later():
     assert (raised.value.kind, raised.value.billed) == ("timeout", "no")
     ready.set()
     assert await clients.get(30, "local") is True
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"n": 1e400}',
+        '{"n": NaN}',
+        "[1]",
+        '{"n": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"n": "\ud800',
+    ],
+)
+def test_arguments_that_nobody_can_keep_are_handed_on_as_they_were_written(written):
+    call = CallParts("call_1", "note", written).whole()
+    assert (call.arguments, call.invalid) == ({}, written)
