@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from datetime import datetime
@@ -9,11 +10,14 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from typing import Any
 
 from codex32 import Notification, ProviderRejected
 
 _MESSAGE_ID = re.compile(r"<[^\s<>@]{1,200}@[^\s<>@]{1,200}>")
-_LONGEST_SUBJECT = 200
+#: Of what mail can carry as a file; a message within a message is no file.
+_TYPE = re.compile(r"(application|audio|font|image|model|text|video)/([a-zA-Z0-9.+-]{1,100})")
+_LONGEST_SUBJECT, _LONGEST_NAME = 200, 200
 _MOST_REFERENCES = 20
 
 
@@ -23,7 +27,7 @@ def compose(
     """The message; its id follows from the notification's key, so that tries share it.
 
     Raises:
-      ProviderRejected: ``reply_to`` is no id of a message.
+      ProviderRejected: ``reply_to`` is no id of a message, or an attachment is none.
     """
     message = EmailMessage(policy=SMTP)
     name, address = parseaddr(sender)
@@ -43,7 +47,32 @@ def compose(
     message.set_content(_clean(notification.text) or "\n")
     if notification.html:
         message.add_alternative(_clean(notification.html), subtype="html")
+    for each in _own(notification, "attachments"):
+        _attach(message, each)
     return message
+
+
+def _own(notification: Notification, name: str) -> list[Any]:
+    """A list in ``data.email``; empty where there is none."""
+    own = notification.data.get("email")
+    given = own.get(name) if isinstance(own, dict) else None
+    return given if isinstance(given, list) else []
+
+
+def _attach(message: EmailMessage, given: Any) -> None:
+    """Add a file, given as the trigger ``mail`` hands over those that came."""
+    given = given if isinstance(given, dict) else {}
+    name = _line(str(given.get("name") or "file")).replace("/", "_").replace("\\", "_")
+    try:
+        content = base64.b64decode(given["content"], validate=True)
+    except (KeyError, TypeError, ValueError):
+        raise ProviderRejected(
+            f"the attachment {name!r} has no content in base 64; write "
+            "data: {email: {attachments: [{name, type, content}]}}"
+        ) from None
+    found = _TYPE.fullmatch(str(given.get("type", "")))
+    kind, sub = found.groups() if found else ("application", "octet-stream")
+    message.add_attachment(content, maintype=kind, subtype=sub, filename=name[:_LONGEST_NAME])
 
 
 def _thread(notification: Notification) -> list[str]:
@@ -51,11 +80,9 @@ def _thread(notification: Notification) -> list[str]:
 
     What ``data.email.references`` holds comes from outside: what is no id is left out.
     """
-    own = notification.data.get("email")
-    given = own.get("references") if isinstance(own, dict) else None
     known = [
         each
-        for each in (given if isinstance(given, list) else [])
+        for each in _own(notification, "references")
         if isinstance(each, str) and _MESSAGE_ID.fullmatch(each) and each != notification.reply_to
     ]
     # Of a long thread its beginning and its end are enough.

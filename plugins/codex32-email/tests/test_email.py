@@ -178,6 +178,30 @@ async def test_the_servers_number_says_whether_trying_again_can_help(
     assert len(smtp.mails) == 1
 
 
+async def test_files_are_attached_as_a_mail_trigger_hands_them_over(smtp, send):
+    files = [
+        {"name": "a/ü\r\nX: y.csv", "type": "text/csv", "content": "YSxiCg==", "size": 4},
+        {"name": "b", "type": "message/rfc822\r\nX: y", "content": "AAE="},
+    ]
+    note = Notification("two", html="<p>two</p>", data={"email": {"attachments": files}})
+    await send(note)
+    (mail,) = smtp.mails
+    first, second = mail.message.iter_attachments()
+    assert (first.get_filename(), first.get_content()) == ("a_ü X: y.csv", "a,b\n")
+    assert (second.get_content_type(), second.get_content()) == (
+        "application/octet-stream",
+        b"\x00\x01",
+    )
+    assert mail.message.get_body(("html",)).get_content().strip() == "<p>two</p>"
+
+
+@pytest.mark.parametrize("given", [{"name": "big", "content": None}, {"name": "big"}, "big", 3])
+async def test_a_file_without_content_is_told_and_nothing_is_sent(smtp, send, given):
+    with pytest.raises(ProviderRejected, match="has no content in base 64"):
+        await send(Notification("x", data={"email": {"attachments": [given]}}))
+    assert smtp.mails == []
+
+
 async def test_a_domain_of_any_letters_is_written_to_and_what_cannot_be_is_told(smtp, send):
     await send(target="ann@bücher.example")
     (mail,) = smtp.mails
