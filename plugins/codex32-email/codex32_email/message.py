@@ -19,6 +19,8 @@ _MESSAGE_ID = re.compile(r"<[^\s<>@]{1,200}@[^\s<>@]{1,200}>")
 _TYPE = re.compile(r"(application|audio|font|image|model|text|video)/([a-zA-Z0-9.+-]{1,100})")
 _LONGEST_SUBJECT, _LONGEST_NAME = 200, 200
 _MOST_REFERENCES = 20
+#: Of seven bits: nobody asks the server whether it takes eight.
+_POLICY = SMTP.clone(cte_type="7bit")
 
 
 def compose(
@@ -29,7 +31,7 @@ def compose(
     Raises:
       ProviderRejected: ``reply_to`` is no id of a message, or an attachment is none.
     """
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     name, address = parseaddr(sender)
     message["From"] = Address(_line(name), addr_spec=address)
     message["To"] = ", ".join(recipients)

@@ -178,6 +178,13 @@ async def test_the_servers_number_says_whether_trying_again_can_help(
     assert len(smtp.mails) == 1
 
 
+async def test_a_server_that_takes_seven_bits_alone_is_handed_no_more(smtp, send):
+    await send(Notification("übermorgen", title="Über", html="<p>ü</p>"))
+    (mail,) = smtp.mails
+    assert mail.raw.isascii()
+    assert mail.message.get_body(("plain",)).get_content() == "übermorgen\n"
+
+
 async def test_files_are_attached_as_a_mail_trigger_hands_them_over(smtp, send):
     files = [
         {"name": "a/ü\r\nX: y.csv", "type": "text/csv", "content": "YSxiCg==", "size": 4},
