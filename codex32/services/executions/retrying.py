@@ -26,13 +26,12 @@ from codex32.kernel.errors import (
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import NO_ITEM, BotRow, ExecutionRow, StepRow, VersionRow
-from codex32.kernel.outcomes import Effect
 from codex32.kernel.payloads import PayloadMissing, PayloadStore
 from codex32.kernel.problems import Problem
-from codex32.kernel.statuses import Status, StepStatus
+from codex32.kernel.statuses import Status
 from codex32.kernel.subject import asked_within
 from codex32.services.bots.definitions import Definitions
-from codex32.services.executions import dead_letters, executions
+from codex32.services.executions import dead_letters, executions, taken_over
 from codex32.services.executions.children import sent_again
 from codex32.services.executions.starting import (
     Queued,
@@ -45,7 +44,6 @@ from codex32.services.safe import audit
 
 Definition = Literal["original", "current"]
 _UNSUCCESSFUL = (Status.FAILED, Status.CANCELLED)
-_FINISHED = (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,20 +254,22 @@ class Retrier:
         names = [step.id for step in steps]
         if point not in (START, FAILED, *names):
             raise StepNotFound(f"{subject.name} version {subject.number}", point, names)
-        records = _records(row.id)
-        _refuse_unknown(row.id, records)
-        statuses = {**_statuses(records), **self._ended_by(records)}
+        records = taken_over.records_of(row.id)
+        taken_over.refuse_unknown(row.id, records)
+        statuses = {**taken_over.statuses(records), **self._ended_by(records)}
         keep = kept(steps, statuses, point)
         partly = self._partly_kept(row, subject, records, keep, point)
-        rows = [each for each in records if each.step in keep] + _items_kept(records, partly)
+        rows = [each for each in records if each.step in keep] + taken_over.items_kept(
+            records, partly
+        )
         return _Plan(
             row,
             subject,
             point,
             keep,
-            [_values(each) for each in rows],
+            [taken_over.values(each) for each in rows],
             sent_again(row.id, records, rows),
-            _notes(records, names, partly, self._original_steps(row)),
+            taken_over.notes(records, names, partly, self._original_steps(row)),
         )
 
     def _subject(self, row: ExecutionRow, definition: Definition) -> Subject:
@@ -338,7 +338,7 @@ class Retrier:
         )
         new = prepare(start, plan.subject, self._payloads, now)
         try:  # whatever can fail comes before the first row
-            self._payloads.share(row.id, new.id, _texts(plan.rows))
+            self._payloads.share(row.id, new.id, taken_over.texts(plan.rows))
         except PayloadMissing:
             self._payloads.remove(new.id)
             raise
@@ -384,71 +384,3 @@ def _key(execution_id: str) -> str:
 
 def _usual_point(row: ExecutionRow) -> str:
     return FAILED if row.status in _UNSUCCESSFUL else START
-
-
-def _records(execution_id: str) -> list[StepRow]:
-    return list(StepRow.select().where(StepRow.execution_id == execution_id))
-
-
-def _refuse_unknown(execution_id: str, records: Sequence[StepRow]) -> None:
-    """What may have been sent is neither kept nor sent again before a person has decided."""
-    doubtful = sorted({each.step for each in records if is_unknown(each)})
-    if doubtful:
-        raise RetryRefused(
-            f"whether the effect of {', '.join(doubtful)} happened is unknown; decide first: "
-            f"codex32 executions resolve {execution_id} --sent|--not-sent|--fail"
-        )
-
-
-def is_unknown(record: StepRow) -> bool:
-    """Whether nobody can tell if the effect of a step of an ended execution happened."""
-    under_way = record.status == StepStatus.RUNNING and record.effect == Effect.ONCE
-    return under_way or record.status == StepStatus.UNKNOWN
-
-
-def _statuses(records: Sequence[StepRow]) -> dict[str, str]:
-    """How steps ended, by id."""
-    return {each.step: each.status for each in records if each.item == NO_ITEM}
-
-
-def _items_kept(records: Sequence[StepRow], partly: frozenset[str]) -> list[StepRow]:
-    """The finished items of steps that are partly kept, and these steps as not yet done."""
-    found = []
-    for each in records:
-        if each.step not in partly:
-            continue
-        if each.item == NO_ITEM:
-            each.status, each.output, each.error = StepStatus.PENDING.value, None, None
-            each.note, each.finished_at = None, None
-            found.append(each)
-        elif each.status in _FINISHED:
-            found.append(each)
-    return found
-
-
-def _values(row: StepRow) -> tuple[object, ...]:
-    return tuple(getattr(row, name) for name in STEPS.columns[1:])
-
-
-def _texts(rows: Sequence[Sequence[object]]) -> list[str | None]:
-    places = [STEPS.columns.index(name) - 1 for name in ("input", "output", "error", "note")]
-    return [row[place] for row in rows for place in places]  # type: ignore[misc]
-
-
-def _notes(
-    records: Sequence[StepRow],
-    names: Sequence[str],
-    partly: frozenset[str],
-    original: Mapping[str, Step],
-) -> tuple[str, ...]:
-    gone = sorted({each.step for each in records} & set(original) - set(names))
-    notes = [
-        f"the record of {step} is left behind: this version has no such step" for step in gone
-    ]
-    for step in sorted(partly):
-        done = sum(
-            each.step == step and each.item != NO_ITEM and each.status in _FINISHED
-            for each in records
-        )
-        notes.append(f"{done} items of {step} are kept")
-    return tuple(notes)
