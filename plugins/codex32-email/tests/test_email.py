@@ -182,7 +182,7 @@ async def test_a_server_that_takes_seven_bits_alone_is_handed_no_more(smtp, send
     await send(Notification("übermorgen", title="Über", html="<p>ü</p>"))
     (mail,) = smtp.mails
     assert mail.raw.isascii()
-    assert mail.message.get_body(("plain",)).get_content() == "übermorgen\n"
+    assert mail.message.get_body(("plain",)).get_content().strip() == "übermorgen"
 
 
 async def test_files_are_attached_as_a_mail_trigger_hands_them_over(smtp, send):
