@@ -183,23 +183,32 @@ def deliveries(obj: Context, webhook: str, status: str | None, limit: int, works
 @_ID
 @click.argument("delivery", metavar="[DELIVERY]", required=False)
 @click.option("--since", type=click.DateTime(), help="All that was given up since (local time).")
+@click.option("--until", type=click.DateTime(), help="And before then; default: now.")
+@click.option("--all", "every", is_flag=True, help="Also what was delivered.")
 @pass_context
 def replay(
-    obj: Context, webhook: str, delivery: str | None, since: datetime | None, workspace: str
+    obj: Context,
+    webhook: str,
+    delivery: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    every: bool,
+    workspace: str,
 ) -> None:
-    """Send a delivery again, or all that were given up since a time, under their ids."""
+    """Send a delivery again, or those of a time, in the order of the events, under their ids."""
     from codex32.kernel.clock import to_micros
     from codex32.services.events import outbound_deliveries as service
 
-    if (delivery is None) == (since is None):
+    if (delivery is None) == (since is None) or (since is None and (until or every)):
         raise click.UsageError("name a delivery, or a time with --since")
     if delivery is not None:
         _write(obj, workspace, service.replay, webhook, delivery)
         count = 1
     else:
         assert since is not None
-        at = to_micros(since.astimezone())
-        count = _write(obj, workspace, service.replay_failed, webhook, at)
+        end = None if until is None else to_micros(until.astimezone())
+        wanted = service.Range(to_micros(since.astimezone()), end, every)
+        count = _write(obj, workspace, service.replay_range, webhook, wanted)
     told = f"{count} deliver{'y is' if count == 1 else 'ies are'} sent again"
     obj.output.result({"deliveries": count}, lambda: obj.output.line(told))
 

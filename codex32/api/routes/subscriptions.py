@@ -76,6 +76,8 @@ class ReplayIn(Strict):
     """What is sent again."""
 
     since: Moment = Field(description="All that was given up of what was made since then.")
+    until: Moment | None = Field(None, description="And before then; default: now.")
+    delivered: bool = Field(False, description="Also what was delivered.")
 
 
 class WebhooksQuery(Strict):
@@ -221,7 +223,7 @@ class SubscriptionRoutes:
                 keyed=True,
                 policy="hooks.write",
                 handler=self._replay_failed,
-                summary="Send again what was given up since a time",
+                summary="Send again what was given up since a time, or all",
                 body=ReplayIn,
                 response=ReplayedOut,
                 status=202,
@@ -305,8 +307,10 @@ class SubscriptionRoutes:
         return ApiResponse(deliveries.as_dict(row), 202)
 
     async def _replay_failed(self, request: ApiRequest) -> ApiResponse:
-        since = to_micros(request.body.since)
-        count = await self._act(request, deliveries.replay_failed, request.path["id"], since)
+        body = request.body
+        until = None if body.until is None else to_micros(body.until)
+        wanted = deliveries.Range(to_micros(body.since), until, body.delivered)
+        count = await self._act(request, deliveries.replay_range, request.path["id"], wanted)
         return ApiResponse({"deliveries": count}, 202)
 
     async def _look(

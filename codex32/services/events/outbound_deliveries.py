@@ -7,6 +7,7 @@ is made twice. Functions here read and write rows: they are called through ``Doo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from codex32.kernel.batches import Insert
@@ -201,19 +202,40 @@ def replay(
     return get(endpoint_id, delivery_id, workspace=workspace)
 
 
-def replay_failed(
-    endpoint_id: str, since: int, caller: Caller, now: int, *, workspace: str
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Deliveries that are to be sent again.
+
+    Attributes:
+      since: When the first of them was made, in microseconds.
+      until: Before when the last of them was; None for the present.
+      delivered: Also what got through; else only what was given up.
+    """
+
+    since: int
+    until: int | None = None
+    delivered: bool = False
+
+
+def replay_range(
+    endpoint_id: str, wanted: Range, caller: Caller, now: int, *, workspace: str
 ) -> int:
-    """Send again all that was given up since a time; how many.
+    """Send again, in the order of the events, all of a range that is over; how many.
 
     Raises:
       EndpointNotFound: There is no such endpoint.
       EndpointDisabled: Nothing is sent to it.
     """
     _enabled(endpoint_id, workspace)
-    failed = (DeliveryRow.endpoint_id == endpoint_id) & (DeliveryRow.status == FAILED)
+    until = now + 1 if wanted.until is None else wanted.until
+    statuses = [FAILED, DELIVERED] if wanted.delivered else [FAILED]
     ids = fetch(
-        DeliveryRow.select(DeliveryRow.id).where(failed & (DeliveryRow.created_at >= since))
+        DeliveryRow.select(DeliveryRow.id).where(
+            (DeliveryRow.endpoint_id == endpoint_id)
+            & DeliveryRow.status.in_(statuses)
+            & (DeliveryRow.created_at >= wanted.since)
+            & (DeliveryRow.created_at < until)
+        )
     )
     _again([row[0] for row in ids], now)
     change = {"deliveries": len(ids)}

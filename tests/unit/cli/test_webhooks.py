@@ -51,6 +51,7 @@ def test_what_is_sent_is_listed_and_replayed(codex32, webhook):
     since = codex32("webhooks", "replay", webhook["id"], "--since", "2026-01-01", "--json").json
     assert since == {"deliveries": 0}
     assert codex32("webhooks", "replay", webhook["id"]).code == 2
+    assert codex32("webhooks", "replay", webhook["id"], sent["id"], "--all").code == 2
 
 
 @pytest.mark.parametrize(

@@ -601,13 +601,26 @@ async def test_a_delivery_is_listed_read_and_replayed_with_the_same_id(
     await door.write(replay)
     await send(courier())
     assert [headers["webhook-id"] for _, headers, _ in receiver.came] == [listed[0].id]
-    again = partial(
-        deliveries.replay_failed, endpoint_id, 0, ANN, clock.micros(), workspace="default"
-    )
-    assert await door.write(again) == 2
+
+    async def again(wanted):
+        act = partial(deliveries.replay_range, endpoint_id, wanted, ANN, clock.micros())
+        return await door.write(partial(act, workspace="default"))
+
+    assert await again(deliveries.Range(0)) == 2
     await send(courier())
     assert {row.status for row in await rows(door, DeliveryRow)} == {"delivered"}
     assert len(receiver.came) == 3
+
+    # A receiver that lost what it had taken is sent all of it, in its order, under the same ids.
+    made = sorted(row.created_at for row in await rows(door, DeliveryRow))
+    receiver.came[:] = []
+    assert await again(deliveries.Range(0)) == 0
+    assert await again(deliveries.Range(0, made[0], delivered=True)) == 0
+    assert await again(deliveries.Range(0, delivered=True)) == 3
+    assert await again(deliveries.Range(0, delivered=True)) == 0  # they are under way
+    await send(courier())
+    ids = {headers["webhook-id"] for _, headers, _ in receiver.came}
+    assert (len(receiver.came), ids) == (3, {row.id for row in listed})
 
 
 async def test_a_test_says_nothing_and_shows_whether_it_arrives(
@@ -677,7 +690,7 @@ async def test_an_endpoint_is_found_in_its_workspace_alone(door, add, clock):
         partial(endpoints.delete, endpoint_id, ANN, now),
         partial(deliveries.ping, endpoint_id, ANN, now),
         partial(deliveries.listing, endpoint_id),
-        partial(deliveries.replay_failed, endpoint_id, 0, ANN, now),
+        partial(deliveries.replay_range, endpoint_id, deliveries.Range(0), ANN, now),
     ):
         with pytest.raises(EndpointNotFound):
             await door.write(partial(work, workspace="other"))
