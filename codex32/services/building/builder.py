@@ -313,17 +313,16 @@ class Builder:
             return _late(session, self.choice.seconds) if late else _broken(session, error)
 
     async def _written(self, session: Session) -> Session:
-        now = self.clock.micros()
-
-        def write() -> Session:
-            if session.lease_until is None:
-                sessions.forget_answers(session.id)
-            return sessions.put(session, now)
-
-        written = await self.door.write(write)
+        written = await self.door.write(partial(_put, session, self.clock.micros()))
         if session.lease_until is None:
             await asyncio.to_thread(self.payloads.remove, session.id)
         return written
+
+
+def _put(session: Session, now: int) -> Session:
+    if session.lease_until is None:
+        sessions.forget_answers(session.id)
+    return sessions.put(session, now)
 
 
 def _next(session: Session) -> Session:
