@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from codex32.kernel.errors import Codex32Error, WithProblems
 from codex32.kernel.problems import Problem
+from codex32.kernel.text import did_you_mean
 
 
 class CollectionNotFound(Codex32Error):
@@ -13,8 +14,10 @@ class CollectionNotFound(Codex32Error):
 
     code = "collection-not-found"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"no collection is called {name!r}; index something into it first")
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        """Name it, and one of ``known`` that may be meant."""
+        meant = did_you_mean(name, known)
+        super().__init__(f"no collection is called {name!r}{meant}; index something into it first")
         self.name = name
 
 

@@ -102,7 +102,9 @@ def get(workspace: str, name: str) -> Collection:
     """
     found = find(workspace, name)
     if found is None:
-        raise CollectionNotFound(name)
+        row = CollectionRow
+        there = row.select(row.name).where(row.workspace == workspace).limit(500)
+        raise CollectionNotFound(name, [known for (known,) in fetch(there.tuples())])
     return found
 
 

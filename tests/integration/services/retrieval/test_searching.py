@@ -3,7 +3,7 @@
 import pytest
 from codex32_plans import rows_read, spoken
 
-from codex32 import FilterInvalid, VectorRecord
+from codex32 import CollectionNotFound, FilterInvalid, VectorRecord
 from codex32.kernel.contracts.collections import Document, IndexOrder, SearchOrder
 from codex32.kernel.errors import StepFault
 from codex32.kernel.models import database_proxy
@@ -152,6 +152,14 @@ async def test_a_filter_holds_for_both_lists(ask):
     only = await ask("kestrel", where={"team": "ops"})
     assert [each.source for each in only] == ["pause.md"]
     assert await ask("kestrel", where={"team": "nobody"}) == []
+
+
+async def test_a_collection_that_is_not_there_is_told_with_what_was_meant(retrieval, caller, me):
+    await retrieval.index(caller, IndexOrder("docs", [Document("a.md", "The heron waits.")]))
+    with pytest.raises(CollectionNotFound, match=r"'dosc' \(did you mean 'docs'\?\); index"):
+        await retrieval.verify("default", "dosc")
+    with pytest.raises(CollectionNotFound, match="'dosc'; index"):  # of another workspace
+        await retrieval.verify("other", "dosc")
 
 
 async def test_a_filter_with_faults_is_refused(ask):
