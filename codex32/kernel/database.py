@@ -304,7 +304,8 @@ class Door:
         except BaseException as error:
             if is_outage(error):
                 raise
-            # Nothing of it was kept; now whoever is at fault is found.
+            # Nothing of it was kept, but for a statement that was sent as the last: a claim, whose
+            # lease ends by itself. Now whoever is at fault is found.
             notices = self._commit(groups, within, apart=True)
         fault_point("commit.after")
         return notices

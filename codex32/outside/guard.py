@@ -45,10 +45,9 @@ class AddressRefused(OSError):
 
 def refusal(host: str, port: int, address: str) -> CapabilityRefused:
     """What a bot is told of a host whose address is not public."""
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     led = f"{host} is" if host == address else f"{host} leads to {address}, which is"
-    message = (
-        f"{led} no public address; an operator can permit it with private_hosts: ['{host}:{port}']"
-    )
+    message = f"{led} no public address; an operator can permit it with private_hosts: ['{place}']"
     return CapabilityRefused("hosts", host, message)
 
 

@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 
 from codex32.kernel.contracts.http import HttpClient, HttpRequest, HttpResponse
 from codex32.kernel.errors import CapabilityRefused, ProviderRejected, ProviderUnavailable
-from codex32.outside.guard import AddressRefused, GuardedSockets, PrivateHosts
+from codex32.outside.guard import AddressRefused, GuardedSockets, PrivateHosts, refusal
 from codex32.outside.hops import Hop, first_hop, redirected
 from codex32.outside.hosts import HostPattern, parse_patterns
 
@@ -106,7 +106,7 @@ class GuardedHttpClient(HttpClient):
                 )
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, AddressRefused):
-                raise _private(hop, error.os_error.address) from None
+                raise refusal(hop.host, hop.port, error.os_error.address) from None
             reason = f"cannot be reached: {error.os_error.strerror or error.os_error}"
             raise _unavailable(hop, reason, "http-unreachable") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -173,15 +173,6 @@ def _check_name(hop: Hop, allowed: Sequence[HostPattern] | None) -> None:
         "hosts",
         name,
         f"{name} is not among the bot's hosts; permit it with allow: {{hosts: [{name}]}}",
-    )
-
-
-def _private(hop: Hop, address: str) -> CapabilityRefused:
-    return CapabilityRefused(
-        "hosts",
-        hop.host,
-        f"{hop.host} leads to {address}, which is no public address; "
-        f"an operator can permit it with private_hosts: ['{hop.authority}']",
     )
 
 
