@@ -18,18 +18,19 @@ class PostgresWire:
       cut_after: Once a client has sent these, the server gets them, and the client no answer.
       cut_before: Once a client has sent these, neither gets anything any more.
       cuts: How often it was cut.
+      answered: How many bytes of the server's clients have taken, or could at any time.
     """
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
         self.port = 0
         self.cut_after = self.cut_before = b""
-        self.cuts = 0
+        self.cuts = self.answered = 0
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one client's bytes."""
         there, here = await self._dial()
-        back = asyncio.create_task(_pour(there, writer))
+        back = asyncio.create_task(self._pour(there, writer))
         try:
             while sent := await reader.read(65536):
                 if self.cut_before and self.cut_before in sent:
@@ -50,6 +51,14 @@ class PostgresWire:
             for each in (here, writer):
                 each.close()
 
+    async def _pour(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while got := await reader.read(65536):
+                writer.write(got)
+                await writer.drain()
+                self.answered += len(got)
+        writer.close()
+
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         port = self._url.port or 5432
         if self._url.hostname:
@@ -68,10 +77,3 @@ async def open_wire(url: str) -> AsyncIterator[PostgresWire]:
         yield wire
     finally:
         server.close()
-
-
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while got := await reader.read(65536):
-            writer.write(got)
-    writer.close()

@@ -120,6 +120,7 @@ async def test_rows_come_as_json(engine, shop):
         (True, "boolean"),
         (-3, "integer"),
         (2.5, "float8"),
+        (-(2**63), "bigint"),
         ({"a": ["'", '"', "\\"]}, "jsonb"),
         ([{"a": 1}, {"b": [2]}], "jsonb"),
     ],
@@ -135,6 +136,8 @@ async def test_a_list_is_an_array(engine, shop):
     query = "SELECT count(*) AS n FROM generate_series(1, 9) AS x WHERE x = ANY(:wanted)"
     assert await answer(engine, query=query, params={"wanted": [2, 3, 99]}) == [{"n": 2}]
     assert await answer(engine, query=query, params={"wanted": []}) == [{"n": 0}]
+    error = await answer(engine, query="SELECT :wanted::jsonb", params={"wanted": []})
+    assert "syntax for type json" in error["message"]  # and not {}
 
 
 async def test_a_change_tells_how_many_rows_and_what_it_returns(engine, shop):
@@ -185,6 +188,46 @@ async def test_more_than_may_be_handed_on_fails_the_step(engine, shop):
     assert "more than 1000 rows" in error["message"]
     error = await answer(engine, query=query, params={"n": 1000}, max_bytes="500KiB")
     assert "more than 512000 bytes" in error["message"]
+
+
+CELL = "SELECT repeat('x', 60000000) AS x"
+RETURNED = "INSERT INTO goods VALUES (1, 1), (2, 2) RETURNING repeat(name, 30000000)"
+NOTICES = """
+    DO $$ BEGIN
+        FOR i IN 1..60 LOOP RAISE NOTICE '%', repeat('x', 1000000); END LOOP;
+    END $$
+"""
+
+
+@pytest.mark.parametrize(("query", "write"), [(CELL, False), (RETURNED, True), (NOTICES, False)])
+async def test_what_is_too_much_is_not_even_taken_in(engine, shop, query, write):
+    error = await answer(engine, query=query, write=write, max_bytes="64KiB")
+    assert "more than 65536 bytes" in error["message"]
+    assert shop.wire.answered < 30_000_000
+
+
+async def test_a_database_that_reads_texts_in_the_old_way_is_refused(engine, shop):
+    ((name,),) = shop.ask("SELECT current_database()")
+    shop.ask(f'ALTER DATABASE "{name}" SET standard_conforming_strings = off')
+    value = "\\'; COMMIT; DROP TABLE goods; --"
+    error = await answer(engine, query="SELECT :value AS x", params={"value": value})
+    assert (error["code"], "ALTER ROLE" in error["message"]) == ("connection", True)
+    assert shop.names() == []
+
+
+@pytest.mark.parametrize(
+    "cell", ["('1' || repeat('0', 5000))::jsonb", "(repeat('[', 6000) || repeat(']', 6000))::json"]
+)
+async def test_a_cell_that_cannot_be_read_tells_the_remedy(engine, shop, cell):
+    error = await answer(engine, query=f"SELECT {cell} AS x")
+    assert (error["code"], "AS text" in error["message"]) == ("sql", True)
+
+
+async def test_nothing_of_the_workers_own_environment_goes_along(engine, shop, monkeypatch):
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=77MB")
+    found = await answer(engine, query="SELECT current_setting('work_mem') AS memory")
+    assert found != [{"memory": "77MB"}]
+    assert len(found) == 1
 
 
 async def test_where_the_answer_to_a_commit_is_lost_nobody_knows_and_nothing_is_repeated(
@@ -254,11 +297,17 @@ async def test_where_no_session_can_be_made_the_error_names_connection_and_remed
     assert "sslmode=disable" in (await told(options={"sslmode": "require"}))["message"]
     assert "nowhere" in (await told(options={"database": "nowhere"}))["message"]
     assert "sslmode 'off'" in (await told(options={"sslmode": "off"}))["message"]
+    assert "sslmode=verify-full" in (await told(options={"sslrootcert": "x"}))["message"]
     assert "no option 'dbname'" in (await told(options={"dbname": "x"}))["message"]
     assert "lacks the option user" in (await told(options={"user": None}))["message"]
     assert "of the type http" in (await told(type="http"))["message"]
     closed = await told(port=1)
     assert (closed["retryable"], "shop cannot be made" in closed["message"]) == (True, True)
+    shop.ask("DROP ROLE IF EXISTS full_up")
+    shop.ask("CREATE ROLE full_up LOGIN CONNECTION LIMIT 0")
+    full = await told(options={"user": "full_up"})
+    assert (full["retryable"], "too many connections" in full["message"]) == (True, True)
+    shop.ask("DROP ROLE full_up")
     unknown = await told(host="nowhere.invalid")
     assert unknown["message"] == "nowhere.invalid cannot be found: the name has no address"
 

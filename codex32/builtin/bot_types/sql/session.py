@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import math
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+import struct
+import termios
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from codex32 import JSON, Connection, ProviderUnauthorized, ProviderUnavailable, StepFault
@@ -21,38 +24,56 @@ USUAL_PORT = 5432
 CUT = "sql-cut"
 _CONNECT_SECONDS = 30.0
 _STOP_SECONDS = 5.0
+#: What answers hold besides rows.
+_OVERHEAD = 1 << 20
+#: No such file can be.
+_NO_FILE = "/dev/null/none"
 _OPTIONS = ("database", "user", "sslmode", "sslrootcert")
 _SSL_MODES = ("disable", "require", "verify-full")
 #: SQLSTATE classes (and single states) after which another try may go well.
 _PASSING = ("08", "53", "57P", "40001", "40P01", "55P03", "57014")
+
+#: How the server says that a user is not let in.
+_KEPT_OUT = ("authentication", "role ", "password", "pg_hba", "permission denied")
 
 #: Statements that are being stopped.
 _STOPPING: set[asyncio.Task[None]] = set()
 
 
 class Session:
-    """One connection, in which one transaction is made."""
+    """One connection, in which one transaction is made.
 
-    def __init__(self, connection: Any) -> None:
+    Args:
+      connection: Of the driver.
+      most: How many bytes its answers may hold; the driver keeps an answer in memory.
+    """
+
+    def __init__(self, connection: Any, most: int) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
+        self._most, self._left = most, 2 * most + _OVERHEAD
 
     async def run(self, text: str, values: Mapping[str, Any] | None = None) -> None:
         """Do one statement, or several without values.
 
         Raises:
           ProviderUnavailable: Another try may go well; ``CUT`` where nobody answers any more.
-          StepFault: The database refuses.
+          StepFault: The database refuses, or answers with too much.
         """
         import psycopg2
 
         try:
             self._cursor.execute(text, values)
-            await _until_ready(self._connection)
+            await _until_ready(self._connection, self._arrives)
         except psycopg2.Error as error:
             raise _told(error, self._connection) from None
         except (ValueError, TypeError) as error:  # such as a text that holds NUL
             raise StepFault(f"a value cannot be sent: {error}", code="sql") from None
+
+    def _arrives(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise too_much(self._most)
 
     @property
     def tag(self) -> str:
@@ -69,22 +90,36 @@ class Session:
         """The rows of the last statement, as JSON; None where it gives none.
 
         Raises:
-          StepFault: Two columns have one name.
+          StepFault: Two columns have one name, or a cell cannot be JSON.
         """
+        import psycopg2
+
         if self._cursor.description is None:
             return None
         names = [column.name for column in self._cursor.description]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             message = f"two columns are called {twice[0]}; name one of them with AS"
             raise StepFault(message, code="sql")
-        return [
-            {name: _as_json(value) for name, value in zip(names, row, strict=True)}
-            for row in self._cursor.fetchall()
-        ]
+        try:
+            return [
+                {name: _as_json(value) for name, value in zip(names, row, strict=True)}
+                for row in self._cursor.fetchall()
+            ]
+        except (psycopg2.Error, ValueError, RecursionError) as error:
+            # Bytes that are no UTF-8, or JSON that is too deep or holds a number too long.
+            message = f"a cell cannot be read ({error}); have it come as text: CAST(… AS text)"
+            raise StepFault(message, code="sql") from None
+
+
+def too_much(most: int) -> StepFault:
+    """What is told of more than a step may hand on."""
+    return StepFault(
+        f"the rows hold more than {most} bytes; ask for less, or raise max_bytes", code="sql"
+    )
 
 
 @contextlib.asynccontextmanager
-async def opened(connection: Connection, address: str) -> AsyncIterator[Session]:
+async def opened(connection: Connection, address: str, most: int) -> AsyncIterator[Session]:
     """A session with the database of a connection.
 
     A statement that is still under way when it is left is stopped on the server.
@@ -92,6 +127,7 @@ async def opened(connection: Connection, address: str) -> AsyncIterator[Session]
     Args:
       connection: Its options: ``database``, ``user``, ``sslmode``, ``sslrootcert``.
       address: Of its host.
+      most: How many bytes its answers may hold.
 
     Raises:
       ProviderUnavailable: It cannot be reached.
@@ -114,9 +150,15 @@ async def opened(connection: Connection, address: str) -> AsyncIterator[Session]
             made.close()
         place = f"{connection.host}:{settings['port']}"
         raise ProviderUnavailable(f"{place} does not answer as a database does") from None
-    _read_plainly(made)
     try:
-        yield Session(made)
+        if made.get_parameter_status("standard_conforming_strings") != "on":
+            # The driver would go on to write values for the server as it was at first.
+            user = connection.options["user"]
+            remedy = f'ALTER ROLE "{user}" SET standard_conforming_strings = on'
+            message = "the database reads texts in a way of long ago, which is not safe"
+            raise StepFault(f"{message}; have it do: {remedy}", code="connection")
+        _read_plainly(made)
+        yield Session(made, most)
     finally:
         if made.isexecuting():  # the step is over; nobody waits until the server knows
             stopping = asyncio.create_task(_stop(made, settings))
@@ -149,6 +191,8 @@ def _settings(connection: Connection, address: str) -> dict[str, Any]:
     mode = options.get("sslmode", "require")
     if mode not in _SSL_MODES:
         raise _wrong(connection, f"has sslmode {mode!r}; there are: {', '.join(_SSL_MODES)}")
+    if "sslrootcert" in options and mode != "verify-full":
+        raise _wrong(connection, "has an sslrootcert, which wants the option sslmode=verify-full")
     settings = {
         "async_": True,
         "host": connection.host,
@@ -160,10 +204,17 @@ def _settings(connection: Connection, address: str) -> dict[str, Any]:
         "sslmode": mode,
         "application_name": "codex32",
         "client_encoding": "UTF8",
-        # What the worker's own user keeps for itself is no bot's.
+        # What the worker keeps for itself, in files and in its environment, is no bot's.
         "passfile": "/dev/null",
         "sslcertmode": "disable",
+        "sslrootcert": _NO_FILE,
+        "sslcrl": _NO_FILE,
+        "sslcrldir": _NO_FILE,
         "gssencmode": "disable",
+        "require_auth": "!gss,!sspi",
+        "channel_binding": "prefer",
+        "target_session_attrs": "any",
+        "options": "",
     }
     if mode == "verify-full":
         trusted = options.get("sslrootcert") or ssl.get_default_verify_paths().cafile
@@ -176,8 +227,13 @@ def _wrong(connection: Connection, what: str) -> StepFault:
     return StepFault(f"the connection {connection.name} {what}; {remedy}", code="connection")
 
 
-async def _until_ready(connection: Any) -> None:
-    """Wait until what was asked of the driver is done."""
+async def _until_ready(connection: Any, arrives: Callable[[int], None] | None = None) -> None:
+    """Wait until what was asked of the driver is done.
+
+    Args:
+      connection: Of the driver.
+      arrives: Is told how many bytes the driver is about to take in.
+    """
     from psycopg2.extensions import POLL_OK, POLL_READ
 
     loop = asyncio.get_running_loop()
@@ -194,6 +250,9 @@ async def _until_ready(connection: Any) -> None:
             await ready
         finally:
             leave(descriptor)
+        if arrives is not None and reading:
+            held = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4)
+            arrives(struct.unpack("i", held)[0])
 
 
 def _wake(ready: asyncio.Future[None]) -> None:
@@ -237,14 +296,15 @@ def _told(error: Any, connection: Any) -> StepFault:
 
 def _refused(error: Any, connection: Connection) -> StepFault:
     text = str(error).strip().splitlines()
-    message = text[-1] if text else type(error).__name__
+    last = text[-1] if text else type(error).__name__
+    message = next((line for line in text if "FATAL:  " in line), last)
     message = message.rpartition("FATAL:  ")[2]
     if "SSL" in message and "required" in message:
         remedy = "if the network in between is trusted, give it the option sslmode=disable"
         return StepFault(
             f"{connection.host} speaks no TLS, which is wanted; {remedy}", code="connection"
         )
-    if any(word in message for word in ("authentication", "role ", "password", "pg_hba")):
+    if "too many" not in message and any(word in message for word in _KEPT_OUT):
         return ProviderUnauthorized(f"the connection {connection.name} is not let in: {message}")
     if "does not exist" in message:
         return _wrong(connection, f"is wrong: {message}")
@@ -301,6 +361,7 @@ def _as_json(value: Any) -> JSON:
 
 def sendable(value: JSON) -> Any:
     """A value as the driver writes it: objects, and lists that hold any, as JSON."""
+    from psycopg2.extensions import AsIs
     from psycopg2.extras import Json
 
     nested = isinstance(value, Sequence) and not isinstance(value, str)
@@ -308,8 +369,12 @@ def sendable(value: JSON) -> Any:
         return Json(value)
     if nested:
         if not value:
-            return "{}"  # of whatever type the column or the operator is
+            # Of whatever type the column or the operator is; but for JSON this is no space, and
+            # an empty list does not become an empty object there.
+            return "\f{}"
         if any(isinstance(each, Mapping | list) for each in value):
             return Json(value)
         return list(value)
+    if isinstance(value, int | float) and value < 0:
+        return AsIs(f"({value!r})")  # else a cast behind it would come before the sign
     return value

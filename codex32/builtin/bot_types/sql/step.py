@@ -20,7 +20,14 @@ from codex32 import (
     Succeeded,
     parse_size,
 )
-from codex32.builtin.bot_types.sql.session import CUT, USUAL_PORT, Session, opened, sendable
+from codex32.builtin.bot_types.sql.session import (
+    CUT,
+    USUAL_PORT,
+    Session,
+    opened,
+    sendable,
+    too_much,
+)
 from codex32.builtin.bot_types.sql.text import Statement, TextFault, read
 
 _TYPES = ("postgresql",)
@@ -140,7 +147,7 @@ class SqlBotType(BotType):
         address = await context.address(connection, USUAL_PORT)
         # The server is not to stop it before the engine does.
         seconds = int(context.seconds_left) + 5
-        async with opened(connection, address) as session:
+        async with opened(connection, address, limit.bytes) as session:
             if not params.get("write", False):
                 return Succeeded(await _ask(session, statement, sets[0], limit, seconds))
             await session.run(_begin("READ WRITE", seconds))
@@ -176,10 +183,7 @@ class Limit:
                 code="sql",
             )
         if self._bytes > self.bytes:
-            raise StepFault(
-                f"the rows hold more than {self.bytes} bytes; ask for less, or raise max_bytes",
-                code="sql",
-            )
+            raise too_much(self.bytes)
 
     def portion(self) -> int:
         """How many rows to take next: about a mebibyte, and at most one too many."""

@@ -10,21 +10,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# To the server whatever is no ASCII is part of a name, be it a letter or not: "€", a hard space.
+_FREE = r"(?<![\w$\x80-\U0010ffff])"  # no name is under way
+_TAG = r"(?:[A-Za-z_\x80-\U0010ffff][\w\x80-\U0010ffff]*)?"
 #: What cannot hold a value or an end; the first that fits counts.
 _CLOSED = re.compile(
-    r"""
-      (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*'       # text with escapes
+    rf"""
+      {_FREE}[eE]'(?:[^'\\]|\\.|'')*'          # text with escapes
     | '(?:[^']|'')*'                           # text, standard_conforming_strings being on
     | "(?:[^"]|"")*"                           # a name
-    | --[^\n]*
-    | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$
+    | --[^\n\r]*
+    | {_FREE}\$(?P<tag>{_TAG})\$.*?\$(?P=tag)\$
     """,
     re.DOTALL | re.VERBOSE,
 )
-_OPENING = re.compile(r"(?<![\w$])[eE]'|'|\"|(?<![\w$])\$(?:[^\W\d]\w*)?\$")
+_OPENING = re.compile(rf"{_FREE}[eE]'|'|\"|{_FREE}\${_TAG}\$")
 _VALUE = re.compile(r"(?<![\w:]):(?P<name>[A-Za-z_]\w*)")
-_POSITION = re.compile(r"(?<![\w$])\$\d+")
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_POSITION = re.compile(rf"{_FREE}\$\d+")
+_WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*")
 
 
 class TextFault(ValueError):
@@ -63,17 +66,24 @@ def read(text: str) -> Statement:
       TextFault: It is empty, more than one statement, or not closed.
     """
     parts, since, at, verb, ended = [], 0, 0, "", None
+    text_before = False
     while at < len(text):
         past = _past_closed(text, at)
-        comment = past is not None and text.startswith(("--", "/*"), at)
-        if ended is not None and not comment and not text[at].isspace():
-            raise TextFault("it is more than one statement; give each a step of its own")
+        value = None if past is not None else _VALUE.match(text, at)
+        if not text[at].isspace() and not (past and text.startswith(("--", "/*"), at)):
+            if ended is not None:
+                raise TextFault("it is more than one statement; give each a step of its own")
+            is_text = value is not None or (past is not None and text[at] != '"')
+            if text_before and is_text:
+                # The server may read them as one, and the second by the rules of the first.
+                raise TextFault("two texts or values stand side by side; join them with ||")
+            text_before = is_text
         if past is not None:
             at = past
             continue
         if text[at] == ";":
             ended = at
-        elif value := _VALUE.match(text, at):
+        elif value is not None:
             parts += [text[since:at], value["name"]]
             since = at = value.end()
             continue

@@ -15,6 +15,8 @@ from codex32.builtin.bot_types.sql.text import TextFault, read
         ("SELECT name'\\' || :b", ["b"], "SELECT name'\\' || %(b)s"),
         ("SELECT $$ :a; $$, $t$ $$ :a $t$, :b", ["b"], "SELECT $$ :a; $$, $t$ $$ :a $t$, %(b)s"),
         ("SELECT /* :a /* ; */ :b */ :c -- :d", ["c"], "SELECT /* :a /* ; */ :b */ %(c)s -- :d"),
+        ("SELECT $€$ :a $€$, :b", ["b"], "SELECT $€$ :a $€$, %(b)s"),
+        ('SELECT \'a\' "x", :b "y"', ["b"], 'SELECT \'a\' "x", %(b)s "y"'),
         ("SELECT 1; -- done", [], "SELECT 1"),
         ("  SELECT 1 ;  ", [], "  SELECT 1 "),
     ],
@@ -51,6 +53,14 @@ def test_the_first_word_is_the_verb(text: str, verb: str) -> None:
         ("SELECT $a$ x $b$", "$a$ in line 1 is never closed"),
         ("SELECT /* /* */ 1", "/* in line 1 is never closed"),
         ("SELECT $1", "values are written :name, not $1"),
+        # As the server reads it, each of these ends elsewhere than it seems to.
+        ("SELECT 1 --\r; DROP TABLE x", "more than one statement"),
+        ("SELECT 1 AS €$a$; DROP TABLE x; SELECT 1 AS €$a$", "more than one statement"),
+        ("SELECT €E'\\'; DROP TABLE x; --'", "more than one statement"),
+        ("SELECT E'a':b", "side by side"),
+        ("SELECT E'a' -- why\n :b", "side by side"),
+        ("SELECT E'a'\n'\\':b", "side by side"),
+        ("SELECT :b'a'", "side by side"),
     ],
 )
 def test_what_is_not_one_whole_statement_is_refused(text: str, told: str) -> None:
