@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from codex32.api.errors import MediaTypeUnsupported
+from codex32.api.errors import MediaTypeUnsupported, RequestMalformed
 from codex32.api.reading import JSON_TYPE, parse_json
 from codex32.kernel.contracts.route import ApiRequest, ApiResponse, Route
 from codex32.runtime import Runtime
 from codex32.services.mcp.offering import Offering
-from codex32.services.mcp.server import McpServer
+from codex32.services.mcp.server import REVISIONS, McpServer
 
 
 class McpRoutes:
@@ -36,6 +36,10 @@ class McpRoutes:
     async def _message(self, request: ApiRequest) -> ApiResponse:
         if request.content_type != JSON_TYPE:
             raise MediaTypeUnsupported(f"send JSON, with `Content-Type: {JSON_TYPE}`")
+        revision = request.headers.get("MCP-Protocol-Version", REVISIONS[-1])
+        if revision not in REVISIONS:
+            known = ", ".join(REVISIONS)
+            raise RequestMalformed(f"MCP-Protocol-Version: {revision[:20]!r} is none of: {known}")
         answer = await self._server.answer(parse_json(request.body), request.caller)
         if answer is None:
             return ApiResponse(b"", 202)

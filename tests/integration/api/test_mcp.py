@@ -187,3 +187,11 @@ async def test_a_message_is_sent_as_json(api):
     headers = {"Content-Type": "text/plain"}
     answer = await api("POST", "/api/v1/mcp", data=b"{}", headers=headers)
     assert (answer.status, answer.json["code"]) == (415, "media-type-unsupported")
+
+
+@pytest.mark.parametrize(("revision", "status"), [("2025-06-18", 202), ("1999-01-01", 400)])
+async def test_a_revision_that_nobody_speaks_is_refused(api, revision, status):
+    sent = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    headers = {"MCP-Protocol-Version": revision}
+    answer = await api("POST", "/api/v1/mcp", json=sent, headers=headers)
+    assert answer.status == status
