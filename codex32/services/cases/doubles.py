@@ -62,6 +62,10 @@ class Doubles(CollectionKeeper):
         """Never the real one."""
         return self._case.secrets.get(name, f"secret-{name.lower()}")
 
+    async def connection(self, workspace: str, name: str) -> Any:
+        """What is at its other end is outside."""
+        raise self.uncovered(f"it would use the connection {name}")
+
     async def start_child(self, _: Any) -> Any:
         """Other bots are outside, too."""
         raise self.uncovered("it would start another bot")

@@ -117,6 +117,7 @@ class Trials:
             notifier_rate=lambda name: None,
             programs=Offline(self._env.programs),
             secret=doubles.secret,
+            connection=doubles.connection,
             start_child=doubles.start_child,
             models=doubles.models,
             collections=doubles,

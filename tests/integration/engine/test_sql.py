@@ -230,6 +230,12 @@ async def test_nothing_of_the_workers_own_environment_goes_along(engine, shop, m
     assert len(found) == 1
 
 
+async def test_a_connection_without_a_password_is_made_in_silence(engine, shop, capfd):
+    engine.connections["shop"] = replace(engine.connections["shop"], secrets={})
+    assert await answer(engine, query="SELECT 1 AS x") == [{"x": 1}]
+    assert "password file" not in capfd.readouterr().err
+
+
 async def test_where_the_answer_to_a_commit_is_lost_nobody_knows_and_nothing_is_repeated(
     engine, shop
 ):

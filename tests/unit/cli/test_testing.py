@@ -111,6 +111,18 @@ steps:
 """
 
 
+ASKER = """\
+name: asker
+allow: {connections: [shop]}
+steps: [{id: q, type: sql, with: {connection: shop, query: SELECT 1}}]
+"""
+
+
+def test_what_is_at_the_end_of_a_connection_is_outside_too(tried) -> None:
+    assert tried(bot=ASKER)[0] == "it would use the connection shop"
+    assert tried("{q: {output: []}}", bot=ASKER) == []
+
+
 def test_other_bots_and_notifiers_are_outside_too(tried) -> None:
     faults = tried(bot=CALLER)
     assert faults[0] == "it would start another bot"

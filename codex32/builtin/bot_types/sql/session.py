@@ -205,7 +205,7 @@ def _settings(connection: Connection, address: str) -> dict[str, Any]:
         "application_name": "codex32",
         "client_encoding": "UTF8",
         # What the worker keeps for itself, in files and in its environment, is no bot's.
-        "passfile": "/dev/null",
+        "passfile": _NO_FILE,
         "sslcertmode": "disable",
         "sslrootcert": _NO_FILE,
         "sslcrl": _NO_FILE,
