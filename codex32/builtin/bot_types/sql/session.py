@@ -296,9 +296,9 @@ def _told(error: Any, connection: Any) -> StepFault:
 
 def _refused(error: Any, connection: Connection) -> StepFault:
     text = str(error).strip().splitlines()
-    last = text[-1] if text else type(error).__name__
-    message = next((line for line in text if "FATAL:  " in line), last)
-    message = message.rpartition("FATAL:  ")[2]
+    first = text[0] if text else type(error).__name__
+    message = next((line for line in text if "FATAL:  " in line), first)
+    message = message.rpartition("FATAL:  ")[2].rpartition(" failed: ")[2]
     if "SSL" in message and "required" in message:
         remedy = "if the network in between is trusted, give it the option sslmode=disable"
         return StepFault(
