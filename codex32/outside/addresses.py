@@ -38,6 +38,8 @@ class GuardedAddresses:
                 infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, TimeoutError, UnicodeError):
             raise ProviderUnavailable(f"{host} cannot be found: the name has no address") from None
+        # One is tried, and what listens at the other kind alone is rare.
+        infos.sort(key=lambda info: info[0] != socket.AF_INET)
         refused = host
         for text in (str(info[4][0]) for info in infos):
             address = unwrapped(text)

@@ -165,7 +165,6 @@ async def test_a_list_of_values_is_written_whole_or_not_at_all(engine, shop):
         "EXPLAIN ANALYZE INSERT INTO goods VALUES ('x', 1)",
         "COPY goods FROM PROGRAM 'echo x'",
         "SELECT set_config('transaction_read_only', 'off', true)",
-        "COMMIT",
     ],
 )
 async def test_what_only_asks_changes_nothing(engine, shop, query):
@@ -332,6 +331,7 @@ async def test_a_private_address_is_reached_only_where_the_operator_permits_it(e
         ({"query": "SELECT ${{ inputs.x }}"}, "with.query: is no place for expressions"),
         ({"query": "SELECT 1; DROP TABLE goods"}, "more than one statement"),
         ({"query": "SELECT 'x"}, "' in line 1 is never closed"),
+        ({"query": "commit"}, "COMMIT is not for a step, which makes its own transaction"),
         ({"query": "SELECT $1"}, "values are written :name, not $1"),
         ({"query": "SELECT :a", "params": {"b": 1}}, "with.params: lacks a"),
         ({"query": "SELECT :a", "params": {"a": 1, "b": 1}}, "with.params.b: the query has no :b"),

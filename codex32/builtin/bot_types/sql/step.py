@@ -37,6 +37,10 @@ _MAX_ROWS = 1000
 _MAX_BYTES = "10MiB"
 _FIRST_PORTION = 50
 _PORTION_BYTES = 1 << 20
+#: The step makes the transaction; what ends it early would leave half of a list.
+_TRANSACTION = frozenset(
+    {"ABORT", "BEGIN", "COMMIT", "END", "RELEASE", "ROLLBACK", "SAVEPOINT", "START"}
+)
 #: What a statement may use without being given it.
 _OWN = "idempotency_key"
 
@@ -120,6 +124,9 @@ class SqlBotType(BotType):
         except TextFault as fault:
             return [Problem(str(fault), path="query", code="sql")]
         faults = []
+        if statement.verb in _TRANSACTION:
+            message = f"{statement.verb} is not for a step, which makes its own transaction"
+            faults.append(Problem(message, path="query", code="sql"))
         given = params.get("params", {})
         for row in given if isinstance(given, list) else [given]:
             if isinstance(row, Mapping):
