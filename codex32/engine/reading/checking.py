@@ -22,7 +22,7 @@ from codex32.engine.values.validation import Validator, schema_findings
 from codex32.kernel.bot import ALERT_NOTICES
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.bot_type import BotType
-from codex32.kernel.errors import ComponentNotFound, ExpressionFault
+from codex32.kernel.errors import CapabilityRefused, ComponentNotFound, ExpressionFault
 from codex32.kernel.json_values import JSON
 from codex32.kernel.problems import Problem
 from codex32.kernel.text import did_you_mean, parse_duration
@@ -55,6 +55,8 @@ class Check:
         secrets = value.get("allow", {}).get("secrets", ())
         self._secrets = [each for each in secrets if isinstance(each, str)]
         self._scopes = Scopes(inputs, outputs, self._secrets)
+        named = value.get("allow", {}).get("connections", ())
+        self._connections = [each for each in named if isinstance(each, str)]
         tools = [each for each in value.get("allow", {}).get("tools", ()) if isinstance(each, str)]
         self._tools = ToolChecks(self._tell, components, tools, self._params)
 
@@ -243,6 +245,10 @@ class Check:
             case str(name), "step" if OPEN not in name and name not in self._all_ids:
                 known = did_you_mean(name, self._all_ids)
                 self._tell.say(path, f"no step is called {name!r}{known}", "unknown-step")
+            case str(name), "connection" if OPEN not in name and name not in self._connections:
+                message = CapabilityRefused("connections", name).message
+                known = did_you_mean(name, self._connections)
+                self._tell.say(path, f"{message}{known}", "capability")
             case dict(), "form" if not expressions.holds_expression(value):
                 for where, message in form_faults(value):
                     self._tell.say((*path, *where), message, "schema")

@@ -250,10 +250,11 @@ class BotType(ABC):
         duration; one with ``"format": "expression"`` is a bare CEL expression over the names in
         ``"variables"`` and is not evaluated by the engine; one with ``"format": "notifier"``
         names a notifier, and where that one is idempotent, so is the step's effect; one
-        with ``"format": "step"`` names a step of the bot; a list with ``"format": "tools"`` is
-        ``TOOLS_PARAM``, and ``StepContext.use`` does what is in it; an object with
-        ``"format": "form"`` maps names to JSON Schemas, as ``ApprovalRequest.form`` takes them,
-        and is checked when the file is read.
+        with ``"format": "step"`` names a step of the bot; one with ``"format": "connection"``
+        names a connection, which ``allow.connections`` has to name, too; a list with
+        ``"format": "tools"`` is ``TOOLS_PARAM``, and ``StepContext.use`` does what is in it; an
+        object with ``"format": "form"`` maps names to JSON Schemas, as ``ApprovalRequest.form``
+        takes them, and is checked when the file is read.
       output_schema: JSON Schema of the output; ``{}`` where anything may come.
       inlined_files: Parameter that names a file beside the bot file -> parameter that receives
         its text when the bot file is read, so that a version holds all its code.

@@ -331,6 +331,11 @@ async def test_a_private_address_is_reached_only_where_the_operator_permits_it(e
         ({"query": "SELECT ${{ inputs.x }}"}, "with.query: is no place for expressions"),
         ({"query": "SELECT 1; DROP TABLE goods"}, "more than one statement"),
         ({"query": "SELECT 'x"}, "' in line 1 is never closed"),
+        (
+            {"query": "SELECT 1", "connection": "shpo"},
+            "with.connection: shpo is not in allow.connections; add it there to permit it "
+            "(did you mean 'shop'?)",
+        ),
         ({"query": "commit"}, "COMMIT is not for a step, which makes its own transaction"),
         ({"query": "SELECT $1"}, "values are written :name, not $1"),
         ({"query": "SELECT :a", "params": {"b": 1}}, "with.params: lacks a"),

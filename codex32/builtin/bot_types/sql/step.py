@@ -62,6 +62,7 @@ class SqlBotType(BotType):
         "properties": {
             "connection": {
                 "type": "string",
+                "format": "connection",
                 "description": "A connection of the type postgresql, named in allow.connections.",
             },
             "query": {
