@@ -180,7 +180,8 @@ class Stages:
         except Refused as refused:  # the house is other than it was when this was written
             raise Stuck(session, f"the draft no longer fits: {refused}") from None
         former = await self._former(session)
-        session = session.now(python_before=former.python)
+        # Those of one that was proved before may hold what no model is to be told.
+        session = session.now(yaml=text, python_before=former.python)
         told = ""
         if former.tests:
             told = await asyncio.to_thread(yaml_text, known.heard_value(former.tests))
@@ -201,7 +202,7 @@ class Stages:
             else:
                 text = _written(tested)
                 proof = await self.prover(tested.name, text, python)
-                faults = _told(known, self.weak(session, proof))
+                faults = _told(known, former.tests, self.weak(session, proof))
                 proved = session.now(yaml=text, python=python, proof=proof)
                 if not faults:
                     return proved
@@ -244,11 +245,11 @@ class Stages:
                 tested = await asyncio.to_thread(gate.with_tests, bot, tests)
                 python = await asyncio.to_thread(_python, gate, bot, session, value)
             except Refused as refused:
-                faults = list(refused.faults)
+                faults = _told(known, mending.tests, refused.faults)
             else:
                 proof = await self.prover(tested.name, _written(tested), python)
                 session = session.now(yaml=_written(tested), python=python, proof=proof)
-                faults = _told(known, mending.weak(proof))
+                faults = _told(known, mending.tests, mending.weak(proof))
                 if not faults and python != session.work.python_before:
                     faults = _hollow(proof)
                 if not faults:
@@ -327,9 +328,10 @@ def _python(gate: Gate, bot: Bot, session: Session, value: Mapping[str, Any]) ->
     return gate.python(bot, value["python"], session.work.python_before, needed=False)
 
 
-def _told(known: Known, faults: Sequence[str]) -> list[str]:
-    """What tests say, which repeats recorded data."""
-    return [known.heard(each) for each in faults]
+def _told(known: Known, tests: Sequence[JSON], faults: Sequence[str]) -> list[str]:
+    """What tests say, which repeats recorded data: without what these call a password, too."""
+    _, told = known.heard_value([list(tests), list(faults)])
+    return list(told)
 
 
 def _hollow(proof: Proof) -> list[str]:

@@ -7,7 +7,7 @@ no word tells is not known to be one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -32,19 +32,24 @@ _KEYS: Final = re.compile(
     rf".*(?:{_CALLED}|(?<![A-Za-z0-9])(?i:authorization|bearer|cookie))", re.DOTALL
 )
 #: What stands for the key above it.
-_SAME: Final = frozenset({"default", "const", "enum", "example", "examples", "value"})
-_IS: Final = r"\s*(?:\b(?i:is|ist)\b\s*:?|(?:[\"']\s*)?[:=](?!//))\s*"
+_SAME: Final = frozenset(
+    {"default", "const", "enum", "example", "examples", "value", "text", "#text", "_"}
+)
+#: The quote behind a key may be escaped, where JSON stands in a text of JSON.
+_IS: Final = r"\s*(?:\b(?i:is|ist|lautet)\b\s*:?|(?:\\{0,8}[\"']\s*)?[:=\uff1a](?!//))\s*"
 #: What people draw instead.
 _ARROW: Final = r"\s*(?:→|⇒|[-=]>)\s*"
-_SET: Final = r"[\"']?[ \t]*[:=](?!//)[ \t]*"
-_QUOTED: Final = r"\"[^\"\n]{4,}\"|'[^'\n]{4,}'"
+_SET: Final = r"(?:\\{0,8}[\"'])?[ \t]*[:=\uff1a](?!//)[ \t]*"
+_QUOTED: Final = (
+    r"\\{0,8}\"[^\"\n]{4,}\"|'[^'\n]{4,}'|[\u201c\u201e][^\u201c-\u201e\n]{4,}[\u201c\u201d]"
+)
 #: A name in capitals is a name where it is of several words, as passwords may have capitals, too;
 #: an address is no password, nor is what stands for one, nor the word for a kind of value.
 _NONE: Final = (
     r"[A-Z][A-Z0-9]*_[A-Z0-9_]*\b|https?://|\*\*\*"
     r"|(?:string|number|integer|boolean|required|optional|none|null|true|false)\b"
 )
-_VALUE: Final = rf"(?![\"']?(?:{_NONE}))"
+_VALUE: Final = rf"(?![\"'\\\u201c\u201e]{{0,9}}(?:{_NONE}))"
 #: A word with a digit in it, as few words have that mean something.
 _ODD: Final = r"(?=[^\s,;]*\d)[^\s,;]{4,}"
 _PLAIN: Final = r"[^\s,;]{6,}"
@@ -56,6 +61,8 @@ _MANY: Final = (
     r"(?<![A-Za-z0-9])(?i:pass(?:words|phrases|codes)|passwörter|kennwörter|credentials"
     r"|(?:api|access|private|secret)[ _-]?keys)\b"
 )
+#: A key of what holds several, by whatever names.
+_OF_MANY: Final = re.compile(rf"{_MANY}$")
 
 
 def _shapes(*shapes: str) -> tuple[re.Pattern[str], ...]:
@@ -65,8 +72,15 @@ def _shapes(*shapes: str) -> tuple[re.Pattern[str], ...]:
 _FOR: Final = (
     rf"({_CALLED}\s+(?i:for|of|to|at|für)\s[^\n.;:=]{{1,60}}?{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))"
 )
+#: Elements and attributes of XML and of pages.
+_MARKED: Final = (
+    rf"(<[\w.:-]{{0,60}}?{_CALLED}(?:\s[^<>]{{0,200}})?>\s*+)({_VALUE}[^<>]{{4,}}+)(?=</)",
+    rf"(\b(?i:name|key|id)=\\{{0,8}}[\"'][\w.:-]{{0,60}}?{_CALLED}\\{{0,8}}[\"'][^<>]{{0,200}}?"
+    rf"\b(?i:value)=\\{{0,8}}[\"'])({_VALUE}[^\"'<>]{{4,}})",
+)
 #: What people write when they give a secret away, from what is plain to what is likely.
 _SAID: Final = _shapes(
+    rf"((?<!\w)(?i:passphrase|(?:seed|recovery) phrase){_IS})({_VALUE}\w+(?:[ -]\w+){{2,}})",
     rf"({_MANY}(?:{_IS}|{_ARROW}))({_VALUE}{_EACH}(?:{_AND}{_EACH})+)",
     # What follows a comma may be what is to be done: "if the credentials are wrong, mail me".
     rf"({_MANY}\s+(?i:are|sind)\s*:?\s+)({_VALUE}{_EACH}\s(?:and|und|&)\s+{_EACH})",
@@ -74,6 +88,13 @@ _SAID: Final = _shapes(
     rf"({_CALLED}(?:{_ARROW}|\s*\(\s*(?=(?:{_QUOTED}|[^\s()]+)\s*\))))({_VALUE}{_EACH})",
     _FOR,
     rf"({_CALLED}(?:{_IS}|\s+))({_VALUE}(?:{_QUOTED}|{_ODD}))",
+    rf"((?<!\S)--[\w-]{{0,60}}?{_CALLED}[ \t]+)({_VALUE}[^\s-]\S{{3,}})",
+    rf"((?i:\b(?:set|change|reset)\b)[^\n.;:=]{{0,40}}?{_CALLED}\s+to\s+)"
+    rf"({_VALUE}(?:{_QUOTED}|{_ODD}))",
+    # One may stand before its word.
+    rf"((?<!\S))({_VALUE}(?:{_QUOTED}|{_ODD}))"
+    rf"(?=\s+(?i:is|as|ist|als)\s+(?:\w+\s+){{0,2}}{_SURELY})",
+    *_MARKED,
 )
 #: The same in the texts of a bot, which speak of tokens that are expired, and pass 1000 items on.
 _WRITTEN: Final = _shapes(
@@ -82,6 +103,7 @@ _WRITTEN: Final = _shapes(
     _FOR,
     rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))",
     rf"({_SURELY}\s+)({_VALUE}(?:{_QUOTED}|{_ODD}))",
+    *_MARKED,
 )
 #: A text in a program, after what may stand before its last quotes.
 _TEXT: Final = (
@@ -101,10 +123,12 @@ _SPOKEN: Final = _shapes(
     rf"({_CALLED}=)({_SPEAKS}[^\s,;&\"'<>]{{4,}})",
     rf"({_CALLED}{_IS})({_SPEAKS}(?:{_QUOTED}|{_ODD}))",
     rf"({_SURELY}\s+)({_SPEAKS}(?:{_QUOTED}|{_ODD}))",
+    *_MARKED,
 )
 #: A comment or a text of a program.
 _PROSE: Final = re.compile(
-    r"\"{3}.*?\"{3}|'{3}.*?'{3}|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\#[^\n]*", re.DOTALL
+    r"\"{3}.*?\"{3}|'{3}.*?'{3}|\"(?:\\.|[^\"\\\n])*+\"?|'(?:\\.|[^'\\\n])*+'?|\#[^\n]*",
+    re.DOTALL,
 )
 _EXPRESSION: Final = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 #: What is put into texts of a program.
@@ -118,6 +142,10 @@ _SCHEME: Final = re.compile(r"^\s*(?:basic|bearer|token|apikey)\b", re.IGNORECAS
 _WORD: Final = re.compile(rf"{_QUOTED}|\S+")
 _NO_SECRET: Final = re.compile(r"[A-Za-z]\w*_\w*|https?://\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PLAIN_WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)?")
+#: What may stand around a secret, and is none of it.
+_AROUND: Final = "\"'\u201c\u201d\u201e\\.,:!?()[]{}"
+#: A shorter secret is not sought where no word tells it: half of all numbers have it.
+_SHORTEST_AGAIN: Final = 6
 #: The longest word that says no more than yes, no or none where it stands alone.
 _SAYS_LITTLE: Final = 5
 
@@ -141,7 +169,9 @@ def unsaid(text: str, names: frozenset[str] = frozenset()) -> str:
       text: Their words.
       names: Of secrets, which they may say.
     """
-    return _without(text, _SAID, names)
+    told: list[str] = []
+    text = _without(text, _SAID, names, told)
+    return _again(told)(text)
 
 
 def unsaid_answer(text: str, question: str, names: frozenset[str] = frozenset()) -> str:
@@ -155,7 +185,7 @@ def unsaid_answer(text: str, question: str, names: frozenset[str] = frozenset())
     alone = len(text.split()) == 1
 
     def masked(found: re.Match[str]) -> str:
-        word = found[0].strip("\"'.,;:!?()")
+        word = found[0].strip(f"{_AROUND};")
         if word in names or len(word) < SHORTEST or _NO_SECRET.fullmatch(word):
             return found[0]
         plain = _PLAIN_WORD.fullmatch(word) is not None
@@ -165,17 +195,20 @@ def unsaid_answer(text: str, question: str, names: frozenset[str] = frozenset())
 
 
 def unsaid_value(value: JSON) -> Any:
-    """Recorded data without it: by their keys, too."""
-    return _unsaid(value, "")
+    """Recorded data without it: by their keys, too, and wherever else in them it stands."""
+    told: list[str] = []
+    masked = _unsaid(value, "", told)
+    return _in_values(masked, _again(told)) if told else masked
 
 
 def unsaid_code(text: str) -> str:
     """A program without what its names call a password or a key."""
-    text = _without(text, _LITERAL)
+    told: list[str] = []
+    text = _without(text, _LITERAL, told=told)
     for shape in _SPOKEN:
         for found in reversed(list(shape.finditer(_prose(text)))):
             text = f"{text[: found.end(1)]}{MASK}{text[found.end() :]}"
-    return text
+    return _again(told)(text)
 
 
 def written_in(
@@ -228,9 +261,10 @@ def _texts(value: JSON, path: Path, key: str) -> Iterator[tuple[Path, str, str]]
 
 def _key(value: Mapping[str, JSON], name: str, above: str) -> str:
     """What tells of what kind a value is: its key, but for a pair of ``name`` and ``value``."""
-    if name == "value":
-        above = next((str(value[each]) for each in ("name", "key") if each in value), above)
-    return above if name in _SAME else name
+    if name in ("value", "Value"):
+        names = ("name", "key", "Name", "Key")
+        above = next((str(value[each]) for each in names if each in value), above)
+    return above if name.lower() in _SAME else name
 
 
 def _is_secret(key: str, text: str) -> bool:
@@ -278,25 +312,67 @@ def _blank(found: re.Match[str]) -> str:
 
 
 def _without(
-    text: str, shapes: tuple[re.Pattern[str], ...], names: frozenset[str] = frozenset()
+    text: str,
+    shapes: tuple[re.Pattern[str], ...],
+    names: frozenset[str] = frozenset(),
+    told: list[str] | None = None,
 ) -> str:
+    """``text`` without it; what it was is added to ``told``."""
+
     def masked(found: re.Match[str]) -> str:
-        said = {each.strip("\"'.:!?") for each in re.split(_AND, found[2])}
-        return found[0] if said <= names else f"{found[1]}{MASK}"
+        said = {each.strip(_AROUND) for each in re.split(_AND, found[2])}
+        if said <= names:
+            return found[0]
+        if told is not None:
+            told.extend(said)
+        return f"{found[1]}{MASK}"
 
     for shape in shapes:
         text = shape.sub(masked, text)
     return text
 
 
-def _unsaid(value: JSON, key: str) -> Any:
+def _again(told: Iterable[str]) -> Callable[[str], str]:
+    """Masks what was told by a word where it stands once more, without one."""
+    sought = {each for each in told if len(each) >= _SHORTEST_AGAIN and MASK not in each}
+    if not sought:
+        return lambda text: text
+    listed = "|".join(map(re.escape, sorted(sought, key=len, reverse=True)))
+    shape = re.compile(rf"(?<!\w)(?:{listed})(?!\w)")
+    return lambda text: shape.sub(MASK, text)
+
+
+def _in_values(value: JSON, change: Callable[[str], str]) -> JSON:
+    """``value`` with every text in it changed; keys are none."""
     match value:
         case str():
-            return MASK if _is_secret(key, _EXPRESSION.sub(MASK, value)) else unsaid(value)
+            return change(value)
+        case list():
+            return [_in_values(each, change) for each in value]
+        case dict():
+            return {name: _in_values(each, change) for name, each in value.items()}
+    return value
+
+
+def _unsaid(value: JSON, key: str, told: list[str]) -> Any:
+    match value:
+        case str() if _is_secret(key, _EXPRESSION.sub(MASK, value)):
+            told.append(_SCHEME.sub("", value).strip())
+            return MASK
+        case str():
+            found: list[str] = []
+            text = _without(value, _SAID, told=found)
+            # Errors say "token: expired" of what is none: a plain word is sought by its key alone.
+            told.extend(each for each in found if _PLAIN_WORD.fullmatch(each) is None)
+            return text
         case int() if not isinstance(value, bool):
             return MASK if _is_secret(key, str(value)) else value
         case list():
-            return [_unsaid(each, key) for each in value]
+            return [_unsaid(each, key, told) for each in value]
+        case dict() if _OF_MANY.search(key):
+            return {name: _unsaid(each, key, told) for name, each in value.items()}
         case dict():
-            return {name: _unsaid(each, _key(value, name, key)) for name, each in value.items()}
+            return {
+                name: _unsaid(each, _key(value, name, key), told) for name, each in value.items()
+            }
     return value

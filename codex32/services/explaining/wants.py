@@ -10,6 +10,14 @@ from codex32.kernel.bot import ALLOWED_LISTS, Bot
 from codex32.kernel.json_values import JSON, dumps
 from codex32.services.explaining.recipients import parts_of, recipients_of
 
+#: Steps that use what is the whole workspace's and that ``allow`` does not bound: by their type
+#: the kind, and the parameter that names it.
+_SHARED = {
+    "event": ("events", "name"),
+    "index": ("collections", "collection"),
+    "retrieve": ("collections", "collection"),
+    "answer": ("collections", "collection"),
+}
 _LIMITS = ("memory_bytes", "cpu_seconds", "processes", "disk_bytes")
 
 
@@ -19,7 +27,8 @@ class Want:
 
     Attributes:
       kind: The key of ``allow``: ``hosts``, ``spend_usd.day`` …; ``recipients`` for who is told,
-        ``open`` for where everybody may start it.
+        ``events`` for what it publishes, which starts whatever bots listen, ``collections`` for
+        those that it reads or changes, ``open`` for where everybody may start it.
       name: The entry, or the limit.
       used_by: Ids of steps, and ``triggers.N``, whose text names it; empty where only running
         would tell, as for what an expression makes.
@@ -35,7 +44,7 @@ class Want:
 
 
 def wants_of(bot: Bot) -> list[Want]:
-    """All of ``allow``, in the order of the reference, who is told something, who may start it."""
+    """All of ``allow``, as the reference has it; who is told, what is shared, who may start it."""
     return list(_wants(bot))
 
 
@@ -56,10 +65,32 @@ def _wants(bot: Bot) -> Iterator[Want]:
         told.setdefault(str(each), []).append(each.part)
     for name, used_by in told.items():
         yield Want("recipients", name, used_by)
+    shared: dict[tuple[str, str], list[str]] = {}
+    for part, value in parts_of(bot.document):
+        for use in dict.fromkeys(_shared(value)):
+            shared.setdefault(use, []).append(part)
+    for (kind, name), used_by in shared.items():
+        yield Want(kind, name, used_by)
     for index, trigger in enumerate(bot.triggers):
         config = trigger.config
         if trigger.kind == "webhook" and isinstance(config, Mapping) and _is_open(config):
             yield Want("open", f"anybody at /hooks/…/{config['path']}", [f"triggers.{index}"])
+
+
+def _shared(value: JSON) -> Iterator[tuple[str, str]]:
+    """What steps and tools anywhere in a value use of the workspace."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _shared(each)
+    if not isinstance(value, Mapping):
+        return
+    given = value.get("with")
+    if isinstance(given, Mapping) and isinstance(kind := value.get("type"), str):
+        about, key = _SHARED.get(kind, ("", ""))
+        if about:
+            yield about, f"{given.get(key, '')}{' (changed)' if kind == 'index' else ''}"
+    for each in value.values():
+        yield from _shared(each)
 
 
 def _is_open(webhook: Mapping[str, Any]) -> bool:

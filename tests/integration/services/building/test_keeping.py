@@ -28,8 +28,8 @@ TWO = {
 }
 
 
-def store(house, origin, source=None, **more):
-    text = f"{SHARES}tests: {yaml.safe_dump([TWO], default_flow_style=True, width=999)}"
+def store(house, origin, source=None, *, test=TWO, **more):
+    text = f"{SHARES}tests: {yaml.safe_dump([test], default_flow_style=True, width=999)}"
 
     def write():
         bot = house.runtime.reader.read_text(text).only_bot()
@@ -106,3 +106,20 @@ async def test_a_refined_bot_keeps_the_tests_that_a_model_leaves_out(house):
     # Whoever edits the bot says nothing of it, and it stays.
     await store(house, API)
     assert ((await live(house)).number, (await live(house)).python_tests) == (3, HALVES)
+
+
+async def test_a_draft_that_is_proved_once_more_is_told_without_its_tests(house):
+    body = {"password": "swordfish"}
+    test = {**TWO, "trigger": {"kind": "webhook", "body": body}}
+    await store(house, API, test=test, python_tests=HALVES)
+    three = {"name": "three of them", "inputs": {"n": 3}, "expect": {"output": 3}}
+    solved = mended(labels={"team": "sales"})
+    solved = type(solved)(**{**vars(solved), "tests": [three], "pytest": ""})
+    house.server.ask(builder_model([solved], lambda request, said: said))
+    session = await house.builder.begin(ABOUT, house.caller, bot="shares")
+    session = await house.builder.run(session.id, "default")
+    assert "swordfish" in session.work.yaml  # it is the person's own file
+    session = await house.builder.branch(session.id, "prove", house.caller)
+    session = await house.builder.run(session.id, "default")
+    assert (session.status, session.message) == ("ready", "")
+    assert "swordfish" not in house.prompts

@@ -164,6 +164,28 @@ async def test_a_bot_with_a_password_in_its_file_is_told_to_no_model(house):
 
 
 @only("sqlite")
+async def test_faults_of_a_change_quote_no_password_of_the_recorded_data(house):
+    given = {"n": {"type": "integer"}, "password": {"type": "string", "default": ""}}
+    more = {"inputs": given, "output": "${{ inputs.password }}"}
+    await store(house, yaml.safe_dump({**yaml.safe_load(SHARES), **more}, sort_keys=False))
+    two = ("share", "succeeded", {"args": {"n": 2}}, 5, None)
+    inputs = {"n": 2, "password": "swordfish"}
+    await ended(house, "shares", "succeeded", inputs, two, output="swordfish")
+    step = ("share", "failed", {"args": {"n": 0}}, None, RAISED)
+    lost = await ended(house, "shares", "failed", {"n": 0}, step, message=RAISED["message"])
+
+    def sloppy(request, said):
+        wrong = {**yaml.safe_load(said["yaml"]), "output": "none"}
+        return said if request.again else {**said, "yaml": yaml.safe_dump(wrong, sort_keys=False)}
+
+    model(house, sloppy, **more)
+    session = await mended(house, lost)
+    assert (session.status, session.message) == ("ready", "")
+    assert 'output: "none", not "***"' in house.server.asked[1].body["messages"][-1]["content"]
+    assert "swordfish" not in house.prompts
+
+
+@only("sqlite")
 async def test_what_no_change_of_the_bot_ends_is_told_and_begins_nothing(house):
     await store(house, ASKS)
     fault = {"message": "401 Unauthorized", "code": "http-401"}

@@ -46,6 +46,7 @@ def found(text, **more):
         "with: {headers: {X-Api-Key: ABCDEF0123456789}}",
         "with: {json: {passwords: [swordfish]}}",
         "with: {headers: {Ocp-Apim-Subscription-Key: swordfish}}",
+        "with: {body: '<user>ann</user><password>swordfish</password>'}",
     ],
 )
 def test_a_secret_that_is_written_out_is_found_by_what_it_is_called(step):
@@ -70,6 +71,7 @@ def test_a_secret_that_is_written_out_is_found_by_what_it_is_called(step):
         "with: {prompt: 'Tell whose token is expired, and reset the password of 3 accounts.'}",
         """with: {prompt: 'Answer {"token": string, "password": null}; password: required'}""",
         "with: {schema: {type: object, properties: {token: {type: string}}, required: [token]}}",
+        "with: {body: '<password>${{ secrets.A }}</password><token>string</token>'}",
         "inputs: {password: {type: string, secret: true, description: Of the shop}}",
         "inputs: {token: {type: string, default: SHOP_TOKEN}}",
         "triggers: [{webhook: {path: x, auth: {scheme: github, secret: shop_hook}}}]",
@@ -140,7 +142,13 @@ def test_recorded_data_are_masked_by_their_keys_and_by_what_they_say():
     }
 
 
-@pytest.mark.parametrize("text", [" " * 50_000, "a" * 50_000, "password" * 5_000, "a_" * 25_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(" " * 50_000, "a" * 50_000, "password" * 5_000, "a_" * 25_000),
+        *(">x" + " " * 50_000, "<password>" * 5_000, "1a " * 20_000),
+    ],
+)
 def test_long_texts_of_strangers_are_read_once(text):
     # From each blank to the end of the blanks, this took minutes.
     assert unsaid(f"password{text}") == f"password{text}"
@@ -157,10 +165,41 @@ def test_long_texts_of_strangers_are_read_once(text):
         ("token -> fish, then go on", "token -> ***, then go on"),
         ("The passwords are swordfish and catfish.", "The passwords are ***"),
         ("API keys: apple, pear and plum", "API keys: ***"),
+        ("run it with --password swordfish -v", "run it with --password *** -v"),
+        ("Set the password to sw0rdfish.", "Set the password to ***"),
+        ("Use sw0rdfish as the admin password.", "Use *** as the admin password."),
+        ("the password \u201csword fish\u201d", "the password ***"),
+        ("passphrase: correct horse battery", "passphrase: ***"),
+        ("The password is swordfish. Type swordfish.", "The password is *** Type ***."),
+        ("<Password>sword fish</Password>", "<Password>***</Password>"),
+        ("<x:password a='b'>swordfish</x:password>", "<x:password a='b'>***</x:password>"),
+        ('<add key="Db.Password" value="swordfish"/>', '<add key="Db.Password" value="***"/>'),
+        (r"{\"password\": \"sword fish\"}", r"{\"password\": ***}"),
     ],
 )
 def test_what_people_put_between_a_word_and_its_secret(said, heard):
     assert unsaid(said) == heard
+
+
+def test_what_is_once_called_a_password_is_none_the_less_one_where_nothing_calls_it_so():
+    data = {
+        "inputs": {"password": "swordfish", "status": "failed"},
+        "failure": "ann/swordfish was refused: token: expired, as is the card (expired)",
+        "output": ["swordfish", "swordfishes"],
+        "store": {"Name": "/db/password", "Value": "catfish"},
+        "soap": {"Password": {"#text": "dogfish"}},
+        "passwords": {"ann": "sunfish"},
+    }
+    assert unsaid_value(data) == {
+        "inputs": {"password": "***", "status": "failed"},
+        "failure": "ann/*** was refused: token: ***, as is the card (expired)",
+        "output": ["***", "swordfishes"],
+        "store": {"Name": "/db/password", "Value": "***"},
+        "soap": {"Password": {"#text": "***"}},
+        "passwords": {"ann": "***"},
+    }
+    code = 'PASSWORD = "swordfish"\nassert sent == "ann:swordfish"\n'
+    assert unsaid_code(code) == 'PASSWORD = ***\nassert sent == "ann:***"\n'
 
 
 def test_what_people_say_about_their_passwords_is_kept():

@@ -118,6 +118,24 @@ def test_where_everybody_may_start_a_bot_is_told(read, auth):
     assert told == [Want("open", "anybody at /hooks/…/orders", ["triggers.0"])][:open_]
 
 
+def test_what_a_bot_uses_that_is_the_whole_workspace_s_is_told(read):
+    bot = read(
+        "name: a\nallow: {models: ['echo:echo'], tools: [tell]}\nsteps:\n"
+        "- {id: paid, type: event, with: {name: custom.order.paid}}\n"
+        "- {id: keep, type: index, with: {collection: handbook, texts: []}}\n"
+        "- {id: ask, type: agent, with: {model: 'echo:echo', prompt: x, tools: [{name: tell, "
+        "description: d, args: {n: {type: string}}, type: event, "
+        "with: {name: custom.order.paid}}]}}\n"
+        "on_failure: [{id: look, type: retrieve, with: {collection: handbook, query: x}}]\n"
+    )
+    told = [each for each in wants_of(bot) if each.kind in ("events", "collections")]
+    assert told == [
+        Want("events", "custom.order.paid", ["paid", "ask"]),
+        Want("collections", "handbook (changed)", ["keep"]),
+        Want("collections", "handbook", ["look"]),
+    ]
+
+
 def priced(components, price=None):
     own = {} if price is None else {"echo:echo": price}
     return tariffs(components, Prices(own))
