@@ -19,6 +19,7 @@ from codex32.engine.reading.definition import Reader
 from codex32.engine.reading.document import dotted, read_documents
 from codex32.engine.reading.writing import to_yaml
 from codex32.kernel.bot import Allow, Bot
+from codex32.kernel.components import Components
 from codex32.kernel.json_values import JSON
 from codex32.kernel.text import did_you_mean
 from codex32.services.bots.written import storable
@@ -44,7 +45,12 @@ _USES: Final = {
     "requires": "packages",
 }
 #: Others, that mean it in the step of one type alone.
-_USED_BY: Final = {"bot": {"name": "bots"}, "index": {"path": "files"}}
+_USED_BY: Final = {
+    "bot": {"name": "bots"},
+    "index": {"path": "files", "embedder": "embedders", "store": "vector_stores"},
+}
+#: Of those, what has to be installed instead.
+_INSTALLED: Final = {"embedders": "embedder", "vector_stores": "vector store"}
 #: The same of triggers.
 _TRIGGERS: Final = (("mail", "host", "hosts"), ("file", "path", "files"))
 #: A URL as far as its host, where no expression makes that.
@@ -105,7 +111,7 @@ class Gate:
         faults = [
             *self._name(bot),
             *self._powers(bot.allow),
-            *_unpermitted(bot),
+            *_unpermitted(bot, self.known.components),
             *self._by_data(bot),
             *self._written(bot.document),
         ]
@@ -244,6 +250,8 @@ class Gate:
         for each in recipients_of(bot):
             if each.bounded:
                 continue
+            if "${{" in each.via and each.via.lower() not in known.recipients:
+                yield f"{each.part}: write out which notifier it is, not {each.via}"
             if each.from_data and not by_data and each.target.lower() not in known.recipients:
                 yield (
                     f"{each.part}: {each.target} lets data decide who is told, and the person did "
@@ -264,13 +272,20 @@ class Gate:
                 yield f"{path}: {_WRITE}"
 
 
-def _unpermitted(bot: Bot) -> Iterator[str]:
+def _unpermitted(bot: Bot, there: Components) -> Iterator[str]:
     """What it names and does not permit itself: a name that was made up is found in ``allow``.
+
+    Or it is not installed, where ``allow`` says nothing of its kind.
 
     It would be refused when the bot runs, which tests that answer for the whole step never show.
     """
     for part, value in parts_of(bot.document):
         for kind, name in _used(value):
+            if what := _INSTALLED.get(kind):
+                if name not in (installed := getattr(there, kind)):
+                    known = ", ".join(sorted(installed))
+                    yield f"{part}: no {what} is called {name}; leave it out, or take of: {known}"
+                continue
             allowed = getattr(bot.allow, kind)
             if kind == "hosts":
                 found = _PLACE.match(name if "://" in name else f"https://{name}")

@@ -141,6 +141,7 @@ def _told(bot: Bot) -> frozenset[str]:
     """Whom a bot tells, and every mail address that it works with."""
     told = recipients_of(bot)
     written = {text for each in told for text in (each.target, *each.written)}
+    written |= {each.via for each in told if "${{" in each.via}
     addresses = addresses_in(apart(bot.document)[0])
     return frozenset(each.strip().lower() for each in (*written, *addresses))
 

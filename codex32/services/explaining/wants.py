@@ -11,12 +11,12 @@ from codex32.kernel.json_values import JSON, dumps
 from codex32.services.explaining.recipients import parts_of, recipients_of
 
 #: Steps that use what is the whole workspace's and that ``allow`` does not bound: by their type
-#: the kind, and the parameter that names it.
+#: the kinds, each with the parameter that names it.
 _SHARED = {
-    "event": ("events", "name"),
-    "index": ("collections", "collection"),
-    "retrieve": ("collections", "collection"),
-    "answer": ("collections", "collection"),
+    "event": {"events": "name"},
+    "index": {"collections": "collection", "embedders": "embedder", "stores": "store"},
+    "retrieve": {"collections": "collection"},
+    "answer": {"collections": "collection"},
 }
 _LIMITS = ("memory_bytes", "cpu_seconds", "processes", "disk_bytes")
 
@@ -28,7 +28,8 @@ class Want:
     Attributes:
       kind: The key of ``allow``: ``hosts``, ``spend_usd.day`` …; ``recipients`` for who is told,
         ``events`` for what it publishes, which starts whatever bots listen, ``collections`` for
-        those that it reads or changes, ``open`` for where everybody may start it.
+        those that it reads or changes, with ``embedders`` and ``stores`` that are told of what it
+        indexes, ``open`` for where everybody may start it.
       name: The entry, or the limit.
       used_by: Ids of steps, and ``triggers.N``, whose text names it; empty where only running
         would tell, as for what an expression makes.
@@ -86,9 +87,10 @@ def _shared(value: JSON) -> Iterator[tuple[str, str]]:
         return
     given = value.get("with")
     if isinstance(given, Mapping) and isinstance(kind := value.get("type"), str):
-        about, key = _SHARED.get(kind, ("", ""))
-        if about:
-            yield about, f"{given.get(key, '')}{' (changed)' if kind == 'index' else ''}"
+        for about, key in _SHARED.get(kind, {}).items():
+            if key in given:
+                changed = kind == "index" and about == "collections"
+                yield about, f"{given[key]}{' (changed)' if changed else ''}"
     for each in value.values():
         yield from _shared(each)
 

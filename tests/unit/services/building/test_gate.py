@@ -6,6 +6,7 @@ from codex32.engine.reading.definition import Reader
 from codex32.installed import load_plugins
 from codex32.services.building.gate import Gate, Refused
 from codex32.services.building.known import FROM_DATA, Known
+from codex32.services.building.looking import _told
 from codex32.services.explaining.recipients import recipients_of
 from codex32.services.explaining.wants import wants_of
 from codex32_config.settings import load_settings
@@ -219,6 +220,33 @@ def test_what_a_bot_uses_stands_in_what_it_may(gate, allow, part, fault):
     text = f"name: x\nallow: {{{allow}}}\nsteps:\n- {{id: a, {part[1:]}\n"
     with pytest.raises(Refused, match=fault):
         gate(words, bots=frozenset({"other"})).draft(text)
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [
+        (
+            "type: index, with: {collection: c, texts: [], embedder: made-up}",
+            "no embedder is called",
+        ),
+        (
+            "type: index, with: {collection: c, texts: [], store: made-up}",
+            "no vector store is call",
+        ),
+        ("type: notify, with: {to: '${{ \"log\" }}', text: x}", "write out which notifier it is"),
+    ],
+)
+def test_what_is_not_installed_is_named_in_no_draft_either(gate, step, fault):
+    with pytest.raises(Refused, match=f"a: {fault}"):
+        gate("Keep it.").draft(f"name: keeper\nsteps: [{{id: a, {step}}}]\n")
+    here = "type: index, with: {collection: c, texts: [], embedder: hash, store: memory}"
+    gate("Keep it.").draft(f"name: keeper\nsteps: [{{id: a, {here}}}]\n")
+
+
+def test_a_notifier_that_an_expression_chooses_may_stay(gate, components):
+    text = "name: a\nsteps: [{id: a, type: notify, with: {to: '${{ \"LOG\" }}', text: x}}]\n"
+    bot = Reader(components).read_text(text).only_bot()
+    assert gate("Keep it.", recipients=_told(bot)).draft(text) == bot
 
 
 @pytest.mark.parametrize(

@@ -122,16 +122,17 @@ def test_what_a_bot_uses_that_is_the_whole_workspace_s_is_told(read):
     bot = read(
         "name: a\nallow: {models: ['echo:echo'], tools: [tell]}\nsteps:\n"
         "- {id: paid, type: event, with: {name: custom.order.paid}}\n"
-        "- {id: keep, type: index, with: {collection: handbook, texts: []}}\n"
+        "- {id: keep, type: index, with: {collection: handbook, texts: [], embedder: hash}}\n"
         "- {id: ask, type: agent, with: {model: 'echo:echo', prompt: x, tools: [{name: tell, "
         "description: d, args: {n: {type: string}}, type: event, "
         "with: {name: custom.order.paid}}]}}\n"
         "on_failure: [{id: look, type: retrieve, with: {collection: handbook, query: x}}]\n"
     )
-    told = [each for each in wants_of(bot) if each.kind in ("events", "collections")]
+    told = [each for each in wants_of(bot) if each.kind in ("events", "collections", "embedders")]
     assert told == [
         Want("events", "custom.order.paid", ["paid", "ask"]),
         Want("collections", "handbook (changed)", ["keep"]),
+        Want("embedders", "hash", ["keep"]),
         Want("collections", "handbook", ["look"]),
     ]
 
