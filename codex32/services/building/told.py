@@ -78,6 +78,14 @@ _MARKED: Final = (
     rf"(\b(?i:name|key|id)=\\{{0,8}}[\"'][\w.:-]{{0,60}}?{_CALLED}\\{{0,8}}[\"'][^<>]{{0,200}}?"
     rf"\b(?i:value)=\\{{0,8}}[\"'])({_VALUE}[^\"'<>]{{4,}})",
 )
+_AUTH: Final = r"(?i:(?:basic|bearer|token|apikey)\s+)?"
+#: Headers within texts, as commands and records of requests have them.
+_HEADERS: Final = (
+    rf"(\b(?i:authorization)[ \t]*:[ \t]*{_AUTH})({_VALUE}(?!(?i:basic|bearer|token|apikey)\b)"
+    r"[^\s,;\"']{6,})",
+    rf"(\b(?i:cookie)[ \t]*:[ \t]*)"
+    rf"({_VALUE}(?:[\w.-]{{1,60}}=(?!\*)[^\s;\"']{{4,}}(?:;[ \t]*)?)+)",
+)
 #: What people write when they give a secret away, from what is plain to what is likely.
 _SAID: Final = _shapes(
     rf"((?<!\w)(?i:passphrase|(?:seed|recovery) phrase){_IS})({_VALUE}\w+(?:[ -]\w+){{2,}})",
@@ -94,6 +102,8 @@ _SAID: Final = _shapes(
     # One may stand before its word.
     rf"((?<!\S))({_VALUE}(?:{_QUOTED}|{_ODD}))"
     rf"(?=\s+(?i:is|as|ist|als)\s+(?:\w+\s+){{0,2}}{_SURELY})",
+    r"(\s(?:-u|--user)[ =][\"']?[^\s:\"']{1,60}:)([^\s\"'*$]{4,})",
+    *_HEADERS,
     *_MARKED,
 )
 #: The same in the texts of a bot, which speak of tokens that are expired, and pass 1000 items on.
@@ -103,6 +113,7 @@ _WRITTEN: Final = _shapes(
     _FOR,
     rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))",
     rf"({_SURELY}\s+)({_VALUE}(?:{_QUOTED}|{_ODD}))",
+    *_HEADERS,
     *_MARKED,
 )
 #: A text in a program, after what may stand before its last quotes.
@@ -114,6 +125,9 @@ _TEXT: Final = (
 #: ``{"password": "user_password"}``.
 _LITERAL: Final = _shapes(
     rf"({_CALLED}[\"']?\]?[ \t]*(?::[ \t]*[\w.\[\]]{{1,60}}[ \t]*)?[=:]=?{_TEXT}",
+    # What ends with one of these signs is put together with the secret.
+    r"(\b(?i:authorization|cookie)[\"']\]?[ \t]*[:=][ \t]*[rbufRBUF]{0,2})"
+    r"([\"'][^\"'\n{}%*$<]{4,}(?<![= :])[\"'])",
     rf"((?:getenv|environ\.get)\(\s*[\"']\w{{0,60}}{_CALLED}[\"']\s*,{_TEXT}",
 )
 #: Comments and texts of a program speak of tokens more than they tell any, and hold patterns.

@@ -32,6 +32,7 @@ def found(text, **more):
         "with: {json: {user: ann, smtpPassword: swordfish}}",
         "with: {json: {pin: 123456}}",
         "with: {json: {credentials: [ann, swordfish]}}",
+        "with: {body: 'Cookie: sid=swordfish'}",
         "with: {url: 'https://ann:swordfish@shop.example.com/'}",
         "with: {url: 'https://shop.example.com/?user=ann&token=swordfish'}",
         "with: {url: 'https://hooks.slack.com/services/T0/B0/swordfish'}",
@@ -92,6 +93,8 @@ with:
     def main(token, password=None):
         password = password or os.environ["PASSWORD"]
         fields = {"password": "password", "token": token, "kind": "secret"}
+        headers = {"Authorization": f"Bearer {token}", "Cookie": "sid=" + token}
+        headers["Authorization"] = "Bearer " + token
         url = f"postgres://{fields}:{password}@db/%s"
         token: str = token.strip("abcdef")
         if not re.match(r"token=([^&]+)", token):  # an invalid token: nothing to pass 1000 times
@@ -113,12 +116,14 @@ def test_in_a_program_names_are_none_and_what_is_written_out_is_found_in_its_lin
         'password = os.environ.get("SHOP_PASSWORD", "swordfish")',
         "# password: swordfish",
         'dsn = "host=db password=swordfish"',
+        'headers = {"Authorization": "swordfish"}',
+        'headers["Cookie"] = "sid=swordfish"',
     ):
         code = CODE.replace("    import os", f"    import os\n    {line}")
         assert found(code) == [("with.code", 5)]
         assert "swordfish" not in unsaid_code(code)
     assert found(CODE.replace('strip("abcdef")', 'login(url, {"password": "swordfish"})')) == [
-        ("with.code", 10)
+        ("with.code", 12)
     ]
 
 
@@ -175,6 +180,10 @@ def test_long_texts_of_strangers_are_read_once(text):
         ("<x:password a='b'>swordfish</x:password>", "<x:password a='b'>***</x:password>"),
         ('<add key="Db.Password" value="swordfish"/>', '<add key="Db.Password" value="***"/>'),
         (r"{\"password\": \"sword fish\"}", r"{\"password\": ***}"),
+        ("curl -H 'Authorization: sw0rdfish' x", "curl -H 'Authorization: ***' x"),
+        ("curl -H 'Authorization: Token swordfish'", "curl -H 'Authorization: Token ***'"),
+        ("Cookie: sid=swordfish; b=catfish", "Cookie: ***"),
+        ("curl -u ann:swordfish x", "curl -u ann:*** x"),
     ],
 )
 def test_what_people_put_between_a_word_and_its_secret(said, heard):
