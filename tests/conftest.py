@@ -50,6 +50,7 @@ from codex32_postgres import PostgresServer, private_postgres
 from codex32 import ManualClock, MigrationSource
 from codex32.kernel import schema
 from codex32.kernel.database import Door, connect
+from codex32.kernel.masking import HandedOut, handed_out
 from codex32.outside.redis_server import BundledRedis
 from codex32.services.safe import audit
 from codex32.services.safe.keyring import KeySource
@@ -82,6 +83,14 @@ CORE = MigrationSource("core", files("codex32_migrations"))
 
 
 # time and the event loop
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test hands out is masked in no log of another."""
+    fresh = HandedOut()
+    for name in ("_values", "_kept", "_masker"):
+        monkeypatch.setattr(handed_out, name, getattr(fresh, name))
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ class End:
       ready_at: For ``waiting``: when to go on, or None until something wakes it.
       children: For ``waiting``: the tokens that steps wait for; of a child, its id.
       awaiting: For ``waiting``: the steps and items that wait for events.
+      spent: Microseconds that the attempt took, by what no change of a clock moves.
     """
 
     status: str
@@ -89,6 +90,7 @@ class End:
     ready_at: int | None = None
     children: Sequence[str] = ()
     awaiting: Collection[tuple[str, int]] = ()
+    spent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def _end_values(item: Advance) -> tuple[Any, ...]:
         end.output,
         end.ready_at,
         end.at if end.status in FINAL else None,
-        claim.active_micros + max(end.at - claim.attempt_at, 0),
+        claim.active_micros + end.spent,
         None,
         claim.id,
         claim.attempt,

@@ -47,15 +47,20 @@ def _served(priority: str) -> str:
 #: Who is served is asked once for a priority, not for each bot: after thousands that began just
 #: now, PostgreSQL passes what is left of each of them in the index before it finds the next.
 _ASK = f"""
-WITH asked AS MATERIALIZED ({{asked}}), served AS MATERIALIZED (
-    SELECT p.priority, {_served("p.priority")} AS turn
-    FROM (SELECT DISTINCT priority FROM asked) AS p
+WITH served AS MATERIALIZED (
+    SELECT p.priority, {_served("p.priority")} AS turn FROM {{priorities}}
 )
 SELECT asked.bot, asked.priority, {_last("asked.bot")}, served.turn
-FROM asked JOIN served ON served.priority = asked.priority
+FROM {{asked}} JOIN served ON served.priority = asked.priority
 """  # noqa: S608 - our own
-_SQLITE = _ASK.format(asked="SELECT value ->> 0 AS bot, value ->> 1 AS priority FROM json_each(?)")
-_POSTGRESQL = _ASK.format(asked="SELECT * FROM unnest(%s::text[], %s::int[]) AS a(bot, priority)")
+_SQLITE = _ASK.format(
+    priorities="(SELECT value AS priority FROM json_each(?)) AS p",
+    asked="(SELECT value ->> 0 AS bot, value ->> 1 AS priority FROM json_each(?)) AS asked",
+)
+_POSTGRESQL = _ASK.format(
+    priorities="unnest(%s::int[]) AS p(priority)",
+    asked="unnest(%s::text[], %s::int[]) AS asked(bot, priority)",
+)
 
 
 def take_turns(
@@ -110,8 +115,10 @@ def _ask(keys: Sequence[tuple[str, int]]) -> Asked:
     asked = sorted(set(keys))
     if not asked:
         return {}
-    parameters: tuple[Any, ...] = (dumps(asked),)
+    priorities = sorted({priority for _, priority in asked})
+    parameters: tuple[Any, ...] = (dumps(priorities), dumps(asked))
     if not is_sqlite():
-        parameters = ([bot for bot, _ in asked], [priority for _, priority in asked])
+        bots, each = [bot for bot, _ in asked], [priority for _, priority in asked]
+        parameters = (priorities, bots, each)
     rows = database_proxy.execute_sql(_SQLITE if is_sqlite() else _POSTGRESQL, parameters)
     return {(bot, priority): (own, served) for bot, priority, own, served in rows.fetchall()}

@@ -255,6 +255,7 @@ class Attempt:
                     status=verdict.status,
                     at=now,
                     outcome=verdict.status,
+                    spent=self.course.spent,
                     cause=verdict.cause,
                     message=message,
                     output=packed,
@@ -281,12 +282,13 @@ class Attempt:
         now = self.env.clock.micros()
         awaits = tuple(self.course.awaits.values())
         if halt.drained:
-            end = End(Status.QUEUED, now, "released", ready_at=now)
+            end = End(Status.QUEUED, now, "released", ready_at=now, spent=self.course.spent)
         else:
             end = End(
                 Status.WAITING,
                 now,
                 "waiting",
+                spent=self.course.spent,
                 message=self.course.waits_for(now),
                 ready_at=halt.until,
                 children=self.course.results.tokens(),

@@ -154,10 +154,14 @@ class Course:
             return rates.waiting_text(*self.slot)
         return ""
 
+    @property
+    def spent(self) -> int:
+        """Microseconds that this attempt has taken."""
+        return self.env.clock.steady() - self._began
+
     def seconds_left(self) -> float:
         """What is left of the bot's time; waiting does not count."""
-        claim = self.claim
-        used = claim.active_micros + self.env.clock.steady() - self._began
+        used = self.claim.active_micros + self.spent
         return self.plan.bot.timeout_seconds - used / 1e6
 
     def keep(self, state: Mapping[str, JSON] | None) -> None:

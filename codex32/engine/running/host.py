@@ -209,7 +209,7 @@ class Host:
 
     async def _give_back(self, attempt: Attempt) -> None:
         now = self.env.clock.micros()
-        end = End(Status.QUEUED, now, "released", ready_at=now)
+        end = End(Status.QUEUED, now, "released", ready_at=now, spent=attempt.course.spent)
         with contextlib.suppress(ClaimLost):
             await attempt.book.write(Advance(attempt.claim, end=end))
 

@@ -469,7 +469,7 @@ async def test_no_row_of_a_purged_workspace_is_left(api, runtime):
         RateRow.insert({**row_of(RateRow), "key": "zanzibar:bot:x"}).execute()
         BudgetRow.insert({**row_of(BudgetRow), "key": "workspace:zanzibar 2026-11"}).execute()
         DataKeyRow.insert({**row_of(DataKeyRow), "scope": "webhooks:zanzibar"}).execute()
-        CollectionRow.update(store="memory").execute()
+        CollectionRow.update(store="memory", index_name="zanzibar_1").execute()
 
     await runtime.door.write(fill)
     assert (await api("DELETE", "/api/v1/workspaces/zanzibar?purge=true")).status == 204

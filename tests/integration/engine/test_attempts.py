@@ -574,3 +574,22 @@ async def test_of_two_attempts_at_one_execution_a_host_keeps_the_later(engine, m
     done = await engine.inspect(execution_id)
     assert done.execution.status == "succeeded"
     assert [row.outcome for row in done.attempts] == ["succeeded"]
+
+
+async def test_a_clock_that_jumps_while_an_execution_runs_takes_none_of_its_time(
+    engine, manual_clock, monkeypatch
+):
+    monkeypatch.setattr(type(manual_clock), "steady", lambda self: 0)  # what measures stands still
+    engine.do("jump", lambda context, params: manual_clock.advance(7200))
+    execution_id = await engine.start(
+        await engine.add(
+            "timeout: 1h\nsteps:\n  - {id: jump, type: scripted, with: {do: jump}}\n"
+            "  - {id: pause, type: wait, with: {for: 1m}}\n"
+        )
+    )
+    await engine.work()
+    assert (await engine.inspect(execution_id)).execution.status == "waiting"
+    manual_clock.advance(61)
+    await engine.work()
+    ended = (await engine.inspect(execution_id)).execution
+    assert (ended.status, ended.message) == ("succeeded", "")

@@ -215,9 +215,9 @@ def _plans() -> str:
 
     if is_sqlite():
         explain = f"EXPLAIN QUERY PLAN {turns._SQLITE}"
-        rows = database_proxy.execute_sql(explain, ('[["b1", 0]]',)).fetchall()
+        rows = database_proxy.execute_sql(explain, ("[0]", '[["b1", 0]]')).fetchall()
         return "\n".join(row[3] for row in rows)
     database_proxy.execute_sql("ANALYZE execution")
     explain = f"EXPLAIN {turns._POSTGRESQL}"
-    rows = database_proxy.execute_sql(explain, (["b1"], [0])).fetchall()
+    rows = database_proxy.execute_sql(explain, ([0], ["b1"], [0])).fetchall()
     return "\n".join(row[0] for row in rows)
