@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 
 from codex32.kernel.errors import ProviderUnavailable
-from codex32.outside.guard import PrivateHosts, is_public, refusal, unwrapped
+from codex32.outside.guard import PrivateHosts, refusal, unwrapped
 
 _RESOLVE_SECONDS = 10.0
 
@@ -40,14 +40,10 @@ class GuardedAddresses:
             raise ProviderUnavailable(f"{host} cannot be found: the name has no address") from None
         # One is tried, and what listens at the other kind alone is rare.
         infos.sort(key=lambda info: info[0] != socket.AF_INET)
-        refused = host
+        refused, named = host, self._private.names_host(host, port)
         for text in (str(info[4][0]) for info in infos):
             address = unwrapped(text)
-            if (
-                self._private.names_host(host, port)
-                or is_public(address)
-                or self._private.holds(address, port)
-            ):
+            if named or self._private.permits(address, port):
                 return text
             refused = str(address)
         raise refusal(host, port, refused)

@@ -108,6 +108,10 @@ class PrivateHosts:
             if network.version == address.version
         )
 
+    def permits(self, address: Address, port: int) -> bool:
+        """Whether an address and port may be connected to: public, or permitted by number."""
+        return is_public(address) or self.holds(address, port)
+
     def names_host(self, host: str, port: int) -> bool:
         """Whether a host is permitted by name, wherever it leads."""
         return any(pattern.fits(host, port) for pattern in self.names)
@@ -131,7 +135,7 @@ def surely_refused(host: str, port: int, private: PrivateHosts) -> bool:
             address = ip_address(socket.inet_aton(host))
         except (OSError, ValueError):
             return False
-    return not is_public(address) and not private.holds(address, port)
+    return not private.permits(address, port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class GuardedSockets:
         """
         family, kind, protocol, _, (text, port, *_) = info
         address = unwrapped(text)
-        if not is_public(address) and not self.private.holds(address, port):
+        if not self.private.permits(address, port):
             raise AddressRefused(str(address))
         made = socket.socket(family, kind, protocol)
         made.setblocking(False)
