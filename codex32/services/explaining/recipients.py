@@ -89,18 +89,25 @@ def recipients_of(bot: Bot) -> list[Recipient]:
     found = (
         Recipient(via, target, part, *_sources(target, bot, frozenset()))
         for part, value in parts_of(bot.document)
-        for via, target in _told(value)
+        for each in mappings_in(value)
+        for via, target in _told(each)
     )
     return list(dict.fromkeys(found))
 
 
-def _told(value: JSON) -> Iterator[tuple[str, str]]:
-    """Ways of telling and their targets anywhere in a value."""
+def mappings_in(value: JSON) -> Iterator[Mapping[str, JSON]]:
+    """All mappings anywhere in a value, such as steps and tools; the outer ones first."""
     if isinstance(value, list):
         for each in value:
-            yield from _told(each)
-    if not isinstance(value, Mapping):
-        return
+            yield from mappings_in(each)
+    elif isinstance(value, Mapping):
+        yield value
+        for each in value.values():
+            yield from mappings_in(each)
+
+
+def _told(value: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
+    """Ways of telling and their targets, of one step, tool or alert."""
     given = value.get("with")
     match value.get("type"):
         case "notify" if isinstance(given, Mapping):
@@ -115,11 +122,9 @@ def _told(value: JSON) -> Iterator[tuple[str, str]]:
                 yield f"{_REQUEST}{method}", str(given.get("url", ""))
         case "mcp" if isinstance(given, Mapping) and given.get("writes") is not False:
             yield f"{_SERVER}{given.get('server', '')}", str(given.get("tool", ""))
-    for notice in value["notify"] if isinstance(value.get("notify"), list) else ():
+    for notice in notices if isinstance(notices := value.get("notify"), list) else ():
         if isinstance(notice, Mapping):
             yield str(notice.get("to", "")), str(notice.get("target", ""))
-    for each in value.values():
-        yield from _told(each)
 
 
 def _sources(text: str, bot: Bot, seen: frozenset[str]) -> tuple[tuple[str, ...], bool]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from codex32.kernel.bot import ALLOWED_LISTS, Bot
 from codex32.kernel.json_values import JSON, dumps
-from codex32.services.explaining.recipients import parts_of, recipients_of
+from codex32.services.explaining.recipients import mappings_in, parts_of, recipients_of
 
 #: Steps that use what is the whole workspace's and that ``allow`` does not bound: by their type
 #: the kinds, each with the parameter that names it.
@@ -68,7 +68,7 @@ def _wants(bot: Bot) -> Iterator[Want]:
         yield Want("recipients", name, used_by)
     shared: dict[tuple[str, str], list[str]] = {}
     for part, value in parts_of(bot.document):
-        for use in dict.fromkeys(_shared(value)):
+        for use in dict.fromkeys(use for each in mappings_in(value) for use in _shared(each)):
             shared.setdefault(use, []).append(part)
     for (kind, name), used_by in shared.items():
         yield Want(kind, name, used_by)
@@ -78,21 +78,14 @@ def _wants(bot: Bot) -> Iterator[Want]:
             yield Want("open", f"anybody at /hooks/…/{config['path']}", [f"triggers.{index}"])
 
 
-def _shared(value: JSON) -> Iterator[tuple[str, str]]:
-    """What steps and tools anywhere in a value use of the workspace."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _shared(each)
-    if not isinstance(value, Mapping):
-        return
+def _shared(value: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
+    """What a step or a tool uses of the workspace."""
     given = value.get("with")
     if isinstance(given, Mapping) and isinstance(kind := value.get("type"), str):
         for about, key in _SHARED.get(kind, {}).items():
             if key in given:
                 changed = kind == "index" and about == "collections"
                 yield about, f"{given[key]}{' (changed)' if changed else ''}"
-    for each in value.values():
-        yield from _shared(each)
 
 
 def _is_open(webhook: Mapping[str, Any]) -> bool:
