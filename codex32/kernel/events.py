@@ -92,11 +92,15 @@ class ApprovalDecided(ExecutionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionFinished(ExecutionEvent):
-    """An execution reached its final status."""
+    """An execution reached its final status.
+
+    ``bot_type`` is the type of its bot's steps, or ``mixed``; empty where that is not known.
+    """
 
     status: str
     cause: str | None
     message: str
+    bot_type: str = ""
     duration_seconds: float
 
 

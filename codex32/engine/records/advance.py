@@ -111,6 +111,7 @@ class Advance:
 
     Attributes:
       types: The bot types of its steps and their parts, by step.
+      bot_type: The one of its bot; empty where its version cannot be run.
       events: What it tells beside the ends of steps, attempts and executions.
       rate_at: Its slot of its bot's rate limit, which it waits for.
       asks: What its steps ask people from now on.
@@ -123,6 +124,7 @@ class Advance:
     claim: Claim
     steps: Sequence[StepRecord] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    bot_type: str = ""
     logs: Sequence[LogLine] = ()
     state: Mapping[str, str | None] = field(default_factory=dict)
     closing: str | None = None

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from codex32.engine.records import waking
+from codex32.engine.records.bot_types import types_of_bots
 from codex32.engine.records.children import place_of
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Stop, announce, fetch, is_sqlite
@@ -73,6 +74,7 @@ def _cancel(ids: Collection[str], now: int, message: str, done: Cancelled) -> No
         ExecutionRow.id,
         ExecutionRow.workspace,
         ExecutionRow.bot_name,
+        ExecutionRow.version_id,
         ExecutionRow.status,
         ExecutionRow.started_at,
         ExecutionRow.parent_id,
@@ -99,6 +101,7 @@ def _end(rows: Sequence[ExecutionRow], now: int, message: str) -> None:
     ExecutionRow.update(
         status=Status.CANCELLED, message=message, cancel_at=now, finished_at=now, ready_at=None
     ).where(ExecutionRow.id.in_([row.id for row in rows])).execute()
+    types = types_of_bots({row.version_id for row in rows})
     for row in rows:
         announce(
             ExecutionFinished(
@@ -110,6 +113,7 @@ def _end(rows: Sequence[ExecutionRow], now: int, message: str) -> None:
                 status=Status.CANCELLED,
                 cause=None,
                 message=message,
+                bot_type=types.get(row.version_id, ""),
                 duration_seconds=0.0,
             )
         )

@@ -108,5 +108,6 @@ def _execution(item: Advance) -> Event:
         status=end.status,
         cause=end.cause,
         message=end.message,
+        bot_type=item.bot_type,
         duration_seconds=micros(claim.started_at, end.at) / 1e6,
     )

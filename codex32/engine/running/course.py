@@ -65,7 +65,7 @@ class Course:
           Codex32Error: The version cannot be run, or a value it needs is gone.
         """
         self.plan = await self.env.plan(self.claim.version_id)
-        self.book.types = dict(self.plan.types)
+        self.book.types, self.book.bot_type = dict(self.plan.types), self.plan.bot_type
         self.paced = self.plan.paced
         await self._set_scope()
         if self.claim.attempt > 1 or self.claim.lineage is not None:

@@ -35,6 +35,7 @@ class Notebook:
 
     Attributes:
       types: The bot types of the steps and their parts, by step.
+      bot_type: The one of the bot; empty as long as its plan is not known.
     """
 
     def __init__(self, env: Environment, claim: Claim) -> None:
@@ -42,6 +43,7 @@ class Notebook:
         self.claim = claim
         self.masker = Masker()
         self.types: dict[str, str] = {}
+        self.bot_type = ""
         self._lines: list[LogLine] = []
         self._lines_due: asyncio.TimerHandle | None = None
         self._held: tuple[StepRecord, ...] = ()
@@ -180,7 +182,7 @@ class Notebook:
             self._held, self._held_state, self._held_events = (), {}, ()
         if self._lines:
             item.logs = self._take_lines()
-        item.types = self.types
+        item.types, item.bot_type = self.types, self.bot_type
         fault_point("record.before")
         accepted = await self.env.door.write_many(advance, item, patience_seconds=None)
         fault_point("record.after")

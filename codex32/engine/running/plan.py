@@ -12,6 +12,7 @@ from codex32.engine.expressions import (
     compile_params,
     compile_template,
 )
+from codex32.engine.records.bot_types import common_type
 from codex32.engine.records.rates import Limit
 from codex32.engine.running import planned_tools
 from codex32.engine.running.planned_tools import PlannedTool
@@ -138,6 +139,8 @@ class Plan:
     paced: bool
     #: The bot types of all steps, by step.
     types: Mapping[str, str]
+    #: What the bot as a whole is counted as.
+    bot_type: str
 
     @classmethod
     def of(cls, bot: Bot, version_id: str, components: Components, origin: str = "file") -> Plan:
@@ -164,6 +167,7 @@ class Plan:
             rate=_limit(bot.rate, f"bot:{bot.name}"),
             paced=bot.rate is not None or any(each.paced for each in every),
             types={each.id: each.step.type for each in every},
+            bot_type=common_type(each.type for each in bot.steps),
         )
 
 

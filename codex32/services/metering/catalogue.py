@@ -37,7 +37,7 @@ class Metric:
 
 
 EXECUTIONS_ASKED = Metric("executions_asked", "Executions asked for, by trigger.", ("trigger",))
-EXECUTIONS = Metric("executions", "Executions that ended.", ("status", "cause"))
+EXECUTIONS = Metric("executions", "Executions that ended.", ("status", "cause", "bot_type"))
 EXECUTION_SECONDS = Metric(
     "execution_seconds", "From the first attempt to the end.", ("status",), SECONDS, _MICRO
 )

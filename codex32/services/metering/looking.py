@@ -49,14 +49,17 @@ class Reading:
 def counted() -> list[Reading]:
     """What all processes have counted, in the order of the catalogue.
 
-    Rows of metrics, or with labels, that this version does not know are left out.
+    Rows of metrics, or with more labels, that this version does not know are left out. New labels
+    stand behind those of before: in rows of earlier versions they are empty.
     """
     found: dict[str, dict[tuple[str, ...], dict[str, int]]] = {name: {} for name in COUNTED}
     columns = MetricRow.name, MetricRow.labels, MetricRow.part, MetricRow.value
     for name, packed, part, value in fetch(MetricRow.select(*columns)):
         labels = tuple(loads(packed))
-        if name in COUNTED and len(labels) == len(COUNTED[name].labels):
-            found[name].setdefault(labels, {})[part] = value
+        lacks = len(COUNTED[name].labels) - len(labels) if name in COUNTED else -1
+        if lacks >= 0:
+            parts = found[name].setdefault((*labels, *[""] * lacks), {})
+            parts[part] = parts.get(part, 0) + value
     for name, metric in COUNTED.items():
         if not metric.labels:  # a series that begins with its first event has no first event
             found[name].setdefault((), {})

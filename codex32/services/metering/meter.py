@@ -88,7 +88,8 @@ class Meter:
         if end is not None:
             self._add(catalogue.ATTEMPTS, end.outcome)
             if end.status in FINAL:
-                self._execution(end.status, end.cause, micros(claim.started_at, end.at))
+                lasted = micros(claim.started_at, end.at)
+                self._execution(end.status, end.cause, item.bot_type, lasted)
                 self._waited(claim.id, claim.started_at)
 
     def _count(self, event: Event) -> None:
@@ -99,7 +100,7 @@ class Meter:
                 self._add(catalogue.ATTEMPTS, event.outcome)
             case ExecutionFinished():
                 lasted = _micros(event.duration_seconds)
-                self._execution(event.status, event.cause, lasted)
+                self._execution(event.status, event.cause, event.bot_type, lasted)
                 if lasted:  # else it ended in the queue
                     self._waited(event.execution_id, to_micros(event.at) - lasted)
             case ExecutionQueued():
@@ -159,8 +160,8 @@ class Meter:
         self._add(catalogue.STEPS, kind, status)
         self._observe(catalogue.STEP_SECONDS, lasted, kind)
 
-    def _execution(self, status: str, cause: str | None, lasted: int) -> None:
-        self._add(catalogue.EXECUTIONS, status, cause or "")
+    def _execution(self, status: str, cause: str | None, bot_type: str, lasted: int) -> None:
+        self._add(catalogue.EXECUTIONS, status, cause or "", bot_type)
         self._observe(catalogue.EXECUTION_SECONDS, lasted, status)
 
     def _waited(self, execution_id: str, started_at: int) -> None:

@@ -40,7 +40,7 @@ def _ended() -> dict[str, JSON]:
     ended: Counter[str] = Counter()
     for reading in looking.counted():
         if reading.metric is catalogue.EXECUTIONS:
-            for (status, _), parts in reading.values.items():
+            for (status, *_), parts in reading.values.items():
                 ended[status] += parts.get(WHOLE, 0)
     return {**ended}
 

@@ -14,6 +14,7 @@ from typing import Any
 import peewee as pw
 
 from codex32.engine.records import approvals, cancelling, claims, gates, record, waking
+from codex32.engine.records.bot_types import types_of_bots
 from codex32.engine.records.turns import turns_back
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Door, announce, fetch, is_sqlite
@@ -293,6 +294,7 @@ def _fail(row: ExecutionRow, now: int, max_deaths: int) -> None:
             status=status,
             cause=cause,
             message=message,
+            bot_type=types_of_bots([row.version_id]).get(row.version_id, ""),
             duration_seconds=(now - (row.started_at or now)) / 1e6,
         )
     )

@@ -89,7 +89,7 @@ class TestOpened:
                 yield AttemptFinished(**about, attempt=1, outcome="succeeded")
                 yield ExecutionFinished(
                     **about, status="succeeded", cause=None, message=f"{number}",
-                    duration_seconds=0.2,
+                    bot_type="set", duration_seconds=0.2,
                 )  # fmt: skip
 
         async def series(start, end):
@@ -103,7 +103,8 @@ class TestOpened:
         many = await series(1, 1000)
         assert many.keys() == one.keys()
         assert many["codex32_bots", ("state", "active")] == 1000
-        assert many["codex32_executions_total", ("cause", ""), ("status", "succeeded")] == 1000
+        ended = ("bot_type", "set"), ("cause", ""), ("status", "succeeded")
+        assert many["codex32_executions_total", *ended] == 1000
         assert not any("bot-" in str(each) or "room-" in str(each) for each in many)
 
     @pytest.fixture

@@ -7,10 +7,12 @@ import json
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from codex32 import Failed, ProviderUnavailable, Succeeded, Waiting
+from codex32.engine.records import cancelling
 from codex32.engine.values.params import check_output
 from codex32.kernel.events import ExecutionFinished, StepFinished
 from codex32.outside.sandboxes.choice import SandboxRules
@@ -524,6 +526,29 @@ async def test_events_are_told_after_the_commit(engine):
     finished = [e for e in engine.events if isinstance(e, ExecutionFinished)]
     assert steps == ["one", "two"]
     assert [(e.execution_id, e.status) for e in finished] == [(seen.execution.id, "succeeded")]
+
+
+async def test_an_execution_is_told_with_the_type_of_its_bot(engine, manual_clock):
+    bots = {
+        "set": "name: one\ntype: set\nwith: {values: {n: 1}}\n",
+        "scripted": "name: two\nsteps:\n  - {id: a, type: scripted, with: {do: break}}\n"
+        "on_failure: [{id: b, type: set, with: {values: {n: 1}}}]\n",
+        "mixed": "name: three\nsteps:\n  - {id: a, type: set, with: {values: {n: 1}}}\n"
+        "  - {id: b, type: wait, with: {for: 1h}}\n",
+        "wait": "name: four\ntype: wait\nwith: {for: 1h}\n",
+    }
+    engine.do("break", lambda c, p: 1 / 0)
+    ids = [await engine.start(await engine.add(text)) for text in bots.values()]
+    cancel = partial(cancelling.cancel_many, ids[-1:], manual_clock.micros(), "enough")
+    await engine.door.write(cancel)
+    await engine.work()
+    manual_clock.advance(3601)
+    await engine.work()
+    await asyncio.to_thread(engine.door.close)
+    finished = [e for e in engine.events if isinstance(e, ExecutionFinished)]
+    told = {e.execution_id: (e.status, e.bot_type) for e in finished}
+    ends = dict(zip(bots, ("succeeded", "failed", "succeeded", "cancelled"), strict=True))
+    assert told == {each: (ends[kind], kind) for each, kind in zip(ids, bots, strict=True)}
 
 
 async def test_a_waiting_outcome_is_handed_its_note_again(engine, manual_clock):

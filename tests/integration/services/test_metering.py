@@ -41,9 +41,9 @@ AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ABOUT = {"at": AT, "workspace": "default", "execution_id": "exe_1", "bot": "ping"}
 
 
-def ended(status: str = "succeeded", cause: str | None = None, seconds: float = 0.2) -> object:
+def ended(status: str = "succeeded", cause: str | None = None, kind: str = "http") -> object:
     return ExecutionFinished(
-        **ABOUT, status=status, cause=cause, message="", duration_seconds=seconds
+        **ABOUT, status=status, cause=cause, message="", bot_type=kind, duration_seconds=0.2
     )
 
 
@@ -66,12 +66,14 @@ async def test_what_several_processes_count_is_added_up(door: Door) -> None:
     one, other = Meter(), Meter()
     for meter in (one, other, one):
         meter.take_note([ended(), "an id", ended("failed", "timeout"), step("http", 0.3)])
+        meter.take_note([ended(kind="mixed")])
         await meter.keep(door)
     await one.keep(door)  # nothing new
     found = await counted(door)
     assert found["executions"] == {
-        ("failed", "timeout"): {"": 3},
-        ("succeeded", ""): {"": 3},
+        ("failed", "timeout", "http"): {"": 3},
+        ("succeeded", "", "http"): {"": 3},
+        ("succeeded", "", "mixed"): {"": 3},
     }
     assert found["steps"] == {("http", "succeeded"): {"": 3}}
     assert found["step_seconds"] == {("http",): {"0.5": 3, "sum": 900_000}}
@@ -203,7 +205,7 @@ async def test_what_cannot_be_written_is_counted_the_next_time(
             await meter.keep(door)
     meter.take_note([ended()])
     await meter.keep(door)
-    assert (await counted(door))["executions"] == {("succeeded", ""): {"": 2}}
+    assert (await counted(door))["executions"] == {("succeeded", "", "http"): {"": 2}}
 
 
 def broken(*_: object) -> None:
@@ -215,7 +217,7 @@ def test_a_process_that_ends_adds_what_it_has(door: Door) -> None:
     meter.take_note([ended()])
     meter.keep_now(door)
     (found,) = (each for each in door.read_now(looking.counted) if each.metric is EXECUTIONS)
-    assert found.values == {("succeeded", ""): {"": 1}}
+    assert found.values == {("succeeded", "", "http"): {"": 1}}
 
 
 async def test_a_thousand_bots_make_no_series_of_their_own(door: Door) -> None:
@@ -226,14 +228,19 @@ async def test_a_thousand_bots_make_no_series_of_their_own(door: Door) -> None:
             [
                 ExecutionQueued(**about, trigger="manual"),
                 ExecutionFinished(
-                    **about, status="succeeded", cause=None, message="", duration_seconds=0.2
+                    **about,
+                    status="succeeded",
+                    cause=None,
+                    message="",
+                    bot_type="http",
+                    duration_seconds=0.2,
                 ),
             ]
         )
     await meter.keep(door)
     rows = await door.read(lambda: list(MetricRow.select().tuples()))
     assert len(rows) == 6
-    assert not any("bot" in (metric.labels) for metric in (*COUNTED.values(), *LOOKED_UP))
+    assert not any("bot" in metric.labels for metric in (*COUNTED.values(), *LOOKED_UP))
 
 
 async def test_how_long_an_execution_was_queued_is_told_and_nothing_of_one_that_never_began(
@@ -286,12 +293,22 @@ async def test_what_a_plugin_calls_itself_spoils_no_answer(door: Door) -> None:
 async def test_rows_of_another_version_are_left_out(door: Door) -> None:
     def write() -> None:
         MetricRow.insert(name="of_tomorrow", labels="[]", part="", value=1).execute()
-        MetricRow.insert(name="executions", labels='["succeeded"]', part="", value=1).execute()
+        more = '["failed","error","http","one more"]'
+        MetricRow.insert(name="executions", labels=more, part="", value=1).execute()
 
     await door.write(write)
     found = await counted(door)
     assert "of_tomorrow" not in found
     assert found["executions"] == {}
+
+
+async def test_what_an_earlier_version_counted_goes_on_counting(door: Door) -> None:
+    def write() -> None:
+        for labels, value in (('["failed","error"]', 40), ('["failed","error",""]', 2)):
+            MetricRow.insert(name="executions", labels=labels, part="", value=value).execute()
+
+    await door.write(write)
+    assert (await counted(door))["executions"] == {("failed", "error", ""): {"": 42}}
 
 
 def test_how_the_house_stands_is_looked_up(
@@ -418,7 +435,7 @@ def told_together() -> Recorded:
             Advance(claim("exe_1"), steps=steps, types=types),
             Advance(claim("exe_2"), steps=[stopped], stopped={("cut short", 3)}),
             Advance(claim("exe_3"), end=End("waiting", 60_000, "waiting")),
-            Advance(claim("exe_4"), end=End("succeeded", 70_123, "succeeded")),
+            Advance(claim("exe_4"), bot_type="set", end=End("succeeded", 70_123, "succeeded")),
             Advance(
                 claim("exe_5", 39_999),
                 steps=[record("never begun", "skipped", took=None)],
@@ -449,6 +466,10 @@ async def test_what_is_told_together_counts_as_its_events_would(door: Door) -> N
         ("succeeded",): {"0.1": 1, "sum": 70_123},
     }
     assert once["steps"][("http", "failed")] == {"": 1}
+    assert once["executions"] == {
+        ("failed", "timeout", ""): {"": 1},
+        ("succeeded", "", "set"): {"": 1},
+    }
     histograms = "execution_seconds", "execution_wait_seconds", "step_seconds"
     for name in ("executions", "attempts", "steps", *histograms):
         assert twice[name] == {

@@ -162,6 +162,7 @@ def test_an_event_is_written_with_what_it_tells_of(
         "status": "failed",
         "cause": "error",
         "message": "no luck",
+        "bot_type": "",
         "duration_seconds": 1.0,
     }
     assert loads(event.chain) == ["ping"]

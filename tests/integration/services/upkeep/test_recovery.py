@@ -119,9 +119,9 @@ def test_deaths_before_the_last_finished_step_are_forgiven(
 
 
 def test_a_bot_with_on_failure_still_says_its_last_words_but_not_for_ever(
-    door: Door, running: Callable[..., str], now: int
+    door: Door, running: Callable[..., str], told: list[Any], now: int
 ) -> None:
-    document = dumps({"on_failure": [{"id": "tell"}]})
+    document = dumps({"type": "python", "on_failure": [{"id": "tell", "type": "notify"}]})
     door.write_now(
         lambda: VersionRow.insert(
             id="ver_1", bot_id="bot_1", number=1, digest="", document=document, text="",
@@ -147,6 +147,8 @@ def test_a_bot_with_on_failure_still_says_its_last_words_but_not_for_ever(
     row = get(door, one)
     assert (row.status, row.cause) == ("failed", "lost")
     assert "in step eat" in row.message
+    door.close()
+    assert [n.bot_type for n in told if isinstance(n, ExecutionFinished)] == ["python"]
 
 
 def test_what_was_going_to_be_cancelled_is_cancelled_even_if_its_worker_dies(
