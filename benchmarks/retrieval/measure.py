@@ -196,9 +196,9 @@ async def _speed(
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():  # whatever is loaded or opened once
         await way(asked[0])
-    for at, question in enumerate(asked):
-        # One after the other on the same machine, none of them always the first.
-        for name in [*ways][at % len(ways) :] + [*ways][: at % len(ways)]:
+    for question in asked:
+        # None of them always after the same other: what has just run leaves its mark on the caches.
+        for name in chance.sample(list(ways), len(ways)):
             began = time.perf_counter()
             await ways[name](question)
             seconds[name].append(time.perf_counter() - began)
