@@ -197,7 +197,7 @@ async def _speed(
     for way in ways.values():  # whatever is loaded or opened once
         await way(asked[0])
     for question in asked:
-        # None of them always after the same other: what has just run leaves its mark on the caches.
+        # None always after the same other: what has just run leaves its mark on the caches.
         for name in chance.sample(list(ways), len(ways)):
             began = time.perf_counter()
             await ways[name](question)
