@@ -35,7 +35,11 @@ def _filters(command: F) -> F:
         click.option(
             "--since", type=Moment(), metavar="TIME", help="Only since this time; 08:00 is today."
         ),
-        click.option("--actor", metavar="NAME", help="Of this user, key or program: name or id."),
+        click.option(
+            "--actor",
+            metavar="NAME",
+            help="Of this user and her keys, or of this key or program: name or id.",
+        ),
         click.option("--subject", metavar="NAME", help="About this one."),
         click.option(
             "--action", metavar="ACTION", help="Of this kind: bot.paused; or of a thing: bot."

@@ -26,7 +26,7 @@ class AuditQuery(Strict):
         None, description="`noun.verb`, or `noun` for all that became of such things."
     )
     subject: _Text | None = None
-    actor: _Text | None = Field(None, description="Id or name.")
+    actor: _Text | None = Field(None, description="Id or name; a person did what her keys did.")
     outcome: Literal["done", "refused"] | None = None
     since: Moment | None = None
     until: Moment | None = None

@@ -14,6 +14,7 @@ from typing import Any
 import peewee as pw
 
 from codex32.engine.records import gates
+from codex32.kernel.account_rows import ApiKeyRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import fetch
 from codex32.kernel.errors import Codex32Error
@@ -46,7 +47,7 @@ class Query:
     Attributes:
       workspace: Only its own; None for all, and for what concerns the installation.
       action: ``noun.verb``, or ``noun`` for all that became of such things.
-      actor: An actor's id or name.
+      actor: An actor's id or name; of a person, also what her keys did.
       since: Only entries of this time or later, in microseconds.
       until: Only entries before this time.
       before: Only entries with a smaller number: the last one of the page before.
@@ -104,9 +105,7 @@ def _narrowed(rows: pw.ModelSelect[AuditRow], query: Query) -> pw.ModelSelect[Au
         among = (AuditRow.action == query.action) | AuditRow.action.startswith(f"{query.action}.")
         rows = rows.where(among)
     if query.actor is not None:
-        rows = rows.where(
-            (AuditRow.actor_id == query.actor) | (AuditRow.actor_name == query.actor)
-        )
+        rows = rows.where(_by(query.actor))
     for column, wanted in ((AuditRow.subject, query.subject), (AuditRow.outcome, query.outcome)):
         if wanted is not None:
             rows = rows.where(column == wanted)
@@ -117,6 +116,13 @@ def _narrowed(rows: pw.ModelSelect[AuditRow], query: Query) -> pw.ModelSelect[Au
     if query.first:
         rows = rows.where(AuditRow.seq >= query.first)
     return rows if query.before is None else rows.where(AuditRow.seq < query.before)
+
+
+def _by(actor: str) -> pw.Expression:
+    """What an actor did; a person does what her keys do, which are named after her."""
+    hers = ApiKeyRow.select(ApiKeyRow.id).where(ApiKeyRow.account_id == actor)
+    named = (AuditRow.actor_name == actor) | AuditRow.actor_name.startswith(f"{actor} (key ")
+    return (AuditRow.actor_id == actor) | AuditRow.actor_id.in_(hers) | named
 
 
 def as_dict(row: AuditRow) -> dict[str, JSON]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import peewee as pw
 import pytest
 
+from codex32.kernel.account_rows import ApiKeyRow
 from codex32.kernel.caller import Caller
 from codex32.kernel.database import Door, is_sqlite
 from codex32.kernel.json_values import loads
@@ -52,6 +53,22 @@ def log(door: Door) -> Door:
 )
 def test_entries_are_found_by_what_they_say(log: Door, query: Query, found: list[int]) -> None:
     assert [row.seq for row in log.read_now(audit_log.listing, query)] == found
+
+
+def test_what_the_keys_of_a_person_did_is_found_under_her(log: Door) -> None:
+    for number, owner in enumerate(("ada", "ada", "adam"), 5):
+        key = Caller("key", f"key_{number}", f"{owner} (key deploy)", workspace="default")
+        note(log, key, "bot.created", "d", number * 10)
+    columns = dict(prefix="p", digest="", workspace="default", scopes="[]", name="deploy")
+    owned = dict(id="key_6", account_id="usr_1", created_at=0, expires_at=0)
+    log.write_now(lambda: ApiKeyRow.insert(**columns, **owned).execute())
+
+    def found(actor: str) -> list[int]:
+        return [row.seq for row in log.read_now(audit_log.listing, Query(actor=actor))]
+
+    assert found("ada") == [6, 5, 4, 2, 1]
+    assert found("usr_1") == [6, 4, 2, 1]
+    assert found("key_5") == [5]
 
 
 def test_a_workspace_reads_from_where_it_was_made_last_and_no_other_of_a_like_name(
