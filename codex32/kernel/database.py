@@ -319,9 +319,7 @@ class Door:
                     carry_out_apart(self.database, group, left)
                 else:
                     carry_out(group)
-            if left.notices and self._outbox is not None:
-                self._outbox(left.notices)
-            left.write_last()
+            left.finish(self._outbox)
             fault_point("commit.before")
         return left.notices
 

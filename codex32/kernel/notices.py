@@ -72,8 +72,18 @@ class Leavings:
         notices, last = mark
         del self.notices[notices:], self._last[last:]
 
-    def write_last(self) -> None:
-        """Write what was kept for the end, items of the same work together.
+    def finish(self, outbox: Callable[[list[Notice]], object] | None) -> None:
+        """Write what was kept for the end; ``outbox`` is told before that, and of that after."""
+        early = list(self.notices)
+        if early and outbox is not None:
+            outbox(early)
+        self._write_last()
+        late = self.notices[len(early) :]
+        if late and outbox is not None:
+            outbox(late)
+
+    def _write_last(self) -> None:
+        """Items of the same work together.
 
         Always in the same order, so that two transactions never wait for each other.
         """

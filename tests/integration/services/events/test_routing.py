@@ -7,7 +7,7 @@ import pytest
 from codex32.kernel.caller import Caller
 from codex32.kernel.clock import from_micros
 from codex32.kernel.components import Components
-from codex32.kernel.database import Door, announce, is_sqlite, transaction
+from codex32.kernel.database import Door, announce, is_sqlite, transaction, write_last
 from codex32.kernel.errors import EventInvalid
 from codex32.kernel.events import ExecutionFinished, WorkerLost
 from codex32.kernel.fault_points import arm, disarm
@@ -23,6 +23,8 @@ from codex32.kernel.models import (
 )
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.safe_rows import AuditRow
+from codex32.services.ai import ledger
+from codex32.services.ai.ledger import Attempt, Limit, Settlement
 from codex32.services.bots import bots
 from codex32.services.bots.definitions import Definitions
 from codex32.services.bots.written import Stored
@@ -166,6 +168,25 @@ def test_an_event_is_written_with_what_it_tells_of(
         "duration_seconds": 1.0,
     }
     assert loads(event.chain) == ["ping"]
+
+
+def test_what_is_found_out_by_what_is_written_last_is_told_as_well(
+    door: Door, store: Callable[..., Stored], route: Callable[[], Routed], now: int
+) -> None:
+    # Budgets are reckoned behind all else of a transaction, and are told of from there.
+    store("name: hears\ntriggers: [{event: 'budget.*'}]")
+    limits = [Limit("workspace:default 2026-01", 100)]
+    row = {"workspace": "default", "model": "one:plain", "day": "2026-01-05", "step": "ask"}
+    for number, cost in enumerate((50, 50)):
+        asked = Attempt(f"mat_{number}", row, limits, cost, now, now + 1)
+        door.write_now(lambda asked=asked: write_last(ledger.post, ledger.Reservation(asked)))
+        end = Settlement(asked.id, "settled", now, cost)
+        door.write_now(lambda end=end: ledger.settle_all([end]))
+
+    assert names(door) == ["budget.warned", "budget.exhausted"]
+    assert loads(rows(door, EventRow)[0].data)["percent"] == 50
+    route()
+    assert [decision for decision, _ in decisions(door)] == ["fired", "fired"]
 
 
 def test_what_did_not_happen_is_not_told(
