@@ -58,6 +58,8 @@ _CONCURRENCY: Final = closed(
     "limit",
 )
 _MONEY: Final[Schema] = {"type": "number", "minimum": 0}
+#: In what ``spend_usd`` limits models.
+_SPANS: Final = ("execution", "day", "month")
 _ALLOW: Final = closed(
     {
         "hosts": told({"type": "array", "items": HOST}, "Hosts that may be spoken to."),
@@ -73,7 +75,7 @@ _ALLOW: Final = closed(
         "connections": told(TEXTS, "Database connections that may be used."),
         "mcp": told(TEXTS, "MCP servers whose tools may be used."),
         "spend_usd": told(
-            closed({each: told(_MONEY, f"US dollars a {each}.") for each in ("execution", "day")}),
+            closed({each: told(_MONEY, f"US dollars a {each}.") for each in _SPANS}),
             "What models may cost, in US dollars.",
         ),
         "memory": told(SIZE, "Memory of a program."),

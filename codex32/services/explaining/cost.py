@@ -27,6 +27,8 @@ from codex32.services.ai.money import nano, usd
 from codex32.services.ai.prices import Prices, Tariff
 
 DAYS: Final = 30
+#: Limits of ``allow.spend_usd``, and how often each may be spent in so many days.
+_CAPPED: Final = (("day", DAYS), ("month", 1))
 #: So many executions must have ended before what they did cost says what the next one will.
 ENOUGH: Final = 5
 #: What is assumed where nothing tells.
@@ -66,7 +68,7 @@ class Estimate:
       executions_month: In :data:`DAYS` days; None where nobody knows.
       month_usd: None where either is not known.
       limit_execution_usd: What it may spend at most, as ``allow.spend_usd`` says.
-      limit_month_usd: Likewise, by the day's limit.
+      limit_month_usd: Likewise, by the limits of the day and the month.
       based_on: ``history``, or ``definition``.
       unknown: What is not known, and so not counted.
       assumed: What was taken for granted.
@@ -145,7 +147,8 @@ def estimate(
         one = min(one, nano(limits["execution"]))
     times = _month(bot, components, now, history, counted)
     month = None if one is None or times is None else one * times
-    most = nano(limits["day"]) * DAYS if "day" in limits else None
+    caps = [nano(limits[span]) * often for span, often in _CAPPED if span in limits]
+    most = min(caps, default=None)
     if month is not None and most is not None:
         month = min(month, most)
     return Estimate(

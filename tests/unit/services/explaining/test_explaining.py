@@ -161,6 +161,13 @@ def test_no_more_is_told_than_a_bot_may_spend(read, components):
     assert told.month_usd == 11
 
 
+def test_a_limit_of_the_month_is_taken_from_a_file_and_told(read, components):
+    dear = Price(Decimal(1000), Decimal(1000))
+    capped = DIGEST.replace("day: 2}", "day: 2, month: 3}")
+    told = estimate(read(capped), components, priced(components, dear), NOW)
+    assert (told.month_usd, told.limit_month_usd) == (3, 3)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
