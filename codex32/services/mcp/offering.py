@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from string import ascii_letters, digits
 
 import peewee as pw
 
@@ -23,6 +24,8 @@ from codex32.services.triggers.occurrences import Answer, Due, carry_out
 KIND = "mcp"
 #: Arguments that are no input of the bot, of which the caller is told.
 _MOST_STRANGE = 10
+#: What stands in a text of CEL for itself.
+_PLAIN = frozenset(f"{ascii_letters}{digits}_-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,10 @@ class Offering:
         assert isinstance(known, Mapping)
         # One name that is no input is refused as well as a thousand, each of them an expression.
         strange = [name for name in arguments if name not in known][:_MOST_STRANGE]
-        told = [*(name for name in arguments if name in known), *strange]
+        wanted = offered.schema["required"]
+        assert isinstance(wanted, list)
+        # What clients are told they must give is read without being there, too, and is missed.
+        told = [name for name in known if name in arguments or name in wanted] + strange
         named = {name: f"${{{{ trigger.body[{_quoted(name)}] }}}}" for name in told}
         trigger = replace(offered.trigger, inputs={**named, **offered.trigger.inputs})
         about = {"body": dict(arguments), "caller": caller.name, "by": caller.told()}
@@ -115,9 +121,12 @@ class Offering:
         bot = self._definitions.bot(due.version_id)
         config = trigger.config if isinstance(trigger.config, Mapping) else {}
         described = config.get("description") or bot.description
-        return Offered(due, trigger, described, schema_of(bot.inputs))
+        # What the trigger says itself is nobody's to give.
+        asked = {name: each for name, each in bot.inputs.items() if name not in trigger.inputs}
+        return Offered(due, trigger, described, schema_of(asked))
 
 
 def _quoted(name: str) -> str:
     """A text of CEL."""
-    return "'" + "".join(f"\\U{ord(each):08x}" for each in name) + "'"
+    plain = (each if each in _PLAIN else f"\\U{ord(each):08x}" for each in name)
+    return f"'{''.join(plain)}'"

@@ -122,6 +122,28 @@ async def test_of_arguments_that_nobody_wants_a_few_are_told(api, runtime):
     assert [row.decision for row in rows] == ["invalid"]
 
 
+async def test_what_a_tool_needs_and_is_not_given_starts_nothing(api, runtime):
+    await make(api, "double")
+    async with connected(api) as session:
+        await session.initialize()
+        refused = await session.call_tool("double", {"why": "who knows"})
+        assert refused.is_error
+        assert "nothing was started (invalid): there is no key 'n'" in refused.content[0].text
+    rows = await runtime.door.read(lambda: list(OccurrenceRow.select()))
+    assert [row.decision for row in rows] == ["invalid"]
+
+
+async def test_what_the_trigger_says_itself_is_not_asked_for(api, runtime):
+    await make(api, "double", triggers=[{"mcp": {}, "inputs": {"n": 4}}])
+    async with working(runtime), connected(api) as session:
+        await session.initialize()
+        (tool,) = (await session.list_tools()).tools
+        assert list(tool.input_schema["properties"]) == ["why"]
+        assert tool.input_schema["required"] == []
+        done = await session.call_tool("double", {})
+        assert done.structured_content == {"twice": 8}
+
+
 async def test_a_trigger_that_says_no_starts_nothing_and_leaves_a_row(api, runtime):
     await make(api, "picky", triggers=[{"mcp": {}, "if": "trigger.body.n > 5"}])
     async with working(runtime), connected(api) as session:
