@@ -58,7 +58,8 @@ Answer with claims. Each claim is one sentence in the language of the question, 
 one source it rests on, and a quote: the passage of that source that says so, copied letter by
 letter, without leaving anything out and without joining passages. Write no links.
 If the sources do not answer the question, set found to false and make no claims."""
-_NUMBER = re.compile(r"(?<!\s)\s*+\[\d+\](?=[\s.]*$)")
+#: Its own numbers in a claim: those of the answer are others, and each was looked up.
+_NUMBER = re.compile(r"(?:(?<!\s)\s++|^)(?:\[\d[\d,; ]*+\])+|(?:\[\d[\d,; ]*+\])+(?=[\s.]*$)")
 
 
 class Answering:
@@ -80,7 +81,7 @@ class Answering:
         said = value["claims"][:_MOST_CLAIMS] if value["found"] else []
         citations = [self._citation(each, found) for each in said]
         sources: list[str] = []
-        lines = [_line(each, sources) for each in citations if each.chunk]
+        lines = [_line(each, sources) for each in citations if each.chunk and each.claim]
         return Answer(
             text=" ".join(lines),
             citations=tuple(citations),
@@ -106,8 +107,9 @@ class Answering:
         cited = number - 1 if 1 <= number <= len(found) else None
         status, place = status_of(said["quote"], cited, [each.text for each in found])
         where = place if place is not None else cited
+        claim = _NUMBER.sub("", without_foreign_links(said["text"], self._caller.hosts))
         return Citation(
-            claim=without_foreign_links(said["text"], self._caller.hosts).strip(),
+            claim=claim.strip(),
             quote=without_foreign_links(said["quote"], self._caller.hosts),
             source="" if where is None else found[where].source,
             chunk="" if place is None else found[place].id,
@@ -123,8 +125,7 @@ def relevance(found: Found) -> float:
 def _line(citation: Citation, sources: list[str]) -> str:
     if citation.source not in sources:
         sources.append(citation.source)
-    claim = _NUMBER.sub("", citation.claim)
-    return f"{claim} [{sources.index(citation.source) + 1}]"
+    return f"{citation.claim} [{sources.index(citation.source) + 1}]"
 
 
 def _request(order: AnswerOrder, found: Sequence[Found], fence: str) -> CompletionRequest:

@@ -73,6 +73,22 @@ async def test_without_one_claim_that_holds_nothing_was_found(ask):
     assert answer.citations[0].status == "absent"
 
 
+async def test_a_claim_brings_no_numbers_of_its_own_and_says_something(ask):
+    quote = "kestrel hovers above the meadow"
+    answer = await ask(
+        "the kestrel",
+        lambda r: [
+            claim("It hovers [2], [1][3] as rows[0] tells, mostly [1, 2].", 1, quote),
+            claim("", 1, quote),
+            claim("[1]", 1, quote),
+        ],
+    )
+    assert answer.text == "It hovers, as rows[0] tells, mostly. [1]"
+    assert answer.citations[0].claim == "It hovers, as rows[0] tells, mostly."
+    nothing = await ask("the kestrel", lambda r: [claim(" ", 1, quote)])
+    assert (nothing.text, nothing.found, nothing.sources) == ("", False, ())
+
+
 async def test_a_question_that_nothing_fits_is_put_to_no_model(ask, gateway):
     answer = await ask("quarterly revenue forecast", lambda r: [], threshold=0.5)
     assert (answer.text, answer.found, answer.model) == ("", False, "")
