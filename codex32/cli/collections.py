@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -19,7 +20,7 @@ from codex32.cli.failures import FAILED
 if TYPE_CHECKING:
     from codex32.kernel.contracts.gateway import ModelCaller
     from codex32.runtime import Runtime
-    from codex32.services.retrieval.moving import Mover, OnProgress
+    from codex32.services.retrieval.moving import Moved, Mover, OnProgress
     from codex32.services.retrieval.quality import Question
     from codex32.services.retrieval.retrieval import Retrieval
 
@@ -228,7 +229,8 @@ def rebuild(obj: Context, name: str, workspace: str) -> None:
     default=0.05,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="By how much the share of queries that find their document may fall.",
+    help="By how much the share of queries that find their document may fall; with 1, none is "
+    "asked.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would take.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -251,6 +253,8 @@ def reindex(
     """
     from codex32.services.retrieval import keeping
 
+    if math.isnan(max_drop):  # which every fall is smaller than
+        raise click.UsageError("--max-drop is a number from 0 to 1")
     if rollback == (embedder is not None):
         raise click.UsageError("give either --embedder or --rollback")
     with obj.runtime() as runtime:
@@ -278,22 +282,29 @@ def reindex(
     if dry_run:
         obj.output.result({**told, "moved": False}, lambda: None)
         return
-    if cost.lacking and not yes and not obj.json:
-        click.confirm("go on?", abort=True)
+    if cost.lacking and not yes:
+        if obj.json:
+            raise click.UsageError("reindexing with --json needs --yes or --dry-run")
+        click.confirm("go on?", abort=True, err=True)
 
     async def move(mover: Mover, on_progress: OnProgress) -> Any:
         drop = 1.0 if rollback else max_drop
         return await mover.move(name, wanted, on_progress, questions=questions, max_drop=drop)
 
     moved = _move(obj, workspace, move)
-    before, after = moved.before.share, moved.after.share
-    obj.output.result(
-        {**told, "moved": True, "queries": moved.after.asked, "before": before, "after": after},
-        lambda: obj.output.line(
-            f"{name} is with {wanted} now: of {moved.after.asked} queries {before:.0%} found "
-            f"their document before, {after:.0%} do now"
-        ),
-    )
+    _tell_moved(obj, moved, {**told, "moved": True})
+
+
+def _tell_moved(obj: Context, moved: Moved, told: dict[str, Any]) -> None:
+    before, after, said = moved.before, moved.after, ""
+    if before and after:
+        told |= {"queries": after.asked, "before": before.share, "after": after.share}
+        said = (
+            f": of {after.asked} queries {before.share:.0%} found their document before, "
+            f"{after.share:.0%} do now"
+        )
+    line = f"{moved.collection} is with {moved.embedder} now{said}"
+    obj.output.result(told, lambda: obj.output.line(line))
 
 
 @collections.command()
@@ -301,8 +312,9 @@ def reindex(
 @workspace_option
 @_NAME
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_context
-def delete(obj: Context, name: str, workspace: str, dry_run: bool) -> None:
+def delete(obj: Context, name: str, workspace: str, dry_run: bool, yes: bool) -> None:
     """Delete a collection with its documents and its index."""
     from codex32.services.retrieval import keeping
 
@@ -313,6 +325,11 @@ def delete(obj: Context, name: str, workspace: str, dry_run: bool) -> None:
         await retrieval.delete(workspace, name, obj.caller(workspace))
 
     if not dry_run:
+        if not yes:
+            if obj.json:
+                raise click.UsageError("deleting with --json needs --yes or --dry-run")
+            asked = f"Delete the collection {name} with {found['documents']} documents?"
+            click.confirm(asked, abort=True, err=True)
         _do(obj, workspace, remove)
     told = "would be deleted" if dry_run else "deleted"
     obj.output.result(
@@ -380,11 +397,16 @@ def _questions(path: Path) -> list[Question]:
     from codex32.services.retrieval.quality import Question
 
     found = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            entry = json.loads(line)
-            found.append(Question(entry["query"], tuple(entry["sources"])))
-        except (ValueError, KeyError, TypeError):
-            told = 'write {"query": "…", "sources": ["…"]}'
-            raise click.UsageError(f"{path}:{number}: {told}") from None
+            match json.loads(line):
+                case {"query": str(query), "sources": [*sources]} if query.strip() and sources:
+                    found.append(Question(query, tuple(map(str, sources))))
+                    continue
+        except ValueError:
+            pass
+        told = 'write {"query": "…", "sources": ["…"]}'
+        raise click.UsageError(f"{path}:{number}: {told}")
+    if not found:
+        raise click.UsageError(f"{path} holds no query")
     return found

@@ -17,7 +17,7 @@ from codex32.kernel.clock import Clock
 from codex32.kernel.components import Components
 from codex32.kernel.contracts.gateway import ModelCaller
 from codex32.kernel.database import Door, fetch
-from codex32.kernel.errors import Codex32Error, StepFault
+from codex32.kernel.errors import Codex32Error, ComponentNotFound, ProviderError, StepFault
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.retrieval_rows import ChunkRow
 from codex32.services.retrieval import keeping, spaces
@@ -26,7 +26,7 @@ from codex32.services.retrieval.holding import Hold
 from codex32.services.retrieval.keeping import Collection
 from codex32.services.retrieval.names import next_index
 from codex32.services.retrieval.progress import Progress
-from codex32.services.retrieval.quality import Question, Recall, recall, sampled
+from codex32.services.retrieval.quality import Question, Recall, among, recall, sampled
 from codex32.services.retrieval.retrieval import WAIT_SECONDS, Retrieval, who
 from codex32.services.retrieval.storing import Index, Verdict
 from codex32.services.safe import audit
@@ -49,6 +49,19 @@ class QualityLost(Codex32Error):
         self.name, self.before, self.after = name, before, after
 
 
+class QualityUnknown(Codex32Error):
+    """How much is found now cannot be told, so the collection was not moved."""
+
+    code = "quality-unknown"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name} was not moved, since how much is found now cannot be told: {why}; "
+            "--max-drop 1 moves it without asking anything"
+        )
+        self.name, self.why = name, why
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a move would take.
@@ -66,14 +79,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A move that was made: how good the old index was and the new one is."""
+    """A move that was made: how good the old index was and the new one is, if that was asked."""
 
     collection: str
     embedder: str
     former: str
     embedded: int
-    before: Recall
-    after: Recall
+    before: Recall | None
+    after: Recall | None
 
 
 class Mover:
@@ -146,10 +159,12 @@ class Mover:
           on_progress: Told what is done, how much of it, and how much there is.
           questions: With the documents that answer them; without any, passages of the
             collection are sought.
-          max_drop: By how much the share of questions that find their document may fall.
+          max_drop: By how much the share of questions that find their document may fall; with
+            1, nothing is asked, so that an embedder that is gone can be left.
 
         Raises:
           QualityLost: It would fall further; nothing was changed.
+          QualityUnknown: Nobody can tell whether it would; nothing was embedded.
         """
         async with self._held(name, "moving", on_progress) as hold:
             on_progress = _shown_to_all(hold, on_progress)
@@ -165,19 +180,36 @@ class Mover:
             )
             if new.fingerprint == old.fingerprint:
                 raise StepFault(f"{name} is there already: its embedder is {embedder}")
+            asked = list(questions) or await self._door.read(sampled, old)
+            first = await self._door.read(among, old)
+            before = None
+            if max_drop < 1:
+                before = await self._before(old, asked, first, bool(questions))
             embedding = self._retrieval.embedding(self._caller, old, embedder, hold)
             await self._embed(embedding, old, on_progress)
             fault_point("move.embedded")
             await self._build(new, on_progress)
-            asked = list(questions) or await self._door.read(sampled, old)
-            before = await recall(self._retrieval, self._caller, old, asked)
-            after = await recall(self._retrieval, self._caller, new, asked)
-            if after.share < before.share - max_drop:
+            after = None
+            if before:
+                after = await recall(self._retrieval, self._caller, new, asked, first)
+            if before and after and after.share < before.share - max_drop:
                 await self._retrieval.storing.store(Index.of(new)).drop_collection(new.index_name)
                 raise QualityLost(name, before.share, after.share)
             await self._replace(old, new, hold.check, "collection.moved")
         await self._retrieval.storing.drop_all_gone()
         return Moved(name, embedder, old.embedder, embedding.count, before, after)
+
+    async def _before(
+        self, old: Collection, asked: Sequence[Question], first: int, given: bool
+    ) -> Recall:
+        """How much is found now; asked first, since it costs least."""
+        try:
+            before = await recall(self._retrieval, self._caller, old, asked, first)
+        except (ComponentNotFound, ProviderError) as error:
+            raise QualityUnknown(old.name, str(error)) from None
+        if given and not before.found:
+            raise QualityUnknown(old.name, "none of the questions given finds its document")
+        return before
 
     async def _replace(
         self, old: Collection, new: Collection, guard: Callable[[], None], action: str

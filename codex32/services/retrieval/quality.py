@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from codex32.kernel.contracts.gateway import ModelCaller
 from codex32.kernel.database import fetch
 from codex32.kernel.retrieval_rows import ChunkRow, DocumentRow
+from codex32.services.retrieval import keeping
 from codex32.services.retrieval.keeping import Collection
 
 if TYPE_CHECKING:
     from codex32.services.retrieval.retrieval import Retrieval
 
-#: Among the first of so many the document must be.
-AMONG = 5
+#: Among the first of so many the document must be; of a small collection they are fewer, since
+#: whoever answers at random finds the one document of four among the first five.
+AMONG, _OF_EACH = 5, 8
 SAMPLES = 60
 _SENTENCE = re.compile(r"[^.!?\n]{40,300}[.!?\n]")
 #: What is sought of a chunk that has no such sentence, as tables and lists have none.
@@ -66,8 +68,17 @@ def sampled(collection: Collection) -> list[Question]:
     return asked
 
 
+def among(collection: Collection) -> int:
+    """Among the first of how many chunks a document must be."""
+    return min(AMONG, 1 + keeping.count_chunks(collection.id) // _OF_EACH)
+
+
 async def recall(
-    retrieval: Retrieval, caller: ModelCaller, collection: Collection, asked: Sequence[Question]
+    retrieval: Retrieval,
+    caller: ModelCaller,
+    collection: Collection,
+    asked: Sequence[Question],
+    among: int = AMONG,
 ) -> Recall:
     """How many of the questions find their document by the vectors of ``collection`` alone.
 
@@ -75,7 +86,7 @@ async def recall(
     """
     found, ranks = 0, 0.0
     for question in asked:
-        matches = await retrieval.nearest(caller, collection, question.text, AMONG, None)
+        matches = await retrieval.nearest(caller, collection, question.text, among, None)
         sources = [str(each.metadata["source"]) for each in matches]
         rank = first_rank(sources, question.sources)
         if rank is not None:

@@ -230,7 +230,7 @@ class Retrieval(CollectionKeeper):
         count = searching.candidates(order.limit)
         # Neither waits for the other: what words find costs no time where vectors take longer.
         dense, words = await asyncio.gather(
-            self.nearest(caller, collection, order.text, count, where),
+            _near(self, caller, collection, order.text, count, where),
             self._door.read(searching.keyword_list, collection, order.text, count, where),
         )
         return await self._door.read(
@@ -327,6 +327,25 @@ class Retrieval(CollectionKeeper):
         """
         await self.storing.delete(workspace, name, caller, self._clock.micros())
         await self.storing.drop_all_gone()
+
+
+async def _near(
+    retrieval: Retrieval,
+    caller: ModelCaller,
+    collection: Collection,
+    text: str,
+    count: int,
+    where: object,
+) -> Sequence[Match]:
+    """The nearest, of the index that serves when they are asked for."""
+    found = await retrieval.nearest(caller, collection, text, count, where)
+    if found:
+        return found
+    # Whoever moves a collection drops the index that was asked. Its chunks are the same.
+    there = await retrieval.again(collection)
+    if there.index_name == collection.index_name:
+        return found
+    return await _near(retrieval, caller, there, text, count, where)
 
 
 def who(caller: ModelCaller) -> str:

@@ -13,7 +13,7 @@ from codex32.kernel.model_errors import ModelFault
 from codex32.kernel.retrieval_rows import ChunkRow, EmbeddingRow
 from codex32.kernel.safe_rows import AuditRow
 from codex32.services.retrieval import keeping
-from codex32.services.retrieval.moving import Mover, QualityLost
+from codex32.services.retrieval.moving import Mover, QualityLost, QualityUnknown
 from codex32.services.retrieval.quality import Question, sampled
 
 BIRDS = ["kestrel", "heron", "wren", "osprey", "dunnock", "siskin", "plover", "curlew"]
@@ -165,7 +165,64 @@ async def test_a_worse_embedder_is_refused_unless_somebody_insists(
     gateway.embedded.clear()
     moved = await mover.move("docs", "other", quiet, questions=asked, max_drop=1.0)
     assert gateway.embedded == []
-    assert moved.after.share < moved.before.share
+    assert moved.before is moved.after is None
+
+
+async def test_a_small_collection_is_judged_too(retrieval, caller, mover, components):
+    """Among the first five of four, everything is found, whoever finds it."""
+    notes = [Document(each, f"The {each} is a bird.") for each in BIRDS[:4]]
+    await retrieval.index(caller, IndexOrder("few", notes))
+
+    async def dull(texts, **_):
+        return Embedded([[1.0] + [0.0] * 63 for _ in texts])
+
+    components.embedder("other").embed = dull
+    with pytest.raises(QualityLost):
+        await mover.move("few", "other", quiet)
+
+
+async def test_an_embedder_that_cannot_be_asked_can_be_left_by_whoever_insists(
+    retrieval, caller, mover, collection, components, gateway
+):
+    async def gone(texts, **_):
+        raise ModelFault("unavailable", "it is no more", status=410)
+
+    embed = components.embedder("hash").embed
+    components.embedder("hash").embed = gone
+    with pytest.raises(QualityUnknown, match=r"it is no more; --max-drop 1 moves it"):
+        await mover.move("docs", "other", quiet)
+    assert len(gateway.embedded) == 1  # nothing was bought of the new one
+    moved = await mover.move("docs", "other", quiet, max_drop=1.0)
+    assert (moved.former, moved.embedder) == ("hash", "other")
+    # The way back, as the command takes it, asks neither of them.
+    components.embedder("other").embed = gone
+    await mover.move("docs", "hash", quiet, max_drop=1.0)
+    components.embedder("hash").embed = embed
+    assert await first(retrieval, caller, "heron") == "heron"
+
+
+async def test_questions_that_tell_nothing_move_no_collection(mover, collection, gateway):
+    asked = [Question("heron", ("no such document",))]
+    with pytest.raises(QualityUnknown, match="none of the questions given"):
+        await mover.move("docs", "other", quiet, questions=asked)
+    assert len(gateway.embedded) == 1
+
+
+async def test_a_query_that_a_move_overtakes_asks_the_index_that_serves(
+    retrieval, caller, mover, collection, gateway
+):
+    embed = gateway.embed
+
+    async def overtaken(me, texts, *, embedder, purpose="document"):
+        vectors = await embed(me, texts, embedder=embedder, purpose=purpose)
+        if purpose == "query" and embedder == "hash":
+            gateway.embed = embed
+            await mover.move("docs", "other", quiet, max_drop=1.0)
+        return vectors
+
+    gateway.embed = overtaken
+    (hit,) = await retrieval.search(caller, SearchOrder("docs", "heron", limit=1))
+    assert (hit.source, hit.dense_rank) == ("heron", 1)
 
 
 async def test_what_has_no_sentences_is_asked_for_by_its_pieces(
