@@ -72,8 +72,9 @@ def _joined(sections: Sequence[Section]) -> Iterator[Section]:
     held: Section | None = None
     for section in sections:
         if held is not None and held.heading and held.heading[:-1] == section.heading[:-1]:
-            title = section.heading[-1] if section.heading else ""
-            section = Section(held.heading, f"{held.text}\n\n{title}\n{section.text}")
+            title = "" if section.heading == held.heading else "".join(section.heading[-1:])
+            below = f"{title}\n{section.text}" if title else section.text
+            section = Section(held.heading, f"{held.text}\n\n{below}")
         elif held is not None:
             yield held
         held = None

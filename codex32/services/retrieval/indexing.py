@@ -31,6 +31,7 @@ from codex32.services.retrieval.holding import Hold
 from codex32.services.retrieval.keeping import Collection, Known, Read, Texts
 from codex32.services.retrieval.progress import Progress
 from codex32.services.retrieval.reading import Item, Refused
+from codex32.services.retrieval.sections import READER
 from codex32.services.retrieval.storing import Index, Storing
 
 #: Documents that are read, embedded and written down together: so many, or more of them as long
@@ -103,7 +104,7 @@ class Indexing:
         fresh = self._changed([each for each in items if isinstance(each, Item)], known, order)
         self._tell_taken(fresh, known, order)
         await self._take_in(fresh, known, order, cut)
-        await self._remove({each.source for each in items}, known, order)
+        await self._remove({each.source for each in items}, refused, known, order)
         await self._storing.flush(self._index, self._hold.check)
         await self._door.write(partial(self._finish))
         await self._storing.store(self._index).flush(self._index.name)
@@ -127,23 +128,23 @@ class Indexing:
 
     def _changed(
         self, items: Sequence[Item], known: dict[str, Known], order: IndexOrder
-    ) -> list[tuple[Item, str]]:
-        """Documents that are not what they were, with their digests."""
+    ) -> list[Item]:
+        """Documents that are not what they were."""
         fresh = []
         for item in items:
-            digest = _digest(item, order)
+            digest = _digest(item.digest, order)
             before = known.get(item.source)
             if before is not None and (before.digest, before.scope) == (digest, order.scope):
                 self._tally.unchanged += 1
             else:
-                fresh.append((item, digest))
+                fresh.append(item)
         return fresh
 
     def _tell_taken(
-        self, fresh: Sequence[tuple[Item, str]], known: dict[str, Known], order: IndexOrder
+        self, fresh: Sequence[Item], known: dict[str, Known], order: IndexOrder
     ) -> None:
         """Say whose documents these were: a folder that moved wants that, two folders do not."""
-        before = [known[item.source] for item, _ in fresh if item.source in known]
+        before = [known[item.source] for item in fresh if item.source in known]
         others = sorted({each.scope for each in before} - {"", order.scope})
         if others:
             count = sum(each.scope in others for each in before)
@@ -154,19 +155,15 @@ class Indexing:
             )
 
     async def _take_in(
-        self,
-        fresh: Sequence[tuple[Item, str]],
-        known: dict[str, Known],
-        order: IndexOrder,
-        cut: Cut,
+        self, fresh: Sequence[Item], known: dict[str, Known], order: IndexOrder, cut: Cut
     ) -> None:
         done = 0
         for group in _groups(fresh):
-            self._hold.progress = Progress("index", done, len(fresh), group[0][0].source)
+            self._hold.progress = Progress("index", done, len(fresh), group[0].source)
             await self._door.write(self._hold.check)
             read = await self._read(group, order, cut)
             texts = [Texts(c.sha256, c.embedded) for each in read for c in each.chunks]
-            await self._embedding.add(texts, partial(self._tell_embedded, group[0][0].source))
+            await self._embedding.add(texts, partial(self._tell_embedded, group[0].source))
             fault_point("index.embedded")
             await self._door.write(partial(self._write, read))
             fault_point("index.written")
@@ -177,7 +174,7 @@ class Indexing:
             done += len(group)
             self._caller.log(
                 f"{done} of {len(fresh)} documents ({done * 100 // len(fresh)} %), "
-                f"{self._embedding.count} chunks embedded; {group[-1][0].source} is done"
+                f"{self._embedding.count} chunks embedded; {group[-1].source} is done"
             )
 
     def _tell_embedded(self, source: str, done: int, wanted: int) -> None:
@@ -189,17 +186,15 @@ class Indexing:
             self._caller.log(f"{done} of {wanted} chunks embedded, from {source} on")
         self._tenths = done * 10 // wanted
 
-    async def _read(
-        self, group: Sequence[tuple[Item, str]], order: IndexOrder, cut: Cut
-    ) -> list[Read]:
-        items = [item for item, _ in group]
-        sections = await reading.read(items, self._programs, self._collection.name)
+    async def _read(self, group: Sequence[Item], order: IndexOrder, cut: Cut) -> list[Read]:
+        answers = await reading.read(group, self._programs, self._collection.name)
         read = []
-        for (item, digest), found in zip(group, sections, strict=True):
+        for item, found in zip(group, answers, strict=True):
             if isinstance(found, Refused):
                 self._tally.failed.append((found.source, found.why))
                 continue
-            parts = await asyncio.to_thread(chunks, item.source, found, cut)
+            digest = _digest(found.digest, order)
+            parts = await asyncio.to_thread(chunks, item.source, found.sections, cut)
             metadata = {key: value for key, value in item.metadata.items() if key != "source"}
             read.append(Read(item.source, order.scope, digest, metadata, parts))
         return read
@@ -211,13 +206,21 @@ class Indexing:
         if by is not None and read:
             keeping.note(self._collection, "document.written", [r.source for r in read], by, now)
 
-    async def _remove(self, there: set[str], known: dict[str, Known], order: IndexOrder) -> None:
+    async def _remove(
+        self,
+        there: set[str],
+        refused: Sequence[Refused],
+        known: dict[str, Known],
+        order: IndexOrder,
+    ) -> None:
         if not order.scope:
             return
+        # What lies in a folder that cannot be looked into is not known to be gone.
+        unseen = tuple(f"{each.source}/" for each in refused)
         gone = [
             each.id
             for source, each in known.items()
-            if each.scope == order.scope and source not in there
+            if each.scope == order.scope and source not in there and not source.startswith(unseen)
         ]
         for start in range(0, len(gone), 200):
             await self._door.write(partial(self._drop, gone[start : start + 200]))
@@ -233,21 +236,21 @@ class Indexing:
         keeping.sort_words()
 
 
-def _groups(fresh: Sequence[tuple[Item, str]]) -> Iterator[list[tuple[Item, str]]]:
-    group: list[tuple[Item, str]] = []
+def _groups(fresh: Sequence[Item]) -> Iterator[list[Item]]:
+    group: list[Item] = []
     size = 0
     for each in fresh:
-        size += each[0].size
+        size += each.size
         if len(group) >= _TOGETHER and (size > _SMALL_BYTES or len(group) == _MOST_TOGETHER):
             yield group
-            group, size = [], each[0].size
+            group, size = [], each.size
         group.append(each)
     if group:
         yield group
 
 
-def _digest(item: Item, order: IndexOrder) -> str:
-    told = f"{item.digest} {CHUNKER} {order.words} {order.overlap}"
+def _digest(read: str, order: IndexOrder) -> str:
+    told = f"{read} {READER} {CHUNKER} {order.words} {order.overlap}"
     return hashlib.sha256(told.encode()).hexdigest()
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import re
 import sys
 import zipfile
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import islice
 from typing import Any
 from xml.parsers import expat
 
@@ -22,7 +25,13 @@ MOST_PAGES = 2_000
 MOST_PART_BYTES = 64 * 1024 * 1024
 _WORD_NS = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _ROWS_TOGETHER = 20
-_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+#: The first two bytes of UTF-32 are those of UTF-16.
+_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16",
+          b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}  # fmt: skip
+_CHARSET = re.compile(rb"(?i)<meta[^>]{0,200}?charset\s*=\s*[\"']?([a-z0-9_.:-]{1,40})")
+_DELIMITERS = ",;\t|"
+#: By so many rows it is judged which of them a file has.
+_ROWS_TRIED = 50
 _STYLE = re.compile(r"(?i)(?:heading|titel|überschrift|berschrift)\s?(\d)|title")
 
 
@@ -31,10 +40,14 @@ class Unreadable(Exception):
 
 
 def main(files: list[dict[str, Any]], libraries: list[str]) -> list[dict[str, Any]]:
-    """Read each file by itself: ``{"sections": [[headings, text], …]}`` or ``{"error": why}``."""
+    """Read each file by itself: ``{"sections": [[headings, text], …]}`` or ``{"error": why}``.
+
+    With the sections comes ``sha256``, of the bytes they are from.
+    """
     sys.path[:0] = libraries
     # A recursion that goes deep must end as an error and not as a broken process.
     sys.setrecursionlimit(400)
+    csv.field_size_limit(MOST_CHARACTERS)
     return [_read(each) for each in files]
 
 
@@ -45,7 +58,7 @@ def _read(file: dict[str, Any]) -> dict[str, Any]:
                 data = opened.read()
         else:
             data = base64.b64decode(file["data"])
-        sections = READERS[file["kind"]](data)
+        sections = READERS[file["kind"]](data, file.get("charset"))
     except Unreadable as error:
         return {"error": str(error)}
     except MemoryError:
@@ -54,18 +67,24 @@ def _read(file: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"it is damaged: {type(error).__name__}: {error}"[:300]}
     if sum(len(text) for _, text in sections) > MOST_CHARACTERS:
         return {"error": f"it has more than {MOST_CHARACTERS} characters"}
-    return {"sections": sections}
+    return {"sections": sections, "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def decoded(data: bytes) -> str:
-    """Bytes as text: as their mark says, else UTF-8, else Latin-1, which never fails."""
+def decoded(data: bytes, declared: str | None = None) -> str:
+    """Bytes as text: as their mark says, else the first that fits.
+
+    These are UTF-8, which is hardly ever right by chance; what is ``declared``, which often is
+    what a server says of all its pages; what Windows writes; and Latin-1, which never fails.
+    """
     for mark, name in _MARKS.items():
         if data.startswith(mark):
             return data.decode(name, errors="replace")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    for name in filter(None, ("utf-8", declared, "cp1252")):
+        try:
+            return data.decode(name)
+        except (ValueError, LookupError):
+            continue
+    return data.decode("latin-1")
 
 
 class _Html(HTMLParser):
@@ -86,16 +105,22 @@ class _Html(HTMLParser):
         self.heading: list[str] | None = None
         self.hidden = 0
         self.level = 0
+        #: Whether the headings have changed since the last section.
+        self.fresh = False
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         if tag in self.HIDDEN:
             self.hidden += 1
         elif re.fullmatch("h[1-6]", tag):
+            self.titled()
             self.flush()
             self.level, self.heading = int(tag[1]), []
         elif tag == "title":
             self.level, self.heading = 0, []
         elif tag in self.BLOCKS:
+            if tag != "br" and self.heading and "".join(self.heading).strip():
+                # Nobody closed it, and all that follows would be heading.
+                self.titled()
             self.parts.append("\n\n" if tag in ("p", "section", "article", "pre") else "\n")
         elif tag in ("td", "th"):
             self.parts.append(" | ")
@@ -108,11 +133,7 @@ class _Html(HTMLParser):
         if tag in self.HIDDEN:
             self.hidden = max(self.hidden - 1, 0)
         elif self.heading is not None and (re.fullmatch("h[1-6]", tag) or tag == "title"):
-            title = " ".join("".join(self.heading).split())
-            if title and self.level:
-                self.path = [each for each in self.path if each[0] < self.level]
-                self.path.append((self.level, title))
-            self.heading = None
+            self.titled()
         elif tag in self.BLOCKS:
             self.parts.append("\n")
 
@@ -121,32 +142,40 @@ class _Html(HTMLParser):
             return
         (self.parts if self.heading is None else self.heading).append(data)
 
+    def titled(self) -> None:
+        title = " ".join("".join(self.heading or ()).split())
+        if title and self.level:
+            self.path = [each for each in self.path if each[0] < self.level]
+            self.path.append((self.level, title))
+            self.fresh = True
+        self.heading = None
+
     def flush(self) -> None:
         text = re.sub(r"[ \t\r\f\v]+", " ", "".join(self.parts))
         text = re.sub(r" ?\n ?", "\n", text)
         text = re.sub(r"\n{3,}", "\n\n", text).strip()
         self.parts = []
-        if text:
+        if text or self.fresh:
             self.sections.append([[title for _, title in self.path], text])
+        self.fresh = False
 
 
-def read_html(data: bytes) -> list[list[Any]]:
+def read_html(data: bytes, declared: str | None = None) -> list[list[Any]]:
     """HTML by its headings, without scripts and styles."""
+    said = _CHARSET.search(data[:2048])
     parser = _Html()
-    parser.feed(decoded(data))
+    parser.feed(decoded(data, declared or (said[1].decode() if said else None)))
     parser.close()
+    parser.titled()
     parser.flush()
     return parser.sections
 
 
-def read_csv(data: bytes) -> list[list[Any]]:
+def read_csv(data: bytes, declared: str | None = None) -> list[list[Any]]:
     """Rows as ``column: value`` lines, some together, so that each chunk tells its columns."""
-    text = decoded(data)
-    try:
-        dialect: Any = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel
-    rows = [row for row in csv.reader(io.StringIO(text), dialect) if any(map(str.strip, row))]
+    text = re.sub(r"\r\n?", "\n", decoded(data, declared))
+    delimiter = max(_DELIMITERS, key=lambda each: _fit(text, each))
+    rows = [row for row in _rows(text, delimiter) if any(map(str.strip, row))]
     if len(rows) < 2:
         return [[[], "; ".join(rows[0])]] if rows else []
     names, found, size = rows[0], [], 0
@@ -168,6 +197,17 @@ def read_csv(data: bytes) -> list[list[Any]]:
     ]  # fmt: skip
 
 
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text), delimiter=delimiter)
+
+
+def _fit(text: str, delimiter: str) -> tuple[int, int]:
+    """How many of the first rows it cuts as the first one, and into how many."""
+    rows = islice(_rows(text, delimiter), _ROWS_TRIED)
+    first, *others = [len(row) for row in rows if row] or [0]
+    return (1 + others.count(first), first) if first > 1 else (0, first)
+
+
 class _Docx:
     """Paragraphs of ``word/document.xml``, by the styles of headings."""
 
@@ -184,6 +224,8 @@ class _Docx:
         self.parser.CharacterDataHandler = self.text
         self.parser.StartDoctypeDeclHandler = self.refuse
         self.depth = 0
+        #: Whether the headings have changed since the last section.
+        self.fresh = False
 
     def refuse(self, *_: object) -> None:
         raise Unreadable("it declares a document type, which no DOCX does")
@@ -218,9 +260,7 @@ class _Docx:
             self.parts.append(data)
 
     def paragraph(self, text: str) -> None:
-        level = re.fullmatch(
-            r"(?i)(?:heading|titel|überschrift|berschrift)\s?(\d)|title", self.style
-        )
+        level = _STYLE.fullmatch(self.style)
         if not text:
             return
         if level is None:
@@ -229,15 +269,16 @@ class _Docx:
         self.flush()
         depth = int(level.group(1) or 0)
         self.path = [each for each in self.path if each[0] < depth] + [(depth, text)]
+        self.fresh = True
 
     def flush(self) -> None:
-        if self.lines:
+        if self.lines or self.fresh:
             titles = [title for _, title in self.path]
             self.sections.append([titles, "\n\n".join(self.lines)])
-        self.lines = []
+        self.lines, self.fresh = [], False
 
 
-def read_docx(data: bytes) -> list[list[Any]]:
+def read_docx(data: bytes, _: str | None = None) -> list[list[Any]]:
     """The paragraphs of a Word document; only its main part is unpacked, and only so far."""
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
         try:
@@ -255,7 +296,7 @@ def read_docx(data: bytes) -> list[list[Any]]:
     return reader.sections
 
 
-def read_pdf(data: bytes) -> list[list[Any]]:
+def read_pdf(data: bytes, _: str | None = None) -> list[list[Any]]:
     """The text of a PDF, page by page; what is only a picture has none."""
     import pypdf
 

@@ -11,6 +11,9 @@ import asyncio
 import base64
 import hashlib
 import importlib.util
+import os
+import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -42,6 +45,8 @@ _TEXT = {"md": "markdown", "markdown": "markdown", "txt": "text", "text": "text"
 _PARSED = {"html": "html", "htm": "html", "xhtml": "html", "csv": "csv", "tsv": "csv",
            "docx": "docx", "pdf": "pdf"}  # fmt: skip
 KINDS: Mapping[str, str] = {**_TEXT, **_PARSED}
+_CHARSET = re.compile(r"(?i);\s*charset\s*=\s*\"?([a-z0-9_.:-]{1,40})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEDIA = {
     "text/markdown": "markdown",
     "text/html": "html",
@@ -58,8 +63,9 @@ class Item:
 
     Attributes:
       kind: How it is read: ``markdown text html csv docx pdf``.
-      path: Where its bytes are, unless they are in ``content``.
       digest: SHA-256 of the bytes and of the metadata.
+      path: Where its bytes are, unless they are in ``content``.
+      charset: How its text is written, as whoever handed it over says.
     """
 
     source: str
@@ -69,6 +75,15 @@ class Item:
     content: bytes | None = None
     size: int = 0
     metadata: Mapping[str, JSON] = field(default_factory=dict)
+    charset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a document says, and the digest of what was read: its file may have changed."""
+
+    sections: list[Section]
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +111,18 @@ def handed(document: Document) -> Item | Refused:
         check_metadata(metadata, "it")
     except RecordInvalid as fault:
         return Refused(clean(document.source), str(fault))
-    digest = _digest(content, kind, metadata)
-    return Item(document.source, kind, digest, None, content, len(content), metadata)
+    digest = _digest(hashlib.sha256(content).hexdigest(), kind, metadata)
+    charset = _CHARSET.search(document.media_type)
+    return Item(
+        document.source,
+        kind,
+        digest,
+        None,
+        content,
+        len(content),
+        metadata,
+        charset and charset[1],
+    )
 
 
 def _check_source(source: str) -> None:
@@ -140,22 +165,38 @@ def found(
     for count, file in enumerate(_walk(real, include)):
         if count == MAX_FILES:
             raise StepFault(f"{path} holds more than {MAX_FILES} files", code="path")
-        yield _item(file, real)
+        yield file if isinstance(file, Refused) else _item(file, real)
 
 
-def _walk(root: Path, include: Sequence[str]) -> Iterator[Path]:
+def _walk(root: Path, include: Sequence[str]) -> Iterator[Path | Refused]:
+    """The files below a folder, and the folders that cannot be looked into."""
     if root.is_file():
         yield root
         return
-    for file in sorted(root.rglob("*")):
-        below = file.relative_to(root)
-        # A link may lead anywhere; what it leads to can be named itself.
-        if any(part.startswith(".") for part in below.parts) or _linked(file, root):
-            continue
-        name = below.as_posix()
-        wanted = not include or any(_fits(name, each) for each in include)
-        if wanted and file.suffix.lower().lstrip(".") in KINDS and file.is_file():
-            yield file
+    closed: list[OSError] = []
+    for folder, folders, names in os.walk(root, onerror=closed.append):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        for file in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
+            name = file.relative_to(root).as_posix()
+            wanted = not include or any(_fits(name, each) for each in include)
+            if wanted and file.suffix.lower().lstrip(".") in KINDS and _may_be_file(file):
+                yield file
+    for error in closed:
+        where = Path(error.filename)
+        if where == root:
+            raise StepFault(f"{root} cannot be opened: {error.strerror}", code="path")
+        if not isinstance(error, FileNotFoundError):
+            yield Refused(_named(where, root), f"it cannot be opened: {error.strerror}")
+
+
+def _may_be_file(file: Path) -> bool:
+    # A link may lead anywhere; what it leads to can be named itself.
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # whoever opens it will be told why that cannot be
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -163,14 +204,13 @@ def _fits(name: str, pattern: str) -> bool:
     return fnmatch(name, pattern) or PurePosixPath(name).match(pattern.removeprefix("**/"))
 
 
-def _linked(file: Path, root: Path) -> bool:
-    here = [each for each in (file, *file.parents) if each.is_relative_to(root) and each != root]
-    return any(each.is_symlink() for each in here)
+def _named(file: Path, root: Path) -> str:
+    name = file.name if file == root else file.relative_to(root).as_posix()
+    return name.encode(errors="replace").decode()
 
 
 def _item(file: Path, root: Path) -> Item | Refused:
-    source = file.name if file == root else file.relative_to(root).as_posix()
-    source = source.encode(errors="replace").decode()
+    source = _named(file, root)
     kind = KINDS[file.suffix.lower().lstrip(".")] if file.suffix else "text"
     try:
         _check_source(source)
@@ -183,12 +223,13 @@ def _item(file: Path, root: Path) -> Item | Refused:
     except OSError as error:
         return Refused(source, f"it cannot be opened: {error.strerror}")
     metadata = {"source": source}
-    return Item(source, kind, _digest(content, kind, metadata), str(file), None, size, metadata)
+    digest = _digest(hashlib.sha256(content).hexdigest(), kind, metadata)
+    return Item(source, kind, digest, str(file), None, size, metadata)
 
 
-def _digest(content: bytes, kind: str, metadata: Mapping[str, JSON]) -> str:
+def _digest(content: str, kind: str, metadata: Mapping[str, JSON]) -> str:
     told = repr((kind, sorted(metadata.items()))).encode(errors="replace")
-    return hashlib.sha256(hashlib.sha256(content).digest() + told).hexdigest()
+    return hashlib.sha256(bytes.fromhex(content) + told).hexdigest()
 
 
 def _too_large() -> str:
@@ -197,7 +238,7 @@ def _too_large() -> str:
 
 async def read(
     items: Sequence[Item], programs: ProgramRunner, owner: str
-) -> list[list[Section] | Refused]:
+) -> list[Parsed | Refused]:
     """What the documents say, in the order of ``items``."""
     texts = {
         at: await asyncio.to_thread(_read_text, item)
@@ -211,16 +252,21 @@ async def read(
     return [texts[at] for at in range(len(items))]
 
 
-def _read_text(item: Item) -> list[Section] | Refused:
+def _read_text(item: Item) -> Parsed | Refused:
     try:
         data = bytes_of(Path(item.path)) if item.path else item.content or b""
     except OSError as error:
         return Refused(item.source, f"it cannot be opened: {error.strerror}")
-    text = decoded(data)
+    text = decoded(data, item.charset)
     if len(text) > MOST_CHARACTERS:
         return Refused(item.source, f"it has more than {MOST_CHARACTERS} characters")
     text = clean(text)
-    return markdown(text) if item.kind == "markdown" else plain(text)
+    sections = markdown(text) if item.kind == "markdown" else plain(text)
+    return _parsed(item, sections, hashlib.sha256(data).hexdigest())
+
+
+def _parsed(item: Item, sections: list[Section], content: str) -> Parsed:
+    return Parsed(sections, _digest(content, item.kind, item.metadata))
 
 
 def clean(text: str) -> str:
@@ -243,7 +289,7 @@ def _groups(places: Sequence[int], items: Sequence[Item]) -> Iterator[list[int]]
 
 async def _parse(
     items: Sequence[Item], programs: ProgramRunner, owner: str
-) -> list[list[Section] | Refused]:
+) -> list[Parsed | Refused]:
     program = await asyncio.to_thread(_program, items, owner)
     result = await programs.run(program, ProgramHost(lambda stream, line: None))
     if result.error is None and isinstance(result.output, list):
@@ -257,14 +303,15 @@ async def _parse(
     return [(await _parse([item], programs, owner))[0] for item in items]
 
 
-def _sections(item: Item, answer: JSON) -> list[Section] | Refused:
+def _sections(item: Item, answer: JSON) -> Parsed | Refused:
     match answer:
-        case {"sections": list(sections)}:
+        case {"sections": list(sections), "sha256": str(content)} if _SHA256.fullmatch(content):
             made = from_program(sections)
             joins = item.kind in ("html", "docx")
-            return [
+            cleaned = [
                 Section(tuple(map(clean, each.heading)), clean(each.text), joins) for each in made
             ]
+            return _parsed(item, cleaned, content)
         case {"error": str(why)}:
             return Refused(item.source, clean(why))
     return Refused(item.source, "it could not be read")
@@ -287,7 +334,8 @@ def _program(items: Sequence[Item], owner: str) -> Program:
 def _told(item: Item) -> dict[str, JSON]:
     if item.path:
         return {"kind": item.kind, "path": item.path}
-    return {"kind": item.kind, "data": base64.b64encode(item.content or b"").decode()}
+    data = base64.b64encode(item.content or b"").decode()
+    return {"kind": item.kind, "data": data, "charset": item.charset}
 
 
 def _pypdf() -> str:

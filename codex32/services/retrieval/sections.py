@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
+#: Changes with what is read of a document, here and in ``program.py``: then all are read anew.
+READER = "2"
 _DEEPEST = 6
 _UNDERLINE = re.compile(r"^(=+|-{2,})\s*$")
 _FENCE = re.compile(r"^\s{0,3}(`{3,}|~{3,})")
@@ -37,7 +40,7 @@ def plain(text: str) -> list[Section]:
 
 def markdown(text: str) -> list[Section]:
     """Markdown by its headings; what looks like one inside a fence is code."""
-    return [each for each in _markdown(_without_front_matter(text)) if each.text.strip()]
+    return _saying(_markdown(_without_front_matter(text)))
 
 
 def _markdown(text: str) -> Iterator[Section]:
@@ -95,7 +98,19 @@ def from_program(sections: Iterable[object]) -> list[Section]:
     found = []
     for each in sections:
         match each:
-            case [list(heading), str(text)] if text.strip():
+            case [list(heading), str(text)]:
                 titles = tuple(str(title)[:_LONGEST_HEADING] for title in heading)
                 found.append(Section(titles, text))
+    return _saying(found)
+
+
+def _saying(sections: Iterable[Section]) -> list[Section]:
+    """Those that say something; a heading with nothing below it says itself."""
+    found = []
+    for section, after in pairwise([*sections, Section((), "")]):
+        parents, title = section.heading[:-1], "".join(section.heading[-1:])
+        if section.text.strip():
+            found.append(section)
+        elif title.strip() and after.heading[: len(section.heading)] != section.heading:
+            found.append(Section(parents, title))
     return found

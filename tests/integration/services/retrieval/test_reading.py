@@ -1,6 +1,8 @@
 """Files of every kind, and files that mean harm, read in the sandbox."""
 
+import asyncio
 import io
+import os
 import zipfile
 
 import pytest
@@ -126,6 +128,63 @@ async def test_a_file_that_means_harm_is_passed_over_and_the_others_are_read(
     assert (await found(retrieval, caller, "kestrel")).source == "good.html"
 
 
+async def texts_of(retrieval, caller, content, name):
+    await indexed(retrieval, caller, name, content)
+    return (await found(retrieval, caller, "wren")).text
+
+
+@pytest.mark.parametrize(
+    ("content", "reads"),
+    [
+        ("wren \u201cquoted\u201d \u20ac".encode("cp1252"), "wren \u201cquoted\u201d \u20ac"),
+        ("wren \u0436".encode("utf-32"), "wren \u0436"),
+        ("wren \u0436".encode("utf-16"), "wren \u0436"),
+    ],
+)
+async def test_a_text_is_read_as_it_was_written(retrieval, caller, content, reads):
+    assert await texts_of(retrieval, caller, content, "a.txt") == reads
+
+
+@pytest.mark.parametrize(
+    ("charset", "media"),
+    [("shift_jis", ""), ("windows-1251", ""), ("koi8-r", "text/html; charset=KOI8-R")],
+)
+async def test_a_page_is_read_as_it_or_its_server_says(retrieval, caller, charset, media):
+    said = "" if media else f'<meta charset="{charset}">'
+    page = f"<html><head>{said}</head><body><p>wren \u0436\u0437</p></body></html>"
+    await indexed(retrieval, caller, "page.html", page.encode(charset), media)
+    assert (await found(retrieval, caller, "wren")).text == "wren \u0436\u0437"
+
+
+async def test_pages_and_papers_of_headings_alone_are_found(retrieval, caller):
+    page = b"<h1>Birds</h1><h2>Wren nests</h2><h2></h2><h1>Plants"
+    assert await texts_of(retrieval, caller, page, "a.html") == "Wren nests\n\nPlants"
+    paper = docx(paragraph("Birds", "Heading1") + paragraph("Wren eggs", "Heading2"))
+    assert await texts_of(retrieval, caller, paper, "a.docx") == "Wren eggs"
+
+
+async def test_a_heading_that_nobody_closed_takes_nothing_of_what_follows(retrieval, caller):
+    page = b"<h1>Birds<p>The wren sings.</p>"
+    await indexed(retrieval, caller, "a.html", page)
+    hit = await found(retrieval, caller, "wren")
+    assert (hit.heading, hit.text) == ("Birds", "The wren sings.")
+
+
+@pytest.mark.parametrize(
+    ("content", "reads"),
+    [
+        ("bird\tsays\nwren\tit's a, b\njay\t'so', c\n", "bird: wren; says: it's a, b"),
+        ('bird|says\nwren|\'tis 1,5\njay|"a | b"\n', "bird: wren; says: 'tis 1,5"),
+        ("bird,says\rwren,sings\r", "bird: wren; says: sings"),
+        ('bird;says\r\nwren;"a;\r\nb"\r\n', "bird: wren; says: a;\nb"),
+        (f"bird,says\nwren,{'la ' * 50_000}\n", "bird: wren; says: la la"),
+        ("bird\nwren\n", "bird: wren"),
+    ],
+)
+async def test_tables_of_all_dialects_are_cut_at_their_columns(retrieval, caller, content, reads):
+    assert (await texts_of(retrieval, caller, content.encode(), "a.csv")).startswith(reads)
+
+
 async def test_a_file_that_kills_its_reader_kills_no_other(
     retrieval, caller, gateway, monkeypatch
 ):
@@ -154,6 +213,48 @@ async def test_what_was_known_of_a_file_stays_when_it_cannot_be_read_any_more(
     assert (report.removed, report.changed) == (0, 0)
     assert len(report.failed) == 1
     assert (await found(retrieval, caller, "kestrel")).source == "a.docx"
+
+
+async def test_what_lies_in_a_folder_that_cannot_be_looked_into_stays(retrieval, caller, docs):
+    # Whose path is longer than any that is opened cannot be looked into, whoever asks.
+    inner, far = "i" * 200, docs
+    while len(str(far)) < 3900:
+        far = far / ("f" * min(200, 4000 - len(str(far))))
+    (docs / inner).mkdir()
+    (docs / inner / "a.md").write_text("The wren sings.")
+    await retrieval.index(caller, IndexOrder("docs", path=str(docs), scope="files"))
+    far.mkdir(parents=True)
+    place = os.open(far, os.O_RDONLY)
+    os.rename(docs / inner, inner, dst_dir_fd=place)
+    report = await retrieval.index(caller, IndexOrder("docs", path=str(far), scope="files"))
+    os.rename(inner, docs / inner, src_dir_fd=place)
+    os.close(place)
+    assert report.failed == ((inner, "it cannot be opened: File name too long"),)
+    assert report.removed == 0
+    assert (await found(retrieval, caller, "wren")).source == f"{inner}/a.md"
+
+
+async def test_what_is_known_of_a_file_is_what_was_read_of_it(
+    retrieval, caller, docs, monkeypatch
+):
+    """It is written anew while others are looked at, and then is as before."""
+    (docs / "a.md").write_text("The wren sings.")
+    (docs / "b.html").write_text("<p>The jay calls.</p>")
+    order = IndexOrder("docs", path=str(docs), scope="files")
+    read = reading.read
+
+    async def late(*args):
+        for name in ("a.md", "b.html"):
+            await asyncio.to_thread((docs / name).write_text, "")
+        return await read(*args)
+
+    monkeypatch.setattr(reading, "read", late)
+    await retrieval.index(caller, order)
+    monkeypatch.undo()
+    (docs / "a.md").write_text("The wren sings.")
+    (docs / "b.html").write_text("<p>The jay calls.</p>")
+    assert (await retrieval.index(caller, order)).changed == 2
+    assert (await found(retrieval, caller, "wren")).source == "a.md"
 
 
 async def test_larger_files_than_anybody_reads_are_passed_over(

@@ -21,7 +21,23 @@ def test_markdown_is_taken_apart_by_its_headings():
         Section(("A",), "one"),
         Section(("A", "B"), "two"),
         Section(("C",), "three"),
+        Section(("C",), "D"),
     ]
+
+
+def test_a_heading_with_nothing_below_it_says_itself():
+    text = "# Menu\n\n## Soups\n### Borscht\n### Miso\n## Cakes\n\nsweet\n\n# #\n"
+    sections = markdown(text)
+    assert sections == [
+        Section(("Menu", "Soups"), "Borscht"),
+        Section(("Menu", "Soups"), "Miso"),
+        Section(("Menu", "Cakes"), "sweet"),
+    ]
+    answered = [[["Menu"], ""], [["Menu", "Soups"], " "]]
+    assert from_program(answered) == [Section(("Menu",), "Soups")]
+    (together,) = chunks("menu.md", sections, Cut())
+    assert together.heading == "Menu > Soups"
+    assert together.text == "Borscht\n\nMiso\n\nCakes\nsweet"
 
 
 def test_what_looks_like_a_heading_in_code_is_code():
@@ -115,7 +131,11 @@ def test_a_text_without_spaces_is_cut_up_all_the_same():
 
 def test_what_a_program_answers_is_taken_as_it_is_and_no_further():
     given_ = [[["A"], "text"], [["B"], "  "], "nonsense", [[1], "number"], {"x": 1}, [["C"]]]
-    assert from_program(given_) == [Section(("A",), "text"), Section(("1",), "number")]
+    assert from_program(given_) == [
+        Section(("A",), "text"),
+        Section((), "B"),
+        Section(("1",), "number"),
+    ]
 
 
 @pytest.mark.parametrize(
