@@ -83,8 +83,13 @@ async def _offer_the_way_in(runtime: Runtime) -> None:
     """Say once how the first administrator gets in; there is no account with a known password."""
     code, now = Code("hand"), runtime.clock.micros()
     start = Caller("local", "start", "the first start", workspace="")
-    if await runtime.door.write(partial(first_way_in, code, start, now)):
-        # Not into the log, which is kept and passed on.
+    if not await runtime.door.write(partial(first_way_in, code, start, now)):
+        return
+    # The code goes not into the log, which is kept and passed on.
+    if runtime.settings.log.format == "ecs":
+        # Who wants this form takes standard output for a log, too.
+        log.warning("there is no account yet; for a code run: codex32 users reset admin")
+    else:
         print(
             "there is no account yet; set the password of admin, once, within a day, with:\n"
             f"    codex32 login --code {code.text}",

@@ -75,6 +75,16 @@ class Context:
         self.__dict__.pop("settings", None)
         self.__dict__.pop("plugins", None)
 
+    def speak_as_service(self) -> None:
+        """Say what is said in the form of the log, where that is one for machines.
+
+        It comes before plugins are loaded, for they may have something to say.
+        """
+        if self.settings.log.format == "ecs":
+            from codex32.cli.logs import speak_as_set
+
+            speak_as_set(self.settings)
+
     @cached_property
     def plugins(self) -> Plugins:
         """The installed plugins, loaded when they are first needed."""
@@ -104,7 +114,8 @@ class Context:
         """Print what happens in the house from now on, until cancelled, for ``codex32 up``."""
         from codex32.cli.news import tell
 
-        return tell(runtime.door, runtime.clock.micros())
+        trace = None if runtime.traces is None else runtime.traces.tracing.of
+        return tell(runtime.door, runtime.clock.micros(), trace)
 
     @contextlib.contextmanager
     def runtime(self, *, upgrade: bool = False, ring: bool = False) -> Iterator[Runtime]:

@@ -65,6 +65,14 @@ class CommandFailed(click.ClickException):
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Tell the error on standard error; the exit code that goes with it."""
     told, exit_code = describe(error)
+    # Nothing has said what the form is where nothing has loaded it.
+    if (ecs := sys.modules.get("codex32.cli.ecs")) and ecs.is_spoken() and not as_json:
+        texts = [told["message"], *(problem["text"] for problem in told["problems"])]
+        more = {"error.code": told["code"]}
+        if debug or told["code"] == "internal":
+            more |= ecs.of_fault(error)
+        print(ecs.line("\n".join(texts), "error", __name__, more), file=sys.stderr)
+        return exit_code
     if debug:
         print(scrub("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if as_json:

@@ -8,6 +8,7 @@ house the scheduler tells it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import signal
@@ -19,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from codex32.cli import ecs
 from codex32.cli.holding import Hold
 from codex32.cli.output import Output
 from codex32.kernel.errors import Codex32Error
@@ -31,6 +33,8 @@ LOOK_EVERY_SECONDS = 5.0
 BUSY_LOOK_SECONDS = 0.05
 #: What a process gets, beside the workers' own grace, to let go of everything.
 STOP_SECONDS = 10.0
+#: The name under which it speaks, and how what went wrong is shown at a terminal.
+LOGGER, ALARMING = "codex32.cli.house", ("yellow", "red")
 #: They wait while ``codex32 up`` becomes this program.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -41,6 +45,7 @@ class Plan:
 
     Attributes:
       began: When ``codex32 up`` was called (monotonic seconds).
+      log_format: ``text`` or ``ecs``: of what is said, where that is not ``as_json``.
       redis: ``bundled``, which is started for it, or ``yours``.
       processes: Name, group and arguments of each process, in the order of their start.
       environment: Of the processes, beside ours.
@@ -54,6 +59,7 @@ class Plan:
     folder: str
     home: str
     as_json: bool
+    log_format: str
     redis: str
     processes: Sequence[tuple[str, str, Sequence[str]]]
     environment: Mapping[str, str]
@@ -97,6 +103,8 @@ class House:
         #: News that came before anybody was told that the house is ready.
         self._early: list[Mapping[str, Any]] | None = []
         self._telling = threading.Lock()
+        #: Lines of several threads do not run into each other.
+        self._saying = threading.Lock()
         self._fault = 0
 
     def run(self) -> int:
@@ -209,6 +217,9 @@ class House:
 
     def _hear(self, line: str) -> None:
         """Pass on what a process says."""
+        if self._says_ecs and ecs.is_line(line):
+            self._say(line.rstrip("\n"))
+            return
         text = line.rstrip().replace(f"{self.plan.folder}{os.sep}", "")
         self._tell(text.replace("INFO codex32.notify: ", "✉ ", 1), event="said")
 
@@ -225,15 +236,40 @@ class House:
             self._hear(line)
 
     def _tell_item(self, item: Mapping[str, Any]) -> None:
-        text = f"{time.strftime('%H:%M:%S')}  {item['text']}"
-        self._tell(text, item["event"], item["style"], **item["data"])
+        at = "" if self._says_ecs else f"{time.strftime('%H:%M:%S')}  "
+        self._tell(f"{at}{item['text']}", item["event"], item["style"], **item["data"])
 
     def _tell(self, text: str, event: str, style: str | None = None, **data: Any) -> None:
         if self.out.as_json:
-            told = json.dumps({"event": event, "text": text, **data}, ensure_ascii=False)
-            print(told, file=self.out.stdout, flush=True)
+            self._say(json.dumps({"event": event, "text": text, **data}, ensure_ascii=False))
+        elif self._says_ecs:
+            level = "warning" if style in ALARMING else "info"
+            self._say(ecs.line(text, level, LOGGER, {"event.action": event, **_about(data)}))
         else:
-            self.out.line(text, style)
+            with self._saying:
+                self.out.line(text, style)
+
+    @property
+    def _says_ecs(self) -> bool:
+        return self.plan.log_format == "ecs" and not self.out.as_json
+
+    def _say(self, line: str) -> None:
+        with self._saying:
+            self.out.stdout.write(f"{line}\n")
+            self.out.stdout.flush()
+
+
+def _about(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the schema that tell what a piece of news is about."""
+    is_bot = "tag" in data
+    about = {
+        "workspace": data.get("workspace"),
+        "bot": data.get("name" if is_bot else "bot"),
+        "execution": None if is_bot else data.get("id"),
+        "file": data.get("source"),
+    }
+    trace = data.get("trace")
+    return ecs.fields(about) | ({"trace.id": trace["id"]} if trace else {})
 
 
 def _listen(source: int, heard: Callable[[str], None]) -> None:
@@ -255,6 +291,11 @@ def main(told: int, held: int) -> int:
     """Read the plan, and run it."""
     with open(told, encoding="utf-8") as source:
         plan = Plan(**json.load(source))
+    if plan.log_format == "ecs":
+        logging.basicConfig(level=logging.WARNING)
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(ecs.PlainForm())
+        ecs.log_what_nobody_catches()
     return House(plan, Hold.taken_over(held)).run()
 
 

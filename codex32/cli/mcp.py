@@ -47,6 +47,7 @@ def serve(obj: Context, workspace: str) -> None:
 
     Bots with a trigger `mcp` are its tools. Workers carry them out, so `codex32 up` has to run.
     """
+    obj.speak_as_service()
     with obj.runtime(ring=True) as runtime:
         from codex32.services.mcp.offering import Offering
         from codex32.services.mcp.server import McpServer

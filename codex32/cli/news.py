@@ -20,6 +20,7 @@ from codex32.kernel.statuses import Status
 from codex32.services.bots import bot_views
 from codex32.services.bots.bot_views import BotView
 from codex32.services.executions import executions
+from codex32.services.executions.diagnosing import TraceOf
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,12 @@ class News:
 
     Args:
       since: What ended before is old, in microseconds.
+      trace: Where an execution stands in a trace; None where nothing is traced.
     """
 
-    def __init__(self, since: int) -> None:
+    def __init__(self, since: int, trace: TraceOf | None = None) -> None:
         self._begin = self._newest = since
+        self._trace = trace
         self._told: frozenset[str] = frozenset()
         self._bots: dict[str, tuple[Any, ...]] | None = None
 
@@ -100,12 +103,18 @@ class News:
             wanted = ExecutionRow.select().where(ExecutionRow.id.in_(chosen)).order_by(ended)
             for row in wanted:
                 text = f"{ending_text(row)}  ({row.trigger_kind})"
-                yield Item(text, executions.as_dict(row), STYLES.get(row.status))
+                yield Item(text, self._execution(row), STYLES.get(row.status))
+
+    def _execution(self, row: ExecutionRow) -> Mapping[str, Any]:
+        data = {**executions.as_dict(row), "workspace": row.workspace}
+        if self._trace is not None:
+            data["trace"] = {"id": self._trace(row.id, row.traceparent).trace}
+        return data
 
 
-async def tell(door: Door, since: int) -> None:
+async def tell(door: Door, since: int, trace: TraceOf | None = None) -> None:
     """Print the news as they come, until cancelled: a JSON document a line."""
-    news = News(since)
+    news = News(since, trace)
     while True:
         try:
             for item in await door.read(news.look):
@@ -133,4 +142,5 @@ def _bot_item(view: BotView, known: bool) -> Item:
         told += f"; version {view.number} stays live"
     if view.next_at is not None:
         told += f"  next {_when(view.next_at)}"
-    return Item(told, bot_views.as_dict(view), STYLES.get(view.standing))
+    data = {**bot_views.as_dict(view), "workspace": view.row.workspace}
+    return Item(told, data, STYLES.get(view.standing))

@@ -35,6 +35,7 @@ def up(obj: Context, workers: int | None, host: str | None, port: int | None) ->
     """
     began = time.monotonic()
     obj.override({"worker.processes": workers, "api.host": host, "api.port": port})
+    obj.speak_as_service()
     from codex32.cli.holding import hold
     from codex32.cli.house import become
     from codex32.tables import upgrade_schema
@@ -56,6 +57,7 @@ def _plan(obj: Context, began: float) -> Plan:
         folder=str(settings.folder),
         home=str(settings.home),
         as_json=obj.json,
+        log_format=settings.log.format,
         redis="bundled" if settings.redis_url is None else "yours",
         processes=[
             (name, group, [*obj.command_line(), *command])
@@ -91,6 +93,10 @@ def _environment(obj: Context) -> Mapping[str, str]:
 def _tell(obj: Context, text: str, event: str) -> None:
     if obj.json:
         print(json.dumps({"event": event, "text": text}, ensure_ascii=False), flush=True)
+    elif obj.settings.log.format == "ecs":
+        from codex32.cli import ecs
+
+        print(ecs.line(text, "info", __name__, {"event.action": event}), flush=True)
     else:
         obj.output.line(text)
 

@@ -50,6 +50,7 @@ class Changes:
       removed: Names of bots that were disabled, for their files are gone.
       failed: Names of bots whose files have faults that are news.
       problems: All faults there are now, by file or folder.
+      whose: The bot that a fault keeps from coming into force, where it is one alone.
       again: Something is being written; the next scan should come soon.
     """
 
@@ -57,6 +58,7 @@ class Changes:
     removed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     problems: dict[str, list[Problem]] = field(default_factory=dict)
+    whose: dict[Problem, str] = field(default_factory=dict)
     again: bool = False
 
     def __bool__(self) -> bool:
@@ -234,12 +236,15 @@ class FolderSync:
         for path, file in self._files.items():
             if faults := [*file.vague, *(p for each in file.faults.values() for p in each)]:
                 told[path] = faults
+                changes.whose.update(_whose(file, [n for n in meant if path in meant[n]]))
         plan: list[_Action] = []
         for name, paths in sorted(meant.items()):
             owner = self._owner(rows.get(name), paths)
             for path in paths:
                 if path != owner and self._files[path].gone_at is None:
-                    told.setdefault(path, []).append(_taken(name, path, owner))
+                    fault = _taken(name, path, owner)
+                    told.setdefault(path, []).append(fault)
+                    changes.whose[fault] = name
             if owner in paths:
                 plan += self._for_owner(name, owner, rows.get(name))
         plan += [
@@ -320,7 +325,7 @@ class FolderSync:
         answers = self._registry.store_many(written, now, workspace=place)
         for item, stored in zip(written, answers, strict=True):
             if isinstance(stored, Codex32Error):  # another process was quicker
-                about = {"workspace": place, "bot": item.bot.name}
+                about = {"workspace": place, "bot": item.bot.name, "file": item.source}
                 log.warning("%s: %s", item.source, stored.message, extra=about)
             else:
                 done.append((item, stored.change))
@@ -338,8 +343,18 @@ class FolderSync:
         for path, problems in changes.problems.items():
             if self._told.get(path) != problems:
                 for problem in problems:
-                    log.warning("%s", problem, extra={"workspace": self._workspace})
+                    about = {"workspace": self._workspace, "file": problem.file or path}
+                    if name := changes.whose.get(problem):
+                        about["bot"] = name
+                    log.warning("%s", problem, extra=about)
         self._told = changes.problems
+
+
+def _whose(file: _File, meant: Sequence[str]) -> dict[Problem, str]:
+    found = {fault: name for name, faults in file.faults.items() for fault in faults}
+    if len(meant) == 1:
+        found |= dict.fromkeys(file.vague, meant[0])
+    return found
 
 
 def _note(changes: Changes, action: _Action, change: str) -> None:

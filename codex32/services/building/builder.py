@@ -341,7 +341,8 @@ def _next(session: Session) -> Session:
 
 
 def _broken(session: Session, error: Exception) -> Session:
-    log.error("a stage of session %s failed", session.id, exc_info=error)
+    about = {"workspace": session.workspace}
+    log.error("a stage of session %s failed", session.id, exc_info=error, extra=about)
     return _failed(session, f"a fault of the house: {type(error).__name__}")
 
 

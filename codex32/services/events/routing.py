@@ -152,14 +152,16 @@ class Router:
 
     async def _one_by_one(self, door: Door, now: int) -> Routed:
         done = Routed()
-        ids = _pending().select(EventRow.id).order_by(EventRow.seq).limit(BATCH)
-        for (event_id,) in await door.read(fetch, ids):
+        columns = EventRow.id, EventRow.workspace
+        ids = _pending().select(*columns).order_by(EventRow.seq).limit(BATCH)
+        for event_id, workspace in await door.read(fetch, ids):
             try:
                 routed: Routed = await door.write(lambda only=event_id: self.route(now, [only]))  # type: ignore[misc]
             except Exception as error:
                 if is_outage(error):
                     raise
-                log.exception("event %s cannot be delivered and is put to rest", event_id)
+                told = "event %s cannot be delivered and is put to rest"
+                log.exception(told, event_id, extra={"workspace": workspace})
                 rest = EventRow.update(delivered_at=now).where(EventRow.id == event_id)
                 await door.write(rest.execute)
                 done.events += 1

@@ -132,14 +132,15 @@ class Ticker:
 
     async def _one_by_one(self, door: Door, now: int) -> Ticked:
         done = Ticked()
-        for trigger_id in await door.read(lambda: [each.id for each in claimable(now, ())]):
+        for due in await door.read(claimable, now, ()):
             try:
-                done.add(await door.write(lambda only=trigger_id: self.tick(now, [only])))  # type: ignore[misc]
+                done.add(await door.write(lambda only=due.id: self.tick(now, [only])))  # type: ignore[misc]
             except Exception as error:
                 if is_outage(error):
                     raise
-                log.exception("trigger %s cannot be answered and is put to rest", trigger_id)
-                await door.write(lambda only=trigger_id: _put_to_rest(only))  # type: ignore[misc]
+                told = "trigger %s cannot be answered and is put to rest"
+                log.exception(told, due.id, extra=due.about)
+                await door.write(lambda only=due.id: _put_to_rest(only))  # type: ignore[misc]
                 done.triggers += 1
         return done
 

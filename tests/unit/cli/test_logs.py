@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from codex32.cli import logs
+from codex32.cli import ecs
 from codex32.cli.logs import formatter, speak_as_set
 from codex32.kernel.masking import HandedOut, handed_out
 from codex32.kernel.subject import Subject, subject
@@ -92,6 +92,8 @@ def test_a_line_for_elasticsearch_is_one_document_with_the_names_of_the_schema(s
 
 def test_the_template_of_the_index_knows_every_field(say, about):
     [line] = say("ecs", fail)
+    news = {"event.action": "died", "error.code": "internal", **ecs.fields({"file": "a.yaml"})}
+    line = json.dumps(json.loads(line) | json.loads(ecs.line("it died", "warning", "house", news)))
     mapped = json.loads(TEMPLATE.read_text())["template"]["mappings"]["properties"]
 
     def known(path, properties):
@@ -200,7 +202,8 @@ def test_a_secret_of_several_lines_is_masked_in_a_line_for_people(say):
 
 def test_what_a_thread_dies_of_is_a_line_without_a_secret(say, monkeypatch, caplog):
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    for hook in ("unraisablehook", "excepthook"):
+        monkeypatch.setattr(sys, hook, getattr(sys, hook))
     speak_as_set(load_settings(environ={}))
 
     def die():
@@ -208,7 +211,7 @@ def test_what_a_thread_dies_of_is_a_line_without_a_secret(say, monkeypatch, capl
 
     def talk(logger):
         with monkeypatch.context() as patched:
-            patched.setattr(logs, "log", logger)
+            patched.setattr(ecs, "log", logger)
             thread = threading.Thread(target=die, name="courier")
             thread.start()
             thread.join()

@@ -164,6 +164,28 @@ def test_a_file_that_moves_keeps_its_bot_without_an_outage(
     assert rows(door)["one"].source == str(folder / "b.yaml")
 
 
+def test_a_line_about_a_fault_names_the_file_and_the_bot_where_it_is_one(
+    scan: Callable[[], Changes], folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = {
+        "named": f"name: sound\n{STEP}---\nname: broken\ntype: nothing\n",
+        "stem": "type: nothing\n",
+        "renamed": f"name: before\n{STEP}",
+        "two": f"name: first\n{STEP}---\nname: second\n{STEP}",
+        "twin": f"name: sound\n{STEP}",
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+    scan()
+    for name in ("renamed", "two"):
+        (folder / f"{name}.yaml").write_text("steps: [")
+    scan()
+    about = {(Path(each.file).stem, getattr(each, "bot", None)) for each in caplog.records}
+    assert {each.workspace for each in caplog.records} == {"default"}
+    named = {("named", "broken"), ("stem", "stem"), ("renamed", "before"), ("twin", "sound")}
+    assert about == named | {("two", None)}
+
+
 def test_the_second_file_of_a_name_is_at_fault_and_named_the_first(
     scan: Callable[[], Changes], folder: Path, door: Door
 ) -> None:
