@@ -77,7 +77,7 @@ def at_once(door: Door) -> Callable[..., list[Any]]:
                     try:
                         with notices.gathered() as left, database.transaction(door.database):
                             done = work()
-                            left.write_last()
+                            left.finish(None)
                             return done
                     except Exception as error:  # what the door repeats, is repeated here
                         if not database.is_outage(error):
