@@ -168,7 +168,8 @@ def _check_filter(where: Filter) -> None:
             _check_operands(key, values)
         case Between(key):
             bounds = (where.at_least, where.above, where.at_most, where.below)
-            _check_operands(key, [bound for bound in bounds if bound is not None])
+            # Of a whole number, also that it is not larger than any that is compared.
+            _check_operands(key, [_real(bound) for bound in bounds if bound is not None])
         case AllOf(parts) | AnyOf(parts):
             for part in parts:
                 _check_filter(part)
@@ -182,8 +183,15 @@ def _check_operands(key: str, values: Sequence[str | float]) -> None:
     for value in values:
         if isinstance(value, str):
             _bytes(value, "a filter")
-        elif not math.isfinite(value):
+        elif isinstance(value, float) and not math.isfinite(value):
             raise RecordInvalid(f"a filter asks for {value}, which no metadata holds")
+
+
+def _real(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _bytes(text: str, whose: str) -> bytes:

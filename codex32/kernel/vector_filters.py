@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeGuard
@@ -73,6 +74,9 @@ Filter: TypeAlias = Equals | OneOf | Between | AllOf | AnyOf | Not
 
 #: What may be asked for by a filter; other keys are kept, and never match.
 FILTER_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+#: Whole numbers from here on, and their like below zero, do not fit into 64 bits.
+_WHOLE = 1 << 63
+_LARGEST = int(sys.float_info.max)
 #: Longer facts are told by their digest, so that an index of any store takes them.
 _PLAIN_BYTES = 200
 
@@ -107,9 +111,9 @@ def facts(metadata: Mapping[str, JSON]) -> list[str]:
 
 
 def numbers(metadata: Mapping[str, JSON]) -> dict[str, float]:
-    """All that :class:`Between` can ask of metadata."""
+    """All that :class:`Between` can ask of metadata; whole numbers have at most 64 bits."""
     return {
-        key: value
+        key: value if isinstance(value, float) or -_WHOLE <= value < _WHOLE else float(value)
         for key, value in metadata.items()
         if FILTER_KEY.fullmatch(key) and _is_number(value)
     }
@@ -156,7 +160,10 @@ def read_filter(document: Mapping[str, JSON]) -> Filter:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is one that can be compared; a whole number may be larger than any of these."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _bounds(where: Between) -> Iterator[Callable[[float], bool]]:
@@ -211,7 +218,7 @@ def _operation(
 ) -> Iterator[Filter]:
     place = f"{path}.{operator}"
     if operator in _RANGES:
-        if _is_number(operand) and math.isfinite(operand):
+        if _is_number(operand):
             yield Between(key, **{_RANGES[operator]: operand})
         else:
             problems.append(Problem(f"{operator} takes a number", place))

@@ -50,7 +50,8 @@ def _between(where: Between, negated: bool) -> dict[str, Any]:
     )
     parts = [_facts([NUMBER + where.key], negated)]
     parts += [
-        {key: {opposite if negated else operator: bound}}
+        # Pinecone's numbers are such, and its client sends no whole ones beyond 64 bits.
+        {key: {opposite if negated else operator: float(bound)}}
         for operator, opposite, bound in tests
         if bound is not None
     ]

@@ -16,6 +16,7 @@ from codex32.kernel.retrieval_rows import (
     EmbeddingRow,
     GoneRow,
 )
+from codex32.kernel.vector_errors import FilterInvalid
 from codex32.services.retrieval import keeping
 from codex32.services.retrieval.holding import CollectionBusy
 from codex32.services.retrieval.names import next_index
@@ -480,3 +481,23 @@ async def test_with_a_collection_goes_what_a_move_left_that_was_cut_off(
     await store.ensure_collection(next_index(collection.index_name), dimension=64, metric="cosine")
     await retrieval.delete("default", "docs", person)
     assert not store._collections
+
+
+async def test_a_number_larger_than_any_holds_up_no_document(retrieval, caller):
+    large = 10**400
+    documents = [
+        Document("large", "The heron waits.", metadata={"n": large, "year": 10**30}),
+        Document("small", "The heron sleeps.", metadata={"n": 1}),
+    ]
+    report = await retrieval.index(caller, IndexOrder("docs", documents))
+    assert report.failed == ()
+
+    async def sources(where):
+        found = await retrieval.search(caller, SearchOrder("docs", "heron", where=where))
+        return [each.source for each in found]
+
+    assert await sources({"n": large}) == ["large"]
+    assert await sources({"n": {"$gte": 1}}) == ["small"]
+    assert await sources({"year": {"$gt": 1e29}}) == ["large"]
+    with pytest.raises(FilterInvalid, match="faults"):
+        await sources({"n": {"$lt": large}})
