@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -24,7 +25,13 @@ _POLICY = SMTP.clone(cte_type="7bit")
 
 
 def compose(
-    notification: Notification, recipients: list[str], *, sender: str, domain: str, now: datetime
+    notification: Notification,
+    recipients: Sequence[str],
+    *,
+    copies: Sequence[str] = (),
+    sender: str,
+    domain: str,
+    now: datetime,
 ) -> EmailMessage:
     """The message; its id follows from the notification's key, so that tries share it.
 
@@ -34,7 +41,9 @@ def compose(
     message = EmailMessage(policy=_POLICY)
     name, address = parseaddr(sender)
     message["From"] = Address(_line(name), addr_spec=address)
-    message["To"] = ", ".join(recipients)
+    for name, addresses in (("To", recipients), ("Cc", copies)):
+        if addresses:
+            message[name] = ", ".join(addresses)
     first, _, _ = notification.text.strip().partition("\n")
     message["Subject"] = _line(notification.title or first or "Codex-32")[:_LONGEST_SUBJECT]
     message["Date"] = format_datetime(now)

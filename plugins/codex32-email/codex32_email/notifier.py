@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aiosmtplib import SMTP
 
 _MOST_RECIPIENTS = 50
+_COPY = re.compile(r"(?i)\s*(cc|bcc):")
 #: The status code of RFC 3463.
 _FINER = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 
@@ -37,6 +38,7 @@ _FINER = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 class Email(Notifier):
     """Writes to the addresses in the target, with commas between.
 
+    Before an address may stand ``cc:``, for a copy that all see, or ``bcc:``, for one that none do.
     It is sent to all of them or to none. The server is the operator's; bots name recipients.
     """
 
@@ -50,10 +52,12 @@ class Email(Notifier):
         self, notification: Notification, target: str, *, http: HttpClient, timeout_seconds: float
     ) -> Receipt:
         """Hand over once; ``id`` is the message's own, to which a reply may refer."""
-        recipients = self._recipients(target)
+        told = self._recipients(target)
+        recipients = list(dict.fromkeys(address for _, address in told))
         message = compose(
             notification,
-            recipients,
+            [address for kind, address in told if kind == "to"],
+            copies=[address for kind, address in told if kind == "cc"],
             sender=self._server.sender,
             domain=self._server.domain,
             now=self._clock.now(),
@@ -76,11 +80,14 @@ class Email(Notifier):
                 raise _fault(error, progress) from None
         return Receipt(str(message["Message-ID"]))
 
-    def _recipients(self, target: str) -> list[str]:
-        recipients = [each.strip() for each in target.split(",") if each.strip()]
+    def _recipients(self, target: str) -> list[tuple[str, str]]:
+        """Who is written to, each with ``to``, ``cc`` or ``bcc``."""
+        told = [_told(each) for each in target.split(",") if each.strip()]
+        recipients = [address for _, address in told]
         if not recipients or not all(map(is_address, recipients)):
             raise ProviderRejected(
-                "the target must be addresses with commas between: a@example.com, b@example.com"
+                "the target must be addresses with commas between: a@example.com, b@example.com, "
+                "cc: c@example.com"
             )
         if len(recipients) > _MOST_RECIPIENTS:
             raise ProviderRejected(f"one mail goes to at most {_MOST_RECIPIENTS} addresses")
@@ -89,7 +96,7 @@ class Email(Notifier):
                 "the operator does not let bots write to this address; see the setting "
                 "plugins.email.recipients"
             )
-        return [_as_ascii(each) for each in recipients]
+        return [(kind, _as_ascii(address)) for kind, address in told]
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[SMTP]:
@@ -115,6 +122,12 @@ class Email(Notifier):
             await smtp.quit()
         finally:
             smtp.close()
+
+
+def _told(part: str) -> tuple[str, str]:
+    """How somebody is written to, and the address."""
+    found = _COPY.match(part)
+    return (found[1].lower(), part[found.end() :].strip()) if found else ("to", part.strip())
 
 
 class _Progress:

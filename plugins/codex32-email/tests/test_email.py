@@ -92,6 +92,22 @@ async def test_mail_goes_over_tls_as_the_user_with_text_and_html(smtp, send):
     assert message.get_body(("html",)).get_content().strip() == "<p>it rains</p>"
 
 
+async def test_copies_are_seen_by_all_and_blind_ones_by_none(smtp, send):
+    await send(target="ann@example.com, cc: bob@example.com, Bcc:eve@example.com,cc:ann@example.com")
+    (mail,) = smtp.mails
+    assert mail.recipients == ("ann@example.com", "bob@example.com", "eve@example.com")
+    assert mail.message["To"] == "ann@example.com"
+    assert mail.message["Cc"] == "bob@example.com, ann@example.com"
+    assert "eve" not in mail.message.as_string()
+    await send(target="bcc: eve@example.com")
+    assert smtp.mails[-1].message["To"] is None
+    with pytest.raises(ProviderRejected, match="does not let bots write"):
+        await send(target="ann@example.com, bcc: eve@evil.example", recipients=["*@example.com"])
+    for unsound in ("bcc:", "to: ann@example.com", "cc: bcc: ann@example.com"):
+        with pytest.raises(ProviderRejected, match="must be addresses"):
+            await send(target=unsound)
+
+
 async def test_tries_of_one_notification_share_their_id_and_replies_refer_to_it(smtp, send):
     first, again = await send(), await send()
     assert first.id == again.id
