@@ -70,6 +70,11 @@ def plain_name(name: str) -> str:
     return plain
 
 
+def package_of(name: str) -> str:
+    """The package of a plugin, by its plain name."""
+    return f"codex32_{name.replace('-', '_')}"
+
+
 def contents(name: str, kind: str) -> dict[str, str]:
     """The text of each file, by its path in the new folder.
 
@@ -80,7 +85,7 @@ def contents(name: str, kind: str) -> dict[str, str]:
     chosen = KINDS[kind]
     words = {
         "distribution": f"codex32-{name}",
-        "package": f"codex32_{name.replace('-', '_')}",
+        "package": package_of(name),
         "Class": "".join(part.capitalize() for part in name.split("-")),
         "offers": chosen.offers,
         "summary": chosen.summary,

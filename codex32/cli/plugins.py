@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
-from codex32.cli.plugin_writing import KINDS, NameRefused, contents, plain_name, write
+from codex32.cli.plugin_writing import KINDS, NameRefused, contents, package_of, plain_name, write
 from codex32.kernel.discovery import find
+from codex32.kernel.text import did_you_mean
 
 if TYPE_CHECKING:
     from codex32.kernel.plugins import PluginRecord
 
+#: What every new plugin is tested with, also where it is not installed yet.
+_KIT = "testing"
 _COUNTED = {s: s for s in ("passed", "failed", "skipped")} | {"unchecked": "not checked"}
 
 
@@ -46,10 +49,21 @@ def plugins(ctx: click.Context, obj: Context) -> None:
     )
 
 
+class _Kind(click.Choice[str]):
+    """One of the kinds; what is nearly one is told which."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as refused:
+            refused.message += did_you_mean(value, list(KINDS))
+            raise
+
+
 @plugins.command("new")
 @json_option
 @click.argument("name", metavar="NAME")
-@click.option("--kind", type=click.Choice(list(KINDS)), required=True, help="What it shall offer.")
+@click.option("--kind", type=_Kind(list(KINDS)), required=True, help="What it shall offer.")
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
@@ -66,6 +80,13 @@ def new(obj: Context, name: str, kind: str, into: Path | None) -> None:
     if plain in {each.name for each in find("codex32", ())}:
         raise click.BadParameter(
             f"a plugin {plain!r} is installed, and of two of a name one is left out; "
+            "choose another",
+            param_hint="NAME",
+        )
+    package = package_of(plain)
+    if plain == _KIT or find_spec(package) is not None:
+        raise click.BadParameter(
+            f"a package {package} is there already, and one of the two would hide the other; "
             "choose another",
             param_hint="NAME",
         )

@@ -261,6 +261,20 @@ def test_a_name_that_is_taken_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["testing", "config"])
+def test_no_package_of_the_house_is_hidden_by_another(name, tmp_path):
+    answer = run(CODEX32, "plugins", "new", name, "--kind", "notifier", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert f"a package codex32_{name} is there already" in answer.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kind_that_is_nearly_one_is_told_which(tmp_path):
+    answer = run(CODEX32, "plugins", "new", "bell", "--kind", "vectorstore", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "did you mean 'vector-store'?" in answer.stderr
+
+
 def test_nothing_is_written_over(tmp_path):
     (tmp_path / "codex32-bell").mkdir()
     (tmp_path / "codex32-bell" / "mine.txt").write_text("mine")
