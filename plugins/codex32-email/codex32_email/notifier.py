@@ -38,7 +38,7 @@ _FINER = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 class Email(Notifier):
     """Writes to the addresses in the target, with commas between.
 
-    Before an address may stand ``cc:``, for a copy that all see, or ``bcc:``, for one that none do.
+    Before one may stand ``cc:``, for a copy that all see, or ``bcc:``, for one that none do.
     It is sent to all of them or to none. The server is the operator's; bots name recipients.
     """
 

@@ -93,7 +93,8 @@ async def test_mail_goes_over_tls_as_the_user_with_text_and_html(smtp, send):
 
 
 async def test_copies_are_seen_by_all_and_blind_ones_by_none(smtp, send):
-    await send(target="ann@example.com, cc: bob@example.com, Bcc:eve@example.com,cc:ann@example.com")
+    copies = "cc: bob@example.com, Bcc:eve@example.com,cc:ann@example.com"
+    await send(target=f"ann@example.com, {copies}")
     (mail,) = smtp.mails
     assert mail.recipients == ("ann@example.com", "bob@example.com", "eve@example.com")
     assert mail.message["To"] == "ann@example.com"

@@ -28,7 +28,8 @@ def test_whoever_deletes_a_collection_is_asked(house, monkeypatch):
     assert house("collections", "delete", "birds", "--json").code == 2
     told = house("collections", "delete", "birds", "--dry-run", "--json").json
     assert told == {"name": "birds", "deleted": False, "documents": 1}
-    assert house("collections", "delete", "birds", "--yes").out == "birds deleted, with 1 documents\n"
+    deleted = house("collections", "delete", "birds", "--yes").out
+    assert deleted == "birds deleted, with 1 documents\n"
     assert house("collections", "delete", "birds", "--yes").code == 3
 
 
