@@ -56,8 +56,8 @@ class _Kind(click.Choice[str]):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as refused:
-            refused.message += did_you_mean(value, list(KINDS))
-            raise
+            told = f"{refused.message}{did_you_mean(value, list(KINDS))}"
+            raise click.BadParameter(told, ctx, param) from None
 
 
 @plugins.command("new")
