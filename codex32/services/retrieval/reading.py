@@ -28,7 +28,7 @@ from codex32.kernel.vector_checks import check_metadata
 from codex32.kernel.vector_errors import RecordInvalid
 from codex32.services.retrieval.program import MOST_CHARACTERS, decoded
 from codex32.services.retrieval.sections import Section, from_program, markdown, plain
-from codex32.services.retrieval.unlinked import bytes_of, granted
+from codex32.services.retrieval.unlinked import bytes_of, granted, why_closed
 
 #: Larger files are not read.
 MAX_BYTES = 50 * 1024 * 1024
@@ -186,7 +186,7 @@ def _walk(root: Path, include: Sequence[str]) -> Iterator[Path | Refused]:
         if where == root:
             raise StepFault(f"{root} cannot be opened: {error.strerror}", code="path")
         if not isinstance(error, FileNotFoundError):
-            yield Refused(_named(where, root), f"it cannot be opened: {error.strerror}")
+            yield Refused(_named(where, root), _not_opened(error.strerror))
 
 
 def _may_be_file(file: Path) -> bool:
@@ -221,7 +221,7 @@ def _item(file: Path, root: Path) -> Item | Refused:
     except RecordInvalid as fault:
         return Refused(source, str(fault))
     except OSError as error:
-        return Refused(source, f"it cannot be opened: {error.strerror}")
+        return Refused(source, _not_opened(error.strerror))
     metadata = {"source": source}
     digest = _digest(hashlib.sha256(content).hexdigest(), kind, metadata)
     return Item(source, kind, digest, str(file), None, size, metadata)
@@ -256,7 +256,7 @@ def _read_text(item: Item) -> Parsed | Refused:
     try:
         data = bytes_of(Path(item.path)) if item.path else item.content or b""
     except OSError as error:
-        return Refused(item.source, f"it cannot be opened: {error.strerror}")
+        return Refused(item.source, _not_opened(error.strerror))
     text = decoded(data, item.charset)
     if len(text) > MOST_CHARACTERS:
         return Refused(item.source, f"it has more than {MOST_CHARACTERS} characters")
@@ -296,11 +296,29 @@ async def _parse(
         answers = zip(items, result.output, strict=True)
         return [_sections(item, answer) for item, answer in answers]
     if result.code == "refused":
-        raise StepFault(f"documents cannot be read: {result.error}", code="documents")
+        closed = await asyncio.to_thread(_closed, items)
+        if not any(closed):
+            raise StepFault(f"documents cannot be read: {result.error}", code="documents")
+        # A folder lives: what is gone by now, or is a link, keeps nobody from the others.
+        left = [item for item, why in zip(items, closed, strict=True) if why is None]
+        read = iter(await _parse(left, programs, owner) if left else ())
+        return [
+            next(read) if why is None else Refused(item.source, _not_opened(why))
+            for item, why in zip(items, closed, strict=True)
+        ]
     if len(items) == 1:
         return [Refused(items[0].source, f"it could not be read: {result.error}")]
     # One of them broke the program; by themselves, the others are read.
     return [(await _parse([item], programs, owner))[0] for item in items]
+
+
+def _closed(items: Sequence[Item]) -> list[str | None]:
+    """Of each file why it cannot be opened, if so."""
+    return [why_closed(Path(item.path)) if item.path else None for item in items]
+
+
+def _not_opened(why: str | None) -> str:
+    return f"it cannot be opened: {why}"
 
 
 def _sections(item: Item, answer: JSON) -> Parsed | Refused:

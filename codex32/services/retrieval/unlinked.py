@@ -22,17 +22,29 @@ def bytes_of(file: Path) -> bytes:
     Raises:
       OSError: It is not there, cannot be read, or is reached through a link.
     """
+    with os.fdopen(_opened(file), "rb") as stream:
+        return stream.read()
+
+
+def why_closed(file: Path) -> str | None:
+    """Why :func:`bytes_of` would fail; None where it would not."""
+    try:
+        os.close(_opened(file))
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
+
+
+def _opened(file: Path) -> int:
     place = os.open(file.anchor, _FOLDER)
     try:
         for name in file.parts[1:-1]:
             inner = os.open(name, _FOLDER, dir_fd=place)
             os.close(place)
             place = inner
-        opened = os.open(file.name, _FILE, dir_fd=place)
+        return os.open(file.name, _FILE, dir_fd=place)
     finally:
         os.close(place)
-    with os.fdopen(opened, "rb") as stream:
-        return stream.read()
 
 
 def granted(path: Path, grants: Iterable[str]) -> Path:

@@ -257,6 +257,29 @@ async def test_what_is_known_of_a_file_is_what_was_read_of_it(
     assert (await found(retrieval, caller, "wren")).source == "a.md"
 
 
+async def test_a_file_that_goes_before_it_is_read_keeps_nobody_from_the_others(
+    retrieval, caller, docs, monkeypatch
+):
+    for name in ("gone.html", "link.csv", "there.html"):
+        (docs / name).write_text("<p>The wren sings.</p>")
+    read = reading.read
+
+    def change():
+        (docs / "gone.html").unlink()
+        (docs / "link.csv").unlink()
+        (docs / "link.csv").symlink_to(docs / "there.html")
+
+    async def late(*args):
+        await asyncio.to_thread(change)
+        return await read(*args)
+
+    monkeypatch.setattr(reading, "read", late)
+    report = await retrieval.index(caller, IndexOrder("docs", path=str(docs)))
+    assert dict(report.failed).keys() == {"gone.html", "link.csv"}
+    assert all("it cannot be opened" in why for _, why in report.failed)
+    assert report.added == 1
+
+
 async def test_larger_files_than_anybody_reads_are_passed_over(
     retrieval, caller, docs, monkeypatch
 ):
