@@ -74,7 +74,17 @@ class Call:
           ModelFault: It does not give one.
           BudgetExceeded: It may cost too much.
         """
-        request = self._for(target)
+        request, memory, name = self._for(target), self._parts.memory, target.deployment.name
+        if not memory.refused(name, "temperature"):
+            try:
+                return await self._asked(target, request)
+            except ModelFault as fault:
+                if not _of_temperature(fault, request):
+                    raise
+            memory.refuse(name, "temperature")
+        return await self._asked(target, replace(request, temperature=None))
+
+    async def _asked(self, target: Target, request: CompletionRequest) -> Completion:
         if request.schema is None:
             return self._completed(target, await self._tried(target, request))
         rungs = rungs_of(target.info, with_tools=bool(request.tools))
@@ -83,7 +93,7 @@ class Call:
             try:
                 return await self._formed(target, request, rung)
             except ModelFault as fault:
-                if fault.kind != "unsupported":
+                if fault.kind != "unsupported" or _of_temperature(fault, request):
                     raise
                 self._parts.memory.refuse(target.deployment.name, rung)
         return await self._formed(target, request, rungs[-1])
@@ -239,7 +249,7 @@ class Call:
         return journal.next_place(self._caller, replace(request, model=named.name))
 
     def _first_keys(self, named: Named) -> set[str]:
-        """Under what its answer is kept, on whichever rung it gave one."""
+        """Under what its answer is kept, on whichever rung and however warm it gave one."""
         try:
             request = self._for(named)
         except ModelFault:  # it is not asked at all
@@ -249,6 +259,7 @@ class Call:
             form = Form(request.schema)
             rungs = rungs_of(named.info, with_tools=bool(request.tools))
             asked = [form.asked(request, rung) for rung in rungs]
+        asked += [replace(each, temperature=None) for each in asked]
         places = [self._place(named, each) for each in asked]
         return {place.key for place in places if place is not None}
 
@@ -263,14 +274,7 @@ class Call:
     def _add(self, usage: Usage | None, cost: int | None) -> None:
         self._cost += cost or 0
         if usage is not None:
-            mine = self._usage
-            self._usage = Usage(
-                mine.input_tokens + usage.input_tokens,
-                mine.output_tokens + usage.output_tokens,
-                mine.cached_input_tokens + usage.cached_input_tokens,
-                mine.cache_write_tokens + usage.cache_write_tokens,
-                mine.reasoning_tokens + usage.reasoning_tokens,
-            )
+            self._usage = _sum(self._usage, usage)
 
     def _completed(self, target: Target, answer: Answer, value: JSON = None) -> Completion:
         own = bool(answer.tool_calls) and bool(self._request.tools)
@@ -303,6 +307,22 @@ def _fitted(request: CompletionRequest, target: Named, max_tokens: int) -> Compl
             if there and wanted not in able:
                 raise ModelFault("unsupported", f"{target.name} takes no {wanted}")
     return replace(request, model=target.model, max_tokens=most, temperature=temperature)
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        one.input_tokens + other.input_tokens,
+        one.output_tokens + other.output_tokens,
+        one.cached_input_tokens + other.cached_input_tokens,
+        one.cache_write_tokens + other.cache_write_tokens,
+        one.reasoning_tokens + other.reasoning_tokens,
+    )
+
+
+def _of_temperature(fault: ModelFault, request: CompletionRequest) -> bool:
+    """Whether a model whose abilities nobody knows did not like to be told a temperature."""
+    told = request.temperature is not None and fault.kind == "unsupported"
+    return told and "temperature" in fault.message
 
 
 def _judged(target: Target, request: CompletionRequest, answer: Answer) -> Answer:

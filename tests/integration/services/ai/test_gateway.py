@@ -21,6 +21,7 @@ from codex32.kernel.errors import ComponentNotFound
 from codex32.services.ai.budgets import Caps
 from codex32.services.ai.gateway import Rules
 from codex32.services.ai.money import nano
+from codex32.services.ai.prices import Prices
 
 LINES = {
     "type": "object",
@@ -330,6 +331,39 @@ async def test_a_model_that_refuses_a_rung_is_asked_on_the_next_and_remembered(h
     await house.ask(model="one:strict", schema=LINES, step="again")
     assert len(house.one.asked) == 3
     await house.in_balance()
+
+
+@pytest.mark.parametrize("schema", [None, LINES], ids=["text", "schema"])
+async def test_a_model_that_takes_no_temperature_is_asked_without_and_remembered(house, schema):
+    no = ModelFault("unsupported", "temperature does not support 0.5 here", status=400)
+    house.one.say(no, *['{"lines": []}'] * 2)
+    for step in ("ask", "again"):
+        await house.ask(model="one:strict", temperature=0.5, schema=schema, step=step)
+    # It was asked on its best rung each time, and told once.
+    assert [asked.temperature for asked in house.one.asked] == [0.5, None, None]
+    assert {asked.schema is None for asked in house.one.asked} == {schema is None}
+    assert (await house.attempts())[0].state == "released"
+    await house.in_balance()
+
+
+async def test_an_answer_that_came_without_a_temperature_is_found_again_behind_a_chain(house):
+    no = ModelFault("unsupported", "temperature does not support 0.5 here", status=400)
+    down = ModelFault("server", "down", status=500)
+    house.one.say(down, down)
+    house.two.say(no, "bought")
+    asking = {"temperature": 0.5, "fallback": ["two:plain"], "model": "one:plain"}
+    assert (await house.ask(**asking)).text == "bought"
+    again = await house.ask(**asking)
+    assert (again.text, again.replayed, len(house.one.asked)) == ("bought", True, 2)
+
+
+async def test_a_provider_whom_nobody_pays_offers_models_that_it_does_not_know(make_house):
+    house = make_house(prices=Prices({}))
+    with pytest.raises(PriceUnknown):
+        await house.ask(model="two:unheard:8b")
+    house.two.free = True
+    assert (await house.ask(model="two:unheard:8b")).cost_nano_usd == 0
+    assert [row.reserved_nano for row in await house.attempts()] == [0]
 
 
 @pytest.mark.parametrize(
