@@ -197,12 +197,14 @@ class LLMProvider(ABC):
       endpoint: Where calls go, such as ``https://api.openai.com/v1``, as the settings say.
       price_list: The provider in lists of prices whose prices hold, where ``name`` is not it;
         an empty text where none hold.
+      free: Whether nobody bills for any of its models, those included that it does not know.
     """
 
     name: str
     secret: str | None = None
     endpoint: str = ""
     price_list: str | None = None
+    free: bool = False
 
     @abstractmethod
     def models(self) -> Sequence[ModelInfo]:

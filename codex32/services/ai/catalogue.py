@@ -57,7 +57,7 @@ def listing(providers: Mapping[str, LLMProvider], prices: Prices) -> list[Listed
 
 def _listed(provider: LLMProvider, info: ModelInfo, prices: Prices) -> Listed:
     name = f"{provider.name}:{info.name}"
-    tariff = prices.of(name, price_list=provider.price_list, free=info.free)
+    tariff = prices.of(name, price_list=provider.price_list, free=provider.free or info.free)
     if tariff is None:
         return Listed(name, info, None, None, None)
     return Listed(

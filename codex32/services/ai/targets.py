@@ -98,7 +98,7 @@ class Targets:
           PriceUnknown: Nobody knows what it costs.
         """
         provider, info = named.provider, named.info
-        free = info is not None and info.free
+        free = provider.free or (info is not None and info.free)
         tariff = await self._tariff(named.name, provider.price_list, free)
         key = await self._key(caller, provider.secret)
         return Target(named.name, provider, named.model, info, tariff, key)

@@ -112,7 +112,7 @@ def tariffs(components: Components, prices: Prices) -> TariffOf:
         except Codex32Error:
             return None
         info = next((each for each in provider.models() if each.name == model), None)
-        free = info is not None and info.free
+        free = provider.free or (info is not None and info.free)
         return prices.of(name, price_list=provider.price_list, free=free)
 
     return tariff_of

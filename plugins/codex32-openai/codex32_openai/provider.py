@@ -38,6 +38,7 @@ class OpenAIProvider(LLMProvider):
         self.secret = endpoint.secret
         self.endpoint = endpoint.base_url
         self.price_list = endpoint.price_list
+        self.free = endpoint.free
         self._told = endpoint
         self._clients = client_of(endpoint)
 

@@ -29,7 +29,7 @@ def test_endpoints_are_providers_of_their_own():
     plugins = load_plugin(codex32_openai, {"endpoints": {"local": LOCAL}})
     provider = plugins.components.llm_provider("local")
     llama, mistral = provider.models()
-    assert (provider.secret, provider.price_list) == (None, "")
+    assert (provider.secret, provider.price_list, provider.free) == (None, "", True)
     assert (llama.context_tokens, llama.capabilities, llama.free) == (8192, {"tools"}, True)
     assert (mistral.capabilities, mistral.free) == (None, True)
     embedder = plugins.components.embedder("local:nomic-embed-text")
