@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,7 +17,7 @@ _STATES = ("ok", "pending", "firing")
 _WIDTH = 60
 
 
-@click.group()
+@click.group(cls=Group)
 def alerts() -> None:
     """Look at alerts of bots, silence them, look after them."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
@@ -23,7 +24,7 @@ _STATUSES = ("pending", *_DECIDED, "decided", "all")
 _WIDTH = 60
 
 
-@click.group()
+@click.group(cls=Group)
 def approvals() -> None:
     """Look at what steps ask people, and decide it.
 

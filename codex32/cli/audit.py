@@ -14,6 +14,7 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 from codex32.cli.why import Moment
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """See who changed what and from where, and whether the log of it is whole."""
 

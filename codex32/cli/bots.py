@@ -10,6 +10,7 @@ import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
 from codex32.cli.explaining import diagram, explain
+from codex32.cli.groups import Group
 from codex32.cli.switching import disable, enable
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _NAME = click.argument("name", metavar="BOT")
 
 
-@click.group()
+@click.group(cls=Group)
 def bots() -> None:
     """Look at bots, pause them, go back to older versions."""
 

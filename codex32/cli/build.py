@@ -11,6 +11,7 @@ import click
 
 from codex32.cli import build_session
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
@@ -27,7 +28,7 @@ def _is_word(text: str) -> bool:
     return text.isascii() and text.replace("-", "_").isidentifier()
 
 
-class _Described(click.Group):
+class _Described(Group):
     """A group whose first word may be a description instead of a command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

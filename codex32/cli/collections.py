@@ -16,6 +16,7 @@ import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
 from codex32.cli.failures import FAILED
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.kernel.contracts.gateway import ModelCaller
@@ -29,7 +30,7 @@ _NAME = click.argument("name", metavar="NAME")
 _PATIENCE = timedelta(days=1)
 
 
-@click.group()
+@click.group(cls=Group)
 def collections() -> None:
     """Look after documents that bots search in."""
 

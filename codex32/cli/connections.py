@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 
 _NAME = click.argument("name", metavar="NAME")
 
 
-@click.group()
+@click.group(cls=Group)
 def connections() -> None:
     """Look after destinations that steps reach by name, with references to their secrets."""
 

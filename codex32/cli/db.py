@@ -6,9 +6,10 @@ import click
 
 from codex32.cli.context import Context, json_option, pass_context
 from codex32.cli.failures import FAILED
+from codex32.cli.groups import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Look after the database."""
 

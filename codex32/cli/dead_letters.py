@@ -12,6 +12,7 @@ import click
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context
 from codex32.cli.executions import show
+from codex32.cli.groups import Group
 from codex32.cli.retrying import (
     CHUNK,
     PAGE,
@@ -29,7 +30,7 @@ _IDS = click.argument("ids", nargs=-1, metavar="[ID]...")
 _ALL = click.option("--all", "every", is_flag=True, help="All dead letters.")
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=Group)
 def dead_letters() -> None:
     """Look after executions that failed, and that nobody has retried or dismissed."""
 

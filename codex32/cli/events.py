@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 from codex32.cli.inputs import json_of
 
 _SHOWN = 60
 
 
-@click.group()
+@click.group(cls=Group)
 def events() -> None:
     """Publish events, and look at those that somebody listens to."""
 

@@ -13,6 +13,7 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 from codex32.cli.inputs import json_of
 from codex32.cli.repairing import repair
 from codex32.cli.retrying import CAUSES, retry
@@ -35,7 +36,7 @@ _STATUS = click.option(
 _BOT = click.option("--bot", metavar="BOT", help="Of this bot.")
 
 
-@click.group()
+@click.group(cls=Group)
 def executions() -> None:
     """Look at executions, cancel them, start them again. An id may be cut short."""
 

@@ -16,6 +16,7 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.outside.elasticsearch import Refused
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _SHOWN, _TOLD = 5, 1000
 
 
-@click.group()
+@click.group(cls=Group)
 def export() -> None:
     """Hand what is recorded to other programs."""
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
@@ -22,7 +23,7 @@ _TIMEOUT_SECONDS = 90.0
 _EXAMPLE = b'{"test": true}'
 
 
-@click.group()
+@click.group(cls=Group)
 def hooks() -> None:
     """Look at webhooks that come in, and deliver to them as their senders would."""
 

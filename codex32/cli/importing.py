@@ -10,6 +10,7 @@ import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
 from codex32.cli.failures import FAILED
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.services.former.taking import Report
@@ -19,7 +20,7 @@ _GROUP = 100
 _STYLES = {"taken": "green", "there": "dim", "changed": "yellow", "refused": "red"}
 
 
-@click.group("import")
+@click.group("import", cls=Group)
 def import_() -> None:
     """Take over bots of a former installation."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.kernel.account_rows import ApiKeyRow
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _DAY_MICROS = 86_400_000_000
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Look after API keys."""
 

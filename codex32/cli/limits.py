@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def limits() -> None:
     """Look at rate limits."""
 

@@ -16,6 +16,7 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context
+from codex32.cli.groups import Group
 from codex32.kernel.redaction import ScrubbingFormatter
 
 #: The commands of the house, in the order of the help, and the module that holds each.
@@ -66,7 +67,7 @@ COMMANDS: Mapping[str, str] = {
 }
 
 
-class Root(click.Group):
+class Root(Group):
     """The house's commands, and behind them those of plugins."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.kernel.caller import Caller
@@ -34,7 +35,7 @@ _ASK_SECONDS = 120.0
 _SERVER = click.argument("server", metavar="SERVER")
 
 
-@click.group()
+@click.group(cls=Group)
 def mcp() -> None:
     """Use tools of MCP servers in bots, and let MCP clients use bots as tools."""
 

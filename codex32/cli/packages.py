@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.outside.packages.shelf import Kept
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _MIB = 1024 * 1024
 
 
-@click.group()
+@click.group(cls=Group)
 def packages() -> None:
     """Look after the packages that Python steps require, on this machine."""
 

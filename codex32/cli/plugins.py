@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 from codex32.cli.plugin_writing import KINDS, NameRefused, contents, package_of, plain_name, write
 from codex32.kernel.discovery import find
 from codex32.kernel.text import did_you_mean
@@ -25,7 +26,7 @@ _KIT = "testing"
 _COUNTED = {s: s for s in ("passed", "failed", "skipped")} | {"unchecked": "not checked"}
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @json_option
 @pass_context
 @click.pass_context

@@ -9,13 +9,14 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 from codex32.cli.why import Moment
 
 #: More than this must be meant.
 _MANY = 1000
 
 
-@click.group()
+@click.group(cls=Group)
 def schedules() -> None:
     """Look after the times of bots. When they are due tells `codex32 why`."""
 

@@ -12,6 +12,7 @@ import click
 
 from codex32.cli import failures
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.kernel.problems import Problem
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _NAME = click.argument("name", metavar="NAME")
 
 
-@click.group()
+@click.group(cls=Group)
 def secrets() -> None:
     """Give bots secrets, and look after the keys they are sealed with.
 

@@ -9,13 +9,14 @@ from typing import Literal
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 
 #: Days that are told of unless somebody says otherwise.
 _DAYS = 30
 _NOTHING = "no model was asked"
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @json_option
 @click.option(
     "--by",

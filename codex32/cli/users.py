@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.kernel.account_rows import AccountRow
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _WHO = click.argument("who", metavar="USER")
 
 
-@click.group()
+@click.group(cls=Group)
 def users() -> None:
     """Look after accounts. A user is named by username, address or id."""
 

@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
+from codex32.cli.groups import Group
 
 _ID = click.argument("webhook", metavar="ID")
 
 
-@click.group()
+@click.group(cls=Group)
 def webhooks() -> None:
     """Send events to addresses, and see what became of it. Those that come in are `hooks`."""
 

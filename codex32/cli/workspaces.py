@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context
+from codex32.cli.groups import Group
 
 if TYPE_CHECKING:
     from codex32.kernel.caller import Caller
@@ -19,7 +20,7 @@ _WHO = click.argument("who", metavar="USER")
 _ROLES = ("admin", "user", "viewer", "api_user")
 
 
-@click.group()
+@click.group(cls=Group)
 def workspaces() -> None:
     """Look after workspaces and their members."""
 

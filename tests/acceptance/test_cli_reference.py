@@ -49,6 +49,8 @@ def test_every_command_and_option_says_what_it_does() -> None:
     root = click.Context(cli, info_name="codex32", **cli.context_settings)
     for path, text in commands(root, tuple(COMMANDS)):
         assert text.partition("\n\n")[2].strip(), f"{path} has no help"
+        listed = text.partition("\nCommands:\n")[2].splitlines()
+        assert not [line for line in listed if line.endswith("...")], f"{path} cuts sentences"
 
 
 if __name__ == "__main__":
