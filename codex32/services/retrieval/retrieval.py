@@ -195,7 +195,8 @@ class Retrieval(CollectionKeeper):
         """Refuse to put vectors of one space beside those of another."""
         dimension = self._components.embedder(collection.embedder).dimension
         if spaces.fingerprint(collection.embedder, dimension) != collection.fingerprint:
-            raise EmbedderChanged(collection.name, "as it was made", collection.embedder)
+            there = f"{collection.embedder} as it was then"
+            raise EmbedderChanged(collection.name, there, collection.embedder)
 
     async def again(self, collection: Collection) -> Collection:
         """The collection as it is by now: it may have moved while it was waited for."""
