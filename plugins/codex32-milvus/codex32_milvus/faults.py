@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: Milvus' codes: no such collection; not loaded, or not yet ready; limits of rate and memory.
 _NOT_FOUND = {100}
 _NOT_READY = {1, 2, 3, 5, 101, 102, 103, 503}
+_RELEASED = 101
 _LIMITED = {8, 9}
 _UNAUTHORIZED = {1400, 1401}
 
@@ -33,6 +34,13 @@ def is_unreachable(error: Exception) -> bool:
     return status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED) or (
         status is None and "Fail connecting to server" in str(error)
     )
+
+
+def is_released(error: Exception) -> bool:
+    """Whether the collection is there, and somebody has to load it first."""
+    from pymilvus.exceptions import MilvusException
+
+    return isinstance(error, MilvusException) and error.code == _RELEASED
 
 
 def translated(error: Exception) -> Exception:

@@ -26,7 +26,7 @@ from codex32 import (
     numbers,
 )
 from codex32_milvus.embedded import EmbeddedFolder
-from codex32_milvus.faults import is_unreachable, translated
+from codex32_milvus.faults import is_released, is_unreachable, translated
 from codex32_milvus.filters import NUMBER, expression
 
 if TYPE_CHECKING:
@@ -102,64 +102,47 @@ class MilvusVectorStore(BlockingVectorStore):
         self, name: str, shape: Shape, vector: Vector, limit: int, where: Filter | None
     ) -> list[Match]:
         """Search; ``distance`` is a similarity but for L2, where it is the square."""
-        with self._using(name) as client:
-            (hits,) = client.search(
-                name,
-                data=[list(vector)],
-                limit=limit,
-                filter=expression(where) if where is not None else "",
-                output_fields=_CONTENT,
-                search_params={
-                    "metric_type": _METRICS[shape.metric],
-                    # How far the index looks: with less than the limit it finds fewer.
-                    "params": {"ef": max(2 * limit, 128)},
-                },
-                consistency_level="Strong",
-                **self._limit,
-            )
+        (hits,) = self._loaded_and(
+            name,
+            "search",
+            data=[list(vector)],
+            limit=limit,
+            filter=expression(where) if where is not None else "",
+            output_fields=_CONTENT,
+            search_params={
+                "metric_type": _METRICS[shape.metric],
+                # How far the index looks: with less than the limit it finds fewer.
+                "params": {"ef": max(2 * limit, 128)},
+            },
+        )
         return [_match(shape.metric, hit) for hit in hits]
 
     def remove(self, name: str, ids: Sequence[str]) -> int:
         """Look which are there, since Milvus counts what it was told, then delete those."""
         wanted = f"key in {json.dumps([_key(one) for one in ids])}"
-        with self._using(name) as client:
-            there = client.query(
-                name,
-                filter=wanted,
-                output_fields=["key"],
-                consistency_level="Strong",
-                **self._limit,
-            )
-            if there:
+        there = self._loaded_and(name, "query", filter=wanted, output_fields=["key"])
+        if there:
+            with self._using(name) as client:
                 client.delete(name, filter=wanted, **self._limit)
         return len(there)
 
     def page(self, name: str, after: str | None, limit: int) -> IdPage:
         """In the order of keys, as Milvus' own iterator goes through a collection."""
-        with self._using(name) as client:
-            rows = client.query(
-                name,
-                filter=f'key > "{after}"' if after else 'key != ""',
-                output_fields=["key", "id"],
-                limit=limit,
-                iterator="True",
-                reduce_stop_for_best="True",
-                consistency_level="Strong",
-                **self._limit,
-            )
+        rows = self._loaded_and(
+            name,
+            "query",
+            filter=f'key > "{after}"' if after else 'key != ""',
+            output_fields=["key", "id"],
+            limit=limit,
+            iterator="True",
+            reduce_stop_for_best="True",
+        )
         rows = sorted(rows, key=lambda row: row["key"])
         return IdPage([row["id"] for row in rows], rows[-1]["key"] if len(rows) == limit else None)
 
     def size(self, name: str) -> int:
         """Counted, deleted and replaced rows left out."""
-        with self._using(name) as client:
-            (row,) = client.query(
-                name,
-                filter="",
-                output_fields=["count(*)"],
-                consistency_level="Strong",
-                **self._limit,
-            )
+        (row,) = self._loaded_and(name, "query", filter="", output_fields=["count(*)"])
         return int(row["count(*)"])
 
     def drop(self, name: str) -> None:
@@ -188,6 +171,21 @@ class MilvusVectorStore(BlockingVectorStore):
     @property
     def _limit(self) -> dict[str, Any]:
         return {"timeout": self.timeout_seconds, "retry_on_rate_limit": False}
+
+    def _loaded_and(self, name: str, method: str, **asked: Any) -> Any:
+        """Ask a collection that has to be loaded, also if that is over since it was loaded here.
+
+        It is where another keeper began anew, or somebody released it.
+        """
+        for last in (False, True):
+            try:
+                with self._using(name) as client:
+                    ask = getattr(client, method)
+                    return ask(name, consistency_level="Strong", **asked, **self._limit)
+            except Exception as error:
+                if last or not is_released(error):
+                    raise
+        raise AssertionError
 
     @contextmanager
     def _using(self, collection: str | None = None) -> Iterator[MilvusClient]:

@@ -49,6 +49,25 @@ def keeper(folder):
     return json.loads((folder / "keeper.json").read_text())
 
 
+async def test_a_collection_that_somebody_released_is_loaded_again(folder):
+    store = store_of(folder)
+    records = [VectorRecord("a", [1.0, 0.0, 0.0]), VectorRecord("b", [0.0, 1.0, 0.0])]
+    await store.ensure_collection("released", dimension=3, metric="cosine")
+    await store.upsert("released", records)
+    asked = (
+        lambda: store.query("released", [1.0, 0.0, 0.0], limit=1),
+        lambda: store.list_ids("released"),
+        lambda: store.count("released"),
+        lambda: store.delete("released", ["a"]),
+    )
+    for ask in asked:
+        await ask()
+        await asyncio.to_thread(store._client.release_collection, "released")
+        await ask()
+    await store.drop_collection("released")
+    store.shut()
+
+
 async def test_the_folder_answers_nobody_without_its_token(folder):
     port = keeper(folder)["port"]
     stranger = MilvusVectorStore(uri=f"http://127.0.0.1:{port}", token="guess", timeout_seconds=20)
