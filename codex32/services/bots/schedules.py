@@ -64,10 +64,10 @@ def reconcile(
         enabled = live and trigger.enabled
         text = stored(trigger)
         if row is None:
-            next_at = next_time(types, trigger, now) if enabled else None
+            next_at = next_time(types, trigger, now, bot.name) if enabled else None
             new.append((new_id("trg"), bot_id, key, trigger.kind, text, enabled, next_at, now))
         elif (row.definition, row.enabled) != (text, enabled):
-            next_at = row.next_at if row.enabled else next_time(types, trigger, now)
+            next_at = row.next_at if row.enabled else next_time(types, trigger, now, bot.name)
             TriggerRow.update(
                 definition=text, enabled=enabled, next_at=next_at if enabled else None
             ).where(TriggerRow.id == row.id).execute()
@@ -127,7 +127,7 @@ def set_right(astray: Astray) -> int:
     return mended
 
 
-def next_time(types: TriggerTypes, trigger: Trigger, after: int) -> int | None:
+def next_time(types: TriggerTypes, trigger: Trigger, after: int, bot: str = "") -> int | None:
     """When a trigger is due next after ``after``, or None; a failing trigger type is logged."""
     kind = types.get(trigger.kind)
     if kind is None or not kind.timed:
@@ -135,7 +135,8 @@ def next_time(types: TriggerTypes, trigger: Trigger, after: int) -> int | None:
     try:
         return fire_after(kind, trigger, after)
     except Exception:
-        log.exception("trigger type %s cannot tell its next time", trigger.kind)
+        about = {"bot": bot} if bot else {}
+        log.exception("trigger type %s cannot tell its next time", trigger.kind, extra=about)
         return None
 
 

@@ -17,6 +17,7 @@ from codex32.kernel.fault_points import fault_point
 from codex32.kernel.model_errors import BudgetExceeded
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.redaction import scrub
+from codex32.kernel.subject import subject
 from codex32.services.ai.money import shown
 from codex32.services.bots.written import storable
 from codex32.services.building import accepting, mending, sessions
@@ -226,7 +227,7 @@ class Builder:
                         task = asyncio.create_task(self._work(found))
                         busy.add(task)
                         task.add_done_callback(busy.discard)
-                        task.add_done_callback(self._over)
+                        task.add_done_callback(partial(self._over, found))
                 except Exception:
                     log.exception("sessions of the builder cannot be worked on; trying again")
                 with contextlib.suppress(TimeoutError):
@@ -237,10 +238,11 @@ class Builder:
                 task.cancel()
             await asyncio.gather(*busy, return_exceptions=True)
 
-    def _over(self, done: asyncio.Task[Session]) -> None:
+    def _over(self, session: Session, done: asyncio.Task[Session]) -> None:
         self._news.set()  # there is room for another
         if not done.cancelled() and (error := done.exception()) is not None:
-            log.error("a session of the builder cannot be worked on", exc_info=error)
+            about = {"workspace": session.workspace}
+            log.error("session %s cannot be worked on", session.id, exc_info=error, extra=about)
 
     async def run(
         self, session_id: str, workspace: str, told: Callable[[Session], None] | None = None
@@ -289,7 +291,8 @@ class Builder:
         return await self.door.read(sessions.get, session.id, session.workspace)
 
     async def _done(self, session: Session) -> Session:
-        """The session after its stage, whatever came of it."""
+        """The session after its stage, whatever came of it; in a task of its own."""
+        subject.set(subject.get()._replace(workspace=session.workspace))
         if (left := session.deadline_at - self.clock.micros()) <= 0:
             return _late(session, self.choice.seconds)
         try:
@@ -341,8 +344,7 @@ def _next(session: Session) -> Session:
 
 
 def _broken(session: Session, error: Exception) -> Session:
-    about = {"workspace": session.workspace}
-    log.error("a stage of session %s failed", session.id, exc_info=error, extra=about)
+    log.error("a stage of session %s failed", session.id, exc_info=error)
     return _failed(session, f"a fault of the house: {type(error).__name__}")
 
 
