@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,9 +29,16 @@ FROM_DATA: Final = "whoever the data names"
 _TELLING: Final = "secret"
 #: Between several addresses in one text.
 _LIST: Final = re.compile(r"[\s,;<>]+")
-# A name inside a longer one is not that name; a full stop behind it ends a sentence.
-_BEFORE: Final = r"(?<![A-Za-z0-9_.-])"
-_BEHIND: Final = r"(?![A-Za-z0-9_-]|\.[A-Za-z0-9])"
+#: Letters of scripts that know capitals, and signs that nobody sees; letters of others stand
+#: beside a name without a blank.
+_LETTER: Final = (
+    r"A-Za-z\u00aa\u00ad\u00b5\u00ba\u00c0-\u058f\u10a0-\u10ff\u13a0-\u13ff\u1c80-\u1fff"
+    r"\u200b-\u200d\u2060\u2c00-\u2dff\ua640-\uab6f\ufeff"
+)
+# A name inside a longer one is not that name; a full stop behind it ends a sentence. Signs that
+# stand within the names of mailboxes are a part of them where one goes on.
+_BEFORE: Final = rf"(?<![{_LETTER}0-9_.+-])(?<![{_LETTER}0-9]['\u2019&%!#$*^`{{|}}~])"
+_BEHIND: Final = rf"(?![{_LETTER}0-9_-]|\.[{_LETTER}0-9])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +157,5 @@ def named(name: str, words: str) -> bool:
     """
     if not any(map(str.isalnum, name)):
         return False
-    return re.search(f"{_BEFORE}{re.escape(name.lower())}{_BEHIND}", words) is not None
+    sought, said = (unicodedata.normalize("NFC", each) for each in (name.lower(), words))
+    return re.search(f"{_BEFORE}{re.escape(sought)}{_BEHIND}", said) is not None

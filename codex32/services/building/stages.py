@@ -198,7 +198,7 @@ class Stages:
                 pytest = value["python"], former.python
                 python = await asyncio.to_thread(gate.python, bot, *pytest)
             except Refused as refused:
-                faults = list(refused.faults)
+                faults = _told(known, former.tests, refused.faults)
             else:
                 text = _written(tested)
                 proof = await self.prover(tested.name, text, python)
@@ -223,7 +223,8 @@ class Stages:
         except NothingToRepair as error:
             raise Stuck(session, error.message) from None
         repair = {**mending.repair}
-        specification = known.heard_value(mending.specification)
+        # What is recorded elsewhere tells that a word of the failure is a password.
+        _, specification = known.heard_value([repair, mending.specification])
         session = session.now(
             repair=repair, specification=specification, python_before=python, python=python
         )

@@ -13,137 +13,28 @@ from typing import Any, Final, NamedTuple
 
 from codex32.engine.reading.document import Path
 from codex32.kernel.json_values import JSON
-from codex32.kernel.masking import MASK, SHORTEST
+from codex32.kernel.masking import MASK, SHORTEST, Masker
 from codex32.kernel.redaction import scrub
+from codex32.services.building.wordings import (
+    AND,
+    CALLED,
+    KEYS,
+    LITERAL,
+    MANY,
+    PROSE,
+    QUOTED,
+    SAID,
+    SPOKEN,
+    VALUE,
+    WRITTEN,
+)
 
-#: What people call their secrets, also at the end of a longer name (``smtp_password``).
-_CALLED: Final = (
-    r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
-    r"(?i:pass(?:words?|wd|phrases?|codes?|wort)?|kennwort|pwd?|pin|token|secret"
-    r"|(?:api|access|private|secret|signing|subscription|encryption)[ _-]?keys?|credentials?)\b"
-)
-#: Of those, the words that mean nothing else.
-_SURELY: Final = (
-    r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
-    r"(?i:pass(?:words?|wd|phrases?|codes?|wort)|kennwort|pwd|(?:api|access|private)[ _-]?keys?)\b"
-)
-#: Keys whose values are secrets, though nobody says so of them in a sentence.
-_KEYS: Final = re.compile(
-    rf".*(?:{_CALLED}|(?<![A-Za-z0-9])(?i:authorization|bearer|cookie))", re.DOTALL
-)
 #: What stands for the key above it.
 _SAME: Final = frozenset(
     {"default", "const", "enum", "example", "examples", "value", "text", "#text", "_"}
 )
-#: The quote behind a key may be escaped, where JSON stands in a text of JSON.
-_IS: Final = r"\s*(?:\b(?i:is|ist|lautet)\b\s*:?|(?:\\{0,8}[\"']\s*)?[:=\uff1a](?!//))\s*"
-#: What people draw instead.
-_ARROW: Final = r"\s*(?:→|⇒|[-=]>)\s*"
-_SET: Final = r"(?:\\{0,8}[\"'])?[ \t]*[:=\uff1a](?!//)[ \t]*"
-_QUOTED: Final = (
-    r"\\{0,8}\"[^\"\n]{4,}\"|'[^'\n]{4,}'|[\u201c\u201e][^\u201c-\u201e\n]{4,}[\u201c\u201d]"
-)
-#: A name in capitals is a name where it is of several words, as passwords may have capitals, too;
-#: an address is no password, nor is what stands for one, nor the word for a kind of value.
-_NONE: Final = (
-    r"[A-Z][A-Z0-9]*_[A-Z0-9_]*\b|https?://|\*\*\*"
-    r"|(?:string|number|integer|boolean|required|optional|none|null|true|false)\b"
-)
-_VALUE: Final = rf"(?![\"'\\\u201c\u201e]{{0,9}}(?:{_NONE}))"
-#: A word with a digit in it, as few words have that mean something.
-_ODD: Final = r"(?=[^\s,;]*\d)[^\s,;]{4,}"
-_PLAIN: Final = r"[^\s,;]{6,}"
-#: Between one password and the next.
-_AND: Final = r"(?:\s*,\s*(?:and\s|und\s|&)?|\s(?:and|und|&)\s)\s*"
-_EACH: Final = rf"(?:{_QUOTED}|[^\s,;()]{{3,}})"
-#: What people call several of their secrets.
-_MANY: Final = (
-    r"(?<![A-Za-z0-9])(?i:pass(?:words|phrases|codes)|passwörter|kennwörter|credentials"
-    r"|(?:api|access|private|secret)[ _-]?keys)\b"
-)
 #: A key of what holds several, by whatever names.
-_OF_MANY: Final = re.compile(rf"{_MANY}$")
-
-
-def _shapes(*shapes: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(each) for each in shapes)
-
-
-_FOR: Final = (
-    rf"({_CALLED}\s+(?i:for|of|to|at|für)\s[^\n.;:=]{{1,60}}?{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))"
-)
-#: Elements and attributes of XML and of pages.
-_MARKED: Final = (
-    rf"(<[\w.:-]{{0,60}}?{_CALLED}(?:\s[^<>]{{0,200}})?>\s*+)({_VALUE}[^<>]{{4,}}+)(?=</)",
-    rf"(\b(?i:name|key|id)=\\{{0,8}}[\"'][\w.:-]{{0,60}}?{_CALLED}\\{{0,8}}[\"'][^<>]{{0,200}}?"
-    rf"\b(?i:value)=\\{{0,8}}[\"'])({_VALUE}[^\"'<>]{{4,}})",
-)
-_AUTH: Final = r"(?i:(?:basic|bearer|token|apikey)\s+)?"
-#: Headers within texts, as commands and records of requests have them.
-_HEADERS: Final = (
-    rf"(\b(?i:authorization)[ \t]*:[ \t]*{_AUTH})({_VALUE}(?!(?i:basic|bearer|token|apikey)\b)"
-    r"[^\s,;\"']{6,})",
-    rf"(\b(?i:cookie)[ \t]*:[ \t]*)"
-    rf"({_VALUE}(?:[\w.-]{{1,60}}=(?!\*)[^\s;\"']{{4,}}(?:;[ \t]*)?)+)",
-)
-#: What people write when they give a secret away, from what is plain to what is likely.
-_SAID: Final = _shapes(
-    rf"((?<!\w)(?i:passphrase|(?:seed|recovery) phrase){_IS})({_VALUE}\w+(?:[ -]\w+){{2,}})",
-    rf"({_MANY}(?:{_IS}|{_ARROW}))({_VALUE}{_EACH}(?:{_AND}{_EACH})+)",
-    # What follows a comma may be what is to be done: "if the credentials are wrong, mail me".
-    rf"({_MANY}\s+(?i:are|sind)\s*:?\s+)({_VALUE}{_EACH}\s(?:and|und|&)\s+{_EACH})",
-    rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|{_PLAIN}))",
-    rf"({_CALLED}(?:{_ARROW}|\s*\(\s*(?=(?:{_QUOTED}|[^\s()]+)\s*\))))({_VALUE}{_EACH})",
-    _FOR,
-    rf"({_CALLED}(?:{_IS}|\s+))({_VALUE}(?:{_QUOTED}|{_ODD}))",
-    rf"((?<!\S)--[\w-]{{0,60}}?{_CALLED}[ \t]+)({_VALUE}[^\s-]\S{{3,}})",
-    rf"((?i:\b(?:set|change|reset)\b)[^\n.;:=]{{0,40}}?{_CALLED}\s+to\s+)"
-    rf"({_VALUE}(?:{_QUOTED}|{_ODD}))",
-    # One may stand before its word.
-    rf"((?<!\S))({_VALUE}(?:{_QUOTED}|{_ODD}))"
-    rf"(?=\s+(?i:is|as|ist|als)\s+(?:\w+\s+){{0,2}}{_SURELY})",
-    r"(\s(?:-u|--user)[ =][\"']?[^\s:\"']{1,60}:)([^\s\"'*$]{4,})",
-    *_HEADERS,
-    *_MARKED,
-)
-#: The same in the texts of a bot, which speak of tokens that are expired, and pass 1000 items on.
-_WRITTEN: Final = _shapes(
-    rf"({_CALLED}{_SET})({_VALUE}(?:{_QUOTED}|{_PLAIN}))",
-    rf"({_CALLED}=)({_VALUE}[^\s,;&\"'<>]{{4,}})",
-    _FOR,
-    rf"({_CALLED}{_IS})({_VALUE}(?:{_QUOTED}|{_ODD}))",
-    rf"({_SURELY}\s+)({_VALUE}(?:{_QUOTED}|{_ODD}))",
-    *_HEADERS,
-    *_MARKED,
-)
-#: A text in a program, after what may stand before its last quotes.
-_TEXT: Final = (
-    r"[ \t]*(?:\(\s*)?[rbufRBUF]{0,2}(?:\"\"(?=\")|''(?='))?)"
-    rf"({_VALUE}(?![\"'][\w-]*{_CALLED}[\"'])(?:{_QUOTED}))"
-)
-#: In a program only what is written out is a secret, and the rest are names, as are those in
-#: ``{"password": "user_password"}``.
-_LITERAL: Final = _shapes(
-    rf"({_CALLED}[\"']?\]?[ \t]*(?::[ \t]*[\w.\[\]]{{1,60}}[ \t]*)?[=:]=?{_TEXT}",
-    # What ends with one of these signs is put together with the secret.
-    r"(\b(?i:authorization|cookie)[\"']\]?[ \t]*[:=][ \t]*[rbufRBUF]{0,2})"
-    r"([\"'][^\"'\n{}%*$<]{4,}(?<![= :])[\"'])",
-    rf"((?:getenv|environ\.get)\(\s*[\"']\w{{0,60}}{_CALLED}[\"']\s*,{_TEXT}",
-)
-#: Comments and texts of a program speak of tokens more than they tell any, and hold patterns.
-_SPEAKS: Final = rf"(?![(\[{{\\<%:$@?]){_VALUE}"
-_SPOKEN: Final = _shapes(
-    rf"({_SURELY}{_SET})({_SPEAKS}(?:{_QUOTED}|{_PLAIN}))",
-    rf"({_CALLED}=)({_SPEAKS}[^\s,;&\"'<>]{{4,}})",
-    rf"({_CALLED}{_IS})({_SPEAKS}(?:{_QUOTED}|{_ODD}))",
-    rf"({_SURELY}\s+)({_SPEAKS}(?:{_QUOTED}|{_ODD}))",
-    *_MARKED,
-)
-#: A comment or a text of a program.
-_PROSE: Final = re.compile(
-    r"\"{3}.*?\"{3}|'{3}.*?'{3}|\"(?:\\.|[^\"\\\n])*+\"?|'(?:\\.|[^'\\\n])*+'?|\#[^\n]*",
-    re.DOTALL,
-)
+_OF_MANY: Final = re.compile(rf"{MANY}$")
 _EXPRESSION: Final = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 #: What is put into texts of a program.
 _FIELD: Final = re.compile(r"\{[\w.]+\}|%(?:\(\w+\))?s")
@@ -153,13 +44,15 @@ _SCHEME: Final = re.compile(r"^\s*(?:basic|bearer|token|apikey)\b", re.IGNORECAS
 
 #: A word of an answer, or what stands in quotes; and words that are no secret: names of some that
 #: are to be set, addresses, and what plain words look like.
-_WORD: Final = re.compile(rf"{_QUOTED}|\S+")
+_WORD: Final = re.compile(rf"{QUOTED}|\S+")
 _NO_SECRET: Final = re.compile(r"[A-Za-z]\w*_\w*|https?://\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PLAIN_WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)?")
 #: What may stand around a secret, and is none of it.
-_AROUND: Final = "\"'\u201c\u201d\u201e\\.,:!?()[]{}"
+_AROUND: Final = "`\"'\u201c\u201d\u201e\\.,:!?()[]{}"
 #: A shorter secret is not sought where no word tells it: half of all numbers have it.
 _SHORTEST_AGAIN: Final = 6
+#: A shorter one may be a part of a word.
+_SHORTEST_WITHIN: Final = 8
 #: The longest word that says no more than yes, no or none where it stands alone.
 _SAYS_LITTLE: Final = 5
 
@@ -184,7 +77,7 @@ def unsaid(text: str, names: frozenset[str] = frozenset()) -> str:
       names: Of secrets, which they may say.
     """
     told: list[str] = []
-    text = _without(text, _SAID, names, told)
+    text = _without(text, SAID, names, told)
     return _again(told)(text)
 
 
@@ -194,7 +87,7 @@ def unsaid_answer(text: str, question: str, names: frozenset[str] = frozenset())
     A word alone is taken for the secret then, and among others one that is no plain word.
     """
     text = unsaid(text, names)
-    if re.search(_CALLED, question) is None:
+    if re.search(CALLED, question) is None:
         return text
     alone = len(text.split()) == 1
 
@@ -218,8 +111,8 @@ def unsaid_value(value: JSON) -> Any:
 def unsaid_code(text: str) -> str:
     """A program without what its names call a password or a key."""
     told: list[str] = []
-    text = _without(text, _LITERAL, told=told)
-    for shape in _SPOKEN:
+    text = _without(text, LITERAL, told=told)
+    for shape in SPOKEN:
         for found in reversed(list(shape.finditer(_prose(text)))):
             text = f"{text[: found.end(1)]}{MASK}{text[found.end() :]}"
     return _again(told)(text)
@@ -240,11 +133,11 @@ def written_in(
       names: Of secrets; they may stand where a name belongs.
     """
     for path, key, text in _texts(document, (), ""):
-        plain, shapes = _EXPRESSION.sub(_blank, text), _WRITTEN
+        plain, shapes = _EXPRESSION.sub(_blank, text), WRITTEN
         if path[0] == "tests":
             shapes = ()
         elif path[-1] == "code":
-            plain, shapes = _FIELD.sub(MASK, plain), _LITERAL
+            plain, shapes = _FIELD.sub(MASK, plain), LITERAL
             if (line := _spoken(plain)) is not None:
                 yield Told(path, sum(len(each) + 1 for each in text.split("\n")[:line]))
                 continue
@@ -283,10 +176,10 @@ def _key(value: Mapping[str, JSON], name: str, above: str) -> str:
 
 def _is_secret(key: str, text: str) -> bool:
     """Whether a text under this key is a secret, and no name, address or expression."""
-    if _KEYS.fullmatch(key) is None:
+    if KEYS.fullmatch(key) is None:
         return False
     rest = _SCHEME.sub("", text).replace(MASK, "").strip()
-    return len(rest) >= SHORTEST and re.match(_VALUE, rest) is not None
+    return len(rest) >= SHORTEST and re.match(VALUE, rest) is not None
 
 
 def _gives(mask: Callable[[str], str], shapes: tuple[re.Pattern[str], ...], text: str) -> bool:
@@ -308,7 +201,7 @@ def _offset(text: str, plain: str, gives: Callable[[str], bool]) -> int | None:
 def _prose(code: str) -> str:
     """The comments and texts of a program, each where it stands, and blanks in between."""
     parts, end = [], 0
-    for found in _PROSE.finditer(code):
+    for found in PROSE.finditer(code):
         parts += [_SIGN.sub(" ", code[end : found.start()]), found[0]]
         end = found.end()
     return "".join([*parts, _SIGN.sub(" ", code[end:])])
@@ -317,7 +210,7 @@ def _prose(code: str) -> str:
 def _spoken(code: str) -> int | None:
     """In which line a comment or a text of a program gives a secret away, from 0 on."""
     prose = _prose(code)
-    found = next((found for each in _SPOKEN if (found := each.search(prose))), None)
+    found = next((found for each in SPOKEN if (found := each.search(prose))), None)
     return None if found is None else prose.count("\n", 0, found.start(2))
 
 
@@ -334,7 +227,7 @@ def _without(
     """``text`` without it; what it was is added to ``told``."""
 
     def masked(found: re.Match[str]) -> str:
-        said = {each.strip(_AROUND) for each in re.split(_AND, found[2])}
+        said = {each.strip(_AROUND) for each in re.split(AND, found[2])}
         if said <= names:
             return found[0]
         if told is not None:
@@ -352,19 +245,26 @@ def _again(told: Iterable[str]) -> Callable[[str], str]:
     if not sought:
         return lambda text: text
     listed = "|".join(map(re.escape, sorted(sought, key=len, reverse=True)))
-    shape = re.compile(rf"(?<!\w)(?:{listed})(?!\w)")
-    return lambda text: shape.sub(MASK, text)
+    shape = re.compile(rf"(?<!\w)(?:{listed})(?!\w)", re.IGNORECASE)
+    masker = Masker()  # as an address, a header or a page has it
+    masker.add(*(each for each in sought if _within(each)))
+    return lambda text: masker.mask(shape.sub(MASK, text))
+
+
+def _within(secret: str) -> bool:
+    """Whether a secret is sought within words, too: no word has it for a part."""
+    return len(secret) >= _SHORTEST_WITHIN and _PLAIN_WORD.fullmatch(secret) is None
 
 
 def _in_values(value: JSON, change: Callable[[str], str]) -> JSON:
-    """``value`` with every text in it changed; keys are none."""
+    """``value`` with every text in it changed, keys among them."""
     match value:
         case str():
             return change(value)
         case list():
             return [_in_values(each, change) for each in value]
         case dict():
-            return {name: _in_values(each, change) for name, each in value.items()}
+            return {change(name): _in_values(each, change) for name, each in value.items()}
     return value
 
 
@@ -375,7 +275,7 @@ def _unsaid(value: JSON, key: str, told: list[str]) -> Any:
             return MASK
         case str():
             found: list[str] = []
-            text = _without(value, _SAID, told=found)
+            text = _without(value, SAID, told=found)
             # Errors say "token: expired" of what is none: a plain word is sought by its key alone.
             told.extend(each for each in found if _PLAIN_WORD.fullmatch(each) is None)
             return text

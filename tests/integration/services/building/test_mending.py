@@ -186,6 +186,21 @@ async def test_faults_of_a_change_quote_no_password_of_the_recorded_data(house):
 
 
 @only("sqlite")
+async def test_the_failure_itself_quotes_no_password_of_the_recorded_data(house):
+    given = {"n": {"type": "integer"}, "password": {"type": "string"}}
+    await store(house, yaml.safe_dump({**yaml.safe_load(SHARES), "inputs": given}))
+    raised = {"message": "ZeroDivisionError: of ann/swordfish", "code": "raised"}
+    inputs = {"n": 0, "password": "swordfish"}
+    step = ("share", "failed", {"args": {"n": 0}}, None, raised)
+    lost = await ended(house, "shares", "failed", inputs, step, message=raised["message"])
+    model(house, competent, inputs=given)
+    session = await mended(house, lost)
+    assert (session.status, session.message) == ("ready", "")
+    assert "of ann/***" in house.prompts
+    assert "swordfish" not in house.prompts
+
+
+@only("sqlite")
 async def test_what_no_change_of_the_bot_ends_is_told_and_begins_nothing(house):
     await store(house, ASKS)
     fault = {"message": "401 Unauthorized", "code": "http-401"}

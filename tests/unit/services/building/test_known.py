@@ -20,6 +20,16 @@ from codex32.services.building.known import Known, named
         ("*", "- read the feed\n* tell me", False),
         ("/", "look at https://shop.example.com/tea", False),
         ("*.example.com", "look at *.example.com", True),
+        ("ller.example", "look at müller.example", False),
+        ("ller.example", "look at mu\u0308ller.example", False),
+        ("müller.example", "look at mu\u0308ller.example", True),
+        ("ample.com", "look at ex\u200bample.com", False),
+        ("orders@example.com", "mail ann+orders@example.com", False),
+        ("neil@example.com", "mail o'neil@example.com", False),
+        ("d@example.com", "mail r&d@example.com", False),
+        ("ann@example.com", "mail 'ann@example.com', or «bob@example.com»", True),
+        ("bob@example.com", "mail 'ann@example.com', or «bob@example.com»", True),
+        ("example.com", "请访问example.com的页面", True),
     ],
 )
 def test_a_name_is_named_as_a_word_of_its_own(name, words, there):

@@ -94,7 +94,10 @@ with:
         password = password or os.environ["PASSWORD"]
         fields = {"password": "password", "token": token, "kind": "secret"}
         headers = {"Authorization": f"Bearer {token}", "Cookie": "sid=" + token}
-        headers["Authorization"] = "Bearer " + token
+        headers["Authorization"] = "Bearer " + token  # Authorization: Bearer tokens are renewed
+        request.add_header("Authorization", "Bearer " + token)
+        httpx.get(url, auth=("ann", password), headers=dict(Authorization=f"Bearer {token}"))
+        run(f"curl -u ann:{password} -H 'Authorization: Bearer {token}' -b 'sid={token}'")
         url = f"postgres://{fields}:{password}@db/%s"
         token: str = token.strip("abcdef")
         if not re.match(r"token=([^&]+)", token):  # an invalid token: nothing to pass 1000 times
@@ -118,12 +121,23 @@ def test_in_a_program_names_are_none_and_what_is_written_out_is_found_in_its_lin
         'dsn = "host=db password=swordfish"',
         'headers = {"Authorization": "swordfish"}',
         'headers["Cookie"] = "sid=swordfish"',
+        'headers["Authorization"] = "Bearer " + "swordfish"',
+        'headers = dict(Authorization="swordfish")',
+        'request.add_header("Authorization", "Basic swordfish")',
+        'os.environ.setdefault("API_TOKEN", "swordfish")',
+        'httpx.get(url, auth=("ann", "swordfish"))',
+        'auth = HTTPBasicAuth(user, "swordfish")',
+        'smtp.login("ann", "swordfish")',
+        'run(["curl", "-u", "ann:swordfish"])',
+        'run("curl -u ann:swordfish")',
+        "run(\"curl -H 'Authorization: Token swordfish'\")",
+        '"""Cookie: sid=swordfish"""',
     ):
         code = CODE.replace("    import os", f"    import os\n    {line}")
         assert found(code) == [("with.code", 5)]
         assert "swordfish" not in unsaid_code(code)
     assert found(CODE.replace('strip("abcdef")', 'login(url, {"password": "swordfish"})')) == [
-        ("with.code", 12)
+        ("with.code", 15)
     ]
 
 
@@ -184,6 +198,24 @@ def test_long_texts_of_strangers_are_read_once(text):
         ("curl -H 'Authorization: Token swordfish'", "curl -H 'Authorization: Token ***'"),
         ("Cookie: sid=swordfish; b=catfish", "Cookie: ***"),
         ("curl -u ann:swordfish x", "curl -u ann:*** x"),
+        ("curl -su ann:swordfish x", "curl -su ann:*** x"),
+        ("curl -uann:swordfish x", "curl -uann:*** x"),
+        ("curl --user 'ann:sword fish' x", "curl --user 'ann:***' x"),
+        (r"{\"cmd\": \"curl -u 'ann:sword fish'\"}", r"{\"cmd\": \"curl -u 'ann:***'\"}"),
+        ("curl --proxy-user ann:swordfish", "curl --proxy-user ann:***"),
+        ("curl -b 'sid=swordfish' x", "curl -b '***' x"),
+        ("Authorization: Api-Key swordfish", "Authorization: Api-Key ***"),
+        ("Authorization: Shop sw0rdfish", "Authorization: ***"),
+        ('Authorization: Digest user="ann", response="fish"', "Authorization: Digest ***"),
+        ('{"Authorization": "Negotiate swordfish"}', '{"Authorization": "Negotiate ***"}'),
+        (r"{\"cookie\": \"sid=swordfish\"}", r"{\"cookie\": \"***\"}"),
+        ("Sign in as ann with password swordfish.", "Sign in as ann with password ***"),
+        ("user ann, password swordfish", "user ann, password ***"),
+        ("the password `sword fish` here", "the password *** here"),
+        ("| password | sw0rdfish |", "| password | *** |"),
+        ("password=fish", "password=***"),
+        ("The password is swordfish. Swordfish!", "The password is *** ***!"),
+        ("password: s&ordfish1, so ?p=s%26ordfish1", "password: ***, so ?p=***"),
     ],
 )
 def test_what_people_put_between_a_word_and_its_secret(said, heard):
@@ -192,7 +224,8 @@ def test_what_people_put_between_a_word_and_its_secret(said, heard):
 
 def test_what_is_once_called_a_password_is_none_the_less_one_where_nothing_calls_it_so():
     data = {
-        "inputs": {"password": "swordfish", "status": "failed"},
+        "inputs": {"password": "swordfish", "status": "failed", "swordfish": 1},
+        "form": {"password2": "goldfish", "passwordConfirm": "goldfish"},
         "failure": "ann/swordfish was refused: token: expired, as is the card (expired)",
         "output": ["swordfish", "swordfishes"],
         "store": {"Name": "/db/password", "Value": "catfish"},
@@ -200,7 +233,8 @@ def test_what_is_once_called_a_password_is_none_the_less_one_where_nothing_calls
         "passwords": {"ann": "sunfish"},
     }
     assert unsaid_value(data) == {
-        "inputs": {"password": "***", "status": "failed"},
+        "inputs": {"password": "***", "status": "failed", "***": 1},
+        "form": {"password2": "***", "passwordConfirm": "***"},
         "failure": "ann/*** was refused: token: ***, as is the card (expired)",
         "output": ["***", "swordfishes"],
         "store": {"Name": "/db/password", "Value": "***"},
@@ -214,6 +248,8 @@ def test_what_is_once_called_a_password_is_none_the_less_one_where_nothing_calls
 def test_what_people_say_about_their_passwords_is_kept():
     for said in (
         "If the credentials are wrong, mail me; reset the password (if there is any).",
+        "Mail each user and password manager, and each user with password expired in May.",
+        "Send Authorization: Bearer <token>, and -u $USER:$PASSWORD.",
         "The passwords are PAYROLL and shop_hook.",
     ):
         assert unsaid(said, frozenset({"PAYROLL", "shop_hook"})) == said
