@@ -150,10 +150,7 @@ class Collector:
                     self._url, body, timeout=SEND_SECONDS, allow_redirects=False, stream=True
                 )
                 with answer:  # closing a connection that is not read to its end
-                    said = b""
-                    # What it says is small, or it is none of a collector, and may have no end.
-                    if int(answer.headers.get("Content-Length", LONGEST_ANSWER)) < LONGEST_ANSWER:
-                        said = answer.content  # read, so that the connection serves again
+                    said = _said(answer, deadline)
             except (requests.RequestException, ValueError) as error:
                 trouble = type(error).__name__
             else:
@@ -171,3 +168,18 @@ class Collector:
             if self._closing.wait(min(max(asked or 0.0, pause), LONGEST_PAUSE_SECONDS)):
                 return trouble, 0
             pause *= 2
+
+
+def _said(answer: requests.Response, deadline: float) -> bytes:
+    """What an answer says, read so that its connection serves again.
+
+    What is long is none of a collector's and may have no end; so may what comes a byte a second,
+    which no limit of a single read finds.
+    """
+    said = b""
+    if int(answer.headers.get("Content-Length", LONGEST_ANSWER)) < LONGEST_ANSWER:
+        for piece in answer.iter_content(1):
+            said += piece
+            if time.monotonic() > deadline:
+                break
+    return said

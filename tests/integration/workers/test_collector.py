@@ -100,6 +100,31 @@ def test_an_answer_without_an_end_is_not_read(caplog):
     assert caplog.records == []
 
 
+def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(monkeypatch, caplog):
+    over, gone = threading.Event(), threading.Event()
+
+    class Dripping(QuietHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "60000")
+            self.end_headers()
+            try:
+                while not over.wait(0.02):
+                    self.wfile.write(b"x")
+            except OSError:  # nobody listens any more
+                gone.set()
+
+    monkeypatch.setattr(rooms, "SEND_SECONDS", 0.2)
+    with serving(Dripping) as url:
+        collector = Collector(url, {}, "prc_1")
+        collector._send([encoded(Span(CONTEXT, None, "one", begun=1, ended=2))])
+        assert gone.wait(60)
+        over.set()
+        collector.close()
+    assert caplog.records == []
+
+
 def test_an_answer_that_is_read_leaves_the_connection_for_the_next():
     came = []
 
