@@ -60,6 +60,7 @@ class Report:
 
     def __init__(self, output: Output, *, coverage: bool, least: int | None = None) -> None:
         self._output, self._coverage, self._least = output, coverage, least
+        self._unproved = False
         self.runs: list[Run] = []
         self.python: dict[Path, Sequence[PythonVerdict]] = {}
         self._problems: list[Problem] = []
@@ -103,6 +104,14 @@ class Report:
         for fate in proof.survivors:
             self._line(f"  nobody noticed {run.path}:{fate.told(run.document)}")
 
+    def unproved(self, run: Run) -> None:
+        """Show that mutants were not tried, if tests were: some of the bot's were left out."""
+        if run.verdicts:
+            self._unproved = True
+            self._line(
+                f"{run.bot.name}: no mutants without all of its tests; leave out -k", "failed"
+            )
+
     @property
     def failed(self) -> int:
         """How many tests failed."""
@@ -114,6 +123,7 @@ class Report:
         """Show the sums; whether everything passed."""
         self._output.result(self._document(), self._sums)
         weak = any(run.proof is not None and self._is_weak(run.proof) for run in self.runs)
+        weak |= self._unproved and self._least is not None
         return not self.failed and not self._problems and not weak
 
     def _is_weak(self, proof: Proof) -> bool:

@@ -115,7 +115,10 @@ async def _mutants(
         return
     by_folder = {each.folder: each for each in tests}
     for run in report.runs:
-        if not run.bot.tests or not wish.means(run.bot.name):
+        if not run.bot.tests:
+            continue
+        if not wish.means(run.bot.name):
+            report.unproved(run)
             continue
         python = by_folder.get(run.path.parent)
         names = [each.name for each in report.python.get(run.path.parent, ())]

@@ -160,6 +160,8 @@ def test_tests_that_prove_nothing_are_told_and_fail_where_proof_is_asked_for(cod
     assert "all of its tests pass where it does nothing at all" in answer.out
     assert "nobody noticed idle.yaml:4: steps.1: the step b is left out" in answer.out
     assert codex32("test", "idle.yaml", "--least", "60").code == 1
+    chosen = codex32("test", "idle.yaml", "-k", "nothing", "--least", "60")
+    assert (chosen.code, "no mutants without all of its tests" in chosen.out) == (1, True)
     better = IDLE.replace("{status: succeeded}", "{effects: [{step: b, with: {text: '1'}}]}")
     (project / "idle.yaml").write_text(better)
     assert codex32("test", "idle.yaml", "--least", "60").code == 0

@@ -38,6 +38,9 @@ def test_a_model_asks_nothing_in_the_name_of_the_house(name):
         ("all except b.example", "all except that"),
         ("a.example but without b.example", "that but without that"),
         ("a.example, and don\u2019t tell b.example", "that, and don\u2019t tell that"),
+        ("a.example; avoid b.example", "that; avoid that"),
+        ("b.example shouldn't be told", "that shouldn't be told"),
+        ("a.example, aber nicht b.example", "that, aber nicht that"),
         ("", ""),
     ],
 )
