@@ -188,6 +188,9 @@ async def _read(response: aiohttp.ClientResponse, request: HttpRequest, hop: Hop
             raise ProviderRejected(
                 f"{hop.place} answered with more than {request.max_bytes} bytes (max_bytes)"
             )
+        if request.enough is not None and request.enough(body):
+            response.close()
+            break
     return bytes(body)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from codex32.kernel.json_values import JSON
@@ -18,6 +18,8 @@ class HttpRequest:
       timeout_seconds: Limit of the whole exchange, body included.
       max_bytes: Answers longer than this are a fault.
       cut: They are cut there instead.
+      enough: Told of what has come of the body, piece by piece: whether the rest need not be
+        waited for.
       follow: How many redirects may be followed; each is checked like a first request, and
         credentials are dropped where the host changes.
     """
@@ -34,6 +36,7 @@ class HttpRequest:
     follow: int = 0
     has_json: bool = False
     cut: bool = False
+    enough: Callable[[bytearray], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

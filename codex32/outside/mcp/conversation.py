@@ -134,7 +134,7 @@ def _list_in(answer: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]
 
 
 def _tool(told: Mapping[str, Any]) -> Tool:
-    name, description = told.get("name"), told.get("description", "")
+    name, description = told.get("name"), told.get("description") or ""
     schema = told.get("inputSchema")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Broken(f"lists a tool whose name cannot be taken: {str(name)[:40]!r}")

@@ -19,6 +19,9 @@ _ACCEPT = "application/json, text/event-stream"
 _LONGEST_SECONDS = 3600.0
 #: Seconds in which a server shall take note that we leave.
 _LEAVE_SECONDS = 5.0
+#: What ends an event.
+_GAPS = (b"\r\n\r\n", b"\n\n", b"\r\r")
+_LONGEST_GAP = 4
 _SESSION = re.compile(r"[\x21-\x7e]{1,1000}")
 
 
@@ -45,9 +48,10 @@ class PostLine(Line):
 
     async def ask(self, request: Message) -> Message:
         """The answer, as JSON or in a stream of events."""
-        response = await self._post(request)
+        response = await self._post(request, _Come(request["id"]))
         for message in await asyncio.to_thread(_messages, response):
-            if isinstance(message, Mapping) and message.get("id") == request["id"]:
+            if _answers(message, request["id"]):
+                assert isinstance(message, Mapping)
                 return message
         # What it refuses, or sends elsewhere, it has not done; of its own faults nobody knows, and
         # the other redirects may follow the deed.
@@ -72,7 +76,9 @@ class PostLine(Line):
         except (ProviderUnavailable, ProviderRejected, ProviderUnauthorized):
             return  # it forgets sessions by itself
 
-    async def _post(self, message: Message) -> HttpResponse:
+    async def _post(
+        self, message: Message, enough: Callable[[bytearray], bool] | None = None
+    ) -> HttpResponse:
         request = HttpRequest(
             self._url,
             "POST",
@@ -81,6 +87,7 @@ class PostLine(Line):
             has_json=True,
             timeout_seconds=_LONGEST_SECONDS,
             max_bytes=MOST_BYTES,
+            enough=enough,
         )
         try:
             response = await self._send(request)
@@ -119,6 +126,40 @@ class PostLine(Line):
         return {**self._headers, **more}
 
 
+class _Come:
+    """Whether a stream of events has brought the answer to a request: some leave it open then."""
+
+    def __init__(self, identity: object) -> None:
+        self._identity = identity
+        self._body = bytearray()
+        #: Up to where events were looked at, and up to where their ends were looked for.
+        self._looked = self._searched = 0
+
+    def __call__(self, body: bytearray) -> bool:
+        if body is not self._body:  # asked once more, with another token
+            self._body, self._looked, self._searched = body, 0, 0
+        begin = max(self._looked, self._searched - _LONGEST_GAP)
+        end = max(body.rfind(gap, begin) for gap in _GAPS)
+        self._searched = len(body)
+        if end <= self._looked:
+            return False
+        whole, self._looked = bytes(body[self._looked : end]), end
+        return any(self._is_it(text) for text in _events(whole) if b'"id"' in text)
+
+    def _is_it(self, text: bytes) -> bool:
+        try:
+            return _answers(parse_foreign(text), self._identity)
+        except NotJson:
+            return False
+
+
+def _answers(message: JSON, identity: object) -> bool:
+    """Whether a message answers a request; a server may number its own requests as we do ours."""
+    return (
+        isinstance(message, Mapping) and "method" not in message and message.get("id") == identity
+    )
+
+
 def _messages(response: HttpResponse) -> list[JSON]:
     """The messages of an answer, in their order; what is none is left out."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -134,7 +175,7 @@ def _messages(response: HttpResponse) -> list[JSON]:
 
 def _events(body: bytes) -> Iterator[bytes]:
     """What the events of a stream carry."""
-    for event in re.split(rb"\r\n\r\n|\n\n|\r\r", body):
+    for event in re.split(b"|".join(_GAPS), body):
         lines = [
             line[5:].removeprefix(b" ")
             for line in re.split(rb"\r\n|\n|\r", event)

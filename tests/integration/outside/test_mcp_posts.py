@@ -232,6 +232,20 @@ async def test_a_session_that_the_server_forgot_is_begun_anew(speaker, tmp_path,
     assert speaker.asked.count("tools/call") == 2
 
 
+async def test_a_stream_that_stays_open_after_the_answer_is_left(speaker, tmp_path, bytes_of):
+    def stream(message):
+        # It numbers what it asks itself as we do what we ask.
+        ping = {"jsonrpc": "2.0", "id": message["id"], "method": "ping"}
+        told = events(ping, {"jsonrpc": "2.0", "id": message["id"], "result": DONE})
+        head = bytes_of(200, told, content_type="text/event-stream")
+        # More is promised than ever comes.
+        return head.replace(b"ength: %d" % len(told), b"ength: %d" % (len(told) + 99))
+
+    speaker.answers["tools/call"] = stream
+    async with reached(speaker, tmp_path) as keeper:
+        assert (await call(keeper)).data == {"n": 1}
+
+
 class Issuer:
     """An authorization server: gives tokens one after the other, or what a test lays down."""
 
