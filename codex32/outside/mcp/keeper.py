@@ -31,7 +31,7 @@ from codex32.outside.mcp.addresses import place
 from codex32.outside.mcp.conversation import Conversation, Refused
 from codex32.outside.mcp.grants import Grant, Tokens
 from codex32.outside.mcp.kept import Kept
-from codex32.outside.mcp.line import Broken, Line
+from codex32.outside.mcp.line import Broken, Forgotten, Line
 from codex32.outside.mcp.pins import FILE, McpUnpinned, Pins, require_same
 from codex32.outside.mcp.pipes import PipeLine, bare_environment
 from codex32.outside.mcp.posts import PostLine
@@ -114,10 +114,19 @@ class McpHouse(McpKeeper):
                 f"pinned are: {', '.join(names)}"
             )
         asked = _Asked(server)
-        async with asked.within(timeout_seconds), self._talk(server, where, caller) as talk:
-            require_same(server, pinned, talk.offered)
-            asked.tool = tool
-            return await talk.call(tool, arguments)
+
+        async def once() -> McpResult:
+            asked.tool = ""
+            async with self._talk(server, where, caller) as talk:
+                require_same(server, pinned, talk.offered)
+                asked.tool = tool
+                return await talk.call(tool, arguments)
+
+        async with asked.within(timeout_seconds):
+            try:
+                return await once()
+            except Forgotten:
+                return await once()
 
     async def offered(
         self, caller: McpCaller, server: str, *, timeout_seconds: float

@@ -28,6 +28,13 @@ class Broken(Exception):
         self.told, self.sent = told, sent
 
 
+class Forgotten(Broken):
+    """A server has forgotten the conversation, and so did nothing; it wants a new one."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(told, sent=False)
+
+
 class Line(ABC):
     """Carries requests and answers, one at a time."""
 

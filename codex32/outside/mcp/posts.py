@@ -12,7 +12,7 @@ from codex32.kernel.errors import ProviderRejected, ProviderUnauthorized, Provid
 from codex32.kernel.foreign_json import NotJson, parse_foreign
 from codex32.kernel.json_values import JSON
 from codex32.outside.mcp.addresses import shown, unpathed
-from codex32.outside.mcp.line import MOST_BYTES, Broken, Line, Message
+from codex32.outside.mcp.line import MOST_BYTES, Broken, Forgotten, Line, Message
 
 _ACCEPT = "application/json, text/event-stream"
 #: Seconds that one exchange may take; whoever has a conversation sets a limit to the whole of it.
@@ -53,6 +53,8 @@ class PostLine(Line):
             if _answers(message, request["id"]):
                 assert isinstance(message, Mapping)
                 return message
+        if response.status == 404 and self._session is not None:
+            raise Forgotten("answers 404 and nothing of use")
         # What it refuses, or sends elsewhere, it has not done; of its own faults nobody knows, and
         # the other redirects may follow the deed.
         refused = response.status in (307, 308) or 400 <= response.status < 500

@@ -232,6 +232,30 @@ async def test_a_session_that_the_server_forgot_is_begun_anew(speaker, tmp_path,
     assert speaker.asked.count("tools/call") == 2
 
 
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_session_that_is_forgotten_as_a_tool_is_called_is_begun_anew_once(
+    speaker, tmp_path, bytes_of, times
+):
+    speaker.answers["initialize"] = with_a_session(bytes_of)
+    forgotten = [bytes_of(404, b"")] * times
+
+    def calls(message):
+        if forgotten:
+            return forgotten.pop()
+        told = {"jsonrpc": "2.0", "id": message["id"], "result": DONE}
+        return bytes_of(200, json.dumps(told).encode(), content_type="application/json")
+
+    speaker.answers["tools/call"] = calls
+    async with reached(speaker, tmp_path) as keeper:
+        if times == 1:
+            assert (await call(keeper)).data == {"n": 1}
+        else:
+            with pytest.raises(ProviderUnavailable, match="answers 404") as caught:
+                await call(keeper)
+            assert caught.value.fault_code == "mcp-unreachable"
+    assert speaker.asked.count("initialize") == speaker.asked.count("tools/call") == 2
+
+
 async def test_a_stream_that_stays_open_after_the_answer_is_left(speaker, tmp_path, bytes_of):
     def stream(message):
         # It numbers what it asks itself as we do what we ask.
