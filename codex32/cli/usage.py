@@ -45,15 +45,17 @@ def usage(
         read = partial(spending.spent, by, last - timedelta(days=days - 1), last)
         found = runtime.door.read_now(partial(read, workspace=workspace))
         there = runtime.door.read_now(spending.budgets, last)
+        names = runtime.door.read_now(spending.called, there)
     if obj.output.as_json:
         budgets = [
             {
                 "budget": row.key,
+                "name": name,
                 "limit_usd": usd(row.limit_nano),
                 "spent_usd": usd(row.spent_nano),
                 "reserved_usd": usd(row.reserved_nano),
             }
-            for row in there
+            for name, row in zip(names, there, strict=True)
         ]
         obj.output.document({"items": [each.as_dict(by) for each in found], "budgets": budgets})
         return
@@ -72,8 +74,8 @@ def usage(
     obj.output.table(
         [by, "requests", "failed", "tokens in", "out", "USD", "assumed"], rows, _NOTHING
     )
-    for row in there:
-        obj.output.line(f"{row.key}: {shown(row.spent_nano)} of {shown(row.limit_nano)}")
+    for name, row in zip(names, there, strict=True):
+        obj.output.line(f"{name}: {shown(row.spent_nano)} of {shown(row.limit_nano)}")
 
 
 @usage.command()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, TypeAlias
 
 import peewee as pw
 
+from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.database import Door, fetch
 from codex32.kernel.json_values import JSON
+from codex32.kernel.models import BotRow
 from codex32.kernel.spending_rows import BudgetRow, ModelAttemptRow
 from codex32.services.ai.money import usd
 
@@ -158,6 +160,18 @@ def budgets(today: date) -> Sequence[BudgetRow]:
     day = today.isoformat()
     periods = [BudgetRow.key.endswith(f" {period}") for period in (day, day[:7])]
     return list(BudgetRow.select().where(periods[0] | periods[1]).order_by(BudgetRow.key))
+
+
+def called(rows: Iterable[BudgetRow]) -> list[str]:
+    """The keys of budgets as people know them: those of bots by their names."""
+    keys = [row.key.split(" ", 1) for row in rows]
+    ids = [scope.removeprefix("bot:") for scope, _ in keys if scope.startswith("bot:")]
+    found = BotRow.select(BotRow.id, BotRow.workspace, BotRow.name).where(BotRow.id.in_(ids))
+    names = {}
+    for bot_id, workspace, name in fetch(found):
+        place = "" if workspace == DEFAULT_WORKSPACE else f"{workspace}/"
+        names[f"bot:{bot_id}"] = f"bot:{place}{name}"
+    return [f"{names.get(scope, scope)} {period}" for scope, period in keys]
 
 
 async def prune(door: Door, now: int, keep_days: float | None) -> int:

@@ -21,19 +21,34 @@ from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
 from codex32.services.executions import executions
 from codex32.services.executions.endings import Endings
-from codex32.services.mcp.offering import Offered, Offering
+from codex32.services.mcp.offering import KIND, Offered, Offering
 
 REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
 INTERNAL_ERROR = -32603
 _VERSION: Final = version("codex32")
 _NAME: Final = re.compile(NAME["pattern"])
+_ID: Final = re.compile(r"exe_[0-9a-z]{1,40}")
 #: Tools of one page, and seconds that a call waits for its execution to end.
 _PAGE, WAIT_SECONDS = 100, 50.0
 _ABOUT = (
     "Each tool executes a bot and answers with its output. One that takes long answers with the "
-    "id of its execution, which goes on."
+    "id of its execution, which goes on; execution_result waits for its output."
 )
+#: What tells how an execution ended that was not waited for. No bot has a name with such a line.
+_RESULT: Final = "execution_result"
+_RESULT_TOOL: Final = {
+    "name": _RESULT,
+    "description": "Waits for an execution that a tool began and did not wait for, and answers "
+    "with its output.",
+    "inputSchema": {
+        "type": "object",
+        "properties": {"id": {"type": "string", "description": "What the tool answered with."}},
+        "required": ["id"],
+        "additionalProperties": False,
+    },
+    "annotations": {"readOnlyHint": True},
+}
 
 
 class _Refused(Exception):
@@ -99,12 +114,15 @@ class McpServer:
             raise _Refused(INVALID_PARAMS, "cursor must be one that a list of tools came with")
         found = await self._offering.page(caller.workspace, after, _PAGE + 1)
         more = {"nextCursor": found[_PAGE - 1].due.bot_name} if len(found) > _PAGE else {}
-        return {"tools": [_tool(each) for each in found[:_PAGE]], **more}
+        tools = [_tool(each) for each in found[:_PAGE]]
+        return {"tools": tools if more or not (tools or after) else [*tools, _RESULT_TOOL], **more}
 
     async def _call(self, params: Mapping[str, Any], caller: Caller) -> JSON:
         name, arguments = params.get("name"), params.get("arguments") or {}
         if not isinstance(name, str) or not isinstance(arguments, Mapping):
             raise _Refused(INVALID_PARAMS, "name must be a text, and arguments an object")
+        if name == _RESULT:
+            return await self._result_of(arguments.get("id"), caller)
         # What is no name of a bot is not looked for: not every database takes every text.
         known = _NAME.fullmatch(name)
         offered = await self._offering.find(caller.workspace, name) if known else None
@@ -117,9 +135,27 @@ class McpServer:
             return _told(error.message, failed=True)
         if answer.execution_id is None:
             return _told(f"nothing was started ({answer.decision}): {answer.detail}", failed=True)
-        if not await self._endings.ended(answer.execution_id, WAIT_SECONDS):
-            return _told(f"it goes on as the execution {answer.execution_id}")
-        return await self._door.read(self._ended, answer.execution_id, caller.workspace)
+        return await self._outcome(answer.execution_id, caller)
+
+    async def _result_of(self, execution_id: JSON, caller: Caller) -> JSON:
+        # What is no id is not looked for either.
+        known = isinstance(execution_id, str) and _ID.fullmatch(execution_id)
+        if not known or not await self._door.read(self._is_of, execution_id, caller):
+            raise _Refused(INVALID_PARAMS, "id must be of an execution that you began by a tool")
+        return await self._outcome(str(execution_id), caller)
+
+    def _is_of(self, execution_id: str, caller: Caller) -> bool:
+        """Whether the caller began it by a tool: who may start bots may not read all they do."""
+        row = next(iter(executions.get_many([execution_id], workspace=caller.workspace)), None)
+        if row is None or row.trigger_kind != KIND:
+            return False
+        by = self._payloads.unpack(row.id, row.trigger).get("by")
+        return isinstance(by, Mapping) and (by["kind"], by["id"]) == (caller.kind, caller.id)
+
+    async def _outcome(self, execution_id: str, caller: Caller) -> JSON:
+        if not await self._endings.ended(execution_id, WAIT_SECONDS):
+            return _told(f"it goes on as the execution {execution_id}; {_RESULT} waits for it")
+        return await self._door.read(self._ended, execution_id, caller.workspace)
 
     def _ended(self, execution_id: str, workspace: str) -> JSON:
         row = executions.get(execution_id, workspace=workspace)

@@ -12,7 +12,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from codex32.engine.running.host import Host
+from codex32.kernel.caller import Caller
 from codex32.kernel.models import ExecutionRow, OccurrenceRow
+from codex32.services.mcp.offering import Offering
+from codex32.services.mcp.server import McpServer
 
 TOKEN = "a token of the test"
 
@@ -66,8 +69,9 @@ async def test_a_client_finds_the_bots_that_offer_themselves_and_uses_one(api, r
     async with working(runtime), connected(api) as session:
         hello = await session.initialize()
         assert hello.server_info.name == "codex32"
-        (tool,) = (await session.list_tools()).tools
+        tool, waiting = (await session.list_tools()).tools
         assert (tool.name, tool.description) == ("double", "Doubles a number.")
+        assert waiting.name == "execution_result"
         assert tool.input_schema["required"] == ["n"]
         done = await session.call_tool("double", {"n": 21})
         assert not done.is_error, done.content
@@ -87,7 +91,7 @@ async def test_a_bot_with_several_triggers_is_one_tool(api):
     await make(api, "other")
     async with connected(api) as session:
         await session.initialize()
-        tools = (await session.list_tools()).tools
+        *tools, _ = (await session.list_tools()).tools
     assert [(each.name, each.description) for each in tools] == [
         ("double", "This one."),
         ("other", "Doubles a number."),
@@ -137,7 +141,7 @@ async def test_what_the_trigger_says_itself_is_not_asked_for(api, runtime):
     await make(api, "double", triggers=[{"mcp": {}, "inputs": {"n": 4}}])
     async with working(runtime), connected(api) as session:
         await session.initialize()
-        (tool,) = (await session.list_tools()).tools
+        tool, _ = (await session.list_tools()).tools
         assert list(tool.input_schema["properties"]) == ["why"]
         assert tool.input_schema["required"] == []
         done = await session.call_tool("double", {})
@@ -163,6 +167,51 @@ async def test_a_bot_that_fails_is_an_error_that_names_its_execution(api, runtim
         done = await session.call_tool("luckless", {})
         assert done.is_error
         assert "failed: no luck" in done.content[0].text
+
+
+async def test_what_takes_long_is_waited_for_by_another_tool_and_by_nobody_else(
+    api, runtime, monkeypatch
+):
+    monkeypatch.setattr("codex32.services.mcp.server.WAIT_SECONDS", 0.0)
+    await make(api, "double")
+    async with connected(api) as session:
+        await session.initialize()
+        begun = await session.call_tool("double", {"n": 21})
+        assert not begun.is_error
+        (execution,) = await runtime.door.read(lambda: list(ExecutionRow.select()))
+        assert execution.id in begun.content[0].text
+        waiting = await session.call_tool("execution_result", {"id": execution.id})
+        assert "goes on" in waiting.content[0].text
+
+        monkeypatch.setattr("codex32.services.mcp.server.WAIT_SECONDS", 20.0)
+        async with working(runtime):
+            done = await session.call_tool("execution_result", {"id": execution.id})
+            assert done.structured_content == {"twice": 42}
+            # One of the workspace that was begun otherwise: to start bots is not to read all.
+            other = await api("POST", "/api/v1/bots/double/execute", json={"inputs": {"n": 1}})
+        for foreign in (other.json["id"], "exe_none", "\0", 7):
+            with pytest.raises(MCPError, match="you began"):
+                await session.call_tool("execution_result", {"id": foreign})
+
+
+async def test_a_key_is_not_told_what_others_began(api, runtime):
+    await make(api, "double")
+    server = McpServer(
+        runtime.door,
+        Offering(runtime.door, runtime.definitions, runtime.payloads),
+        runtime.payloads,
+        runtime.clock,
+    )
+    ada, bob = (Caller("key", f"key_{n}", n, workspace="default") for n in ("ada", "bob"))
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    async with working(runtime):
+        begun = {"name": "double", "arguments": {"n": 1}}
+        await server.answer({**call, "params": begun}, ada)
+    (execution,) = await runtime.door.read(lambda: list(ExecutionRow.select()))
+    asked = {"name": "execution_result", "arguments": {"id": execution.id}}
+    told = [await server.answer({**call, "params": asked}, each) for each in (ada, bob)]
+    assert told[0]["result"]["structuredContent"] == {"twice": 2}
+    assert told[1]["error"]["code"] == -32602
 
 
 @pytest.mark.parametrize(

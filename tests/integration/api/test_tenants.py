@@ -303,7 +303,7 @@ async def test_no_tool_of_theirs_is_offered_or_used(api, theirs):
     told = await theirs.api(
         "POST", "/api/v1/mcp", headers={"X-Workspace": theirs.name}, json=tool("tools/list")
     )
-    assert [each["name"] for each in told.json["result"]["tools"]] == [BOT]
+    assert [each["name"] for each in told.json["result"]["tools"]] == [BOT, "execution_result"]
 
 
 async def test_nobody_enters_a_workspace_by_naming_it(api, runtime, theirs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 BOT = """\
 name: greet
 allow: {models: ["openai:*"], spend_usd: {day: 0.002}}
@@ -19,6 +21,6 @@ def test_what_was_spent_is_told_however_little_it_is(codex32, project, model) ->
     spent = f"{model.billed() / 1e9:.6f}"
     assert float(spent) > 0
     told = codex32("usage").out
-    assert f": {spent} USD of 0.002000 USD" in told
+    assert re.search(rf"^bot:greet \d{{4}}-\d\d-\d\d: {spent} USD of 0.002000 USD$", told, re.M)
     assert f": {spent} USD of 100.00 USD" in told
     assert "expected: 0.00 USD" not in codex32("usage", "forecast").out
