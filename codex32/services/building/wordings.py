@@ -9,10 +9,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+#: The word in other languages.
+_ELSEWHERE: Final = (
+    "mots? de passe|contraseñas?|senhas?|wachtwoord(?:en)?|lösenord|adgangskode|salasana|hasło"
+    "|heslo|jelszó|şifre|парол[ья]|密码|密碼|パスワード|비밀번호"
+)
 #: What people call their secrets, also at the end of a longer name (``smtp_password``).
 CALLED: Final = (
     r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
-    r"(?i:pass(?:words?|wd|phrases?|codes?|wort)?|kennwort|pwd?|pin|token|secret"
+    rf"(?i:{_ELSEWHERE}|pass(?:words?|wd|phrases?|codes?|wort)?|kennwort|pwd?|pin|token|secret"
     r"|(?:api|access|private|secret|signing|subscription|encryption|auth)[ _-]?keys?|credentials?)"
     # Forms ask for it once more, and for a new one.
     r"(?:[_-]?(?:\d{1,2}|(?i:confirm(?:ation|ed)?|again|repeat(?:ed)?|new|old)))?\b"
@@ -20,7 +25,8 @@ CALLED: Final = (
 #: Of those, the words that mean nothing else.
 _SURELY: Final = (
     r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
-    r"(?i:pass(?:words?|wd|phrases?|codes?|wort)|kennwort|pwd|(?:api|access|private)[ _-]?keys?)\b"
+    rf"(?i:{_ELSEWHERE}|pass(?:words?|wd|phrases?|codes?|wort)|kennwort|pwd"
+    r"|(?:api|access|private)[ _-]?keys?)\b"
 )
 #: Keys whose values are secrets, though nobody says so of them in a sentence.
 KEYS: Final = re.compile(
