@@ -28,10 +28,10 @@ class Change:
     def __str__(self) -> str:
         match self.kind:
             case "added":
-                return f"{self.path}: added {_short(self.after)}"
+                return f"{self.path}: added {shortened(self.after)}"
             case "removed":
-                return f"{self.path}: removed {_short(self.before)}"
-        return f"{self.path}: {_short(self.before)} -> {_short(self.after)}"
+                return f"{self.path}: removed {shortened(self.before)}"
+        return f"{self.path}: {shortened(self.before)} -> {shortened(self.after)}"
 
     def as_dict(self) -> dict[str, JSON]:
         """Plain data for JSON output."""
@@ -82,6 +82,7 @@ def parts_of(value: Any) -> Mapping[str, Any] | None:
     return {} if isinstance(value, list) else None
 
 
-def _short(value: JSON) -> str:
+def shortened(value: JSON) -> str:
+    """A value in one line for people, as far as it goes there."""
     text = value if isinstance(value, str) and "\n" not in value else dumps(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -14,7 +14,7 @@ from codex32.kernel.clock import Clock
 from codex32.kernel.database import Door
 from codex32.kernel.errors import Codex32Error, StepFault
 from codex32.kernel.fault_points import fault_point
-from codex32.kernel.model_errors import BudgetExceeded
+from codex32.kernel.model_errors import BudgetExceeded, ModelFault
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.redaction import scrub
 from codex32.kernel.subject import subject
@@ -304,11 +304,7 @@ class Builder:
             own = refusal.scope == f"execution:{session.id}"
             return _failed(session, _spent(session) if own else refusal.message)
         except StepFault as fault:
-            if not fault.retryable:
-                return _failed(session, fault.message)
-            pause = max(fault.retry_after_seconds or 0.0, PAUSE_SECONDS)
-            again = min(self.clock.micros() + int(pause * 1e6), session.deadline_at)
-            return replace(session, lease_until=again, message=_short(fault.message))
+            return _unanswered(session, fault, self.clock.micros())
         except Codex32Error as error:
             return _failed(session, error.message)
         except Exception as error:
@@ -343,6 +339,17 @@ def _next(session: Session) -> Session:
     return replace(over, status="ready")
 
 
+def _unanswered(session: Session, fault: StepFault, now: int) -> Session:
+    """The session where its model gave no answer: later once more, where that may help."""
+    # What does not fit its form was asked for again already, and was paid for each time.
+    unfit = isinstance(fault, ModelFault) and fault.kind == "invalid"
+    if unfit or not fault.retryable:
+        return _failed(session, fault.message)
+    pause = max(fault.retry_after_seconds or 0.0, PAUSE_SECONDS)
+    again = min(now + int(pause * 1e6), session.deadline_at)
+    return replace(session, lease_until=again, message=_short(fault.message))
+
+
 def _broken(session: Session, error: Exception) -> Session:
     log.error("a stage of session %s failed", session.id, exc_info=error)
     return _failed(session, f"a fault of the house: {type(error).__name__}")
@@ -351,7 +358,8 @@ def _broken(session: Session, error: Exception) -> Session:
 def _late(session: Session, seconds: float) -> Session:
     way_on = f"codex32 build branch {session.id} --stage {session.stage}"
     late = f"it was not done within {seconds:g} s (builder.seconds)"
-    return _failed(session, f"{late}; go on with: {way_on}")
+    last = f"; the last trouble was: {session.message}" if session.message else ""
+    return _failed(session, f"{late}; go on with: {way_on}{last}")
 
 
 def _spent(session: Session) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+from codex32.engine.reading.building import kind_of
 from codex32.kernel.bot import ALLOWED_LISTS, Bot
-from codex32.kernel.json_values import JSON
-from codex32.services.bots.diff import Change, diff
+from codex32.kernel.json_values import JSON, canonical
+from codex32.services.bots.diff import Change, diff, shortened
 from codex32.services.bots.widening import widening
 
 About = Literal["capability", "trigger", "step", "input", "output", "limit", "test", "text"]
@@ -30,8 +31,11 @@ _ABOUT: Mapping[str, About] = {
     "description": "text",
     "labels": "text",
 }
-#: Keys that hold named parts.
-_NAMED = frozenset({"steps", "on_failure", "finally", "inputs", "triggers", "tests"})
+#: Keys that hold named parts, and what they hold where they are missing.
+_NAMED: Mapping[str, JSON] = {
+    **{key: [] for key in ("steps", "on_failure", "finally", "tests")},
+    "inputs": {},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,11 @@ class Meaning:
 
 def meanings(before: Bot, after: Bot) -> list[Meaning]:
     """What a person should know of a change, what it may do beyond the old one first."""
-    found = list(_capabilities(before, after))
-    changes = [each for each in diff(before.document, after.document) if _top(each) != "allow"]
+    found = [*_capabilities(before, after), *_triggers(before, after)]
+    # Where a bot has none of them yet, each is told by its name, too.
+    empty = {key: _NAMED[key] for key in _NAMED if key in {**before.document, **after.document}}
+    old, new = ({**empty, **each.document} for each in (before, after))
+    changes = [each for each in diff(old, new) if _top(each) not in ("allow", "triggers")]
     for (key, name), group in groupby(changes, _part):
         found.append(_meaning(key, name, list(group)))
     return sorted(found, key=lambda each: _ORDER.index(each.about))
@@ -85,6 +92,37 @@ def _capabilities(before: Bot, after: Bot) -> Iterator[Meaning]:
         if _key(line) in ALLOWED_LISTS or _key(line) not in map(_key, wider):
             text = f"it may no longer: {line}"
             yield Meaning("capability", "narrowed", _key(line), text, [_place(line)])
+
+
+def _triggers(before: Bot, after: Bot) -> Iterator[Meaning]:
+    """They have no names: those that stay are left out, and the rest are told by their kind."""
+    old, new = (list(enumerate(each.document.get("triggers", ()))) for each in (before, after))
+    for each in list(old):
+        same = next((other for other in new if canonical(other[1]) == canonical(each[1])), None)
+        if same is not None:
+            old.remove(each)
+            new.remove(same)
+    for place, was in old:
+        kind = kind_of(was)
+        other = next((each for each in new if kind_of(each[1]) == kind), None)
+        if other is None:
+            text = f"trigger {_told(was)} was removed"
+            yield Meaning("trigger", "removed", kind, text, [f"triggers.{place}"])
+            continue
+        new.remove(other)
+        paths = [f"triggers.{other[0]}.{each.path}" for each in diff(was, other[1])]
+        text = f"trigger {_told(was)} became {_told(other[1])}"
+        yield Meaning("trigger", "changed", kind, text, paths)
+    for place, each in new:
+        text = f"trigger {_told(each)} was added"
+        yield Meaning("trigger", "added", kind_of(each), text, [f"triggers.{place}"])
+
+
+def _told(trigger: Mapping[str, JSON]) -> str:
+    """Its kind first: ``cron 0 8 * * *, timezone Europe/Berlin``."""
+    kind = kind_of(trigger)
+    named = {kind: trigger[kind], **trigger}
+    return ", ".join(f"{key} {shortened(each)}" for key, each in named.items())
 
 
 def _key(line: str) -> str:
@@ -116,10 +154,20 @@ def _meaning(key: str, name: str, changes: Sequence[Change]) -> Meaning:
         if first.kind != "changed":
             return Meaning(about, first.kind, name or key, f"{title} was {first.kind}", paths)
         return Meaning(about, "changed", name or key, str(first), paths)
-    told = ", ".join(path.removeprefix(f"{key}.{name}." if name else f"{key}.") for path in paths)
+    above = f"{key}.{name}." if name else f"{key}."
+    told = ", ".join(f"{each.path.removeprefix(above)}{_from_to(each)}" for each in changes)
     return Meaning(about, "changed", name or key, f"{title} is other in {told}", paths)
+
+
+def _from_to(change: Change) -> str:
+    """What a short value was and is; nothing where it cannot be told so."""
+    values = change.before, change.after
+    if change.kind != "changed" or any(isinstance(each, Mapping | list) for each in values):
+        return ""
+    before, after = map(shortened, values)
+    return f" ({before} -> {after})"
 
 
 def _noun(key: str) -> str:
     nouns = {"steps": "step", "on_failure": "step", "finally": "step", "inputs": "input"}
-    return {**nouns, "triggers": "trigger", "tests": "test"}.get(key, key)
+    return {**nouns, "tests": "test"}.get(key, key)

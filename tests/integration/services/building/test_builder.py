@@ -18,6 +18,7 @@ from codex32.services.building import accepting, sessions
 from codex32.services.building.accepting import Acceptance
 from codex32.services.building.faults import BuildConflict, BuilderUnset
 from codex32.services.building.outcome import draft_of
+from codex32_testing.model_server import Turn
 from codex32_testing.model_server.builders import builder_model
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
@@ -324,3 +325,25 @@ async def test_a_session_that_nobody_worked_on_in_time_says_how_to_go_on(house, 
     session = await house.door.write(again)
     session = await house.builder.run(session.id, "default")
     assert session.status in {"asking", "ready"}
+
+
+async def test_a_model_that_never_keeps_to_the_form_ends_its_session_and_it_is_told_why(house):
+    house.server.reset()
+    house.server.ask(lambda path, body: Turn(text="[]"))
+    session = await house.build("Tell me the price of tea.")
+    assert session.status == "failed"
+    assert "did not answer as the schema has it" in session.message
+    assert len(house.server.asked) == 2  # once, and once more with what was wrong
+    await house.in_balance()
+
+
+async def test_who_was_not_done_in_time_is_told_of_the_last_trouble(house):
+    house.server.reset()
+    house.server.ask(lambda path, body: Turn(text=""))
+    session = await house.builder.begin("Tell me the price of tea.", house.caller)
+    soon = house.runtime.clock.micros() + int(5e6)
+    late = BuildRow.update(deadline_at=soon).where(BuildRow.id == session.id)
+    await house.door.write(late.execute)
+    session = await house.builder.run(session.id, "default")
+    assert session.status == "failed"
+    assert "the last trouble was: openai:gpt-5-mini answered nothing" in session.message

@@ -226,7 +226,7 @@ def test_a_change_is_told_by_what_it_means_and_capabilities_come_first(read):
         ("capability", "widened", "hosts"),
         ("capability", "widened", "secrets"),
         ("capability", "narrowed", "spend_usd.day"),
-        ("trigger", "changed", "0"),
+        ("trigger", "changed", "cron"),
         ("step", "changed", "stop"),
         ("step", "added", "vips"),
         ("text", "changed", "description"),
@@ -240,3 +240,37 @@ def test_steps_that_change_places_are_moved(read):
     after = DIGEST.replace("on_failure:", f"{step}on_failure:")
     told = [(each.about, each.kind) for each in meanings(read(before), read(after))]
     assert told == [("step", "moved")]
+
+
+def test_a_person_is_told_which_trigger_is_other_and_what_it_was(read):
+    cron = '  - {cron: "0 8 * * 1-5", timezone: Europe/Berlin}\n'
+    without = DIGEST.replace(cron, "")
+    told = [(each.kind, each.text) for each in meanings(read(DIGEST), read(without))]
+    said = "cron 0 8 * * 1-5, timezone Europe/Berlin"
+    assert told == [("removed", f"trigger {said} was removed")]
+    (moved,) = meanings(read(DIGEST), read(DIGEST.replace("0 8", "0 9")))
+    assert moved.text == f"trigger {said} became {said.replace('0 8', '0 9')}"
+    assert moved.paths == ["triggers.0.cron"]
+    with_another = DIGEST.replace(cron, f"  - {{every: 2h}}\n{cron}")
+    (added,) = meanings(read(DIGEST), read(with_another))
+    assert (added.text, added.paths) == ("trigger every 2h was added", ["triggers.0"])
+
+
+def test_what_is_the_first_of_its_kind_has_its_name_told(read):
+    before = "name: bare\nsteps:\n  - {id: a, type: set}\n"
+    after = (
+        "name: bare\ninputs: {limit: {type: integer}}\nsteps:\n  - {id: a, type: set}\n"
+        "on_failure:\n  - {id: oops, type: set}\n"
+    )
+    told = {each.text for each in meanings(read(before), read(after))}
+    assert told == {"input limit was added", "step oops was added"}
+    told = {each.text for each in meanings(read(after), read(before))}
+    assert told == {"input limit was removed", "step oops was removed"}
+
+
+def test_short_values_are_told_as_they_were_and_are(read):
+    (told,) = meanings(read(DIGEST), read(DIGEST.replace("execution: 0.5", "execution: 0.7")))
+    assert "0.7" in told.text
+    before = "name: bare\nsteps:\n  - {id: a, type: end, if: '1 < 2', with: {status: skipped}}\n"
+    (told,) = meanings(read(before), read(before.replace("1 < 2", "1 > 2")))
+    assert told.text == "step a is other in if (1 < 2 -> 1 > 2)"
