@@ -7,6 +7,7 @@ sides changed, each in its own way, is a conflict; the person's stays.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from codex32.kernel.json_values import JSON, canonical
 from codex32.services.bots.diff import parts_of
 
 _GONE: Final[Any] = object()
+_HASH: Final = re.compile(r"[ \t]+#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +206,36 @@ def _block(
         return mine.around(_texts(old or "", mine.inner, theirs.inner))
     if chosen is None:
         merged = _values(was, here, there, (), [])
-        return mine.comments + yaml_text([merged] if items else {name: merged})
+        if _same(merged, here):
+            return mine.whole
+        return mine.comments + _noted(yaml_text([merged] if items else {name: merged}), mine)
     said = base.comments if base is not None else ""
     comments = mine.comments if theirs.comments in ("", said) else theirs.comments
-    return comments + theirs.whole[len(theirs.comments) :]
+    text = theirs.whole[len(theirs.comments) :]
+    return comments + (text if _tail(text) else _noted(text, mine))
+
+
+def _noted(text: str, mine: _Block) -> str:
+    """A text with the comment that stands behind what it takes the place of."""
+    tail = _tail(mine.whole[len(mine.comments) :])
+    if not tail:
+        return text
+    first, end, rest = text.partition("\n")
+    noted = f"{first}{tail}{end}{rest}"
+    # Within a text of several lines it would be a part of that.
+    return noted if _same(_any(noted), _any(text)) else f"{tail.lstrip()}\n{text}"
+
+
+def _tail(text: str) -> str:
+    """The comment that ends a text of one line, with the blanks before it; else nothing."""
+    line = text.rstrip("\n")
+    if "\n" in line or " #" not in line:
+        return ""
+    value = _any(text)
+    for found in _HASH.finditer(line):
+        if _same(_any(line[: found.start()]), value):
+            return line[found.start() :]
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

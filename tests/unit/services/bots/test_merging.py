@@ -140,3 +140,36 @@ def test_a_bot_written_in_another_hand_is_merged_by_value():
 def test_what_is_no_bot_is_refused(text):
     with pytest.raises(BotInvalid):
         merge(BASE, text, BASE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "merged"),
+    [
+        ("hello}", "hi}", 'with: {to: log, text: hi}  # "#" is no channel\n'),
+        (
+            "with: {to: log, text: hello}",
+            "with:\n      to: log\n      text: hi",
+            'with:  # "#" is no channel\n      to: log\n      text: hi\n',
+        ),
+    ],
+    ids=["one line", "several"],
+)
+def test_a_comment_behind_what_is_changed_stays(old, new, merged):
+    mine = BASE.replace("hello}", 'hello}  # "#" is no channel')
+    assert merged in merge(BASE, mine, BASE.replace(old, new)).text
+
+
+def test_a_comment_stands_above_where_what_takes_the_place_cannot_have_one_behind():
+    mine = BASE.replace("Posts news", "Posts news  # for Ada")
+    theirs = BASE.replace("Posts news", '"Posts news\n  and more"')
+    merged = merge(BASE, mine, theirs).text
+    assert '# for Ada\ndescription: "Posts news\n  and more"\n' in merged
+
+
+def test_what_stays_in_a_conflict_stays_as_it_was_written():
+    hosts = "allow: {hosts: [example.com, ada.example]}  # both are ours"
+    mine = BASE.replace("allow: {hosts: [example.com]}", hosts)
+    theirs = BASE.replace("[example.com]", "[example.com, bob.example]")
+    merged = merge(BASE, mine, theirs)
+    assert [each.path for each in merged.conflicts] == ["allow.hosts"]
+    assert merged.text == mine
