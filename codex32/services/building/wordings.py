@@ -45,6 +45,9 @@ QUOTED: Final = (
 _NONE: Final = (
     r"[A-Z][A-Z0-9]*_[A-Z0-9_]*\b|https?://|\*\*\*"
     r"|(?:string|number|integer|boolean|required|optional|none|null|true|false)\b"
+    # What becomes of one is said in the same words as one is told.
+    r"|(?<=\bis )(?:expired|expiring|stored|hashed|encrypted|missing|invalid|rejected"
+    r"|revoked|rotated|refreshed|renewed|changed|refused|accepted|needed|generated|created)(?=[\s,;.?!)]|$)(?![.?!]\w)"
 )
 VALUE: Final = rf"(?![\"'\\\u201c\u201e]{{0,9}}(?:{_NONE}))"
 #: A word with a digit in it, as few words have that mean something.

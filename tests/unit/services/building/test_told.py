@@ -300,3 +300,19 @@ def test_what_is_no_secret_is_an_answer(said):
     known = Known(Components(), secrets=frozenset({"KNOWN"}))
     assert known.heard_answer(said, CREDENTIAL) == said
     assert known.heard_answer("swordfish", Question("q", "host", "Which?", "none")) == "swordfish"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "If a user's token is expired, refresh it.",
+        "The password is stored hashed, so compare hashes only.",
+        "The access key is rotated each month; tell ops when the API key is missing.",
+    ],
+)
+def test_what_becomes_of_a_secret_is_none(said):
+    assert unsaid(said) == said
+
+
+def test_a_secret_that_begins_so_is_one():
+    assert "4711" not in unsaid("The password is expired-4711.")
