@@ -23,6 +23,8 @@ from codex32.kernel.statuses import Status
 PAGE = 500
 #: What was recorded side by side may be seen out of order: so far back it is told once more.
 _BACK_MICROS, _BACK_EVENTS = 60_000_000, 1000
+#: So far where the clock was put back, since nothing tells when: what ended after that looks older.
+_PUT_BACK_MICROS = 86_400_000_000
 _ECS_VERSION = "8.17.0"
 _OUTCOMES: dict[str, str] = {Status.SUCCEEDED: "success", Status.FAILED: "failure"}
 
@@ -57,7 +59,8 @@ class Document:
 
 def waiting(mark: Mark, since: int, until: int) -> int:
     """How many executions and events :func:`pages` tells of."""
-    ended, events = _ended(mark, since, until), _told(mark, since, until)
+    mark = _in_time(mark, until)
+    ended, events = _ended(mark, since, until), _told(mark, since, _last_event())
     return int(ended.count()) + int(events.count())
 
 
@@ -71,14 +74,24 @@ async def pages(
     Yields:
       Some hundreds of documents; how far all is told with them; executions and events among them.
     """
+    mark = _in_time(mark, until)
+    # By number: one whose time lies ahead, of another clock or of this one before it was put
+    # back, would else be passed over for ever.
+    last = await door.read(_last_event)
     while rows := await door.read(_page, _ended(mark, since, until)):
         async for lines in _lines(door, rows):
             yield lines, mark, 0
         mark = replace(mark, ended=rows[-1].finished_at, execution=rows[-1].id)
         yield [_execution(row) for row in rows], mark, len(rows)
-    while events := await door.read(_page, _told(mark, since, until)):
+    while events := await door.read(_page, _told(mark, since, last)):
         mark = replace(mark, event=events[-1].seq)
         yield [_event(row) for row in events], mark, len(events)
+
+
+def _in_time(mark: Mark, until: int) -> Mark:
+    if mark.ended <= until:
+        return mark
+    return replace(mark, ended=max(until - _PUT_BACK_MICROS, 0), execution="")
 
 
 def _page(found: pw.ModelSelect[Any]) -> list[Any]:
@@ -94,8 +107,12 @@ def _ended(mark: Mark, since: int, until: int) -> pw.ModelSelect[Any]:
     return row.select().where(wanted).order_by(row.finished_at, row.id)
 
 
-def _told(mark: Mark, since: int, until: int) -> pw.ModelSelect[Any]:
-    wanted = (EventRow.seq > mark.event) & EventRow.at.between(since, until)
+def _last_event() -> int:
+    return int(EventRow.select(pw.fn.MAX(EventRow.seq)).scalar() or 0)
+
+
+def _told(mark: Mark, since: int, last: int) -> pw.ModelSelect[Any]:
+    wanted = (EventRow.seq > mark.event) & (EventRow.seq <= last) & (EventRow.at >= since)
     return EventRow.select().where(wanted).order_by(EventRow.seq)
 
 

@@ -68,3 +68,22 @@ async def test_lines_of_executions_that_have_few_go_together_and_none_is_left_ou
         id for id, count in zip(ids, counts, strict=True) for _ in range(count)
     ]
     assert [len(page) for page in lines] == [7, 4, 1, 1]
+
+
+async def test_events_whose_time_lies_ahead_are_told_before_they_are_passed_over(
+    door: Door, now: int
+) -> None:
+    ids = await door.write(lambda: [event(now + 3600 * SECOND), event(now)])
+    told = [each.id async for page, _, _ in documents.pages(door, Mark(), 0, now) for each in page]
+    assert told == ids
+
+
+async def test_after_the_clock_was_put_back_what_ended_since_is_told(
+    door: Door, now: int, execution: Callable[..., str]
+) -> None:
+    mark = Mark(ended=now + 3600 * SECOND, execution="exe_z").back()
+    id = await door.write(lambda: ended(execution, now - 600 * SECOND))
+    found = documents.pages(door, mark, 0, now)
+    pages = [(page, reached) async for page, reached, _ in found]
+    assert [each.id for page, _ in pages for each in page] == [id]
+    assert pages[-1][1].ended == now - 600 * SECOND
