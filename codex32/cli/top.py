@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -120,6 +120,8 @@ def _screen(found: Mapping[str, Any], before: Mapping[str, Any] | None, seconds:
         [
             ("at", found["at"][:19].replace("T", " ") + " UTC"),
             ("processes", _words(found["processes"]) or "none is alive"),
+            # So high up that a small terminal shows it, where the table of them has no room.
+            ("alerts that fire", _firing(found["firing"])),
             ("bots", _words(found["bots"])),
             ("executions", _words(found["executions_open"])),
             ("ended", _ended(found["ended"], before and before["ended"], seconds)),
@@ -146,6 +148,14 @@ def _screen(found: Mapping[str, Any], before: Mapping[str, Any] | None, seconds:
             told.table(columns, [[row[name] for name in columns] for row in shown], "")
     assert isinstance(told.stdout, io.StringIO)
     return told.stdout.getvalue().rstrip()
+
+
+def _firing(rows: Sequence[object]) -> str:
+    from codex32.services.metering.overview import NAMED
+
+    if not rows:
+        return "none"
+    return f"{NAMED} or more" if len(rows) >= NAMED else str(len(rows))
 
 
 def _words(counts: Mapping[str, float]) -> str:

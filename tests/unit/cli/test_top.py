@@ -90,6 +90,13 @@ def test_a_second_look_tells_rates_and_what_strangers_named_is_harmless():
     assert "\x1b" not in text
 
 
+def test_a_terminal_of_ten_lines_shows_that_alerts_fire():
+    alert = {"workspace": "default", "bot": "b", "alert": "a", "seconds": 1.0, "detail": "d"}
+    for firing, told in (([], "none"), ([alert] * 2, "2"), ([alert] * 15, "15 or more")):
+        lines = _screen({**LOOK, "firing": firing}, None, 0).splitlines()[:9]
+        assert [line[19:] for line in lines if line.startswith("alerts that fire   ")] == [told]
+
+
 def test_a_database_that_is_away_is_told_of_and_looked_for_again(codex32, house):
     went, came = pw.InterfaceError("connection refused"), {**LOOK, "dead_letters": 4}
     pending = iter((LOOK, went, came))
