@@ -144,8 +144,14 @@ _BY_EXCEPTION: Sequence[tuple[re.Pattern[str], Trouble, str | None]] = [
         ),
         (r"\b\w*Timeout(Error)?\b|timed out", Trouble.TIMEOUT, None),
         (
+            r"Errno 111\b|\bConnectionRefusedError\b",
+            Trouble.NETWORK,
+            "look whether the other side works; in a sandbox without the machine's network "
+            "`127.0.0.1` and `localhost` are the program's own, where nothing listens",
+        ),
+        (
             r"\bConnection\w*Error\b|\bConnectError\b|\bRemoteDisconnected\b|"
-            r"Errno (-2|104|111|113)\b",
+            r"Errno (-2|104|113)\b",
             Trouble.NETWORK,
             None,
         ),

@@ -268,6 +268,11 @@ def test_an_expression_is_found_at_its_own_line(
         ("TimeoutError: timed out", "timeout", "retry"),
         ("requests.exceptions.ReadTimeout: HTTPConnectionPool(host='x')", "timeout", "retry"),
         ("ConnectionResetError: [Errno 104] Connection reset by peer", "network", "retry"),
+        (
+            "urllib.error.URLError: <urlopen error [Errno 111] Connection refused>",
+            "network",
+            "the program's own",
+        ),
         ("json.decoder.JSONDecodeError: Expecting value: line 1", "data", "compare"),
         ("KeyError: 'items'", "code", "mend"),
         ("ValueError: timeout is not a number", "code", "mend"),
