@@ -23,7 +23,7 @@ from codex32.kernel.statuses import Status
 PAGE = 500
 #: What was recorded side by side may be seen out of order: so far back it is told once more.
 _BACK_MICROS, _BACK_EVENTS = 60_000_000, 1000
-#: So far where the clock was put back, since nothing tells when: what ended after that looks older.
+#: So far where the clock was put back, as nothing tells when: what ended since looks older.
 _PUT_BACK_MICROS = 86_400_000_000
 _ECS_VERSION = "8.17.0"
 _OUTCOMES: dict[str, str] = {Status.SUCCEEDED: "success", Status.FAILED: "failure"}
