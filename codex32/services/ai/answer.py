@@ -18,6 +18,9 @@ from codex32.kernel.model_errors import ModelFault
 
 #: Characters that an answer may have; what goes on is cut off.
 MOST_CHARACTERS = 4_000_000
+#: A count this many times, and this many tokens, beyond what was reserved cannot be: a service may
+#: put words of its own before those that were sent, and think beyond the room that it was given.
+FAR, BEYOND = 4, 16_384
 #: A connection that does not close is left.
 _CLOSE_SECONDS = 0.2
 
@@ -42,13 +45,17 @@ class Answer:
 class Reader:
     """Reads one stream.
 
+    Args:
+      on_text: Given each piece of the text as it comes.
+      most: The tokens that it was reserved for; a service that counts many times that counts wrong.
+
     Attributes:
       begun: Whether a piece was handed to ``on_text``.
       usage: What the service counted, as far as it said so.
     """
 
-    def __init__(self, on_text: Callable[[str], None] | None) -> None:
-        self._on_text = on_text
+    def __init__(self, on_text: Callable[[str], None] | None, most: Usage) -> None:
+        self._on_text, self._most = on_text, most
         self.begun = False
         self.usage: Usage | None = None
         self._parts: list[str] = []
@@ -103,9 +110,20 @@ class Reader:
             case ToolCall():
                 self._calls.append(event)
             case Usage():
-                self.usage = event if _sane(event) else None
+                self.usage = event if _sane(event) and self._can_be(event) else None
             case Finished():
                 self._end = event
+
+
+    def _can_be(self, usage: Usage) -> bool:
+        """Whether it may have taken so many: some models go beyond what was asked, but not by far.
+
+        Else a service whose count is wrong, or a lie, ends the budgets of all bots at once.
+        """
+        return (
+            usage.input_tokens <= self._most.input_tokens * FAR + BEYOND
+            and usage.output_tokens <= self._most.output_tokens * FAR + BEYOND
+        )
 
 
 def _plausible(usage: Usage, *, said: bool) -> bool:

@@ -181,7 +181,7 @@ class Call:
         most = Usage(self._most_tokens(target, request), request.max_tokens)
         ticket = await parts.till.open(self._caller, target.name, target.tariff, most, seconds)
         try:
-            answer = await self._sent(target, request, ticket, seconds, quiet)
+            answer = await self._sent(target, request, ticket, seconds, quiet, most)
             await self._book(ticket, answer, key)
         finally:
             ticket.leave()
@@ -195,8 +195,9 @@ class Call:
         ticket: Ticket,
         seconds: float,
         quiet: bool,
+        most: Usage,
     ) -> Answer:
-        reader = Reader(None if quiet else self._on_text)
+        reader = Reader(None if quiet else self._on_text, most)
         fault_point("model.before_sending")
         try:
             stream = target.provider.complete(request, timeout_seconds=seconds, key=target.key)

@@ -163,8 +163,19 @@ async def test_a_cancelled_call_is_booked_at_what_was_reserved(house, said):
         Usage("12", None),
         Usage(0, 0),
         Usage(100, 0),
+        Usage(9_000_000, 20),
+        Usage(100, 9_000_000),
     ],
-    ids=["none", "negative", "more cached than sent", "no numbers", "nothing", "nothing said"],
+    ids=[
+        "none",
+        "negative",
+        "more cached than sent",
+        "no numbers",
+        "nothing",
+        "nothing said",
+        "more than was sent",
+        "more than was to be said",
+    ],
 )
 async def test_an_answer_that_does_not_say_what_it_cost_costs_what_was_reserved(
     house, said, usage
