@@ -47,7 +47,7 @@ class Reader:
 
     Args:
       on_text: Given each piece of the text as it comes.
-      most: The tokens that it was reserved for; a service that counts many times that counts wrong.
+      most: The tokens that were reserved; a service that counts many times those counts wrong.
 
     Attributes:
       begun: Whether a piece was handed to ``on_text``.
@@ -113,7 +113,6 @@ class Reader:
                 self.usage = event if _sane(event) and self._can_be(event) else None
             case Finished():
                 self._end = event
-
 
     def _can_be(self, usage: Usage) -> bool:
         """Whether it may have taken so many: some models go beyond what was asked, but not by far.

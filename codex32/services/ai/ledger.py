@@ -131,7 +131,8 @@ def post(entries: Sequence[Reservation | Settlement]) -> None:
     """Write what comes together: first what frees money, then what wants some."""
     settlements = [each for each in entries if isinstance(each, Settlement)]
     reservations = [each for each in entries if isinstance(each, Reservation)]
-    known = _attempts([each.attempt_id for each in settlements])
+    # Two may find the same one at once. Attempts are locked before budgets, by all.
+    known = _attempts([each.attempt_id for each in settlements], locked=True)
     there = _attempts([each.attempt.id for each in reservations])
     limits = {limit.key: limit for each in reservations for limit in each.attempt.limits}
     keys = {key for row in known.values() for key in loads(row.budgets)} | set(limits)
@@ -156,10 +157,12 @@ def _moment(entry: Reservation | Settlement) -> int:
     return entry.now if isinstance(entry, Settlement) else entry.attempt.now
 
 
-def _attempts(ids: Sequence[str]) -> dict[str, ModelAttemptRow]:
+def _attempts(ids: Sequence[str], *, locked: bool = False) -> dict[str, ModelAttemptRow]:
     if not ids:
         return {}
     rows = ModelAttemptRow.select().where(ModelAttemptRow.id.in_(list(ids)))
+    if locked and not is_sqlite():
+        rows = rows.order_by(ModelAttemptRow.id).for_update()
     return {row.id: row for row in rows}
 
 
@@ -209,6 +212,7 @@ def _settle(book: _Book, row: ModelAttemptRow, entry: Settlement) -> None:
         ended_at=entry.now,
         lease_until=None,
     ).where(ModelAttemptRow.id == row.id).execute()
+    row.state, row.cost_nano = entry.state, cost  # another end of it may come in the same commit
     if entry.answer is not None:
         key, execution_id, text = entry.answer
         ModelAnswerRow.insert(

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import threading
 from dataclasses import replace
 
 import pytest
@@ -80,6 +81,31 @@ async def test_the_dead_are_taken_to_have_spent_what_they_reserved(door):
     assert await ledger.reap(door, 11) == 1
     assert await sums(door) == {HOUSE.key: (300, 200)}
     assert await ledger.reap(door, 12) == 0
+
+
+async def test_ends_that_share_a_commit_count_once(door):
+    asked = attempt(400)
+    await ledger.reserve(door, asked)
+    lost = Settlement(asked.id, "assumed", 2, fault="lost")
+    end = Settlement(asked.id, "settled", 3, 100)
+    await door.write(lambda: ledger.settle_all([lost, lost, end, end, lost]))
+    assert await sums(door) == {HOUSE.key: (100, 0)}
+
+
+async def test_the_dead_are_counted_once_by_two_who_find_them_at_once(door):
+    barrier, rounds = threading.Barrier(2), 20
+
+    def find(ends):
+        barrier.wait(20)
+        door.write_apart(lambda: ledger.settle_all(ends), patience_seconds=10)
+
+    for number in range(1, rounds + 1):
+        asked = [attempt(10), attempt(10)]
+        for each in asked:
+            await ledger.reserve(door, each)
+        ends = [Settlement(each.id, "assumed", 11, fault="lost") for each in asked]
+        await asyncio.gather(*(asyncio.to_thread(find, each) for each in (ends, ends[::-1])))
+        assert await sums(door) == {HOUSE.key: (20 * number, 0)}
 
 
 async def test_whoever_was_taken_for_dead_may_still_say_what_it_cost(door):
