@@ -177,8 +177,7 @@ class Call:
         if wait > 0:
             message = f"{target.name} failed lately and is given time to recover"
             raise ModelFault("unavailable", message, retry_after_seconds=wait)
-        assert request.max_tokens is not None
-        most = Usage(self._most_tokens(target, request), request.max_tokens)
+        most = _most(target, request)
         ticket = await parts.till.open(self._caller, target.name, target.tariff, most, seconds)
         try:
             answer = await self._sent(target, request, ticket, seconds, quiet, most)
@@ -267,11 +266,6 @@ class Call:
     def _left(self) -> float:
         return (self._caller.deadline_at - self._parts.clock.now()).total_seconds()
 
-    def _most_tokens(self, target: Target, request: CompletionRequest) -> int:
-        most = prices.most_tokens(request)
-        window = target.info.context_tokens if target.info else None
-        return most if window is None else min(most, window)
-
     def _add(self, usage: Usage | None, cost: int | None) -> None:
         self._cost += cost or 0
         if usage is not None:
@@ -289,6 +283,14 @@ class Call:
             cost_nano_usd=self._cost,
             replayed=self._replayed,
         )
+
+
+def _most(target: Target, request: CompletionRequest) -> Usage:
+    """The most tokens that it can take."""
+    assert request.max_tokens is not None
+    sent = prices.most_tokens(request)
+    window = target.info.context_tokens if target.info else None
+    return Usage(sent if window is None else min(sent, window), request.max_tokens)
 
 
 def _fitted(request: CompletionRequest, target: Named, max_tokens: int) -> CompletionRequest:
