@@ -22,9 +22,9 @@ _NEVER: Final = "(Values are never told here: codex32 secrets set NAME)"
 _MORE: Final = "more_"
 _YES = frozenset({"yes", "y", "all", "all of them"})
 _NO = re.compile(
-    r"\b(?:no|none|not|never|nobody|neither|nor|cannot|\w+n['\u2019]t|nein|nicht|nie(?:mals)?|kein\w*|ohne"
-    r"|except|exclud\w+|without|but|avoid|skip|remove|drop|refuse|reject|instead|wrong|other than"
-    r"|rather than)\b",
+    r"\b(?:no|none|not|never|nobody|neither|nor|cannot|\w+n['\u2019]t|nein|nicht|nie(?:mals)?"
+    r"|kein\w*|ohne|except|exclud\w+|without|but|avoid|skip|remove|drop|refuse|reject|instead|wrong"
+    r"|other than|rather than)\b",
     re.IGNORECASE,
 )
 _ID = re.compile(r"[^a-z0-9_]+")

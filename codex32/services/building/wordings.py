@@ -14,18 +14,19 @@ _ELSEWHERE: Final = (
     "mots? de passe|contraseñas?|senhas?|wachtwoord(?:en)?|lösenord|adgangskode|salasana|hasło"
     "|heslo|jelszó|şifre|парол[ья]|密码|密碼|パスワード|비밀번호"
 )
+#: Where a word begins, also within a longer name.
+_BEGINS: Final = r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
 #: What people call their secrets, also at the end of a longer name (``smtp_password``).
 CALLED: Final = (
-    r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
-    rf"(?i:{_ELSEWHERE}|pass(?:words?|wd|phrases?|codes?|wort)?|kennwort|pwd?|pin|token|secret"
+    rf"{_BEGINS}(?i:{_ELSEWHERE}|pass(?:words?|wd|phrases?|codes?|wort)?|kennwort|pwd?|pin|token"
+    r"|secret"
     r"|(?:api|access|private|secret|signing|subscription|encryption|auth)[ _-]?keys?|credentials?)"
     # Forms ask for it once more, and for a new one.
     r"(?:[_-]?(?:\d{1,2}|(?i:confirm(?:ation|ed)?|again|repeat(?:ed)?|new|old)))?\b"
 )
 #: Of those, the words that mean nothing else.
 _SURELY: Final = (
-    r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))"
-    rf"(?i:{_ELSEWHERE}|pass(?:words?|wd|phrases?|codes?|wort)|kennwort|pwd"
+    rf"{_BEGINS}(?i:{_ELSEWHERE}|pass(?:words?|wd|phrases?|codes?|wort)|kennwort|pwd"
     r"|(?:api|access|private)[ _-]?keys?)\b"
 )
 #: Keys whose values are secrets, though nobody says so of them in a sentence.
@@ -47,7 +48,8 @@ _NONE: Final = (
     r"|(?:string|number|integer|boolean|required|optional|none|null|true|false)\b"
     # What becomes of one is said in the same words as one is told.
     r"|(?<=\bis )(?:expired|expiring|stored|hashed|encrypted|missing|invalid|rejected"
-    r"|revoked|rotated|refreshed|renewed|changed|refused|accepted|needed|generated|created)(?=[\s,;.?!)]|$)(?![.?!]\w)"
+    r"|revoked|rotated|refreshed|renewed|changed|refused|accepted|needed|generated|created)"
+    r"(?=[\s,;.?!)]|$)(?![.?!]\w)"
 )
 VALUE: Final = rf"(?![\"'\\\u201c\u201e]{{0,9}}(?:{_NONE}))"
 #: A word with a digit in it, as few words have that mean something.
