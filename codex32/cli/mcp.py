@@ -140,7 +140,7 @@ def tools(obj: Context, server: str, workspace: str) -> None:
     Read what they say before you pin them: models are told all of it.
     """
     with obj.runtime() as runtime:
-        offered, masker = _offered(obj, runtime, server, workspace)
+        offered, left_out, masker = _offered(obj, runtime, server, workspace)
     states = _states(_pinned(_pins(obj), server), offered)
     told = [_told(_masked(tool, masker), states[tool.name]) for tool in offered]
     gone = [name for name, state in states.items() if state == "gone"]
@@ -149,8 +149,10 @@ def tools(obj: Context, server: str, workspace: str) -> None:
         _show(obj, told)
         for name in gone:
             obj.output.line(f"{name}  (gone)")
+        _note(obj, server, left_out)
 
-    obj.output.result({"server": server, "tools": told, "gone": gone}, show)
+    data = {"server": server, "tools": told, "gone": gone, "left_out": left_out}
+    obj.output.result(data, show)
 
 
 @mcp.command()
@@ -183,7 +185,7 @@ def pin(
     pins = _pins(obj)
     before = _pinned(pins, server)
     with obj.runtime() as runtime:
-        now_offered, masker = _offered(obj, runtime, server, workspace)
+        now_offered, left_out, masker = _offered(obj, runtime, server, workspace)
         offered = {tool.name: tool for tool in now_offered}
         for name in tools:
             if name not in offered:
@@ -207,7 +209,8 @@ def pin(
     left = [name for name in offered if name not in chosen]
     told = [_told(tool, states[tool.name]) for tool in pinned]
     data = {
-        "server": server, "pinned": states, "tools": told, "left": left, "written": not dry_run,
+        "server": server, "pinned": states, "tools": told, "left": left,
+        "left_out": left_out, "written": not dry_run,
     }  # fmt: skip
 
     def show() -> None:
@@ -216,6 +219,7 @@ def pin(
             obj.output.line(f"{name}  (gone)")
         if not offered:
             obj.output.note(f"{server} offers no tools")
+        _note(obj, server, left_out)
         if left:
             obj.output.note(f"not pinned, and so not used: {', '.join(left)}")
         would = "would be written to" if dry_run else "written to"
@@ -243,6 +247,12 @@ def _show(obj: Context, told: Sequence[dict[str, Any]]) -> None:
         for line in each["description"].strip().splitlines():
             obj.output.line(f"    {line}")
         obj.output.line(f"    takes {json.dumps(each['schema'], ensure_ascii=False)}")
+
+
+def _note(obj: Context, server: str, left_out: Sequence[str]) -> None:
+    """Say what a server offers that nobody can use."""
+    for each in left_out:
+        obj.output.note(f"{server} offers what cannot be used, and is left out: {each}")
 
 
 def _pins(obj: Context) -> Pins:
@@ -276,8 +286,11 @@ def _states(pinned: Sequence[Tool], offered: Sequence[Tool]) -> dict[str, str]:
 
 def _offered(
     obj: Context, runtime: Runtime, server: str, workspace: str
-) -> tuple[Sequence[Tool], Masker]:
-    """The tools of a server as it tells them now, and what masks the secrets it was given."""
+) -> tuple[Sequence[Tool], list[str], Masker]:
+    """The tools of a server as it tells them now, what else it tells of that cannot be used.
+
+    And what masks the secrets that it was given.
+    """
     from codex32 import chosen
     from codex32.kernel.contracts.mcp import McpCaller
     from codex32.kernel.errors import SecretNotFound
@@ -293,7 +306,7 @@ def _offered(
         masker.add(value)
         return value
 
-    async def ask() -> Sequence[Tool]:
+    async def ask() -> tuple[Sequence[Tool], Sequence[str]]:
         client = HttpOnDemand(obj.settings.outside.private_hosts)
         keeper = chosen.mcp_servers(obj.settings, client.for_hosts)
         try:
@@ -303,4 +316,5 @@ def _offered(
             await keeper.close()
             await client.close()
 
-    return asyncio.run(ask()), masker
+    offered, left_out = asyncio.run(ask())
+    return offered, [masker.mask(each) for each in left_out], masker

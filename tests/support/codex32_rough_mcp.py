@@ -69,6 +69,12 @@ def offered(mood):
         tools.append({"name": "rm", "description": "Deletes.", "inputSchema": {"type": "object"}})
     if mood == "twice":
         tools.append(tools[0])
+    if mood == "oddly named":
+        tools[1:1] = [{**tools[1], "name": name} for name in ("say it", "größe", "", "x" * 129)]
+    if mood == "a horde":
+        tools += [{**tools[1], "name": f"tool_{number}"} for number in range(600)]
+    if mood == "a horde before":
+        tools[:0] = [{**tools[1], "name": f"tool_{number}"} for number in range(600)]
     if mood == "tells":
         tools[0]["inputSchema"]["default"] = {"text": "Bearer " + os.environ["TOKEN"]}
     if mood == "unseen":
@@ -166,7 +172,7 @@ def main(folder, mood):
         elif method == "tools/list" and mood == "lists on and on":
             say({"id": identity, "result": {"tools": [], "nextCursor": "more"}})
         elif method == "tools/list" and mood == "lists nonsense":
-            say({"id": identity, "result": {"tools": [{"name": "no schema"}]}})
+            say({"id": identity, "result": {"tools": [{"name": "schemaless"}]}})
         elif method == "tools/list":
             say({"id": identity, "result": {"tools": offered(mood)}})
         elif method == "tools/call":

@@ -20,6 +20,8 @@ _VERSION: Final = version("codex32")
 #: Pages that a list of tools may have, and tools.
 _MOST_PAGES, _MOST_TOOLS = 50, 500
 _NAME: Final = re.compile(r"[\w./-]{1,128}", re.ASCII)
+#: Of tools that are left out, how many are named; and of a name, how much is shown.
+_MOST_LEFT, _LONGEST_SHOWN = 20, 60
 _LONGEST_TOLD = 1000
 #: What nobody sees who reads a description, and what a model is told by it all the same. The
 #: joiner within an emoji is left.
@@ -46,11 +48,13 @@ class Conversation:
 
     Attributes:
       offered: The tools that the server told of when it was last looked at.
+      left_out: What it told of beside them that cannot be used; a line each.
     """
 
     def __init__(self, line: Line, whose: Hashable = None) -> None:
         self.line, self.whose = line, whose
         self.offered: Sequence[Tool] = ()
+        self.left_out: Sequence[str] = ()
         self._number = 0
 
     async def open(self) -> None:
@@ -81,18 +85,22 @@ class Conversation:
         """
         self.line.afresh()
         found: dict[str, Tool] = {}
+        nameless: list[str] = []
         more: dict[str, JSON] = {}
         for _ in range(_MOST_PAGES):
             page = await self._ask("tools/list", more)
             for each in _list_in(page, "tools"):
-                tool = _tool(each)
-                if tool.name in found:
-                    raise Broken(f"lists the tool {tool.name} twice")
-                found[tool.name] = tool
-            if len(found) > _MOST_TOOLS:
-                raise Broken(f"lists more than {_MOST_TOOLS} tools")
-            if page.get("nextCursor") is None:
-                self.offered = list(found.values())
+                if not _NAME.fullmatch(name := _name(each)):
+                    nameless.append(name)
+                    continue
+                tool = _tool(name, each)
+                if name in found:
+                    raise Broken(f"lists the tool {name} twice")
+                found[name] = tool
+            # What it tells behind that is asked for no more: it may go on for ever.
+            if page.get("nextCursor") is None or len(found) > _MOST_TOOLS:
+                self.offered = list(found.values())[:_MOST_TOOLS]
+                self.left_out = _left_out(nameless, len(found))
                 return
             more = {"cursor": page["nextCursor"]}
         raise Broken(f"lists its tools on more than {_MOST_PAGES} pages")
@@ -133,14 +141,31 @@ def _list_in(answer: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]
     return found
 
 
-def _tool(told: Mapping[str, Any]) -> Tool:
-    name, description = told.get("name"), told.get("description") or ""
-    schema = told.get("inputSchema")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise Broken(f"lists a tool whose name cannot be taken: {str(name)[:40]!r}")
+def _name(told: Mapping[str, Any]) -> str:
+    name = told.get("name")
+    if not isinstance(name, str):
+        raise Broken(f"lists a tool without a name: {str(name)[:_LONGEST_SHOWN]!r}")
+    return name
+
+
+def _tool(name: str, told: Mapping[str, Any]) -> Tool:
+    description, schema = told.get("description") or "", told.get("inputSchema")
     if not isinstance(description, str) or not isinstance(schema, Mapping):
         raise Broken(f"lists the tool {name} without a description or a schema")
     return Tool(name, _seen(description), _seen(schema))
+
+
+def _left_out(nameless: Sequence[str], count: int) -> list[str]:
+    """What is said of tools that are not taken."""
+    found = [
+        f"{_seen(name)[:_LONGEST_SHOWN]!r}: a tool's name has 1 to 128 of A-Z a-z 0-9 _ - . /"
+        for name in nameless[:_MOST_LEFT]
+    ]
+    if len(nameless) > _MOST_LEFT:
+        found.append(f"{len(nameless) - _MOST_LEFT} more with such names")
+    if count > _MOST_TOOLS:
+        found.append(f"all behind the first {_MOST_TOOLS}: of one server no more are taken")
+    return found
 
 
 def _seen(value: Any) -> Any:

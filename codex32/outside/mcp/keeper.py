@@ -118,7 +118,7 @@ class McpHouse(McpKeeper):
         async def once() -> McpResult:
             asked.tool = ""
             async with self._talk(server, where, caller) as talk:
-                require_same(server, pinned, talk.offered)
+                require_same(server, pinned, talk.offered, talk.left_out)
                 asked.tool = tool
                 return await talk.call(tool, arguments)
 
@@ -130,8 +130,8 @@ class McpHouse(McpKeeper):
 
     async def offered(
         self, caller: McpCaller, server: str, *, timeout_seconds: float
-    ) -> Sequence[Tool]:
-        """The tools of a server as it tells them now.
+    ) -> tuple[Sequence[Tool], Sequence[str]]:
+        """The tools of a server as it tells them now; and what of them cannot be used, in words.
 
         Raises:
           ComponentNotFound, ProviderError, SecretNotFound: As for :meth:`call`.
@@ -141,7 +141,7 @@ class McpHouse(McpKeeper):
             _Asked(server).within(timeout_seconds),
             self._talk(server, where, caller) as talk,
         ):
-            return talk.offered
+            return talk.offered, talk.left_out
 
     async def close(self) -> None:
         """End all conversations, and wait for the servers to end."""

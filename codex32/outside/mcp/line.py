@@ -13,6 +13,7 @@ Message: TypeAlias = Mapping[str, Any]
 #: Bytes of one message, and of all that a server says around one call.
 MOST_BYTES: Final = 4 * 1024 * 1024
 MOST_BYTES_OF_ALL: Final = 16 * 1024 * 1024
+_NO_METHOD: Final = {"code": -32601, "message": "Method not found"}
 
 
 class Broken(Exception):
@@ -33,6 +34,17 @@ class Forgotten(Broken):
 
     def __init__(self, told: str) -> None:
         super().__init__(told, sent=False)
+
+
+def answer_to(message: Message) -> Message | None:
+    """What a server is told that asks something itself; None where it asks nothing.
+
+    It may ask whether we are there, and nothing else was offered to it.
+    """
+    if "method" not in message or "id" not in message:
+        return None
+    answer = {"result": {}} if message["method"] == "ping" else {"error": _NO_METHOD}
+    return {"jsonrpc": "2.0", "id": message["id"], **answer}
 
 
 class Line(ABC):

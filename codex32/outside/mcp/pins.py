@@ -130,14 +130,23 @@ def differences(pinned: Sequence[Tool], offered: Sequence[Tool]) -> list[str]:
     return found
 
 
-def require_same(server: str, pinned: Sequence[Tool], offered: Sequence[Tool]) -> None:
+def require_same(
+    server: str, pinned: Sequence[Tool], offered: Sequence[Tool], left_out: Sequence[str] = ()
+) -> None:
     """Refuse a server that has changed.
+
+    Args:
+      server: Its name.
+      pinned: What was looked at.
+      offered: What it offers now.
+      left_out: What it offers beside that cannot be used, in words; a pinned tool may be in it.
 
     Raises:
       McpChanged: Names what is other.
     """
     if found := differences(pinned, offered):
         more = f" and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+        more += f" (left out: {'; '.join(left_out)})" if left_out else ""
         raise McpChanged(
             f"the tools of the MCP server {server} have changed since they were pinned: "
             f"{'; '.join(found[:_MOST_TOLD])}{more}. Look at them with: codex32 mcp "

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import codex32_sandbox
 from codex32.kernel.foreign_json import NotJson, parse_foreign
-from codex32.outside.mcp.line import MOST_BYTES, Broken, Line, Message
+from codex32.outside.mcp.line import MOST_BYTES, Broken, Line, Message, answer_to
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ _GONE_SECONDS = 20.0
 _LONG_BYTES = 64 * 1024
 #: What is kept of standard error, for the message where the server fails.
 _LAST_WORDS_BYTES = 2000
-_NO_METHOD = {"code": -32601, "message": "Method not found"}
 
 
 class PipeLine(Line):
@@ -96,11 +95,8 @@ class PipeLine(Line):
                 continue
             if "method" not in message and message.get("id") == request["id"]:
                 return message
-            if "method" in message and "id" in message:
-                # It may ask whether we are there, and nothing else was offered to it.
-                there = message["method"] == "ping"
-                answer = {"result": {}} if there else {"error": _NO_METHOD}
-                await self.tell({"jsonrpc": "2.0", "id": message["id"], **answer})
+            if (answer := answer_to(message)) is not None:
+                await self.tell(answer)
         raise Broken(f"says more than {_MOST_MESSAGES} things, and not what it was asked")
 
     async def tell(self, notice: Message) -> None:

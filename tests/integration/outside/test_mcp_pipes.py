@@ -309,7 +309,7 @@ async def test_pins_that_are_written_anew_hold_at_once(house):
     keeper = house("reworded")
     with pytest.raises(McpChanged):
         await call(keeper)
-    offered = await keeper.offered(CALLER, "rough", timeout_seconds=PATIENCE)
+    offered, _ = await keeper.offered(CALLER, "rough", timeout_seconds=PATIENCE)
     await asyncio.to_thread(keeper.pins.keep, "rough", offered)
     assert (await call(keeper)).data == {"echo": "hi"}
 
@@ -345,7 +345,7 @@ async def test_a_file_that_cannot_be_read_is_put_aside_when_tools_are_pinned_ane
 
 
 async def test_what_nobody_sees_in_a_description_reaches_no_model(house):
-    offered = await house("unseen").offered(CALLER, "rough", timeout_seconds=PATIENCE)
+    offered, _ = await house("unseen").offered(CALLER, "rough", timeout_seconds=PATIENCE)
     assert offered[0].description == "Says what it is told."
     assert (await call(house("unseen"))).data == {"echo": "hi"}
 
@@ -394,6 +394,28 @@ async def test_a_server_with_which_nobody_can_speak_was_asked_for_nothing(house,
     assert caught.value.fault_code == "mcp-unreachable"
     assert noted(tmp_path, "calls") == []
     await none_left(tmp_path)
+
+
+@pytest.mark.parametrize("mood", ["oddly named", "a horde"], ids=["named", "horde"])
+async def test_tools_that_cannot_be_used_are_left_out_and_the_others_are_used(house, mood):
+    keeper = house(mood)
+    assert (await call(keeper)).data == {"echo": "hi"}
+    offered, left_out = await keeper.offered(CALLER, "rough", timeout_seconds=PATIENCE)
+    names = [tool.name for tool in offered]
+    assert {"echo", "environment", "fail", "draw"} <= set(names)
+    if mood == "a horde":
+        assert len(names) == 500
+        assert left_out == ["all behind the first 500: of one server no more are taken"]
+    else:
+        assert len(names) == 4
+        shown = [each.partition(": a tool's name has 1 to 128")[0] for each in left_out]
+        assert shown == ["'say it'", "'größe'", "''", f"'{'x' * 60}'"]
+
+
+async def test_a_pinned_tool_that_is_left_out_is_not_used_and_it_is_said_why(house, tmp_path):
+    with pytest.raises(McpChanged, match=r"echo is gone.*left out: all behind the first 500"):
+        await call(house("a horde before"))
+    assert noted(tmp_path, "calls") == []
 
 
 async def test_a_server_that_never_speaks_is_ended(house, tmp_path):
@@ -485,7 +507,8 @@ async def test_a_server_whose_streams_stay_open_keeps_no_room(
         await keeper.close()
     assert "could not be ended" in caplog.text
     monkeypatch.setattr(Conversation, "look", look)
-    assert (await keeper.offered(CALLER, "rough", timeout_seconds=PATIENCE))[0].name == "echo"
+    offered, _ = await keeper.offered(CALLER, "rough", timeout_seconds=PATIENCE)
+    assert offered[0].name == "echo"
     for each in held:
         os.close(each)
 

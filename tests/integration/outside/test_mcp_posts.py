@@ -270,6 +270,126 @@ async def test_a_stream_that_stays_open_after_the_answer_is_left(speaker, tmp_pa
         assert (await call(keeper)).data == {"n": 1}
 
 
+class Stream:
+    """Answers a call by streams of events; a test says what is in them, and what follows."""
+
+    def __init__(self, speaker, head_of) -> None:
+        self.speaker, self.head_of = speaker, head_of
+        #: What is told on the stream of the call and on each that takes it up again, in parts;
+        #: None waits for an answer to what was asked.
+        self.told: list[list[bytes | None]] = []
+        self.answers: list[dict] = []
+        self.resumed: list[bytes] = []
+        self._answered = asyncio.Event()
+        self._plainly = speaker.serve
+        speaker.server.routes["/mcp"] = self.serve
+
+    async def serve(self, request, writer) -> None:
+        body = request.split(b"\r\n\r\n", 1)[1]
+        message = json.loads(body) if body else {}
+        if body and "method" not in message:
+            self.answers.append(message)
+            self._answered.set()
+            writer.write(self.speaker.bytes_of(202, b""))
+            await writer.drain()
+        elif message.get("method") == "tools/call" or request.startswith(b"GET"):
+            found = re.search(rb"last-event-id: (\S+)", request.lower())
+            self.resumed += [found[1]] if found else []
+            await self._tell(self.told.pop(0), writer)
+        else:
+            await self._plainly(request, writer)
+
+    async def _tell(self, parts, writer) -> None:
+        writer.write(self.head_of(content_type="text/event-stream", connection="close"))
+        for part in parts:
+            if part is None:
+                await self._answered.wait()
+                self._answered.clear()
+            elif part == b"reset":
+                writer.transport.abort()
+            else:
+                writer.write(part)
+                await writer.drain()
+        writer.close()
+
+    def answer(self, number: int = 3) -> bytes:
+        return events({"jsonrpc": "2.0", "id": number, "result": DONE})
+
+
+@pytest.fixture
+async def stream(speaker, head_of):
+    return Stream(speaker, head_of)
+
+
+async def test_what_a_server_asks_in_a_stream_is_answered_before_it_goes_on(
+    speaker, stream, tmp_path
+):
+    asked = [
+        {"jsonrpc": "2.0", "id": 3, "method": "ping"},
+        {"jsonrpc": "2.0", "id": "s", "method": "sampling/createMessage", "params": {}},
+    ]
+    first, second = map(events, asked)
+    stream.told = [[first, None, second[:30], second[30:], None, stream.answer()]]
+    async with reached(speaker, tmp_path) as keeper:
+        assert (await call(keeper)).data == {"n": 1}
+    ping, sampling = stream.answers
+    assert ping == {"jsonrpc": "2.0", "id": 3, "result": {}}
+    assert (sampling["id"], sampling["error"]["code"]) == ("s", -32601)
+
+
+async def test_a_server_that_asks_without_end_is_not_answered_without_end(
+    speaker, stream, tmp_path
+):
+    asked = [{"jsonrpc": "2.0", "id": f"p{n}", "method": "ping"} for n in range(5000)]
+    stream.told = [[events(*asked), stream.answer()]]
+    async with reached(speaker, tmp_path) as keeper:
+        assert (await call(keeper)).data == {"n": 1}
+    assert len(stream.answers) <= 101
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+async def test_a_stream_that_ends_early_is_taken_up_again_behind_its_last_event(
+    speaker, stream, tmp_path, how
+):
+    cut = [b"reset"] if how == "reset" else []
+    stream.told = [
+        [b"id: e-1\nretry: 1\ndata: \n\n", *cut],
+        [b"id: e-2\ndata: {}\n\nid: e-3\nda", *cut],
+        [b"id: e-4\n" + stream.answer().partition(b"\n\n")[2]],
+    ]
+    async with reached(speaker, tmp_path) as keeper:
+        assert (await call(keeper)).data == {"n": 1}
+    assert stream.resumed == [b"e-1", b"e-2"]
+    assert stream.told == []
+    assert speaker.asked.count("tools/list") == 1
+
+
+@pytest.mark.parametrize("how", ["refused", "gone", "for ever"])
+async def test_a_stream_that_is_lost_leaves_open_what_was_done(
+    speaker, stream, tmp_path, how, bytes_of
+):
+    stream.told = [[b"id: e-1\nretry: 1\ndata: \n\n"]]
+    more, seconds = {"refused": 0, "gone": 0, "for ever": 10_000}[how], PATIENCE
+    stream.told += [[b": nothing new\n\n"]] * more
+    if how == "for ever":
+        seconds = 3.0
+    if how == "refused":
+        plainly = stream.serve
+
+        async def serve(request, writer):
+            if request.startswith(b"GET"):
+                writer.write(bytes_of(405, b""))
+                await writer.drain()
+            else:
+                await plainly(request, writer)
+
+        speaker.server.routes["/mcp"] = serve
+    async with reached(speaker, tmp_path) as keeper:
+        with pytest.raises(ProviderUnavailable) as caught:
+            await call(keeper, seconds=seconds)
+    assert caught.value.fault_code == ("mcp-timeout" if how == "for ever" else "mcp-cut")
+
+
 class Issuer:
     """An authorization server: gives tokens one after the other, or what a test lays down."""
 

@@ -52,6 +52,21 @@ def test_a_server_that_repeats_its_secret_is_not_pinned_and_it_is_not_shown(
     assert codex32("mcp", "pin", "rough", "draw").code == 0
 
 
+def test_tools_that_cannot_be_used_are_named_and_do_not_hinder_the_others(
+    codex32, project: Path, serve
+) -> None:
+    serve("oddly named")
+    for command in ("tools", "pin"):
+        told = codex32("mcp", command, "rough")
+        assert told.code == 0, told.err
+        assert "echo  (" in told.out
+        assert "rough offers what cannot be used, and is left out: 'say it': a tool's name" in (
+            told.out + told.err
+        )
+    left = codex32("mcp", "tools", "rough", "--json").json["left_out"]
+    assert len(left) == 4
+
+
 def test_pins_that_are_torn_are_pinned_anew(codex32, project: Path, serve) -> None:
     serve("well")
     codex32("mcp", "pin", "rough", "echo")
