@@ -72,7 +72,8 @@ class IndexBotType(BotType):
                 "type": "array",
                 "items": {"type": "string"},
                 "description": "Pages to fetch; their hosts are named in allow.hosts. "
-                "As with texts, pages not named any more leave the collection.",
+                "As with texts, pages not named any more leave the collection. What is known "
+                "of one that cannot be fetched stays; the step fails if none can.",
             },
             "chunk": {
                 "type": "object",
@@ -136,16 +137,17 @@ class IndexBotType(BotType):
     async def run(self, context: StepContext, params: Mapping[str, JSON]) -> Outcome:
         """Hand the documents over."""
         chunk = params.get("chunk", {})
-        documents = [
-            *(Document(t["source"], t["text"], metadata=t.get("metadata", {}))
-              for t in params.get("texts", ())),
-            *[await _fetched(context, url) for url in params.get("urls", ())],
-        ]  # fmt: skip
+        texts = [
+            Document(each["source"], each["text"], metadata=each.get("metadata", {}))
+            for each in params.get("texts", ())
+        ]
+        pages, failed = await _all_fetched(context, params.get("urls", ()))
         words = chunk.get("words", 180)
         report = await context.collections.index(
             IndexOrder(
                 collection=params["collection"],
-                documents=documents,
+                documents=[*texts, *pages],
+                failed=failed,
                 path=params.get("path"),
                 include=params.get("include", ()),
                 scope=_scope(context, params),
@@ -176,6 +178,28 @@ def _scope(context: StepContext, params: Mapping[str, JSON]) -> str:
         # Each item would remove what the other items gave.
         return ""
     return f"step {context.execution.bot}/{context.step.id}"
+
+
+async def _all_fetched(
+    context: StepContext, urls: Sequence[str]
+) -> tuple[list[Document], list[tuple[str, str]]]:
+    """The pages that can be had, and why the others cannot.
+
+    Raises:
+      StepFault: Not one of them can.
+    """
+    pages: list[Document] = []
+    faults: dict[str, StepFault] = {}
+    for url in dict.fromkeys(urls):
+        try:
+            pages.append(await _fetched(context, url))
+        except StepFault as fault:
+            faults[url] = fault
+    if faults and not pages:
+        told = list(faults.values())
+        # Where one of them can be had later on, trying again can help.
+        raise next((each for each in told if each.retryable), told[0])
+    return pages, [(url, str(fault)) for url, fault in faults.items()]
 
 
 async def _fetched(context: StepContext, url: str) -> Document:

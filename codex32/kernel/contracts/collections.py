@@ -37,6 +37,8 @@ class IndexOrder:
     """What is to be indexed into a collection, which is made if it is not there.
 
     Attributes:
+      failed: Source and reason of each document that should be among them and could not be had:
+        what is known of it stays.
       path: A file or a folder of this machine; absolute.
       include: Patterns of the files below a folder that are meant, such as ``**/*.md``; empty
         for all of the known kinds.
@@ -50,6 +52,7 @@ class IndexOrder:
 
     collection: str
     documents: Sequence[Document] = ()
+    failed: Sequence[tuple[str, str]] = ()
     path: str | None = None
     include: Sequence[str] = ()
     scope: str = ""

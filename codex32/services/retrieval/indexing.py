@@ -123,6 +123,8 @@ class Indexing:
     def _found(self, order: IndexOrder) -> Iterator[Item | Refused]:
         for document in order.documents:
             yield reading.handed(document)
+        for source, why in order.failed:
+            yield Refused(reading.clean(source), reading.clean(why))
         if order.path is not None:
             yield from reading.found(order.path, order.include, self._caller.files)
 
@@ -216,7 +218,7 @@ class Indexing:
         if not order.scope:
             return
         # What lies in a folder that cannot be looked into is not known to be gone.
-        unseen = tuple(f"{each.source}/" for each in refused)
+        unseen = tuple(f"{each.source}/" for each in refused if order.path is not None)
         gone = [
             each.id
             for source, each in known.items()

@@ -73,18 +73,31 @@ def _read(file: dict[str, Any]) -> dict[str, Any]:
 def decoded(data: bytes, declared: str | None = None) -> str:
     """Bytes as text: as their mark says, else the first that fits.
 
-    These are UTF-8, which is hardly ever right by chance; what is ``declared``, which often is
-    what a server says of all its pages; what Windows writes; and Latin-1, which never fails.
+    These are UTF-16, which its zeros tell; UTF-8, which is hardly ever right by chance; what is
+    ``declared``, which often is what a server says of all its pages; what Windows writes; and
+    Latin-1, which never fails.
     """
     for mark, name in _MARKS.items():
         if data.startswith(mark):
             return data.decode(name, errors="replace")
+    if unmarked := _unmarked(data):
+        return data.decode(unmarked, errors="replace")
     for name in filter(None, ("utf-8", declared, "cp1252")):
         try:
             return data.decode(name)
         except (ValueError, LookupError):
             continue
     return data.decode("latin-1")
+
+
+def _unmarked(data: bytes) -> str | None:
+    """UTF-16 that lacks its mark: one byte of each pair is often zero, the other hardly ever."""
+    first, second = data[::2].count(0), data[1::2].count(0)
+    most, least = max(first, second), min(first, second)
+    # Zeros are valid UTF-8, too, but no text in that has so many.
+    if most < 2 or most * 25 < len(data) or least * 10 > most:
+        return None
+    return "utf-16-le" if second > first else "utf-16-be"
 
 
 class _Html(HTMLParser):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 #: Changes with what is read of a document, here and in ``program.py``: then all are read anew.
-READER = "2"
+READER = "3"
 _DEEPEST = 6
 _UNDERLINE = re.compile(r"^(=+|-{2,})\s*$")
 _FENCE = re.compile(r"^\s{0,3}(`{3,}|~{3,})")

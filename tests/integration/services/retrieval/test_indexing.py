@@ -105,6 +105,18 @@ async def test_an_indexing_removes_only_what_is_its_own(retrieval, caller, docs)
     assert await sources(retrieval, caller, "kestrels guide") == {"a.md"}
 
 
+async def test_what_was_known_of_a_document_that_cannot_be_had_stays(retrieval, caller, lines):
+    page, below = "https://example.com/a", "https://example.com/a/b"
+    known = [Document(page, "Kestrels hover."), Document(below, "Kestrels rest.")]
+    await retrieval.index(caller, IndexOrder("docs", known, scope="pages"))
+    report = await retrieval.index(
+        caller, IndexOrder("docs", [], failed=[(page, "it answered 404")], scope="pages")
+    )
+    assert (report.removed, report.failed) == (1, ((page, "it answered 404"),))
+    assert await sources(retrieval, caller, "kestrels") == {page}
+    assert f"{page} was passed over: it answered 404" in lines
+
+
 async def test_a_document_that_is_taken_from_another_folder_is_told(
     retrieval, caller, docs, lines
 ):

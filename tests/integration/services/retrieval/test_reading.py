@@ -139,6 +139,12 @@ async def texts_of(retrieval, caller, content, name):
         ("wren \u201cquoted\u201d \u20ac".encode("cp1252"), "wren \u201cquoted\u201d \u20ac"),
         ("wren \u0436".encode("utf-32"), "wren \u0436"),
         ("wren \u0436".encode("utf-16"), "wren \u0436"),
+        ("A wren, \u0436.".encode("utf-16-le"), "A wren, \u0436."),
+        ("A wren, \u0436.".encode("utf-16-be"), "A wren, \u0436."),
+        (
+            b"a\0 wren sang at the pond of the meadow",
+            "a\ufffd wren sang at the pond of the meadow",
+        ),
     ],
 )
 async def test_a_text_is_read_as_it_was_written(retrieval, caller, content, reads):
@@ -154,6 +160,11 @@ async def test_a_page_is_read_as_it_or_its_server_says(retrieval, caller, charse
     page = f"<html><head>{said}</head><body><p>wren \u0436\u0437</p></body></html>"
     await indexed(retrieval, caller, "page.html", page.encode(charset), media)
     assert (await found(retrieval, caller, "wren")).text == "wren \u0436\u0437"
+
+
+async def test_a_page_in_utf_16_without_its_mark_is_read(retrieval, caller):
+    page = "<html><body><h1>Birds</h1><p>wren \u0436</p></body></html>"
+    assert await texts_of(retrieval, caller, page.encode("utf-16-le"), "a.html") == "wren \u0436"
 
 
 async def test_pages_and_papers_of_headings_alone_are_found(retrieval, caller):
