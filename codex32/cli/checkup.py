@@ -12,47 +12,34 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from codex32.bundled import running_redis_url
+from codex32.cli import lacking
 from codex32.cli.context import Context
 from codex32.cli.failures import describe
-from codex32.kernel.account_rows import WorkspaceRow
+from codex32.cli.finding import Finding, few
 from codex32.kernel.alert_rows import AlertRow
 from codex32.kernel.contracts.sandbox import SandboxLevel
 from codex32.kernel.database import is_sqlite
-from codex32.kernel.errors import Codex32Error
 from codex32.kernel.models import BotRow, ExecutionRow, database_proxy
 from codex32.kernel.redaction import unsaid
 from codex32.kernel.retrieval_rows import CollectionRow
 from codex32.kernel.text import did_you_mean
 from codex32.runtime import Runtime
 from codex32.services.executions import dead_letters
-from codex32.services.safe import secrets
 from codex32.services.upkeep import processes
 from codex32.tables import schema_status
 
 _MIB = 1024 * 1024
 _LITTLE_DISK_MIB, _NO_DISK_MIB = 1024, 100
 _CLOCK_WARN_SECONDS, _CLOCK_FAIL_SECONDS = 1.0, 5.0
-#: Things of a kind that are named.
-_FEW = 3
 #: Without one of these nothing is executed.
 _NEEDED = ("scheduler", "worker")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; what is told of it holds no secret: people show it others."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
-    remedy: str = ""
 
 
 def examine(obj: Context) -> list[Finding]:
@@ -120,16 +107,12 @@ def _schema(obj: Context) -> Iterator[Finding]:
         remedy = "codex32 up makes it, and so does codex32 db upgrade"
         yield Finding("schema", "fail", "there is no database yet", remedy)
     elif pending:
-        yield Finding("schema", "fail", f"lacks {_few(pending)}", "run: codex32 db upgrade")
+        yield Finding("schema", "fail", f"lacks {few(pending)}", "run: codex32 db upgrade")
     elif newer:
-        told = f"is newer than codex32 {version('codex32')}: it has {_few(newer)}"
+        told = f"is newer than codex32 {version('codex32')}: it has {few(newer)}"
         yield Finding("schema", "warn", told, "upgrade codex32 here, or what brought that")
     else:
         yield Finding("schema", "ok", f"{len(found)} migrations applied")
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_FEW]) + (" and more" if len(names) > _FEW else "")
 
 
 def _redis(obj: Context) -> Iterator[Finding]:
@@ -358,19 +341,6 @@ def _is_ours(runtime: Runtime, port: int) -> bool:
     return bool(told["url"].rpartition(":")[2] == str(port))
 
 
-def _secrets(runtime: Runtime) -> Iterator[Finding]:
-    for workspace in (row.name for row in WorkspaceRow.select().order_by(WorkspaceRow.name)):
-        for name, bots in secrets.wanted(workspace=workspace).items():
-            try:
-                there = asyncio.run(runtime.secrets.secret(workspace, name)) is not None
-            except Codex32Error as error:
-                yield Finding("secrets", "fail", f"{name} in {workspace}: {error.message}")
-                continue
-            if not there:
-                told = f"{', '.join(bots[:_FEW])} in {workspace} may use {name}, which is nowhere"
-                yield Finding("secrets", "warn", told, f"codex32 secrets set {name}")
-
-
 def _alerts(runtime: Runtime) -> Iterator[Finding]:
     for row in AlertRow.select().where(AlertRow.bot_id == ""):
         told = f"{row.owner_name}: {row.name}: {row.detail}"
@@ -406,7 +376,10 @@ _ABOUT_ROWS: dict[str, Callable[[Runtime], Iterator[Finding]]] = {
     "keys": _keys,
     "port": _port,
     "bots": _bots,
-    "secrets": _secrets,
+    "secrets": lacking.secrets_of_bots,
+    "connections": lacking.connections_of_bots,
+    "models": lacking.models_of_bots,
+    "webhooks": lacking.webhooks_that_rest,
     "alerts": _alerts,
     "failures": _failures,
     "collections": _collections,

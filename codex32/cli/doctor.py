@@ -11,7 +11,7 @@ from codex32.cli.context import Context, json_option, pass_context
 from codex32.cli.failures import FAILED
 
 if TYPE_CHECKING:
-    from codex32.cli.checkup import Finding
+    from codex32.cli.finding import Finding
 
 
 @click.command()

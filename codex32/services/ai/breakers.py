@@ -22,7 +22,7 @@ from codex32.kernel.clock import Clock, to_micros
 from codex32.kernel.contracts.board import Board
 from codex32.kernel.database import Door, fetch
 from codex32.kernel.metric_rows import BreakerRow
-from codex32.kernel.model_errors import ModelFault
+from codex32.kernel.model_errors import FaultKind, ModelFault
 from codex32.services.ai.verdicts import VERDICTS
 
 #: Failures in a row, and within how long, until it opens.
@@ -30,6 +30,13 @@ FAILURES, WITHIN_SECONDS = 3, 60.0
 FIRST_SECONDS, LONGEST_SECONDS = 2.0, 300.0
 #: How often it opened is remembered this long.
 _MEMORY_SECONDS = 1800.0
+#: What is told as what it is, and how.
+_TOLD: Mapping[FaultKind, str] = {
+    "rate_limited": "it wants fewer requests",
+    "auth": "its key was not accepted, or there is none",
+    "quota": "its account is empty",
+    "model_gone": "there is no such model any more",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,22 @@ class Deployment:
         return "breaker:" + hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
+class Rest(NamedTuple):
+    """How a model is left alone: for how long, and what it suffers from, as far as it is known."""
+
+    seconds: float
+    kind: FaultKind | None = None
+
+    def fault(self, name: str) -> ModelFault:
+        """What whoever asks meanwhile is told: a key that is not accepted stays what it is."""
+        kind: FaultKind = "unavailable"
+        why = ""
+        if self.kind is not None and self.kind in _TOLD:
+            kind, why = self.kind, f" ({_TOLD[self.kind]})"
+        message = f"{name} failed lately{why} and is given time to recover"
+        return ModelFault(kind, message, retry_after_seconds=self.seconds)
+
+
 class Breakers:
     """The breakers of an installation.
 
@@ -62,29 +85,31 @@ class Breakers:
         #: Those of whose opening this process told, by name.
         self._told: set[str] = set()
 
-    async def closed_in(self, deployment: Deployment, *, probe_seconds: float) -> float:
-        """Seconds until it may be asked: 0 now, for a probe, too.
+    async def rest(self, deployment: Deployment, *, probe_seconds: float) -> Rest | None:
+        """How it is left alone; None where it may be asked now, be it for a probe.
 
         Args:
           deployment: Which.
           probe_seconds: How long a probe may take; meanwhile nobody else is let through.
         """
         name = deployment.name
-        until, trips = await self._board.read([f"{name}:until", f"{name}:trips"])
+        keys = [f"{name}:until", f"{name}:trips", f"{name}:why"]
+        until, trips, why = await self._board.read(keys)
+        kind = why if why in VERDICTS else None
         now = to_micros(self._clock.now())
         if until is not None and int(until) > now:
-            return (int(until) - now) / 1e6
+            return Rest((int(until) - now) / 1e6, kind)
         if trips is None:
-            return 0.0
+            return None
         if await self._board.claim(f"{name}:probe", "1", seconds=probe_seconds):
-            return 0.0
-        return 1.0
+            return None
+        return Rest(1.0, kind)
 
     async def succeeded(self, deployment: Deployment) -> None:
         """It answered."""
         name = deployment.name
-        keys = [f"{name}:fails", f"{name}:trips", f"{name}:probe", f"{name}:until"]
-        _, *opened = found = await self._board.read(keys)
+        keys = [f"{name}:{each}" for each in ("fails", "why", "trips", "probe", "until")]
+        _, _, *opened = found = await self._board.read(keys)
         if any(text is not None for text in found):
             await self._board.wipe(keys)
         if name in self._told or any(text is not None for text in opened):
@@ -112,6 +137,7 @@ class Breakers:
         now = to_micros(self._clock.now())
         until = now + int(rest * 1e6)
         await self._board.write(f"{name}:until", str(until), seconds=rest)
+        await self._board.write(f"{name}:why", fault.kind, seconds=max(rest, _MEMORY_SECONDS))
         await self._board.wipe([f"{name}:probe", f"{name}:fails"])
         if self._door is not None:
             self._told.add(name)

@@ -173,10 +173,9 @@ class Call:
         seconds = min(parts.rules.call_seconds, self._left())
         if seconds <= 0:
             raise ModelFault("timeout", "no time is left for another request")
-        wait = await parts.breakers.closed_in(target.deployment, probe_seconds=seconds + 1)
-        if wait > 0:
-            message = f"{target.name} failed lately and is given time to recover"
-            raise ModelFault("unavailable", message, retry_after_seconds=wait)
+        rest = await parts.breakers.rest(target.deployment, probe_seconds=seconds + 1)
+        if rest is not None:
+            raise rest.fault(target.name)
         most = _most(target, request)
         ticket = await parts.till.open(self._caller, target.name, target.tariff, most, seconds)
         try:

@@ -88,10 +88,9 @@ class Embedding:
                 return _checked(await self._asked(texts, seconds), texts, target)
             except Exception as error:
                 raise fault_of(error) from None
-        wait = await parts.breakers.closed_in(target.deployment, probe_seconds=seconds + 1)
-        if wait > 0:
-            message = f"{target.name} failed lately and is given time to recover"
-            raise ModelFault("unavailable", message, retry_after_seconds=wait)
+        rest = await parts.breakers.rest(target.deployment, probe_seconds=seconds + 1)
+        if rest is not None:
+            raise rest.fault(target.name)
         size = sum(len(text.encode()) for text in texts)
         most = Usage(math.ceil(size / 2) + 8 * len(texts), 0)
         ticket = await parts.till.open(self._caller, target.name, target.tariff, most, seconds)

@@ -19,6 +19,9 @@ from codex32.kernel.text import format_duration
 MOST = 1000
 #: An id is made up to this long before its row, or after it by a clock that goes before.
 _SLACK = 3_600_000_000
+#: What is later than this says that the clock was put back since: it does not count, or it would
+#: until the time has caught up.
+_AHEAD = 60_000_000
 #: For so long executions may go on, waiting included, and still count when they succeed.
 _LONGEST = 86_400_000_000
 
@@ -48,7 +51,7 @@ def _failure_rate(row: AlertRow, alert: Alert, now: int) -> Measured:
         .where(
             (ExecutionRow.bot_id == row.bot_id)
             & (ExecutionRow.id >= first_id("exe", since - _SLACK))
-            & (ExecutionRow.created_at >= since)
+            & ExecutionRow.created_at.between(since, now + _AHEAD)
             & ExecutionRow.status.in_([Status.SUCCEEDED, Status.FAILED])
         )
         .order_by(ExecutionRow.id.desc())
@@ -75,13 +78,13 @@ def _no_success_for(row: AlertRow, alert: Alert, now: int) -> Measured:
         .where(
             (ExecutionRow.bot_id == row.bot_id)
             & (ExecutionRow.id >= first_id("exe", since - _LONGEST))
-            & (ExecutionRow.finished_at >= since)
+            & ExecutionRow.finished_at.between(since, now + _AHEAD)
             & (ExecutionRow.status == Status.SUCCEEDED)
         )
         .order_by(ExecutionRow.id.desc())
         .limit(1)
     )
-    young = row.created_at > since
+    young = since < row.created_at <= now + _AHEAD
     period = format_duration(float(alert.limit))
     if fetch(succeeded):
         return Measured(False, f"an execution succeeded within {period}")
@@ -125,7 +128,7 @@ def _no_event(row: AlertRow, alert: Alert, now: int) -> Measured:
     within = format_duration(alert.over_seconds)
     if _events(row, alert, now, 1):
         return Measured(False, f"{alert.limit} came within {within}")
-    young = row.created_at > now - int(alert.over_seconds * 1e6)
+    young = now - int(alert.over_seconds * 1e6) < row.created_at <= now + _AHEAD
     return Measured(None if young else True, f"{alert.limit} has not come for {within}")
 
 
@@ -135,7 +138,7 @@ def _events(row: AlertRow, alert: Alert, now: int, most: int) -> int:
         (EventRow.workspace == row.workspace)
         & (EventRow.name == str(alert.limit))
         & (EventRow.id >= first_id("evt", since - _SLACK))
-        & (EventRow.at >= since)
+        & EventRow.at.between(since, now + _AHEAD)
         # Else what tells of an alert would end it, or begin it anew, for ever.
         & ~EventRow.chain.contains(f'"{ALERT_NOTICES}"')
     )

@@ -29,6 +29,10 @@ class Standing:
 
     def seen(self, alert: Alert, measured: Measured, now: int) -> Standing:
         """How it stands once that was seen."""
+        if max(self.state_since, self.turning_since or 0) > now:
+            # The clock was put back. What began later than now begins now, or nothing would be
+            # told before the time has caught up.
+            return self._brought_to(now).seen(alert, measured, now)
         if measured.wrong is None:
             return self
         if measured.wrong == (self.state == FIRING):
@@ -44,6 +48,14 @@ class Standing:
             turning_since=None,
             detail=measured.detail,
             acknowledged_by=None,
+        )
+
+    def _brought_to(self, now: int) -> Standing:
+        turning = self.turning_since
+        return replace(
+            self,
+            state_since=min(self.state_since, now),
+            turning_since=None if turning is None else min(turning, now),
         )
 
     def to_tell(self, alert: Alert, now: int) -> str | None:

@@ -158,6 +158,29 @@ _BY_EXCEPTION: Sequence[tuple[re.Pattern[str], Trouble, str | None]] = [
         (r"\b(JSON|Unicode)DecodeError\b", Trouble.DATA, None),
     )
 ]
+#: What ends programs beside those that want memory.
+_BY_END: Sequence[tuple[re.Pattern[str], Trouble, str]] = [
+    (re.compile(pattern), trouble, remedy)
+    for pattern, trouble, remedy in (
+        (
+            r"exit code",
+            Trouble.CODE,
+            "the program left of itself, before `main` returned: let `main` return, or raise what "
+            "is wrong",
+        ),
+        (
+            r"SIG(SEGV|ABRT|BUS|ILL|FPE|TRAP)\b",
+            Trouble.CODE,
+            "Python itself broke: look at the compiled packages that the program uses, and at "
+            "what it hands them",
+        ),
+        (
+            r"processor time",
+            Trouble.RESOURCES,
+            "raise `allow.cpu`, or do less at once",
+        ),
+    )
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +297,8 @@ def _trouble(row: ExecutionRow, error: Mapping[str, JSON]) -> tuple[Trouble, str
     code = error.get("code")
     if code == "raised":
         return _of_exception(str(error.get("message")))
+    if code == "killed":
+        return _of_end(str(error.get("message")))
     if code is None and _is_of_output(row):
         return Trouble.EXPRESSION, None
     return trouble_of(code if isinstance(code, str) else None, row.cause), None
@@ -287,6 +312,14 @@ def _of_exception(message: str) -> tuple[Trouble, str | None]:
         if pattern.search(message):
             return trouble, remedy
     return Trouble.CODE, None
+
+
+def _of_end(message: str) -> tuple[Trouble, str | None]:
+    """What a program suffered from that was over before it answered."""
+    for pattern, trouble, remedy in _BY_END:
+        if pattern.search(message):
+            return trouble, remedy
+    return Trouble.RESOURCES, None
 
 
 def _is_of_output(row: ExecutionRow) -> bool:

@@ -227,19 +227,24 @@ def check(vault: Vault) -> list[Problem]:
     return found
 
 
-def wanted(*, workspace: str) -> dict[str, list[str]]:
-    """The names that live bots of the workspace may use, each with the bots."""
+def wanted(what: str = "secrets", *, workspace: str) -> dict[str, list[str]]:
+    """The names that live bots of the workspace may use, each with the bots.
+
+    Args:
+      what: The key of ``allow`` that lists them.
+      workspace: Whose bots.
+    """
     mine = (BotRow.workspace == workspace) & BotRow.removed_at.is_null()
     live = (
         BotRow.select(BotRow.name, VersionRow.document)
         .join(VersionRow, on=(BotRow.active_version_id == VersionRow.id))
         # Most bots name none; only of the others the document is read.
-        .where(mine & VersionRow.document.contains('"secrets"'))
+        .where(mine & VersionRow.document.contains(f'"{what}"'))
         .order_by(BotRow.name)
     )
     users: dict[str, list[str]] = {}
     for bot, document in fetch(live):
-        for name in loads(document).get("allow", {}).get("secrets", ()):
+        for name in loads(document).get("allow", {}).get(what, ()):
             users.setdefault(name, []).append(bot)
     return users
 

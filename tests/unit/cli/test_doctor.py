@@ -9,11 +9,15 @@ import socket
 import pytest
 from codex32_otlp import collecting
 
+from codex32.kernel.caller import HOUSE
 from codex32.kernel.models import ExecutionRow
+from codex32.kernel.outbound_rows import EndpointRow
 from codex32.kernel.statuses import Status
 from codex32.runtime import open_runtime
 from codex32.services.bots.written import Written
 from codex32.services.executions.starting import Start
+from codex32.services.safe import connections
+from codex32.services.safe.connections import Wish
 from codex32.services.upkeep import processes
 from codex32_config.settings import load_settings
 
@@ -187,6 +191,60 @@ def test_what_bots_lack_is_named_with_them(ready, doctor, monkeypatch):
     ]
     monkeypatch.setenv("CODEX32_SECRET_SHOP_KEY", "x")
     assert doctor("secrets") == []
+
+
+def test_connections_that_bots_lack_are_named_and_what_they_lack(ready, doctor, monkeypatch):
+    bot = "name: books\ntype: set\nwith: {values: {}}\nallow: {connections: [ledgre, ledger]}\n"
+
+    def made(runtime):
+        wish = Wish("postgresql", "db.example.com", secrets={"password": "LEDGER_PASSWORD"})
+        now = runtime.clock.micros()
+        connections.write("ledger", wish, HOUSE, now, workspace="default")
+
+    ready(store(bot))
+    assert doctor("connections") == [
+        ("warn", "books in default may use ledgre, which is nowhere"),
+        ("warn", "books in default may use ledger, which is nowhere"),
+    ]
+    ready(made)
+    lacks = "ledger in default wants the secret LEDGER_PASSWORD, which is nowhere"
+    assert doctor("connections") == [
+        ("warn", "books in default may use ledgre, which is nowhere (did you mean 'ledger'?)"),
+        ("warn", lacks),
+    ]
+    monkeypatch.setenv("CODEX32_SECRET_LEDGER_PASSWORD", "x")
+    assert len(doctor("connections")) == 1
+
+
+def test_models_that_nobody_brings_and_keys_of_models_that_are_nowhere_are_named(
+    ready, doctor, monkeypatch
+):
+    models = "allow: {models: ['openai:gpt-5-mini', 'echo:m', 'opnai:*', '*']}"
+    ready(store(f"name: sums\ntype: set\nwith: {{values: {{}}}}\n{models}\n"))
+    lacks = "which wants the secret OPENAI_API_KEY, and that is nowhere"
+    assert doctor("models") == [
+        ("warn", f"sums in default may ask openai, {lacks}"),
+        (
+            "warn",
+            "sums in default may ask opnai, which is not installed (did you mean 'openai'?)",
+        ),
+    ]
+    monkeypatch.setenv("CODEX32_SECRET_OPENAI_API_KEY", "x")
+    assert [state for state, told in doctor("models") if "openai," in told] == []
+
+
+def test_webhooks_that_the_house_gave_up_are_named(ready, doctor):
+    def give_up(runtime):
+        row = {"id": "whk_1", "workspace": "default", "url": "https://example.com/", "secrets": ""}
+        EndpointRow.insert(
+            **row, patterns='["*"]', enabled=False, disabled_because="gone",
+            created_at=1, updated_at=1,
+        ).execute()  # fmt: skip
+
+    assert doctor("webhooks") == []
+    ready(give_up)
+    told = "whk_1 in default is told of no events any more: it answered 410"
+    assert doctor("webhooks") == [("warn", told)]
 
 
 def test_failures_that_nobody_looked_after_are_counted(ready, doctor):

@@ -10,7 +10,7 @@ from codex32.kernel.clock import Clock
 from codex32.kernel.contracts.board import LocalBoard
 from codex32.kernel.database import Door
 from codex32.kernel.metric_rows import BreakerRow
-from codex32.kernel.model_errors import ModelFault
+from codex32.kernel.model_errors import FaultKind, ModelFault
 from codex32.services.ai import breakers
 from codex32.services.ai.breakers import Breakers, Deployment
 
@@ -111,3 +111,34 @@ async def test_answers_while_nothing_is_wrong_write_nothing(
     await fail(breaker, of(), 1)
     await breaker.succeeded(of())
     assert door.writes == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("auth", "model-auth"),
+        ("quota", "model-quota"),
+        ("model_gone", "model-model-gone"),
+        ("rate_limited", "model-rate-limited"),
+        ("server", "model-unavailable"),
+    ],
+)
+async def test_whoever_asks_meanwhile_is_told_what_it_suffers_from(
+    clock: Hands, board: LocalBoard, kind: FaultKind, said: str
+) -> None:
+    breaker = Breakers(board, clock)
+    for _ in range(3):
+        await breaker.failed(of(), ModelFault(kind, "no", retry_after_seconds=30))
+    rest = await Breakers(board, clock).rest(of(), probe_seconds=5)
+    assert rest is not None
+    fault = rest.fault("one:m")
+    assert fault.fault_code == said
+    assert fault.retry_after_seconds == rest.seconds
+    assert "failed lately" in fault.message
+
+    await breaker.succeeded(of())
+    assert await breaker.rest(of(), probe_seconds=5) is None
+    await fail(breaker, of())  # of something else this time
+    rest = await breaker.rest(of(), probe_seconds=5)
+    assert rest is not None
+    assert rest.fault("one:m").fault_code == "model-unavailable"

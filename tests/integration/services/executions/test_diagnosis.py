@@ -292,6 +292,23 @@ def test_too_little_memory_is_no_fault_of_the_program(look: Callable[..., Diagno
     assert look(("count", NO_ITEM, error), message="MemoryError").trouble == "resources"
 
 
+@pytest.mark.parametrize(
+    ("ended", "trouble", "helps"),
+    [
+        ("the program ended with exit code 3 before it answered", "code", "left of itself"),
+        ("the program was ended by SIGSEGV before it answered", "code", "compiled packages"),
+        ("the program was ended by SIGKILL before it answered", "resources", "allow.memory"),
+        ("the program used more processor time than it may", "resources", "allow.cpu"),
+    ],
+)
+def test_how_a_program_ended_tells_whether_it_was_short_of_something(
+    look: Callable[..., Diagnosis], ended: str, trouble: str, helps: str
+) -> None:
+    found = look(("count", NO_ITEM, {"message": ended, "code": "killed"}), message=ended)
+    assert found.trouble == trouble
+    assert helps in found.remedy
+
+
 @pytest.mark.parametrize("kind", FAULT_KINDS)
 def test_whatever_a_model_can_suffer_from_is_known(kind: FaultKind) -> None:
     assert trouble_of(ModelFault(kind, "no").fault_code, "error") != "unknown"
