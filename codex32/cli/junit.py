@@ -10,58 +10,74 @@ from xml.etree import ElementTree as Xml
 
 if TYPE_CHECKING:
     from codex32.cli.test_report import Run
+    from codex32.kernel.problems import Problem
     from codex32.services.cases.python_tests import PythonVerdict
 
 #: What XML 1.0 cannot hold.
 _UNSPEAKABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-#: A test's name, its seconds, and what it said where it failed.
-_Test = tuple[str, float, str]
 
+def junit_xml(
+    runs: Sequence[Run],
+    python: Mapping[Path, Sequence[PythonVerdict]],
+    faults: Sequence[Problem] = (),
+) -> str:
+    """One ``testsuite`` a bot and one a folder with Python tests, one ``testcase`` a test.
 
-def junit_xml(runs: Sequence[Run], python: Mapping[Path, Sequence[PythonVerdict]]) -> str:
-    """One ``testsuite`` a bot and one a folder with Python tests, one ``testcase`` a test."""
+    A file with faults is a suite as well, so that nobody takes it for one whose tests pass.
+    """
     root = Xml.Element("testsuites")
+    by_file: dict[str, list[Problem]] = {}
+    for fault in faults:
+        by_file.setdefault(fault.file or "", []).append(fault)
+    for file, each in by_file.items():
+        suite = _suite(root, file or "bots", file)
+        _case(suite, "has no faults", 0.0, "error", "\n".join(map(str, each)))
+        _count(suite)
     for run in runs:
-        tests = [
-            (
-                each.case.name,
-                each.ending.seconds if each.ending else 0.0,
-                "\n".join(each.faults),
-            )
-            for each in run.verdicts
-        ]
-        _suite(root, run.bot.name, run.path, tests)
+        suite = _suite(root, run.bot.name, str(run.path))
+        for tried in run.verdicts:
+            seconds = tried.ending.seconds if tried.ending else 0.0
+            failed = "" if tried.passed else "failure"
+            _case(suite, tried.case.name, seconds, failed, "\n".join(tried.faults))
+        _count(suite)
     for folder, verdicts in python.items():
-        _suite(
-            root, "pytest", folder, [(each.name, each.seconds, _said(each)) for each in verdicts]
-        )
+        suite = _suite(root, "pytest", str(folder))
+        for said in verdicts:
+            became = "skipped" if said.skipped else "" if said.passed else "failure"
+            _case(suite, said.name, said.seconds, became, said.message)
+        _count(suite)
     Xml.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + Xml.tostring(root, encoding="unicode")
 
 
-def _suite(root: Xml.Element, name: str, file: Path, tests: Sequence[_Test]) -> None:
-    suite = Xml.SubElement(
-        root,
-        "testsuite",
-        name=name,
-        tests=str(len(tests)),
-        failures=str(sum(bool(said) for _, _, said in tests)),
-        errors="0",
-        file=str(file),
-    )
-    for title, seconds, said in tests:
-        case = Xml.SubElement(
-            suite, "testcase", classname=name, name=_speakable(title), time=f"{seconds:.4f}"
-        )
-        if said:
-            text = _speakable(said)
-            failure = Xml.SubElement(case, "failure", message=text.partition("\n")[0])
-            failure.text = text
+def _suite(root: Xml.Element, name: str, file: str) -> Xml.Element:
+    return Xml.SubElement(root, "testsuite", name=_speakable(name), file=_speakable(file))
 
 
-def _said(verdict: PythonVerdict) -> str:
-    return "" if verdict.passed else verdict.message or "it failed"
+def _case(suite: Xml.Element, name: str, seconds: float, became: str, said: str) -> None:
+    """A test, and what became of it: ``failure``, ``error``, ``skipped`` or nothing of these."""
+    about = {"classname": suite.attrib["name"], "name": _speakable(name), "time": f"{seconds:.4f}"}
+    case = Xml.SubElement(suite, "testcase", about)
+    if became:
+        text = _speakable(said)
+        told = Xml.SubElement(case, became, message=_first(text))
+        if became != "skipped":
+            told.text = text
+
+
+def _first(text: str) -> str:
+    """The line that says most: of what pytest prints the one that it marks as the error."""
+    marked = next((line for line in text.splitlines() if line.startswith("E  ")), None)
+    return text.partition("\n")[0] if marked is None else marked[1:].strip()
+
+
+def _count(suite: Xml.Element) -> None:
+    cases = suite.findall("testcase")
+    for key, became in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(key, str(sum(case.find(became) is not None for case in cases)))
+    suite.set("tests", str(len(cases)))
+    suite.set("time", f"{sum(float(case.attrib['time']) for case in cases):.4f}")
 
 
 def _speakable(text: str) -> str:

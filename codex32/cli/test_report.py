@@ -56,6 +56,7 @@ class Report:
 
     Attributes:
       python: What pytest said, by folder.
+      faults: Of files, whose bots cannot be tested.
     """
 
     def __init__(self, output: Output, *, coverage: bool, least: int | None = None) -> None:
@@ -63,11 +64,11 @@ class Report:
         self._unproved = False
         self.runs: list[Run] = []
         self.python: dict[Path, Sequence[PythonVerdict]] = {}
-        self._problems: list[Problem] = []
+        self.faults: list[Problem] = []
 
     def problems(self, problems: Sequence[Problem]) -> None:
         """Faults of a file, whose bots cannot be tested."""
-        self._problems += problems
+        self.faults += problems
         for problem in problems:
             self._line(str(problem), "failed")
 
@@ -88,7 +89,11 @@ class Report:
         self.python[folder] = verdicts
         self._line(f"pytest  {folder}")
         for each in verdicts:
-            self._test(each.name, each.passed, each.seconds, each.message.splitlines())
+            if each.skipped:
+                reason = each.message.partition("\n")[0]
+                self._line(f"  {MARKS['skipped']} {each.name}  {reason}", "skipped")
+            else:
+                self._test(each.name, each.passed, each.seconds, each.message.splitlines())
 
     def proof(self, run: Run, proof: Proof) -> None:
         """What became of the mutants of one bot."""
@@ -124,7 +129,7 @@ class Report:
         self._output.result(self._document(), self._sums)
         weak = any(run.proof is not None and self._is_weak(run.proof) for run in self.runs)
         weak |= self._unproved and self._least is not None
-        return not self.failed and not self._problems and not weak
+        return not self.failed and not self.faults and not weak
 
     def _is_weak(self, proof: Proof) -> bool:
         if self._least is None or proof.share is None:
@@ -170,13 +175,14 @@ class Report:
     def _document(self) -> dict[str, Any]:
         return {
             "failed": self.failed,
-            "problems": [problem.as_dict() for problem in self._problems],
+            "problems": [problem.as_dict() for problem in self.faults],
             "bots": [_run_as_dict(run) for run in self.runs],
             "python": [
                 {
                     "file": str(folder / each.name.partition("::")[0]),
                     "name": each.name,
                     "passed": each.passed,
+                    "skipped": each.skipped,
                     "seconds": round(each.seconds, 4),
                     "message": each.message,
                 }

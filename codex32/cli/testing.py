@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from codex32.cli.context import Context, json_option, pass_context, workspace_option
-from codex32.cli.failures import FAILED
+from codex32.cli.failures import FAILED, report
 from codex32.cli.files import bot_files
 from codex32.cli.test_run import Wish, try_files
 
@@ -99,7 +99,7 @@ def test(
     )
     passed = True
     for _ in _changes(obj, paths) if watch else (None,):
-        passed = _once(obj, wish)
+        passed = _watched(obj, wish) if watch else _once(obj, wish)
     if not passed:
         ctx.exit(FAILED)
 
@@ -107,13 +107,25 @@ def test(
 def _once(obj: Context, wish: Wish) -> bool:
     from codex32.cli.test_report import Report
 
-    report = Report(obj.output, coverage=wish.coverage, least=wish.least)
-    asyncio.run(try_files(obj, bot_files(obj, wish.paths), wish, report))
+    shown = Report(obj.output, coverage=wish.coverage, least=wish.least)
+    asyncio.run(try_files(obj, bot_files(obj, wish.paths), wish, shown))
     if wish.junit is not None:
         from codex32.cli.junit import junit_xml
 
-        wish.junit.write_text(junit_xml(report.runs, report.python), encoding="utf-8")
-    return report.end()
+        text = junit_xml(shown.runs, shown.python, shown.faults)
+        wish.junit.write_text(text, encoding="utf-8")
+    return shown.end()
+
+
+def _watched(obj: Context, wish: Wish) -> bool:
+    """As :func:`_once`; what is not there now, or cannot be read, may be by the next change."""
+    from codex32.kernel.errors import Codex32Error
+
+    try:
+        return _once(obj, wish)
+    except (click.ClickException, Codex32Error, OSError) as error:
+        report(error, as_json=obj.output.as_json, debug=False)
+        return False
 
 
 def _changes(obj: Context, paths: Sequence[Path]) -> Iterator[None]:

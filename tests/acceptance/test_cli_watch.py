@@ -32,6 +32,7 @@ def test_what_is_saved_is_tested_until_it_is_stopped(tmp_path: Path, of: str) ->
     bots.mkdir()
     path = bots / "counts.yaml"
     save(path, 1)
+    gone = "no tests were found" if of == "folder" else "is not there"
     said = tmp_path / "said.txt"
     with said.open("wb") as output:
         process = subprocess.Popen(
@@ -51,6 +52,15 @@ def test_what_is_saved_is_tested_until_it_is_stopped(tmp_path: Path, of: str) ->
         until(lambda: told("1 failed", 1), "a fault is seen")
         save(path, 1)
         until(lambda: told("all passed", 2), "it is mended")
+        beside = bots / "test_counts.py"
+        beside.write_bytes(b"\xff\xfe")
+        until(lambda: told("cannot be read", 1), "a file that is none of text is told")
+        beside.unlink()
+        until(lambda: told("all passed", 3), "and goes")
+        path.unlink()
+        until(lambda: told(gone, 1), "the bot is gone")
+        save(path, 1)
+        until(lambda: told("all passed", 4), "and is back")
     finally:
         process.send_signal(signal.SIGINT)
         code = process.wait(60)

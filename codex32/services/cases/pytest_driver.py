@@ -33,8 +33,8 @@ def main(
       packages: Folders in which pytest lies.
 
     Returns:
-      ``tests``: ``name``, ``passed``, ``seconds``, ``message`` each; ``faults``: what kept files
-      from being collected.
+      ``tests``: ``name``, ``passed``, ``seconds``, ``message`` and ``skipped`` each; files that
+      could not be collected are among them, under their names.
     """
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
@@ -48,23 +48,27 @@ def main(
     class Listener:
         def __init__(self) -> None:
             self.tests: list[dict[str, Any]] = []
-            self.faults: list[str] = []
 
         def pytest_runtest_logreport(self, report: Any) -> None:
             if report.when != "call" and not report.failed and not report.skipped:
                 return
-            self.tests.append(
-                {
-                    "name": report.nodeid,
-                    "passed": not report.failed,
-                    "seconds": report.duration,
-                    "message": _said(report) if report.failed else "",
-                }
-            )
+            # What was expected to fail, and did, is reported as skipped, too.
+            skipped = report.skipped and not hasattr(report, "wasxfail")
+            message = _said(report) if report.failed or skipped else ""
+            self._tell(report.nodeid, report.failed, skipped, report.duration, message)
 
         def pytest_collectreport(self, report: Any) -> None:
-            if report.failed:
-                self.faults.append(_said(report))
+            if report.failed or report.skipped:
+                name = report.nodeid or "pytest"
+                self._tell(name, report.failed, report.skipped, 0.0, _said(report))
+
+        def _tell(
+            self, name: str, failed: bool, skipped: bool, seconds: float, message: str
+        ) -> None:
+            if self.tests and self.tests[-1]["name"] == name:  # it failed while it ended
+                seconds += self.tests.pop()["seconds"]
+            told = {"name": name, "passed": not failed, "skipped": skipped}
+            self.tests.append({**told, "seconds": seconds, "message": message})
 
         @pytest.fixture
         def step_main(self) -> Callable[[str, str], Callable[..., Any]]:
@@ -73,11 +77,12 @@ def main(
     listener = Listener()
     alone = [f"no:{name}" for name in ("cacheprovider", "faulthandler", "pastebin", "junitxml")]
     args = ["-q", "--rootdir=.", "-c", os.devnull, "--capture=sys"]
+    args.append("--continue-on-collection-errors")  # one file says nothing about the others
     for name in alone:
         args += ["-p", name]
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         pytest.main([*args, *tests], plugins=[listener])
-    return {"tests": listener.tests, "faults": listener.faults}
+    return {"tests": listener.tests}
 
 
 def _main_of(steps: dict[str, dict[str, str]], bot: str, step: str) -> Callable[..., Any]:

@@ -73,13 +73,15 @@ class PythonVerdict:
 
     Attributes:
       name: As pytest tells it: ``test_digest.py::test_titles``.
-      message: What it said, where it failed.
+      message: What it said, where it failed or was skipped.
+      skipped: Whether it was passed over; it counts as passed.
     """
 
     name: str
     passed: bool
     seconds: float = 0.0
     message: str = ""
+    skipped: bool = False
 
 
 def is_test_file(name: str) -> bool:
@@ -159,9 +161,7 @@ def _verdicts(result: ProgramResult, name: str) -> list[PythonVerdict]:
     if result.error is not None:
         message = "\n".join(filter(None, (result.error, result.traceback)))
         return [PythonVerdict(name, passed=False, message=message)]
-    told = result.output
-    verdicts = [PythonVerdict(**each) for each in told["tests"]]
-    verdicts += [PythonVerdict(name, passed=False, message=each) for each in told["faults"]]
+    verdicts = [PythonVerdict(**each) for each in result.output["tests"]]
     return verdicts or [PythonVerdict(name, passed=False, message="it holds no tests")]
 
 

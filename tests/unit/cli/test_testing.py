@@ -186,10 +186,18 @@ def test_junit_coverage_and_choice(codex32, project) -> None:
 
 def test_a_broken_file_fails_the_whole(codex32, project) -> None:
     (project / "bots" / "broken.yaml").write_text("name: broken\nsteps: 5\n")
-    answer = codex32("test")
+    answer = codex32("test", "--junit", "out.xml")
     assert answer.code == 1
     assert "broken.yaml:2:8: steps: must be a list" in answer.out
     assert "without tests: hello" in answer.err
+    # A build server that reads the report alone must not take it for a bot whose tests pass.
+    suite = next(
+        each
+        for each in Xml.parse(project / "out.xml").getroot()
+        if each.attrib["file"].endswith("broken.yaml")
+    )
+    assert (suite.attrib["tests"], suite.attrib["errors"]) == ("1", "1")
+    assert "steps: must be a list" in (suite[0][0].text or "")
 
 
 def test_a_recorded_execution_becomes_a_test_that_passes(codex32, project) -> None:

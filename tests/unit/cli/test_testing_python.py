@@ -112,6 +112,65 @@ def test_what_cannot_be_tested_fails(codex32, folder, text, said):
     assert said in told["message"]
 
 
+def test_one_file_that_cannot_be_read_says_nothing_about_the_others(codex32, folder):
+    (folder / "test_zebra.py").write_text("def test_it(:\n")
+    answer = codex32("test", "prices", "--json")
+    assert answer.code == 1
+    told = {each["name"]: each["passed"] for each in answer.json["python"]}
+    assert told.pop("test_zebra.py") is False
+    assert list(told.values()) == [True, True, True]
+
+
+ODD = """\
+import pytest
+
+
+@pytest.mark.skip(reason="not now")
+def test_later():
+    assert False
+
+
+@pytest.mark.xfail
+def test_hopeless():
+    assert False
+
+
+@pytest.fixture
+def broken():
+    yield
+    raise RuntimeError("too late")
+
+
+def test_ends_badly(broken):
+    pass
+
+
+def test_plainly(step_main):
+    assert 1 == 2
+"""
+
+
+def test_a_build_server_is_told_what_was_skipped_and_what_each_failure_was(
+    codex32, folder, project
+):
+    (folder / "test_price_list.py").write_text(ODD)
+    answer = codex32("test", "prices", "--junit", "out.xml")
+    assert "⊘ test_price_list.py::test_later  Skipped: not now" in answer.out
+    suite = Xml.parse(project / "out.xml").getroot()[1]
+    became = {
+        case.attrib["name"].partition("::")[2]: [(tag.tag, tag.attrib["message"]) for tag in case]
+        for case in suite
+    }
+    assert became == {
+        "test_later": [("skipped", "Skipped: not now")],
+        "test_hopeless": [],
+        "test_ends_badly": [("failure", "RuntimeError: too late")],
+        "test_plainly": [("failure", "assert 1 == 2")],
+    }
+    counts = {key: suite.attrib[key] for key in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "4", "failures": "2", "errors": "0", "skipped": "1"}
+
+
 def test_a_file_that_is_named_brings_the_tests_of_its_name_alone(codex32, folder):
     (folder / "test_other.py").write_text("def test_other():\n    assert False\n")
     assert codex32("test", "prices/price-list.yaml").code == 0
