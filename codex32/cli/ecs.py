@@ -18,7 +18,7 @@ from importlib.metadata import version
 from typing import Any
 
 from codex32.kernel.json_values import dumps
-from codex32.kernel.redaction import unsaid
+from codex32.kernel.redaction import Unbroken, unsaid
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +91,7 @@ def is_spoken() -> bool:
     return spoken and not sys.stderr.isatty()
 
 
-class PlainForm(Form):
-    """That of a process without structlog."""
+class _Plain(Form):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
@@ -100,6 +99,10 @@ class PlainForm(Form):
         more = of_fault(error) if error is not None else {}
         level = record.levelname.lower()
         return line(record.getMessage(), level, record.name, more, at=record.created)
+
+
+class PlainForm(Unbroken, _Plain):
+    """That of a process without structlog."""
 
 
 def log_what_nobody_catches() -> None:

@@ -8,7 +8,7 @@ from codex32.cli import ecs
 from codex32.cli.output import clean
 from codex32.kernel.drivers import as_if_missing
 from codex32.kernel.masking import handed_out
-from codex32.kernel.redaction import unsaid
+from codex32.kernel.redaction import Unbroken, unsaid
 from codex32.kernel.subject import subject
 from codex32.kernel.tracing import TraceContext
 from codex32_config.settings import Settings
@@ -46,14 +46,18 @@ def speak_as_set(settings: Settings) -> None:
 
 def formatter(form: str) -> logging.Formatter:
     """What makes a line of a record: ``text`` or ``ecs``."""
-    made = _Ecs if form == "ecs" else ProcessorFormatter
+    made = _Ecs if form == "ecs" else _Text
     return made(
         foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
         processors=[_ecs if form == "ecs" else _text],
     )
 
 
-class _Ecs(ProcessorFormatter, ecs.Form):
+class _Text(Unbroken, ProcessorFormatter):
+    """For people."""
+
+
+class _Ecs(Unbroken, ProcessorFormatter, ecs.Form):
     """Of a process with structlog."""
 
 
@@ -80,7 +84,8 @@ def _ecs(_: WrappedLogger, __: str, event: EventDict) -> str:
     if about.trace is not None:
         more |= {"trace.id": about.trace.trace, "span.id": about.trace.span}
     ours = _OURS | ecs.NAMES.keys()
-    given = {key: str(value) for key, value in event.items() if key not in ours}
+    # A dot would make one label a part of another.
+    given = {unsaid(k).replace(".", "_"): str(v) for k, v in event.items() if k not in ours}
     if given:
         more["labels"] = given
     if error := _error(event):

@@ -21,19 +21,13 @@ SHORTEST_LINE = 6
 SHORTEST_CUT = 8
 MASK = "***"
 
-#: Characters that nobody writes otherwise in addresses, forms or pages.
+#: Characters that nobody writes otherwise in addresses, forms, pages or JSON.
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-._~")
 #: One of these stands in every text in which others are written otherwise.
-_ESCAPES = ("%", "+", "&")
-#: What stands for a character in pages; and for a blank in forms.
-_IN_PAGES = {
-    "&": ("&amp;", "&#38;", "&#x26;"),
-    "<": ("&lt;", "&#60;", "&#x3c;"),
-    ">": ("&gt;", "&#62;", "&#x3e;"),
-    '"': ("&quot;", "&#34;", "&#x22;"),
-    "'": ("&apos;", "&#39;", "&#x27;"),
-    " ": (r"\+",),
-}
+_ESCAPES = ("%", "+", "&", "\\")
+#: What pages call a character, and JSON and Python after a backslash.
+_IN_PAGES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+_AFTER_BACKSLASH = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 #: Of longer secrets only the usual forms are looked for in addresses: others take long.
 LONGEST_ESCAPED = 500
 
@@ -43,7 +37,7 @@ class Masker:
 
     def __init__(self) -> None:
         self._forms: list[str] = []
-        #: The same in addresses, forms and pages, each of which escapes what it likes.
+        #: The same in addresses, forms, pages and JSON, each of which escapes what it likes.
         self._escaped: dict[str, re.Pattern[str]] = {}
 
     def add(self, *secrets: str) -> None:
@@ -139,9 +133,11 @@ def _lines(secret: str) -> list[str]:
 
 def _forms(secret: str) -> set[str]:
     """Plain, escaped in JSON, as Python writes it in messages, in addresses and in base 64."""
+    in_json = json.dumps(secret)[1:-1]
     return {
         secret,
-        json.dumps(secret)[1:-1],
+        in_json,
+        json.dumps(in_json)[1:-1],  # a text of JSON within JSON
         json.dumps(secret, ensure_ascii=False)[1:-1],
         # Which quotes are escaped depends on which others are there.
         *(write(quote_ + secret)[2:-1] for write in (repr, ascii) for quote_ in "\"'"),
@@ -160,20 +156,73 @@ def _in_base64(raw: bytes) -> Iterator[str]:
             cut = write(bytes(before) + raw).decode()[own]
             if len(cut) >= SHORTEST_CUT:
                 yield cut
+    # In lines, as mail and PEM have them.
+    whole = base64.b64encode(raw).decode()
+    for width in (64, 76):
+        for start in range(0, len(whole) if len(whole) > width else 0, width):
+            if len(line := whole[start : start + width]) >= SHORTEST_CUT:
+                yield line
 
 
 @lru_cache(maxsize=1000)  # what many executions use is put together once
 def _escaped(secret: str) -> re.Pattern[str] | None:
-    """What finds it where any of its characters is escaped; None where nobody looks for that."""
+    """What finds it where any of its characters is escaped; None where nobody looks for that.
+
+    Also where that was done time and again, as in JSON within JSON.
+    """
     if _PLAIN.issuperset(secret) or len(secret) > LONGEST_ESCAPED:
         return None
-    return re.compile("".join(map(_in_any_form, secret)))
+    parts = re.findall(r"(\\*)([^\\]|\Z)", secret, re.DOTALL)
+    found = "".join(_in_any_form(len(run), character) for run, character in parts)
+    # Of a run of backslashes only the beginning is tried, or a long one would take for ever.
+    return re.compile(rf"(?:(?<!\\)|(?!\\)){found}")
 
 
-def _in_any_form(character: str) -> str:
-    written = re.escape(character)
-    if character in _PLAIN:
-        return written
-    percent = quote(character, safe="", errors="surrogatepass")
-    forms = [percent, percent.lower(), *_IN_PAGES.get(character, ()), written]
-    return f"(?:{'|'.join(dict.fromkeys(forms))})"
+def _in_any_form(backslashes: int, character: str) -> str:
+    """So many backslashes and a character; at the end of a secret there is none."""
+    if character in _PLAIN and not backslashes:
+        return re.escape(character)
+    run = rf"\\{{{backslashes},}}+"
+    run_elsewhere = rf"(?:{_percent(chr(92))}|\\++u005[cC]){{{backslashes}}}"
+    if not character:
+        return f"(?:{run_elsewhere}|{run})" if backslashes else ""
+    elsewhere, written = _elsewhere(character), _after_backslashes(character)
+    if not backslashes:
+        return f"(?:{elsewhere}|{run}(?:{written}))"
+    return rf"(?:{run_elsewhere}(?:{elsewhere}|\\*+(?:{written}))|{run}(?:{elsewhere}|{written}))"
+
+
+@lru_cache(maxsize=1000)
+def _after_backslashes(character: str) -> str:
+    """As JSON and Python have it, after as many backslashes as it takes."""
+    number = ord(character)
+    forms = [re.escape(character), f"u{_hex(f'{number:04x}')}"]
+    if number < 1 << 8:
+        forms.append(f"x{_hex(f'{number:02x}')}")
+    elif number >= 1 << 16:  # JSON has two halves
+        above, below = divmod(number - (1 << 16), 1 << 10)
+        halves = (_hex(f"u{half:04x}") for half in (0xD800 + above, 0xDC00 + below))
+        forms[1:] = [rf"{next(halves)}\\++{next(halves)}", f"U{_hex(f'{number:08x}')}"]
+    if character in _AFTER_BACKSLASH:
+        forms.append(_AFTER_BACKSLASH[character])
+    return "|".join(forms)
+
+
+@lru_cache(maxsize=1000)
+def _elsewhere(character: str) -> str:
+    """As addresses, forms and pages have it."""
+    number = ord(character)
+    name = f"{_IN_PAGES[character]}|" if character in _IN_PAGES else ""
+    in_pages = f"&(?:amp;)*(?:{name}#{number}|#[xX]{_hex(f'{number:x}')});"
+    return "|".join((_percent(character), in_pages, *([r"\+"] if character == " " else [])))
+
+
+def _percent(character: str) -> str:
+    """A percent sign that is escaped itself is ``%25``."""
+    raw = character.encode(errors="surrogatepass")
+    return "".join(f"%(?:25)*{_hex(f'{byte:02x}')}" for byte in raw)
+
+
+def _hex(digits: str) -> str:
+    """The same in small and in large letters."""
+    return re.sub("[a-f]", lambda found: f"[{found[0]}{found[0].upper()}]", digits)

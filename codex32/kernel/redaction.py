@@ -92,7 +92,38 @@ def unsaid(text: str) -> str:
     return scrub(handed_out.mask(text))
 
 
-class ScrubbingFormatter(logging.Formatter):
+class Unbroken(logging.Formatter):
+    """Makes a line also of a record that cannot be put together, such as one whose values do not fit.
+
+    ``logging`` itself would print where that was and all that was given, secrets too, as lines of
+    no form.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one text; if need be with its bare message, or without its error."""
+        try:
+            return super().format(record)
+        except Exception as error:
+            fault = type(error).__name__
+        bare = logging.LogRecord(
+            record.name,
+            record.levelno,
+            record.pathname,
+            record.lineno,
+            f"{record.msg if isinstance(record.msg, str) else type(record.msg).__name__} "
+            f"({fault}: what was given with it cannot be put in)",
+            None,
+            record.exc_info,
+        )
+        bare.created = record.created
+        try:
+            return super().format(bare)
+        except Exception:
+            bare.exc_info = None
+            return super().format(bare)
+
+
+class ScrubbingFormatter(Unbroken):
     """Formats log records, tracebacks and all, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:

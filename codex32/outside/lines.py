@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable
 
 _CHUNK_BYTES = 64 * 1024
-_LONGEST_LINE_BYTES = 64 * 1024
 #: A line is a row, however short it is.
 _MOST_LINES = 10_000
+#: Before the bound so much of a line that it cuts is left out: a secret may begin there, which
+#: nobody would know by its beginning.
+_UNSURE_BYTES = 4 * 1024
 #: What may still stand in a pipe when its writers are gone.
 _REST_BYTES = 1024 * 1024
 
@@ -17,9 +19,9 @@ _REST_BYTES = 1024 * 1024
 class LineReader:
     """Hands each line of a pipe to ``on_line(stream, line)`` from the event loop.
 
-    Longer lines than 64 KiB are cut in pieces, what is no UTF-8 becomes U+FFFD. After
-    ``max_bytes``, or 10,000 lines, one line says so, and the rest is read and forgotten: a
-    program that writes too much is neither stopped nor held up.
+    A line is never cut in pieces, for a secret in two pieces would not be known; what is no UTF-8
+    becomes U+FFFD. After ``max_bytes``, or 10,000 lines, one line says so, and the rest is read
+    and forgotten: a program that writes too much is neither stopped nor held up.
     """
 
     def __init__(
@@ -30,7 +32,7 @@ class LineReader:
         self._on_line = on_line
         self._left = max_bytes
         self._lines_left = _MOST_LINES
-        self._rest = b""
+        self._rest = bytearray()
         os.set_blocking(descriptor, False)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(descriptor, self._read)
@@ -43,7 +45,7 @@ class LineReader:
         self._loop.remove_reader(self._descriptor)
         if self._rest:
             self._tell(self._rest)
-            self._rest = b""
+            self._rest.clear()
 
     def _read(self) -> bool:
         try:
@@ -59,25 +61,22 @@ class LineReader:
     def _take(self, chunk: bytes) -> None:
         kept = chunk[: self._left]
         self._left -= len(chunk)
-        *lines, self._rest = (self._rest + kept).split(b"\n")
-        for line in lines[: self._lines_left]:
-            self._tell(line)
-        self._lines_left -= len(lines)
+        *ends, rest = kept.split(b"\n")
+        if ends:
+            lines = [bytes(self._rest) + ends[0], *ends[1:]]
+            for line in lines[: self._lines_left]:
+                self._tell(line)
+            self._lines_left -= len(lines)
+            self._rest.clear()
+        self._rest += rest
         if self._lines_left < 0:
-            self._left, self._rest = 0, b""
-        while len(self._rest) > _LONGEST_LINE_BYTES:
-            self._on_line(self._stream, _text(self._rest[:_LONGEST_LINE_BYTES]))
-            self._rest = self._rest[_LONGEST_LINE_BYTES:]
+            self._left = 0
+            self._rest.clear()
         if self._left <= 0:
-            if self._rest:
-                self._tell(self._rest)
-            self._rest = b""
+            if sure := self._rest[:-_UNSURE_BYTES]:
+                self._tell(sure)
+            self._rest.clear()
             self._on_line(self._stream, "[more output was left out]")
 
-    def _tell(self, line: bytes) -> None:
-        for start in range(0, max(len(line), 1), _LONGEST_LINE_BYTES):
-            self._on_line(self._stream, _text(line[start : start + _LONGEST_LINE_BYTES]))
-
-
-def _text(line: bytes) -> str:
-    return line.decode(errors="replace").removesuffix("\r")
+    def _tell(self, line: bytes | bytearray) -> None:
+        self._on_line(self._stream, line.decode(errors="replace").removesuffix("\r"))

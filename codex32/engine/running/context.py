@@ -146,8 +146,9 @@ class EngineContext(StepContext):
         )
         begun = False
 
-        def begin() -> None:
+        def begin(sandbox: str = "") -> None:
             nonlocal begun
+            self.sandbox = sandbox or self.sandbox
             if not begun:
                 begun = True
                 self._timer.resume()

@@ -20,6 +20,8 @@ from codex32.kernel.text import storable
 
 #: How soon a line of a step that is still running can be read.
 LINES_EVERY_SECONDS = 0.3
+#: Characters of a row; longer lines go into several.
+LONGEST_LINE = 64 * 1024
 
 
 class ClaimLost(Exception):
@@ -76,7 +78,11 @@ class Notebook:
         """Add a log line; it can be read before long, and at the latest with the step's record."""
         text = storable(self.masker.mask(message))
         packed = dumps(self.masker.mask_value(fields)) if fields else None
-        self._lines.append(LogLine(step, item, self.env.clock.micros(), level, text, packed))
+        # Cut once it is masked: a secret in two pieces would be in neither.
+        for start in range(0, max(len(text), 1), LONGEST_LINE):
+            piece = text[start : start + LONGEST_LINE]
+            at = self.env.clock.micros()
+            self._lines.append(LogLine(step, item, at, level, piece, None if start else packed))
         if self._lines_due is None:
             loop = asyncio.get_running_loop()
             self._lines_due = loop.call_later(LINES_EVERY_SECONDS, self._write_lines)

@@ -17,7 +17,6 @@ from codex32.kernel.views import ExecutionRef
 Call = Callable[[str, Mapping[str, JSON]], Awaitable[ExecutionRef]]
 
 _LEVELS = frozenset({"debug", "info", "warning", "error"})
-_LONGEST_LINE = 64 * 1024
 _MOST_FIELDS = 50
 #: Executions that one program may start.
 _MOST_CALLS = 100
@@ -87,7 +86,7 @@ class StepHost:
             case "log", {"message": str(message), "level": str(level), "fields": dict(fields)}:
                 kept = {_field(key): value for key, value in list(fields.items())[:_MOST_FIELDS]}
                 level = level if level in _LEVELS else "info"
-                self._context.log(message[:_LONGEST_LINE], level=level, **kept)
+                self._context.log(message, level=level, **kept)
             case "state", {"key": str(key), "value": value}:
                 self.state[key] = value
 

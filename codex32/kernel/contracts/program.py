@@ -97,7 +97,7 @@ class ProgramHost:
 
     Attributes:
       on_line: Called as ``(stream, line)`` for each line on ``stdout`` or ``stderr``.
-      on_begin: Called when its turn has come.
+      on_begin: Called with the name of what keeps it in, when its turn has come.
       tell: Called with what it says through ``codex32_step`` and needs no answer to: a name,
         ``log`` or ``state``, and values that are no more to be trusted than the program.
       ask: Answers what it asks: ``secret``, ``call``, ``state``. A ``Codex32Error`` or a
@@ -107,7 +107,7 @@ class ProgramHost:
     """
 
     on_line: Callable[[str, str], None]
-    on_begin: Callable[[], None] = lambda: None
+    on_begin: Callable[[str], None] = lambda sandbox: None
     tell: Callable[[str, Mapping[str, JSON]], None] = lambda name, values: None
     ask: Callable[[str, Mapping[str, JSON]], Awaitable[JSON]] = _knows_nothing
     serve_way_out: Callable[[socket.socket], Awaitable[None]] = _leads_nowhere

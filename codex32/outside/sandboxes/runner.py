@@ -103,7 +103,7 @@ class SandboxedRunner(ProgramRunner):
         packages: Sequence[str] = (),
     ) -> ProgramResult:
         async with self._turns.turn(program.owner):
-            host.on_begin()
+            host.on_begin(sandbox.name)
             result = await sandbox.run(program, host, packages)
         return result if result.code == "refused" else replace(result, sandbox=sandbox.name)
 

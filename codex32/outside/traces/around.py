@@ -1,7 +1,8 @@
 """What stands around a step's ways out, and tells how long each took and how it ended.
 
 Attributes hold names, hosts and counts: never a URL, whose path and query may hold secrets, and
-never what was asked or answered.
+never what was asked or answered. Names that a bot may take from a secret, as it may a host, are
+masked.
 """
 
 from __future__ import annotations
@@ -91,10 +92,11 @@ class TracedModels(ModelGateway):
         on_text: Callable[[str], None] | None = None,
     ) -> Completion:
         """Ask a model."""
-        about = _of_model("chat", request.model)
-        with self._tracing.within(f"chat {request.model}", "client", about) as span:
+        model = unsaid(request.model)
+        about = _of_model("chat", model)
+        with self._tracing.within(f"chat {model}", "client", about) as span:
             told = await self._inner.complete(caller, request, fallback=fallback, on_text=on_text)
-            span.attributes["gen_ai.response.model"] = told.model
+            span.attributes["gen_ai.response.model"] = unsaid(told.model)
             span.attributes["gen_ai.usage.input_tokens"] = told.usage.input_tokens
             span.attributes["gen_ai.usage.output_tokens"] = told.usage.output_tokens
             return told
@@ -108,8 +110,9 @@ class TracedModels(ModelGateway):
         purpose: EmbeddingPurpose = "document",
     ) -> Sequence[Vector]:
         """Turn texts into vectors."""
-        about = _of_model("embeddings", embedder)
-        with self._tracing.within(f"embeddings {embedder}", "client", about):
+        name = unsaid(embedder)
+        about = _of_model("embeddings", name)
+        with self._tracing.within(f"embeddings {name}", "client", about):
             return await self._inner.embed(caller, texts, embedder=embedder, purpose=purpose)
 
 
@@ -138,7 +141,8 @@ class TracedCollections(CollectionKeeper):
         with self._within("answer", order.collection):
             return await self._inner.answer(caller, order)
 
-    def _within(self, what: str, name: str) -> Open:
+    def _within(self, what: str, collection: str) -> Open:
+        name = unsaid(collection)
         return self._tracing.within(f"{what} {name}", attributes={"codex32.collection": name})
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 from codex32.kernel.contracts.http import HttpClient
 from codex32.kernel.contracts.notifier import Notification, Notifier, Receipt
 from codex32.kernel.contracts.program import Program, ProgramHost, ProgramResult, ProgramRunner
@@ -16,7 +19,19 @@ class CountedPrograms(ProgramRunner):
 
     async def run(self, program: Program, host: ProgramHost) -> ProgramResult:
         """Run it."""
-        result = await self._inner.run(program, host)
+        kept_in = ""
+
+        def begin(sandbox: str) -> None:
+            nonlocal kept_in
+            kept_in = sandbox
+            host.on_begin(sandbox)
+
+        try:
+            result = await self._inner.run(program, replace(host, on_begin=begin))
+        except asyncio.CancelledError:
+            if kept_in:  # else it waited for its turn
+                self._meter.program(kept_in, "stopped")
+            raise
         self._meter.program(result.sandbox, result.code)
         return result
 

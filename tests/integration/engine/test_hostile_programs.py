@@ -75,3 +75,30 @@ def main():
     seen = await engine.run(bot(forged))
     assert status_of(seen) == {"s": "failed", "last": "succeeded"}
     assert "the answer is no answer" in seen.execution.message
+
+
+@pytest.mark.parametrize("before", [65_536 - 10, 2 * 65_536 - 10, 1024 * 1024 - 10])
+async def test_no_secret_is_told_in_two_pieces_of_a_long_line(engine, before):
+    engine.secrets["TOKEN"] = "open-sesame-1748-heron"
+    code = f"""
+import sys
+from codex32_step import log
+def main(token):
+    print("x" * {before} + token + "y" * 100)
+    sys.stderr.write("x" * {before} + token)
+    if {before} < 500_000:
+        log.info("x" * {before} + token)
+"""
+    with_ = {"code": code, "args": {"token": "${{ secrets.TOKEN }}"}}
+    step = {"id": "s", "type": "python", "with": with_}
+    seen = await engine.run(
+        json.dumps({"name": "long", "allow": {"secrets": ["TOKEN"]}, "steps": [step]})
+    )
+    assert seen.execution.status == "succeeded", seen.execution.message
+    lines = await engine.logs(seen.execution.id)
+    assert max(map(len, lines)) <= 65_536
+    told = "".join(lines)
+    # Before the bound of all that a program may say, what may be a secret's beginning is left out.
+    assert told.count("x***") == (3 if before < 500_000 else 0)
+    for part in ("open-", "ope", "sesame", "heron"):
+        assert part not in told.replace("[more output was left out]", "")

@@ -327,13 +327,13 @@ def main():
         await running
 
 
-async def test_a_long_line_is_cut_and_a_flood_is_capped(runner):
+async def test_a_long_line_is_whole_and_a_flood_is_capped(runner):
     lines = []
     runner.sandbox._max_line_bytes = 300_000
     code = "def main():\n print('x' * 150_000)\n print('y\\n' * 1_000_000)\n return 1"
     result = await runner.run(Program(code), lambda stream, line: lines.append(line))
     assert result.output == 1
-    assert [len(line) for line in lines[:3]] == [65536, 65536, 150_000 - 2 * 65536]
+    assert lines[0] == "x" * 150_000
     assert lines[-1] == "[more output was left out]"
     assert sum(len(line) + 1 for line in lines[:-1]) <= 300_100
 
@@ -586,7 +586,7 @@ async def test_programs_side_by_side_are_bounded_and_apart(sandbox):
     runner = SandboxedRunner({sandbox.name: sandbox}, SandboxRules(sandbox.name), max_parallel=2)
     inside, most = 0, 0
 
-    def begin():
+    def begin(_):
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
@@ -608,7 +608,7 @@ async def test_a_program_that_comes_while_sandboxes_are_tried_runs_all_the_same(
     runner = SandboxedRunner({sandbox.name: sandbox}, SandboxRules(sandbox.name))
     program = Program("def main(): return 1")
     result, _ = await asyncio.gather(
-        runner.run(program, ProgramHost(print, lambda: None)), runner.prepare()
+        runner.run(program, ProgramHost(print)), runner.prepare()
     )
     assert (result.output, result.error) == (1, None)
 

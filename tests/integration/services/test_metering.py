@@ -14,7 +14,7 @@ from codex32.engine.records.happenings import Recorded
 from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.llm import Usage
 from codex32.kernel.contracts.notifier import Notification, Notifier
-from codex32.kernel.contracts.program import ProgramResult, ProgramRunner
+from codex32.kernel.contracts.program import ProgramHost, ProgramResult, ProgramRunner
 from codex32.kernel.database import Door
 from codex32.kernel.errors import ProviderRejected
 from codex32.kernel.events import (
@@ -379,6 +379,11 @@ def test_pools_of_living_processes_count_together(door: Door, now: int) -> None:
 
 class Takes(ProgramRunner):
     async def run(self, program, host):
+        if program == "queued":
+            await asyncio.Event().wait()
+        host.on_begin("namespace")
+        if program == "endless":
+            await asyncio.Event().wait()
         return ProgramResult(sandbox="namespace", code="" if program == "well" else "timeout")
 
     async def prepare(self):
@@ -395,14 +400,19 @@ class Refuses(Notifier):
 async def test_programs_and_what_notifiers_do_not_take_are_counted(door: Door) -> None:
     meter = Meter()
     programs, send = CountedPrograms(meter, Takes()), CountedSending(meter)
+    host = ProgramHost(lambda stream, line: None)
     for program in ("well", "well", "late"):
-        await programs.run(program, None)
+        await programs.run(program, host)
+    for program in ("endless", "queued"):  # one is stopped with its step, one had not begun
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(programs.run(program, host), 0.05)
     with pytest.raises(ProviderRejected):
         await send(Refuses(), Notification("hello"), "ops", http=None, timeout_seconds=1)
     await meter.keep(door)
     found = await counted(door)
     assert found["programs"] == {
         ("namespace", "answered"): {"": 2},
+        ("namespace", "stopped"): {"": 1},
         ("namespace", "timeout"): {"": 1},
     }
     assert found["notification_failures"] == {("refuses",): {"": 1}}

@@ -45,6 +45,24 @@ BOTS = {
             {"id": "tell", "type": "notify", "with": {"to": "log", "text": "done"}},
         ],
     },
+    "named": {
+        "name": "named",
+        "allow": {"secrets": ["KEY"], "models": ["echo:*"]},
+        "steps": [
+            {
+                "id": "look",
+                "type": "retrieve",
+                "with": {"collection": "${{ secrets.KEY }}", "query": "heron"},
+                "on_error": "continue",
+            },
+            {
+                "id": "say",
+                "type": "llm",
+                "with": {"model": "echo:${{ secrets.KEY }}", "prompt": "hello"},
+                "on_error": "continue",
+            },
+        ],
+    },
     "reads": {
         "name": "reads",
         "allow": {"mcp": ["gone"]},
@@ -181,6 +199,14 @@ def test_what_collections_and_mcp_servers_ask_stands_beneath_its_step(house, col
     look, post = collector.wait("step look", "POST 127.0.0.1")
     assert post.parent == look.span
     assert post.failed
+
+
+def test_names_that_are_secrets_are_told_in_no_span(house, collector):
+    runtime = house(**{"retrieval": {"embedder": "hash", "store": "memory"}})
+    execution_id = start(runtime, "named")
+    assert ended(runtime, [execution_id]) == {execution_id: "succeeded"}
+    collector.wait("search ***", "chat echo:***", "execution named")
+    assert b"sesame" not in b"".join(collector.bodies)
 
 
 def test_what_nobody_asked_within_a_trace_begins_one_that_is_found_by_its_id(house, collector):

@@ -13,6 +13,7 @@ import structlog
 
 from codex32.cli import ecs
 from codex32.cli.logs import formatter, speak_as_set
+from codex32.kernel import redaction
 from codex32.kernel.masking import HandedOut, handed_out
 from codex32.kernel.subject import Subject, subject
 from codex32.kernel.tracing import TraceContext
@@ -37,7 +38,7 @@ def say():
     def say(form, talk):
         told = io.StringIO()
         handler = logging.StreamHandler(told)
-        handler.setFormatter(formatter(form))
+        handler.setFormatter(ecs.PlainForm() if form == "plain" else formatter(form))
         logger = logging.getLogger("codex32.said_in_a_test")
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
@@ -224,3 +225,44 @@ def test_what_a_thread_dies_of_is_a_line_without_a_secret(say, monkeypatch, capl
     assert told["message"] == "the thread courier ended by a fault"
     assert told["error.type"] == "RuntimeError"
     assert "abcdefgh" not in line
+
+
+class _Unspeakable:
+    def __str__(self):
+        raise ValueError(f"nothing to say of {SLIPPED}")
+
+
+SLIPPED = "slipped-through-4711"
+
+
+@pytest.mark.parametrize("form", ["text", "ecs", "plain"])
+@pytest.mark.parametrize(
+    "talk",
+    [
+        lambda logger: logger.warning("%d of %d", SLIPPED),
+        lambda logger: logger.warning("of %s", _Unspeakable()),
+        lambda logger: logger.warning("said", extra={"given": _Unspeakable()}),
+        lambda logger: logger.warning("it broke", exc_info=ValueError(_Unspeakable())),
+        lambda logger: logger.warning(_Unspeakable()),
+    ],
+)
+def test_what_cannot_be_put_together_is_a_line_of_the_form_without_a_secret(
+    say, capsys, monkeypatch, form, talk
+):
+    monkeypatch.setattr("codex32.kernel.redaction.handed_out", HandedOut())
+    redaction.handed_out.keep(SLIPPED)
+    lines = say(form, talk)
+    assert lines
+    if form != "text":
+        (line,) = lines
+        assert json.loads(line)["log.level"] == "warning"
+    assert SLIPPED not in "".join(lines)
+    assert capsys.readouterr().err == ""
+
+
+def test_names_of_labels_are_masked_and_none_is_a_part_of_another(say, monkeypatch):
+    monkeypatch.setattr("codex32.kernel.redaction.handed_out", HandedOut())
+    redaction.handed_out.keep(SLIPPED)
+    given = {"a": 1, "a.b": 2, SLIPPED: 3}
+    (line,) = say("ecs", lambda logger: logger.warning("said", extra=given))
+    assert json.loads(line)["labels"] == {"a": "1", "a_b": "2", "***": "3"}

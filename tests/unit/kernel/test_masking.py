@@ -1,6 +1,7 @@
 import base64
 import html
 import json
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -121,3 +122,77 @@ def test_a_secret_within_something_in_base_64_is_masked(before, after, write):
     assert "***" in masked
     # At each end a character of both holds four bits of the secret at most.
     assert len(left) <= len(write(f"{before}{after}".encode())) + 4
+
+
+#: What others write otherwise: at its beginning, in its midst and at its end.
+ODD = ['a/b+c d"e&f', 'a\\"b\\\\c', '"start/s', "\\\\back", 'at the end"', "ends so\\", "é<ü>😀\n'"]
+
+
+def _times(write, secret, count):
+    for _ in range(count):
+        secret = write(secret)
+    return secret
+
+
+def _of_php(text):
+    return json.dumps(text).replace("/", "\\/")
+
+
+def _of_dotnet(text):
+    return "".join(c if c.isalnum() or ord(c) > 0xFFFF else f"\\u{ord(c):04X}" for c in text)
+
+
+@pytest.mark.parametrize("secret", ODD)
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(
+    "write",
+    [
+        json.dumps,
+        lambda text: json.dumps(text, ensure_ascii=False),
+        _of_php,
+        repr,
+        ascii,
+        lambda text: quote(text, safe=""),
+        html.escape,
+    ],
+)
+def test_a_secret_is_masked_however_often_it_was_escaped(secret, count, write):
+    masker = Masker()
+    masker.add(secret)
+    masked = masker.mask(_times(write, secret, count))
+    assert masked.count(MASK) == 1
+    assert set(masked) <= set("*\\\"'"), masked
+
+
+@pytest.mark.parametrize("secret", ODD)
+def test_a_secret_is_masked_where_all_but_letters_are_escaped(secret):
+    masker = Masker()
+    masker.add(secret)
+    assert masker.mask(f"<{_of_dotnet(secret)}>") == f"<{MASK}>"
+
+
+@pytest.mark.parametrize("width", [64, 76])
+def test_a_long_secret_in_lines_of_base_64_is_masked(width):
+    masker, secret = Masker(), "s3cret-" * 30
+    masker.add(secret)
+    whole = base64.b64encode(secret.encode()).decode()
+    lines = [whole[start : start + width] for start in range(0, len(whole), width)]
+    assert [masker.mask(line) for line in lines] == [MASK] * len(lines)
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ('"abc', "\\" * 200_000),
+        ("\\\\abc", "\\" * 200_000),
+        ('a\\"bc', "a" + "\\" * 200_000),
+        ("%abc", "%" + "25" * 100_000),
+        ("&abc", "&" + "amp;" * 60_000),
+    ],
+)
+def test_a_text_made_of_escapes_holds_nobody_up(secret, text):
+    masker = Masker()
+    masker.add(secret)
+    began = time.process_time()
+    assert masker.mask(text) == text
+    assert time.process_time() - began < 2.0
