@@ -92,7 +92,6 @@ def is_spoken() -> bool:
 
 
 class _Plain(Form):
-
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
         error = record.exc_info[1] if record.exc_info else None

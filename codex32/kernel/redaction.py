@@ -93,7 +93,7 @@ def unsaid(text: str) -> str:
 
 
 class Unbroken(logging.Formatter):
-    """Makes a line also of a record that cannot be put together, such as one whose values do not fit.
+    """Makes a line also of a record that cannot be put together, as where values do not fit.
 
     ``logging`` itself would print where that was and all that was given, secrets too, as lines of
     no form.

@@ -607,9 +607,7 @@ async def test_programs_side_by_side_are_bounded_and_apart(sandbox):
 async def test_a_program_that_comes_while_sandboxes_are_tried_runs_all_the_same(sandbox):
     runner = SandboxedRunner({sandbox.name: sandbox}, SandboxRules(sandbox.name))
     program = Program("def main(): return 1")
-    result, _ = await asyncio.gather(
-        runner.run(program, ProgramHost(print)), runner.prepare()
-    )
+    result, _ = await asyncio.gather(runner.run(program, ProgramHost(print)), runner.prepare())
     assert (result.output, result.error) == (1, None)
 
 
