@@ -112,7 +112,11 @@ class Collector:
             self._due.clear()
             over = self._closing.is_set()
             while spans := self._next():
-                self._send(spans)
+                try:
+                    self._send(spans)
+                except Exception:  # whatever it answered, those that come are to be sent
+                    self._lost += len(spans)
+                    log.exception("spans could not be sent to the collector at %s", self._url)
 
     def _next(self) -> list[bytes]:
         """The next spans that are sent together, the oldest first."""

@@ -225,5 +225,5 @@ def _wait(header: str | None, now: datetime) -> float | None:
     try:
         then = parsedate_to_datetime(header)
         return max((then - now).total_seconds(), 0.0)
-    except (TypeError, ValueError):  # no date, or one without a zone
+    except (TypeError, ValueError, OverflowError):  # no date, or one without a zone
         return None

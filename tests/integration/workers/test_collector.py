@@ -269,3 +269,37 @@ def test_how_many_spans_are_lost_is_told(caplog):
         collector._send([one])
         collector.close()
     assert caplog.records[-1].getMessage().endswith("takes spans again; 5 are lost")
+
+
+def test_a_date_that_is_none_ends_no_sending():
+    bad = "Sun, 01 Mar 99999999999999 12:00:00 GMT"
+    with answering(429, Retry_After=bad) as (url, asked):
+        collector = Collector(url, {}, "prc_1")
+        for name in ("first", "second"):
+            collector._send([encoded(Span(CONTEXT, None, name, begun=1, ended=2))])
+        collector.close()
+    assert [spans(body)[0].name for _, _, body in asked] == ["first", "first", "second"]
+
+
+def test_what_nobody_thought_of_costs_its_spans_and_none_after_them(monkeypatch, caplog):
+    posts = iter([RuntimeError("nobody thought of this")])
+
+    def post(self, body, *, meant=Collector._post):
+        for error in posts:
+            raise error
+        return meant(self, body)
+
+    monkeypatch.setattr(Collector, "_post", post)
+    with answering() as (url, asked):
+        collector = Collector(url, {}, "prc_1")
+        for name in ("first", "second"):
+            collector.keep(Span(CONTEXT, None, name, begun=1, ended=2))
+            collector._due.set()
+            for _ in range(600):
+                if not collector._waiting and (asked or name == "first"):
+                    break
+                threading.Event().wait(0.1)
+            threading.Event().wait(0.2)
+        collector.close()
+    assert [spans(body)[0].name for _, _, body in asked] == ["second"]
+    assert "could not be sent" in caplog.text

@@ -54,6 +54,8 @@ def test_a_success_is_no_fault():
     [
         ("", None),
         ("soon", None),
+        ("Sun, 01 Mar 99999999999999 12:01:00 GMT", None),
+        ("Sun, 01 Mar 2026 12:01:00 +99999999999999999999", None),
         ("nan", None),
         ("0", 0),
         ("-5", 0),

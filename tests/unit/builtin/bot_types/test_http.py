@@ -128,6 +128,7 @@ async def test_other_statuses_fail_and_say_whether_trying_again_can_help(
         ("Sun, 01 Mar 2026 12:00:30 GMT", 30.0),
         ("Sun, 01 Mar 2026 11:00:00 GMT", 0.0),
         ("soon", None),
+        ("Sun, 01 Mar 99999999999999 12:00:30 GMT", None),
         ("-3", None),
         ("²", None),
     ],
