@@ -8,7 +8,6 @@ import errno
 import json
 import logging
 import os
-import signal
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from codex32.kernel.contracts.call_book import CallBook
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.private_files import write_private
 from codex32.outside.settling import settle_memory
+from codex32.outside.stopping import STOP_SECONDS, end_within, heed_signals_on_loop
 from codex32.runtime import Runtime
 from codex32.services.access.one_time import Code, first_way_in
 from codex32.services.safe import plugin_audit
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 #: How long requests under way may take once the process is told to stop.
-STOP_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
 #: A connection on which nothing is asked for so long is closed; proxies let go of theirs earlier.
 IDLE_SECONDS = 75.0
 
@@ -62,10 +62,7 @@ def run_server(runtime: Runtime, host: str, port: int) -> None:
 
 
 async def _until_stopped(runtime: Runtime, host: str, port: int) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = heed_signals_on_loop()
     async with serving(runtime, host, port):
         await _offer_the_way_in(runtime)
         # Sealing loads a large library, which only a start with other plugins needs.
@@ -77,6 +74,7 @@ async def _until_stopped(runtime: Runtime, host: str, port: int) -> None:
             # It reads its modules when it is first used, which no caller should wait for.
             await asyncio.to_thread(runtime.dispatcher.depth)
         await stop.wait()
+        end_within(ANSWER_SECONDS + STOP_SECONDS)
 
 
 async def _offer_the_way_in(runtime: Runtime) -> None:
@@ -113,7 +111,7 @@ async def serving(runtime: Runtime, host: str, port: int) -> AsyncIterator[str]:
         app,
         _sockets(runtime, keeping.peers),
         access_log=None,
-        shutdown_timeout=STOP_SECONDS,
+        shutdown_timeout=ANSWER_SECONDS,
         keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
@@ -202,11 +200,7 @@ async def _beating(runtime: Runtime) -> AsyncIterator[None]:
         heart.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await heart
-        forget = partial(processes.forget, runtime.process.id)
-        try:
-            await runtime.door.write(forget, patience_seconds=1)
-        except Exception as error:
-            log.warning("the process could not be taken off the list: %s", error)
+        await processes.leave(runtime.door, runtime.process.id)
 
 
 @contextlib.asynccontextmanager

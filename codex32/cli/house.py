@@ -26,13 +26,12 @@ from codex32.cli.output import Output
 from codex32.kernel.errors import Codex32Error
 from codex32.outside.children import Children
 from codex32.outside.redis_server import BundledRedis
+from codex32.outside.stopping import KILL_SECONDS
 
 #: Seconds between looks at the children; one that ends is seen at once.
 LOOK_EVERY_SECONDS = 5.0
 #: The same until the API answers, for which people wait, and while a child waits for its start.
 BUSY_LOOK_SECONDS = 0.05
-#: What a process gets, beside the workers' own grace, to let go of everything.
-STOP_SECONDS = 10.0
 #: The name under which it speaks, and how what went wrong is shown at a terminal.
 LOGGER, ALARMING = "codex32.cli.house", ("yellow", "red")
 #: They wait while ``codex32 up`` becomes this program.
@@ -210,7 +209,7 @@ class House:
         for name in ("api", "scheduler", "companions", "workers"):
             if name in self._groups:
                 grace = self.plan.grace_seconds if name == "workers" else 0.0
-                self._groups[name].stop(STOP_SECONDS + grace)
+                self._groups[name].stop(KILL_SECONDS + grace)
         self._tell("stopped; what had begun goes on at the next start", event="stopped")
 
     # what is said

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 from codex32_houses import House, UpHouse, until
@@ -82,7 +83,7 @@ def test_what_had_begun_goes_on_after_a_restart_of_everything(new_house: House) 
     # And now as a power cut would have it.
     everything = house.alive()
     house.kill()
-    until(lambda: not _still(everything), "everything has ended")
+    _await_end(house, everything)
     house.start()
 
     assert [house.succeed(each)["output"] for each in (waiting, held)] == [True, True]
@@ -126,7 +127,7 @@ def test_an_up_that_is_killed_leaves_nothing_behind(new_house: House) -> None:
 
     up.kill()
 
-    until(lambda: not _still(everything), "everything has ended")
+    _await_end(up, everything)
     assert up.alive() == {}
 
 
@@ -146,6 +147,19 @@ def test_it_is_ready_in_seconds_and_small(up: UpHouse, capsys: pytest.CaptureFix
     assert len(mebibytes) == 6
     assert whole < 20
     assert sum(mebibytes) < 600
+
+
+def _await_end(house: House, everything: Mapping[int, str]) -> None:
+    """Until processes have ended; else the test fails, and says what is left and what it is at."""
+    try:
+        until(lambda: not _still(everything), "everything has ended")
+    except AssertionError as error:
+        left = {pid: everything[pid] for pid in _still(everything)}
+        for pid, command in left.items():
+            if "codex32" in command and "codex32-program" not in command:
+                os.kill(pid, signal.SIGUSR2)
+        time.sleep(1)
+        raise AssertionError(f"{error}: {left}\n{house.told()[-20_000:]}") from None
 
 
 def _still(pids: Iterable[int]) -> list[int]:

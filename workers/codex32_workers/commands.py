@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 
 import click
 
 from codex32.outside.children import Children
+from codex32.outside.stopping import KILL_SECONDS, heed_signals
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +43,7 @@ def worker(context: click.Context, processes: int | None) -> None:
 
 def _run_several(count: int, grace_seconds: float) -> None:
     """Keep ``count`` worker processes running until SIGTERM or SIGINT."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    told = heed_signals()
     # The same command line, for one process: settings and flags reach it as they reached us.
     given = [part for part in sys.argv[1:] if part not in ("--processes", str(count))]
     children = Children(
@@ -57,8 +54,8 @@ def _run_several(count: int, grace_seconds: float) -> None:
     for place in range(count):
         command = [sys.executable, "-P", "-m", "codex32", *given, "--processes", "1"]
         children.start(f"worker {place + 1}", command)
-    children.watch(stop)
-    children.stop(grace_seconds + 5)
+    children.watch(told)
+    children.stop(grace_seconds + KILL_SECONDS)
 
 
 @click.command()

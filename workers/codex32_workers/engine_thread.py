@@ -127,5 +127,4 @@ class EngineThread:
             await asyncio.gather(self._trying, return_exceptions=True)
         if self.host.env.close is not None:
             await self.host.env.close()
-        process_id = self.runtime.process.id
-        await self.runtime.door.write(lambda: processes.forget(process_id))
+        await processes.leave(self.runtime.door, self.runtime.process.id)

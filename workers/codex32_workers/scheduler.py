@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 from codex32.kernel.beats import until_beat
 from codex32.outside.http_on_demand import HttpOnDemand
 from codex32.outside.settling import settle_memory
+from codex32.outside.stopping import STOP_SECONDS, end_within, heed_signals_on_loop
 from codex32.outside.streams import GuardedStreams
 from codex32.runtime import Runtime
 from codex32.services.ai import spending
@@ -51,10 +51,7 @@ def run_scheduler(runtime: Runtime, beside: Sequence[Work] = ()) -> None:
 
 
 async def _schedule(runtime: Runtime, beside: Sequence[Work]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = heed_signals_on_loop()
     settings = runtime.settings
     # Where people are told the news, a line for people would say the same again.
     tell = not beside or settings.log.format == "ecs"
@@ -80,11 +77,11 @@ async def _schedule(runtime: Runtime, beside: Sequence[Work]) -> None:
     settle_memory()
     log.info("scheduler %s is ready", runtime.process.id)
     await stop.wait()
+    end_within(STOP_SECONDS)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    process_id = runtime.process.id
-    await runtime.door.write(lambda: processes.forget(process_id))
+    await processes.leave(runtime.door, runtime.process.id)
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:

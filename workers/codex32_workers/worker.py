@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
+import time
 
 import dramatiq
+from dramatiq.worker import ConsumerThread, WorkerThread
 
 from codex32.outside.settling import settle_memory
+from codex32.outside.stopping import STOP_SECONDS, end_within, heed_signals, wait_for
 from codex32.runtime import Runtime
 from codex32_workers import actors
 from codex32_workers.broker import EngineMiddleware, TicketBroker
@@ -30,14 +31,23 @@ def make_broker(runtime: Runtime) -> TicketBroker:
 
 def run_worker(runtime: Runtime) -> None:
     """Work until SIGTERM or SIGINT, then give everything back and return."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    told = heed_signals()
     broker = make_broker(runtime)
     settle_memory()
-    worker = dramatiq.Worker(broker, worker_threads=runtime.settings.worker.threads)
+    settings = runtime.settings.worker
+    worker = dramatiq.Worker(broker, worker_threads=settings.threads)
     worker.start()
     log.info("worker %s is ready", runtime.process.id)
-    stop.wait()
+    wait_for(told)
+    end_within(settings.stop_grace_seconds + STOP_SECONDS)
+    _await_threads(worker)
     worker.stop()
     broker.close()
+
+
+def _await_threads(worker: dramatiq.Worker) -> None:
+    """Wait until its threads run: one that is told to stop before forgets it, and never does."""
+    threads: list[WorkerThread | ConsumerThread] = [*worker.workers, *worker.consumers.values()]
+    for thread in threads:
+        while not thread.running:
+            time.sleep(0.001)

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 WAKE_EVERY_SECONDS = 0.1
 #: And at least this often, also where single executions come one after the other.
 WAKE_AT_LEAST_SECONDS = 1.0
+#: Who stops waits so long for a database that is out of reach.
+GIVE_BACK_SECONDS = 2.0
 #: However often somebody rings, the heart looks at most this often.
 RING_EVERY_SECONDS = 0.02
 
@@ -200,8 +202,7 @@ class Host:
             attempt.abandon()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        for attempt in left.values():
-            await self._give_back(attempt)
+        await asyncio.gather(*map(self._give_back, left.values()))
         self._stop.set()
         self._rung.set()
         if self._heart is not None:
@@ -210,8 +211,12 @@ class Host:
     async def _give_back(self, attempt: Attempt) -> None:
         now = self.env.clock.micros()
         end = End(Status.QUEUED, now, "released", ready_at=now, spent=attempt.course.spent)
-        with contextlib.suppress(ClaimLost):
-            await attempt.book.write(Advance(attempt.claim, end=end))
+        try:
+            await attempt.book.write(Advance(attempt.claim, end=end), GIVE_BACK_SECONDS)
+        except ClaimLost:
+            return
+        except Exception as error:  # then it goes on once its lease has ended
+            log.warning("%s could not be given back: %s", attempt.claim.id, error)
 
     # the heart
 

@@ -173,8 +173,12 @@ class Notebook:
         if self._held:
             await self.write(Advance(self.claim))
 
-    async def write(self, item: Advance) -> None:
+    async def write(self, item: Advance, patience_seconds: float | None = None) -> None:
         """Record ``item``, with what was held and the log lines so far.
+
+        Args:
+          item: What happened.
+          patience_seconds: How long a database that is out of reach is waited for; None for ever.
 
         Raises:
           ClaimLost: The execution is another worker's by now.
@@ -190,7 +194,7 @@ class Notebook:
             item.logs = self._take_lines()
         item.types, item.bot_type = self.types, self.bot_type
         fault_point("record.before")
-        accepted = await self.env.door.write_many(advance, item, patience_seconds=None)
+        accepted = await self.env.door.write_many(advance, item, patience_seconds=patience_seconds)
         fault_point("record.after")
         if not accepted:
             raise ClaimLost

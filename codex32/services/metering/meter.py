@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,6 +37,8 @@ from codex32.services.metering.catalogue import COUNTED, Metric
 
 if TYPE_CHECKING:
     from codex32.services.ai.ledger import Settlement
+
+log = logging.getLogger(__name__)
 
 #: Of a row: metric, values of its labels, and which part of a histogram: a bound, or ``sum``.
 Place: TypeAlias = tuple[str, tuple[str, ...], str]
@@ -185,9 +188,12 @@ class Meter:
                 raise
 
     def keep_now(self, door: Door) -> None:
-        """The same, outside an event loop: a process ends."""
+        """The same, outside an event loop and for the last time: a process ends."""
         if counted := self._take(door):
-            door.write_now(lambda: add(counted), patience_seconds=1)
+            try:
+                door.write_now(lambda: add(counted), patience_seconds=1)
+            except Exception as error:
+                log.warning("what was counted in the last seconds is lost: %s", error)
 
     def _take(self, door: Door) -> dict[Place, int]:
         with self._lock:

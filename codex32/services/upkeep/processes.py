@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Mapping
+from functools import partial
 
 import peewee as pw
 
@@ -13,6 +15,8 @@ from codex32.kernel.database import Door, fetch
 from codex32.kernel.json_values import dumps
 from codex32.kernel.metric_rows import ProcessRow
 from codex32.kernel.pools import Pool, pools
+
+log = logging.getLogger(__name__)
 
 _BEAT = Insert(
     ProcessRow,
@@ -64,6 +68,14 @@ def last_heard(kind: str) -> int | None:
         ProcessRow.select(pw.fn.MAX(ProcessRow.seen_at)).where(ProcessRow.kind == kind).scalar()
     )
     return heard
+
+
+async def leave(door: Door, process_id: str) -> None:
+    """Take this very process off the list, for it stops; without the database it just goes."""
+    try:
+        await door.write(partial(forget, process_id), patience_seconds=1)
+    except Exception as error:
+        log.warning("the process could not be taken off the list: %s", error)
 
 
 def forget(process_id: str) -> None:
