@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import os
 import sys
 import time
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pluggy import HookImpl
+
+_RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,17 @@ def tell_error(error: BaseException) -> str:
     if isinstance(error, SyntaxError) or not frames:
         return text
     return f"{text} ({frames[-1].filename}:{frames[-1].lineno})"
+
+
+def came_from_outside(error: BaseException) -> bool:
+    """Whether a plugin was stopped by it, as by Ctrl-C or the end of its coroutine.
+
+    These come between any two instructions; what a plugin says with ``raise`` is its own fault,
+    whatever it raises.
+    """
+    if not isinstance(error, KeyboardInterrupt | GeneratorExit):
+        return False
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is None or last.tb_frame.f_code.co_code[last.tb_lasti] != _RAISE

@@ -23,7 +23,7 @@ from codex32.kernel.conformance import faults_of
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.discovery import Candidate
 from codex32.kernel.errors import PluginContractError, PluginError, PluginLoadError
-from codex32.kernel.hook_calls import HookCall, tell_error
+from codex32.kernel.hook_calls import HookCall, came_from_outside, tell_error
 from codex32.kernel.problems import Problem
 from codex32.kernel.text import did_you_mean
 
@@ -253,9 +253,9 @@ class Loader:
 def _import(candidate: Candidate) -> Any:
     try:
         return candidate.load()
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # SystemExit and panics of native modules too
+        if came_from_outside(error):
+            raise
         source = f"; reinstall or remove {candidate.distribution}" * bool(candidate.distribution)
         raise PluginLoadError(
             f"it cannot be imported: {tell_error(error)}{source}", plugin=candidate.name
@@ -266,9 +266,9 @@ def _listed(call: HookCall, wanted: type[Any] = object, **arguments: Any) -> lis
     try:
         answer = call(**arguments)
         items = list(answer)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if came_from_outside(error):
+            raise
         raise PluginContractError(
             f"{call.hook} must return an iterable and raise nothing; it failed with "
             f"{tell_error(error)}",

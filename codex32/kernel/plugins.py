@@ -15,7 +15,7 @@ from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.route import Route
 from codex32.kernel.discovery import find, refusal
 from codex32.kernel.events import Event
-from codex32.kernel.hook_calls import HookCall, tell_error
+from codex32.kernel.hook_calls import HookCall, came_from_outside, tell_error
 from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
 from codex32.kernel.loading import Loader, PluginRecord, checked
 from codex32.kernel.outcomes import Failed
@@ -125,7 +125,9 @@ class Plugins:
         for wrap in self._calls["wrap_step"]:
             try:
                 wrapped = wrap(call=call)
-            except Exception as error:
+            except BaseException as error:
+                if came_from_outside(error):
+                    raise
                 self._fail(wrap, tell_error(error))
                 continue
             if callable(wrapped):
@@ -159,7 +161,9 @@ class Plugins:
         for call in self._calls["register_api_routes"]:
             try:
                 routes = list(call(config=dict(self._configs.get(call.plugin) or {})))
-            except Exception as error:
+            except BaseException as error:
+                if came_from_outside(error):
+                    raise
                 self._fail(call, tell_error(error))
                 continue
             if strangers := [route for route in routes if not isinstance(route, Route)]:
@@ -174,7 +178,9 @@ class Plugins:
             before = dict(cli.commands)
             try:
                 call(cli=cli)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                if came_from_outside(error):
+                    raise
                 fault = tell_error(error)
             else:
                 taken = [name for name in before if cli.commands.get(name) is not before[name]]
@@ -186,7 +192,9 @@ class Plugins:
     def _ask(self, call: HookCall, **arguments: Any) -> Any:
         try:
             return call(**arguments)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # in a process of the house, it would be the house's end
+            if came_from_outside(error):
+                raise
             self._note(call, tell_error(error), error)
         return None
 

@@ -25,6 +25,7 @@ from codex32.kernel.clock import to_micros
 from codex32.kernel.contracts.bot_type import BotType
 from codex32.kernel.errors import Codex32Error, StepFault
 from codex32.kernel.fault_points import fault_point
+from codex32.kernel.hook_calls import came_from_outside
 from codex32.kernel.json_values import JSON, is_json
 from codex32.kernel.models import NO_ITEM
 from codex32.kernel.outcomes import Effect, Ended, Failed, Outcome, Skipped, Succeeded, Waiting
@@ -182,7 +183,7 @@ class Trying:
                 raise
             return Failed(f"bot type {name} cancelled itself", code=faults.BROKEN)
         except BaseException as error:
-            if isinstance(error, Exception | KeyboardInterrupt | GeneratorExit):
+            if isinstance(error, Exception) or came_from_outside(error):
                 raise
             # SystemExit and its like would end the event loop, and all that runs on it.
             message = f"bot type {name} raised {type(error).__name__}: {error}"

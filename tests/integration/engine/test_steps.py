@@ -441,12 +441,18 @@ output: "${{ steps.code.output }}"
     assert await engine.logs(seen.execution.id) == ["from inside"]
 
 
+def _raise(odd):
+    raise odd("bye")
+
+
 @pytest.mark.parametrize(
     ("what", "told"),
     [
         (lambda: 5, "must return an outcome, not int"),
         (lambda: None, "must return an outcome, not NoneType"),
         (lambda: sys.exit("bye"), "raised SystemExit: bye"),
+        (partial(_raise, KeyboardInterrupt), "raised KeyboardInterrupt: bye"),
+        (partial(_raise, GeneratorExit), "raised GeneratorExit: bye"),
         (lambda: (_ for _ in ()).throw(asyncio.CancelledError), "cancelled itself"),
         (lambda: 1 / 0, "ZeroDivisionError"),
         (lambda: Succeeded({1: 2}), "no JSON"),

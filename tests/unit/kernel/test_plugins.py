@@ -5,6 +5,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+import click
 import pytest
 
 from codex32 import Failed, Problem, RetryDecision, StepInfo
@@ -297,13 +298,22 @@ def test_new_settings_are_put_to_the_plugins_they_belong_to():
     assert str(problem) == "plugins.p0.token: a token is no number"
 
 
-@pytest.mark.parametrize(
-    "source", ["raise KeyboardInterrupt", "{register}raise KeyboardInterrupt"]
-)
+CTRL_C = "import signal, time; signal.raise_signal(signal.SIGINT); time.sleep(5)"
+
+
+@pytest.mark.parametrize("source", [CTRL_C, "{register}" + CTRL_C])
 def test_a_person_who_interrupts_is_not_taken_for_a_broken_plugin(shelf, shout, source):
     shelf.install(shout + source.format(register=REGISTER))
     with pytest.raises(KeyboardInterrupt):
         load()
+
+
+def test_a_person_may_interrupt_a_hook_at_any_time():
+    def slow(event):
+        exec(CTRL_C)
+
+    with pytest.raises(KeyboardInterrupt):
+        with_hooks({"on_event": slow}).tell(EVENT)
 
 
 def test_a_plugin_may_be_handed_in_by_the_name_of_its_module(shelf, shout):
@@ -344,12 +354,42 @@ def test_every_listener_is_told_even_if_one_raises(caplog):
     assert "plugin p0: on_event: ValueError: deaf" in caplog.text
 
 
-def test_a_listener_that_exits_does_not_end_the_process(caplog):
-    def leave(event):
-        raise SystemExit(3)
+class Odd(BaseException):
+    """What some library of a plugin may raise."""
 
-    with_hooks({"on_event": leave}).tell(EVENT)
-    assert "SystemExit: 3" in caplog.text
+
+ODD = [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Odd]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_plugin_that_raises_odd_things_does_not_end_the_process(caplog, odd):
+    def leave():
+        raise odd("bye")
+
+    names = ["on_event", "decide_retry", "on_process_started", "on_process_stopping",
+             "wrap_step", "register_api_routes", "register_cli_commands"]  # fmt: skip
+    plugins = with_hooks(dict.fromkeys(names, leave))
+    plugins.tell(EVENT)
+    assert plugins.decide_retry("ping", STEP, Failed("x")) is None
+    plugins.process_started(ProcessInfo("worker", "w1", 7))
+    plugins.process_stopping(ProcessInfo("worker", "w1", 7))
+    assert plugins.wrap_step(print) is print
+    assert plugins.api_routes() == []
+    plugins.cli_commands(click.Group())
+    for name in names:
+        assert f"plugin p0: {name}: {odd.__name__}: bye" in caplog.text
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_plugin_that_raises_odd_things_while_it_loads_is_left_out(odd):
+    def leave():
+        raise odd("bye")
+
+    plugins = with_hooks({"register_bot_types": leave}, {"check_bot": leave})
+    assert [record.state for record in plugins.records] == ["failed", "loaded"]
+    assert f"{odd.__name__}: bye" in plugins.records[0].reason
+    (problem,) = plugins.check_bot(None)
+    assert f"{odd.__name__}: bye" in problem.message
 
 
 def test_processes_are_told_of_in_order_and_back():
