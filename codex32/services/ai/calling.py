@@ -20,7 +20,7 @@ from codex32.services.ai.answer import Answer, Reader
 from codex32.services.ai.structured import Form, Rung, Unfit, repaired, rungs_of
 from codex32.services.ai.targets import Named, Target
 from codex32.services.ai.till import Ticket
-from codex32.services.ai.verdicts import VERDICTS, fault_of, money, pause_seconds
+from codex32.services.ai.verdicts import VERDICTS, fault_of, in_hand, money, pause_seconds
 
 if TYPE_CHECKING:
     from codex32.services.ai.gateway import Parts
@@ -198,7 +198,8 @@ class Call:
         reader = Reader(None if quiet else self._on_text, most)
         fault_point("model.before_sending")
         try:
-            stream = target.provider.complete(request, timeout_seconds=seconds, key=target.key)
+            less = in_hand(seconds)
+            stream = target.provider.complete(request, timeout_seconds=less, key=target.key)
             answer = await reader.read(stream, seconds)
         except Exception as error:
             self.begun |= reader.begun

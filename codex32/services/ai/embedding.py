@@ -13,7 +13,7 @@ from codex32.kernel.contracts.gateway import ModelCaller
 from codex32.kernel.contracts.llm import Usage
 from codex32.kernel.model_errors import ModelFault
 from codex32.services.ai.targets import EmbedderTarget
-from codex32.services.ai.verdicts import VERDICTS, fault_of, money, pause_seconds
+from codex32.services.ai.verdicts import VERDICTS, fault_of, in_hand, money, pause_seconds
 from codex32.services.ai.windows import can_be_halved, halves, mean, windows
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Embedding:
         target = self._target
         async with asyncio.timeout(seconds):
             return await target.embedder.embed(
-                texts, purpose=self._purpose, timeout_seconds=seconds, key=target.key
+                texts, purpose=self._purpose, timeout_seconds=in_hand(seconds), key=target.key
             )
 
     def _left(self) -> float:

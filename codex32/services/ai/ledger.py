@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import peewee as pw
+
 from codex32.kernel.clock import from_micros
 from codex32.kernel.contracts.llm import Usage
 from codex32.kernel.database import Door, announce, fetch, is_sqlite, write_last
@@ -168,17 +170,42 @@ def _attempts(ids: Sequence[str], *, locked: bool = False) -> dict[str, ModelAtt
 
 def _locked(keys: Sequence[str], limits: dict[str, Limit], now: int) -> dict[str, BudgetRow]:
     """The rows of budgets, made where they are missing; in the order of their keys."""
+    if not keys:
+        return {}
+    query = BudgetRow.select().where(BudgetRow.key.in_(list(keys))).order_by(BudgetRow.key)
+    there = {key for (key,) in fetch(query.select(BudgetRow.key))}
     fresh = [
-        {"key": key, "limit_nano": limits[key].nano, "updated_at": now}
+        {
+            "key": key,
+            "limit_nano": limits[key].nano,
+            "spent_nano": _spent_before(key),
+            "updated_at": now,
+        }
         for key in keys
-        if key in limits
+        if key in limits and key not in there
     ]
     if fresh:
         BudgetRow.insert_many(fresh).on_conflict_ignore().execute()
-    query = BudgetRow.select().where(BudgetRow.key.in_(list(keys))).order_by(BudgetRow.key)
     if not is_sqlite():
         query = query.for_update()
-    return {row.key: row for row in query} if keys else {}
+    return {row.key: row for row in query}
+
+
+def _spent_before(key: str) -> int:
+    """What was spent in a scope and period before anybody set a limit to it.
+
+    What is under way counts as it was reserved: its end will not find the new budget.
+    """
+    row = ModelAttemptRow
+    scope, _, period = key.partition(" ")
+    kind, _, whose = scope.partition(":")
+    if not period:
+        return 0  # an execution is limited from its beginning, or never
+    of = {"bot": row.bot_id == whose, "workspace": row.workspace == whose}.get(kind, True)
+    cost = pw.Case(None, [(row.state == "reserved", row.reserved_nano)], row.cost_nano)
+    # A month is all its days: texts that begin as it does.
+    within = row.day.between(period, f"{period}-99")
+    return int(row.select(pw.fn.SUM(cost)).where(within & of).scalar() or 0)
 
 
 def _settle(book: _Book, row: ModelAttemptRow, entry: Settlement) -> None:

@@ -21,6 +21,8 @@ By: TypeAlias = Literal["bot", "model", "day", "workspace"]
 BYS: tuple[By, ...] = ("bot", "model", "day", "workspace")
 #: Days that a forecast looks back.
 LOOKED_BACK = 28
+#: Days that a budget is kept at least: its month has to be over.
+_LONGEST_PERIOD = 32
 #: Rows that are deleted in one transaction.
 CHUNK = 500
 
@@ -145,8 +147,8 @@ def _outlook(bot: str, costs: dict[str, int], today: date, month: str, left: int
     past = {day: cost for day, cost in costs.items() if day < today.isoformat()}
     since = (today - timedelta(days=LOOKED_BACK)).isoformat()
     recent = {day: cost for day, cost in past.items() if day >= since}
-    if not recent:
-        rate, dearest = so_far, so_far
+    if not recent:  # it began today, or has not been asked for weeks
+        rate = dearest = of_today
     else:
         length = (today - date.fromisoformat(min(recent))).days
         rate, dearest = sum(recent.values()) // max(length, 1), max(recent.values())
@@ -184,7 +186,8 @@ async def prune(door: Door, now: int, keep_days: float | None) -> int:
     old = row.select(row.id).where((row.started_at < before) & (row.state != "reserved"))
     while ids := await door.read(lambda: [each[0] for each in fetch(old.limit(CHUNK))]):
         done += await door.write(row.delete().where(row.id.in_(ids)).execute)
-    stale = BudgetRow.select(BudgetRow.key).where(BudgetRow.updated_at < before)
+    over = min(before, now - int(_LONGEST_PERIOD * 86_400 * 1e6))
+    stale = BudgetRow.select(BudgetRow.key).where(BudgetRow.updated_at < over)
     while keys := await door.read(lambda: [each[0] for each in fetch(stale.limit(CHUNK))]):
         done += await door.write(BudgetRow.delete().where(BudgetRow.key.in_(keys)).execute)
     return done

@@ -19,6 +19,8 @@ from codex32.kernel.model_errors import Billed, FaultKind, ModelFault
 #: The longest that a call waits in place for a service that asks for patience.
 PATIENCE_SECONDS = 5.0
 _HOUR = 3600.0
+#: Of the time of a request, what a provider is given less, and the most of it in seconds.
+_LESS_SHARE, _MOST_LESS_SECONDS = 0.05, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,14 @@ def pause_seconds(fault: ModelFault, left_seconds: float) -> float | None:
         return 0.0
     pause = max(fault.retry_after_seconds or 0.0, random.uniform(0.1, 0.5))  # noqa: S311
     return pause if pause <= min(PATIENCE_SECONDS, left_seconds) else None
+
+
+def in_hand(seconds: float) -> float:
+    """How long a provider is told that a request may take, which is cut after ``seconds``.
+
+    It is late before it is cut off: it alone knows whether anything was sent that may be billed.
+    """
+    return seconds - min(seconds * _LESS_SHARE, _MOST_LESS_SECONDS)
 
 
 def fault_of(error: Exception) -> ModelFault:

@@ -606,3 +606,18 @@ async def test_a_call_of_a_tool_that_nobody_offered_is_no_answer(house, said):
     assert [row.fault for row in await house.attempts()] == [None, None]
     assert len(house.one.asked) == 2
     await house.in_balance()
+
+
+async def test_a_request_that_was_not_sent_before_its_time_was_over_costs_nothing(make_house):
+    house = make_house(rules=Rules(call_seconds=0.4))
+
+    async def complete(request, *, timeout_seconds, key):
+        await asyncio.sleep(timeout_seconds)
+        raise ModelFault("timeout", "the client was not ready")  # so it is after a cold start
+        yield
+
+    house.one.complete = complete
+    with pytest.raises(ModelFault, match="the client was not ready"):
+        await house.ask()
+    assert {row.state for row in await house.attempts()} == {"released"}
+    assert (await house.budgets())["house 2026-01"] == (0, 0)

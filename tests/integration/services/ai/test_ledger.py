@@ -57,6 +57,35 @@ async def test_what_costs_nothing_passes_a_budget_that_is_spent(door):
     assert (await ledger.reserve(door, attempt(0))).refused is None
 
 
+@pytest.mark.parametrize(
+    ("key", "counted"),
+    [
+        ("house 2026-01", 300 + 50 + 7),
+        ("house 2026-01-05", 300 + 7),
+        ("bot:b1 2026-01", 300 + 50),
+        ("bot:b1 2026-01-05", 300),
+        ("bot:b1 2026-02", 0),
+        ("bot:b2 2026-01", 7),
+        ("workspace:default 2026-01", 300 + 50 + 7),
+        ("workspace:other 2026-01", 0),
+        ("execution:e1", 0),
+    ],
+)
+async def test_a_limit_that_is_set_later_knows_what_was_spent_before(door, key, counted):
+    other = Limit("workspace:default 2026-01-31", 1000)
+    for cost, bot, day in ((300, "b1", 5), (50, "b1", 4), (7, "b2", 5)):
+        row = {**ROW, "bot_id": bot, "day": f"2026-01-{day:02}"}
+        asked = Attempt(new_id("mat"), row, (other,), cost, 1, 1000)
+        await ledger.reserve(door, asked)
+        if cost != 50:  # else it is under way, and its end will not find the new limit
+            await ledger.settle(door, Settlement(asked.id, "settled", 2, cost))
+    limit = Limit(key, 1000)
+    refused = await ledger.reserve(door, attempt(1001 - counted, limit))
+    assert (refused.refused, refused.left_nano) == (limit, 1000 - counted)
+    assert (await ledger.reserve(door, attempt(1000 - counted, limit))).refused is None
+    assert (await sums(door))[key] == (counted, 1000 - counted)
+
+
 async def test_settling_twice_counts_once(door):
     asked = attempt(400)
     await ledger.reserve(door, asked)

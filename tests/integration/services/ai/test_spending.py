@@ -59,6 +59,23 @@ async def test_where_nothing_was_asked_for_weeks_nothing_is_foretold(house):
     assert await house.door.read(lambda: spending.forecast(date(2026, 2, 3), workspace=None)) == []
 
 
+async def test_who_was_last_asked_at_the_beginning_of_a_long_month_is_foretold_nothing_more(
+    house,
+):
+    house.clock.set(house.clock.now().replace(day=1))
+    await house.ask()
+    (found,) = await house.door.read(lambda: spending.forecast(date(2026, 1, 30), workspace=None))
+    assert (found.spent_nano, found.expected_nano, found.high_nano) == (COST, COST, COST)
+
+
+async def test_a_budget_outlives_its_rows_until_its_month_is_over(house):
+    await house.ask()
+    later = house.clock.micros() + 20 * 86_400 * 10**6
+    await spending.prune(house.door, later, 7)
+    assert await house.attempts() == []
+    assert (await house.budgets())["house 2026-01"] == (COST, 0)
+
+
 async def test_old_rows_are_let_go(house):
     await house.ask()
     later = house.clock.micros() + 41 * 86_400 * 10**6
