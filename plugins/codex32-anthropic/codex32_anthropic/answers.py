@@ -43,6 +43,7 @@ class Answer:
     _why: str = ""
     _usage: dict[str, Any] = field(default_factory=dict)
     _calls: dict[int, CallParts] = field(default_factory=dict)
+    _given: dict[int, str] = field(default_factory=dict)
 
     def event(self, told: Any) -> Iterator[CompletionEvent]:
         """The events that one event of a stream brings.
@@ -75,10 +76,6 @@ class Answer:
         self._take_stop(told)
         for place, block in enumerate(told["content"]):
             yield from self._open(place, block)
-            if isinstance(block, dict) and block.get("type") == "tool_use":
-                given = block.get("input")
-                text = given if isinstance(given, str) else json.dumps(given)
-                self._calls[place].arguments = text
         yield from self.end()
 
     def end(self) -> Iterator[CompletionEvent]:
@@ -89,7 +86,9 @@ class Answer:
         """
         if self._stop is None:
             raise malformed_answer(self.service, "it stopped before its end")
-        for _, call in sorted(self._calls.items()):
+        for place, call in sorted(self._calls.items()):
+            # Some gateways give the arguments whole where a call begins, and no pieces of them.
+            call.arguments = call.arguments or self._given.get(place, "")
             yield call.whole()
         if (usage := read_usage(self._usage)) is not None:
             yield usage
@@ -128,6 +127,9 @@ class Answer:
             yield TextDelta(text)
         elif block.get("type") == "tool_use":
             self._calls[place] = CallParts(str(block.get("id")), str(block.get("name")))
+            given = block.get("input")
+            if given is not None and given != {}:  # else it comes in pieces, or there is none
+                self._given[place] = given if isinstance(given, str) else json.dumps(given)
 
     def _extend(self, index: Any, delta: Any) -> Iterator[CompletionEvent]:
         if not isinstance(delta, dict):
