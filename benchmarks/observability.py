@@ -3,21 +3,25 @@
 And what a thousand events a second, which a bot listens to elsewhere, take from the others. The
 ways are interleaved; each is held against the unseen one of its own round. The collector is a
 process of its own, which shares the machine as one elsewhere would not; its CPU is told apart.
+Whether it was told of every execution is looked at: spans that are lost cost little.
 """
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, ClassVar
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from benchmarks import house
-from benchmarks.drive import Drive
+from benchmarks.drive import WARM_UP, Drive
 from benchmarks.figures import ratios
 from benchmarks.report import Progress
 from benchmarks.servers import Servers
@@ -26,6 +30,8 @@ from codex32.services.events import events
 
 DATABASES = ("postgresql", "sqlite")
 EVENTS_A_SECOND = 1000
+#: Of an execution: itself, its attempt and its step.
+_SPANS = 3
 #: Published in one write, so that it is the events that cost and not those who publish.
 _TOGETHER = 50
 
@@ -37,7 +43,7 @@ def measure(
     servers: Servers, progress: Progress, *, rounds: int, executions: int
 ) -> dict[str, Any]:
     """By database: the rates of each way as shares of the unseen one's."""
-    with _collector() as url:
+    with _collector() as (url, collector):
         ways = {
             "unseen": _UNSEEN,
             "counted": _COUNTED,
@@ -45,7 +51,7 @@ def measure(
             "with_events": _UNSEEN,
         }
         return {
-            database: _measure(servers, progress, database, ways, rounds, executions)
+            database: _measure(servers, progress, database, ways, collector, rounds, executions)
             for database in DATABASES
         }
 
@@ -55,6 +61,7 @@ def _measure(
     progress: Progress,
     database: str,
     ways: Mapping[str, Mapping[str, str]],
+    collector: Connection,
     rounds: int,
     executions: int,
 ) -> dict[str, float]:
@@ -65,6 +72,9 @@ def _measure(
             with house.standing(servers, database, 1, more=ways[way]) as stands:
                 work = _beside_events if way == "with_events" else _alone
                 drive = asyncio.run(work(stands, executions))
+            wanted = _SPANS * (executions + WARM_UP) if way == "traced" else 0
+            if (spans := _told(collector)) != wanted:
+                raise RuntimeError(f"{way}: the collector has {spans} spans, and not {wanted}")
             rates[-1][way] = drive.rate
             spent = ", ".join(f"{role} {ms:.3f}" for role, ms in drive.cpu_ms.items() if ms)
             progress.tell(f"{database} {way}: {drive.rate:.0f}/s; CPU ms each: {spent}")
@@ -100,15 +110,27 @@ def _event(number: int, now: int) -> events.Publish:
     return events.Publish("custom.benchmark", {"n": number}, now, new_id("evt"))
 
 
+def _told(collector: Connection) -> int:
+    """How many spans it was told of since it was last asked."""
+    collector.send(None)
+    bodies: list[bytes] = collector.recv()
+    return sum(
+        len(scope.spans)
+        for body in bodies
+        for group in ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in group.scope_spans
+    )
+
+
 @contextmanager
-def _collector() -> Iterator[str]:
-    """Where a collector takes everything and keeps nothing."""
+def _collector() -> Iterator[tuple[str, Connection]]:
+    """Where a collector takes everything, and what tells which requests came."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_collect, args=(there,), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{here.recv()}"
+        yield f"http://127.0.0.1:{here.recv()}", here
     finally:
         process.terminate()
         process.join()
@@ -117,15 +139,20 @@ def _collector() -> Iterator[str]:
 def _collect(told: Connection) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Taking) as server:
         server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         told.send(server.server_port)
-        server.serve_forever()
+        while True:
+            told.recv()
+            bodies, _Taking.bodies = _Taking.bodies, []
+            told.send(bodies)
 
 
 class _Taking(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    bodies: ClassVar[list[bytes]] = []
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()

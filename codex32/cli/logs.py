@@ -6,6 +6,7 @@ import logging
 
 from codex32.cli import ecs
 from codex32.cli.output import clean
+from codex32.cli.printed import mask_what_is_printed
 from codex32.kernel.drivers import as_if_missing
 from codex32.kernel.masking import handed_out
 from codex32.kernel.redaction import Unbroken, unsaid
@@ -35,6 +36,7 @@ def speak_as_set(settings: Settings) -> None:
         handed_out.keep(secret)
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter(settings.log.format))
+    mask_what_is_printed()
     ecs.log_what_nobody_catches()
     # A plugin's own structlog takes the same way.
     structlog.configure(

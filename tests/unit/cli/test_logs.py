@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from codex32.cli import ecs
+from codex32.cli import ecs, printed
 from codex32.cli.logs import formatter, speak_as_set
 from codex32.kernel import redaction
 from codex32.kernel.masking import HandedOut, handed_out
@@ -266,3 +266,26 @@ def test_names_of_labels_are_masked_and_none_is_a_part_of_another(say, monkeypat
     given = {"a": 1, "a.b": 2, SLIPPED: 3}
     (line,) = say("ecs", lambda logger: logger.warning("said", extra=given))
     assert json.loads(line)["labels"] == {"a": "1", "a_b": "2", "***": "3"}
+
+
+def test_what_is_printed_past_the_log_holds_no_secret(monkeypatch):
+    monkeypatch.setattr("codex32.cli.printed.handed_out", HandedOut())
+    printed.handed_out.keep(SLIPPED)
+    streams = {name: io.StringIO() for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    printed.mask_what_is_printed()
+    printed.mask_what_is_printed()  # once is enough
+    print("it is", SLIPPED)
+    print(SLIPPED[:9], end="")
+    other = threading.Thread(target=print, args=("another's",))
+    other.start()
+    other.join()
+    print(SLIPPED[9:])
+    print("in part", end="", file=sys.stderr)
+    assert streams["stderr"].getvalue() == ""
+    print("", end="", file=sys.stderr, flush=True)
+    sys.stderr.writelines(["; ", "x" * 70_000])
+    assert streams["stdout"].getvalue() == "it is ***\nanother's\n***\n"
+    assert streams["stderr"].getvalue() == f"in part; {'x' * 70_000}"
+    assert not sys.stdout.isatty()
