@@ -22,6 +22,7 @@ from codex32.bundled import running_redis_url
 from codex32.cli import lacking
 from codex32.cli.context import Context
 from codex32.cli.failures import describe
+from codex32.cli.files import bot_files, read_all
 from codex32.cli.finding import Finding, few
 from codex32.kernel.alert_rows import AlertRow
 from codex32.kernel.contracts.sandbox import SandboxLevel
@@ -38,6 +39,8 @@ from codex32.tables import schema_status
 _MIB = 1024 * 1024
 _LITTLE_DISK_MIB, _NO_DISK_MIB = 1024, 100
 _CLOCK_WARN_SECONDS, _CLOCK_FAIL_SECONDS = 1.0, 5.0
+#: Faults of bot files that are told; `codex32 validate` tells all.
+_MOST_FAULTS = 5
 #: Without one of these nothing is executed.
 _NEEDED = ("scheduler", "worker")
 
@@ -181,6 +184,19 @@ def _folders(obj: Context) -> Iterator[Finding]:
             yield Finding("folders", "fail", f"{folder} cannot be read", remedy)
         else:
             yield Finding("folders", "ok", str(folder))
+
+
+def _files(obj: Context) -> Iterator[Finding]:
+    """Faults of bot files, also before anybody has taken them in."""
+    folders = [each for each in obj.settings.bots.folders if os.access(each, os.R_OK | os.X_OK)]
+    files = bot_files(obj, folders) if folders else []
+    _, problems = read_all(obj, files)
+    for problem in problems[:_MOST_FAULTS]:
+        yield Finding("files", "warn", str(problem))
+    more = len(problems) - _MOST_FAULTS
+    if more > 0:
+        yield Finding("files", "warn", f"and {more} faults more", "codex32 validate shows all")
+    yield Finding("files", "ok", f"{len(files)} bot files")
 
 
 def _disk(obj: Context) -> Iterator[Finding]:
@@ -365,6 +381,7 @@ _LOOKS: dict[str, Callable[[Context], Iterator[Finding]]] = {
     "packages": _packages,
     "home": _home,
     "folders": _folders,
+    "files": _files,
     "disk": _disk,
     "token": _token,
     "redis": _redis,

@@ -32,13 +32,8 @@ def validate(ctx: click.Context, obj: Context, paths: tuple[Path, ...]) -> None:
     PATH is a bot file or a folder of them; without one, the folders of the settings are checked.
     Exit code 1 where there are faults.
     """
-    from codex32.engine.reading.definition import Reader
-
-    reader = Reader(obj.plugins.components, [obj.plugins.check_bot])
     files = bot_files(obj, paths)
-    readings = {path: reader.read_path(path) for path in files}
-    problems = [problem for each in readings.values() for problem in each.problems]
-    problems += doubled(readings)
+    readings, problems = read_all(obj, files)
     bots = [
         {"name": bot.name, "file": str(path)}
         for path, reading in readings.items()
@@ -117,6 +112,16 @@ def schema_text(obj: Context) -> str:
     from codex32.engine.reading.schema import bot_schema
 
     return json.dumps(bot_schema(obj.plugins.components), indent=2, ensure_ascii=False)
+
+
+def read_all(obj: Context, files: Sequence[Path]) -> tuple[dict[Path, Reading], list[Any]]:
+    """What bot files say, and all faults of theirs, also those that they have together."""
+    from codex32.engine.reading.definition import Reader
+
+    reader = Reader(obj.plugins.components, [obj.plugins.check_bot])
+    readings = {path: reader.read_path(path) for path in files}
+    problems = [problem for each in readings.values() for problem in each.problems]
+    return readings, problems + doubled(readings)
 
 
 def bot_files(obj: Context, paths: Sequence[Path]) -> list[Path]:

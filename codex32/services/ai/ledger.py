@@ -21,6 +21,7 @@ from codex32.kernel.fault_points import fault_point
 from codex32.kernel.json_values import dumps, loads
 from codex32.kernel.spending_rows import BudgetRow, ModelAnswerRow, ModelAttemptRow
 from codex32.services.ai.money import usd
+from codex32.services.ai.spending import called
 
 #: Shares of a budget (percent) at which people are warned.
 WARN_AT = (50, 80)
@@ -297,7 +298,7 @@ def _warn(book: _Book, row: BudgetRow, now: int) -> None:
         told = BudgetWarned(
             at=from_micros(now),
             workspace=_workspace(book, row.key),
-            budget=row.key,
+            budget=called([row])[0],
             percent=reached,
             spent_usd=usd(row.spent_nano),
             limit_usd=usd(row.limit_nano),
@@ -319,7 +320,7 @@ def _exhaust(book: _Book, row: BudgetRow, now: int) -> None:
     told = BudgetExhausted(
         at=from_micros(now),
         workspace=_workspace(book, row.key),
-        budget=row.key,
+        budget=called([row])[0],
         spent_usd=usd(row.spent_nano),
         limit_usd=usd(row.limit_nano),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import peewee as pw
@@ -11,12 +11,15 @@ from codex32.kernel.alert_rows import AlertRow
 from codex32.kernel.bot import ALERT_NOTICES, Alert
 from codex32.kernel.database import fetch
 from codex32.kernel.ids import first_id
+from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.models import EventRow, ExecutionRow, TriggerRow
 from codex32.kernel.statuses import Status
 from codex32.kernel.text import format_duration
 
 #: Executions that a rate is told from: the newest that ended.
 MOST = 1000
+#: Of what an event tells, in characters.
+_LINE = 300
 #: An id is made up to this long before its row, or after it by a clock that goes before.
 _SLACK = 3_600_000_000
 #: What is later than this says that the clock was put back since: it does not count, or it would
@@ -117,11 +120,16 @@ def _queued_for(row: AlertRow, alert: Alert, now: int) -> Measured:
 
 
 def _event(row: AlertRow, alert: Alert, now: int) -> Measured:
-    count = _events(row, alert, now, alert.at_least)
+    came = _events(row, alert, now, alert.at_least)
+    count = len(came)
     few = "at least " if count == alert.at_least else ""
     often = "once" if count == 1 else f"{count} times"
     within = f"within {format_duration(alert.over_seconds)}"
-    return Measured(count >= alert.at_least, f"{alert.limit} came {few}{often} {within}")
+    told = f"{alert.limit} came {few}{often} {within}"
+    if count < alert.at_least:
+        return Measured(False, told)
+    about = _about(came[0])
+    return Measured(True, f"{told}: {about}" if about else told)
 
 
 def _no_event(row: AlertRow, alert: Alert, now: int) -> Measured:
@@ -132,7 +140,8 @@ def _no_event(row: AlertRow, alert: Alert, now: int) -> Measured:
     return Measured(None if young else True, f"{alert.limit} has not come for {within}")
 
 
-def _events(row: AlertRow, alert: Alert, now: int, most: int) -> int:
+def _events(row: AlertRow, alert: Alert, now: int, most: int) -> Sequence[str]:
+    """The newest events that an alert is about, by id."""
     since = now - int(alert.over_seconds * 1e6)
     found = EventRow.select(EventRow.id).where(
         (EventRow.workspace == row.workspace)
@@ -142,7 +151,19 @@ def _events(row: AlertRow, alert: Alert, now: int, most: int) -> int:
         # Else what tells of an alert would end it, or begin it anew, for ever.
         & ~EventRow.chain.contains(f'"{ALERT_NOTICES}"')
     )
-    return len(fetch(found.limit(most)))
+    return [each for (each,) in fetch(found.order_by(EventRow.id.desc()).limit(most))]
+
+
+def _about(event_id: str) -> str:
+    """What an event tells, for a line: which worker, which budget."""
+    data = loads(EventRow.select(EventRow.data).where(EventRow.id == event_id).scalar() or "{}")
+    told = data.items() if isinstance(data, dict) else [("data", data)]
+    line = ", ".join(f"{name}: {_plain(value)}" for name, value in told)
+    return line if len(line) <= _LINE else f"{line[: _LINE - 1]}…"
+
+
+def _plain(value: JSON) -> str:
+    return value if isinstance(value, str) else dumps(value)
 
 
 def _ago(moment: int | None, now: int) -> float:

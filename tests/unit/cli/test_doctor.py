@@ -159,6 +159,20 @@ def test_a_folder_of_bots_that_is_not_there_is_named(doctor, project):
     assert (state, str(project / "bots") in detail) == ("warn", True)
 
 
+def test_faults_of_bot_files_are_told_before_anybody_has_taken_them_in(doctor, project):
+    good = "name: dup\ntype: set\nwith: {values: {}}\n"
+    for name, text in (("a", good), ("b", good), ("c", good.replace("set", "sett"))):
+        (project / "bots").mkdir(exist_ok=True)
+        (project / "bots" / f"{name}.yaml").write_text(text)
+    told = [each for state, each in doctor("files") if state == "warn"]
+    assert len(told) == 2
+    assert "c.yaml:2:7" in told[0]
+    assert "a.yaml already holds a bot called 'dup'; rename one" in told[1]
+    for name in "defghij":
+        (project / "bots" / f"{name}.yaml").write_text("type: [")
+    assert doctor("files")[-2][1].endswith("faults more")
+
+
 def test_a_port_that_somebody_else_has_is_told_of_before_the_api_is_started(
     ready, doctor, project, monkeypatch
 ):

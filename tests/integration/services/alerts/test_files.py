@@ -34,10 +34,11 @@ def bot(store):
 def happened(door, manual_clock):
     """Writes an event that happens now, by the doings of some bots."""
 
-    def write(name, *chain):
+    def write(name, *chain, **data):
         now = manual_clock.micros()
         made = new_id("evt", now=lambda: now / 1e6)
-        values = {"id": made, "workspace": "default", "name": name, "at": now, "data": "{}"}
+        values = {"id": made, "workspace": "default", "name": name, "at": now}
+        values["data"] = dumps(data)
         door.write_now(EventRow.insert(values, chain=dumps(list(chain))).execute)
 
     return write
@@ -200,6 +201,25 @@ def test_what_concerns_all_fires_when_it_comes_and_is_over_when_it_stays_away(
     manual_clock.advance(601)
     assert [look(), row().state] == [1, "ok"]
     assert [each["title"] for each in notices()] == ["house: bad fires", "house: bad is over"]
+
+
+def test_a_notice_says_which_worker_or_budget_it_was(house, look, happened, row, notices):
+    house("name: house\nalerts: [{name: bad, event: budget.warned, notify: [{to: log}]}]")
+    happened("budget.warned", budget="bot:orders 2026-01", percent=50)
+    happened("budget.warned", budget="bot:reports 2026-01", percent=80)
+    look()
+    came = "budget.warned came at least once within 1h00m"
+    told = f"{came}: budget: bot:reports 2026-01, percent: 80"
+    assert row().detail == told
+    assert [each["text"] for each in notices()] == [told]
+
+
+def test_what_an_event_tells_is_not_told_at_any_length(house, look, happened, row):
+    house("name: house\nalerts: [{name: bad, event: custom.fire, notify: [{to: log}]}]")
+    happened("custom.fire", place="x" * 200_000)
+    look()
+    assert row().state == "firing"
+    assert len(row().detail) < 400
 
 
 def test_an_event_that_must_come_is_missed_and_welcome(house, look, happened, row, manual_clock):

@@ -174,8 +174,8 @@ def test_what_is_found_out_by_what_is_written_last_is_told_as_well(
     door: Door, store: Callable[..., Stored], route: Callable[[], Routed], now: int
 ) -> None:
     # Budgets are reckoned behind all else of a transaction, and are told of from there.
-    store("name: hears\ntriggers: [{event: 'budget.*'}]")
-    limits = [Limit("workspace:default 2026-01", 100)]
+    hears = store("name: hears\ntriggers: [{event: 'budget.*'}]")
+    limits = [Limit(f"bot:{hears.bot_id} 2026-01", 100)]
     row = {"workspace": "default", "model": "one:plain", "day": "2026-01-05", "step": "ask"}
     for number, cost in enumerate((50, 50)):
         asked = Attempt(f"mat_{number}", row, limits, cost, now, now + 1)
@@ -184,7 +184,8 @@ def test_what_is_found_out_by_what_is_written_last_is_told_as_well(
         door.write_now(lambda end=end: ledger.settle_all([end]))
 
     assert names(door) == ["budget.warned", "budget.exhausted"]
-    assert loads(rows(door, EventRow)[0].data)["percent"] == 50
+    told = loads(rows(door, EventRow)[0].data)
+    assert (told["budget"], told["percent"]) == ("bot:hears 2026-01", 50)
     route()
     assert [decision for decision, _ in decisions(door)] == ["fired", "fired"]
 
