@@ -137,6 +137,23 @@ _BY_EXCEPTION: Sequence[tuple[re.Pattern[str], Trouble, str | None]] = [
             "others",
         ),
         (
+            r"Errno 28\b",
+            Trouble.RESOURCES,
+            "raise `allow.disk`, or write less",
+        ),
+        (
+            r"^PermissionError: \[Errno 1\]|can't start new thread|^BlockingIOError: \[Errno 11\]",
+            Trouble.CAPABILITY,
+            "a program is one process with some threads; more of them are what `allow.processes` "
+            "permits",
+        ),
+        (
+            r"^FileNotFoundError: .*'/",
+            Trouble.CODE,
+            "mend the path, or name its folder in `allow.files`: a program sees its own folder and "
+            "what stands there",
+        ),
+        (
             r"^PermissionError|^OSError: \[Errno 30\]",
             Trouble.CAPABILITY,
             "a program sees its own folder and what `allow.files` names, and writes where that "
