@@ -17,6 +17,7 @@ from codex32.kernel.model_errors import ModelFault
 from codex32.kernel.redaction import scrub
 from codex32.services.ai import journal, prices
 from codex32.services.ai.answer import Answer, Reader
+from codex32.services.ai.sendable import sendable
 from codex32.services.ai.structured import Form, Rung, Unfit, repaired, rungs_of
 from codex32.services.ai.targets import Named, Target
 from codex32.services.ai.till import Ticket
@@ -47,7 +48,7 @@ class Call:
         request: CompletionRequest,
         on_text: Callable[[str], None] | None,
     ) -> None:
-        self._parts, self._caller, self._request = parts, caller, request
+        self._parts, self._caller, self._request = parts, caller, sendable(request)
         self._on_text = on_text
         self.begun = False
         self.bought: list[str] = []

@@ -12,6 +12,7 @@ from codex32.kernel.contracts.embedder import Embedded, EmbeddingPurpose, Vector
 from codex32.kernel.contracts.gateway import ModelCaller
 from codex32.kernel.contracts.llm import Usage
 from codex32.kernel.model_errors import ModelFault
+from codex32.services.ai.sendable import whole
 from codex32.services.ai.targets import EmbedderTarget
 from codex32.services.ai.verdicts import VERDICTS, fault_of, in_hand, money, pause_seconds
 from codex32.services.ai.windows import can_be_halved, halves, mean, windows
@@ -39,7 +40,7 @@ class Embedding:
           ModelFault: The embedder gives none, also when asked again.
           BudgetExceeded: It may cost too much.
         """
-        cut = [windows(text, self._target.embedder.context_tokens) for text in texts]
+        cut = [windows(whole(text), self._target.embedder.context_tokens) for text in texts]
         vectors: list[Vector] = []
         for batch in _batches([window for parts in cut for window in parts]):
             vectors += await self._batch(batch)

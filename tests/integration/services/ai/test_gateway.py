@@ -9,7 +9,9 @@ import pytest
 from codex32 import (
     BudgetExceeded,
     CapabilityRefused,
+    CompletionRequest,
     ModelFault,
+    ModelMessage,
     PriceUnknown,
     StepFault,
     Tool,
@@ -608,8 +610,8 @@ async def test_a_call_of_a_tool_that_nobody_offered_is_no_answer(house, said):
     await house.in_balance()
 
 
-async def test_a_request_that_was_not_sent_before_its_time_was_over_costs_nothing(make_house):
-    house = make_house(rules=Rules(call_seconds=0.4))
+async def test_a_request_that_was_not_sent_before_its_time_was_over_costs_nothing(house):
+    house.models.rules = Rules(call_seconds=0.4)
 
     async def complete(request, *, timeout_seconds, key):
         await asyncio.sleep(timeout_seconds)
@@ -621,3 +623,24 @@ async def test_a_request_that_was_not_sent_before_its_time_was_over_costs_nothin
         await house.ask()
     assert {row.state for row in await house.attempts()} == {"released"}
     assert (await house.budgets())["house 2026-01"] == (0, 0)
+
+
+async def test_half_a_character_in_what_a_stranger_wrote_hinders_nobody(house):
+    # As of an emoji that was cut; two halves of one are that one.
+    torn = "cut \ud83d off, \ud83d\ude00 whole"
+    call = ToolCall("1", "look", {"torn \ude00": [torn]})
+    messages = [
+        ModelMessage("user", torn),
+        ModelMessage("assistant", "", tool_calls=[call]),
+        ModelMessage("tool", torn, tool_call_id="1"),
+    ]
+    tool = Tool("look", torn, {"type": "object", "description": torn})
+    request = CompletionRequest("one:plain", messages, tools=[tool])
+    await house.models.gateway.complete(house.caller(), request)
+    (asked,) = house.one.asked
+    mended = "cut \ufffd off, 😀 whole"
+    assert [message.text for message in asked.messages] == [mended, "", mended]
+    assert asked.messages[1].tool_calls[0].arguments == {"torn \ufffd": [mended]}
+    assert asked.tools[0].schema["description"] == asked.tools[0].description == mended
+    await house.models.gateway.embed(house.caller(), [torn], embedder="one:vectors")
+    assert house.vectors.batches == [[mended]]
