@@ -21,6 +21,9 @@ _MESSAGE_TOKENS, _TOOL_TOKENS, _IMAGE_TOKENS = 16, 64, 4000
 #: Bytes in a token, at least, in what people write; in what is written to break this, one.
 TOKEN_BYTES = 2
 _MILLION = 1_000_000
+_MANY = Usage(_MILLION, _MILLION)
+#: How services end the names of models that cost nothing.
+_FREE_NAME = ":free"
 
 
 class Tariff(Protocol):
@@ -155,7 +158,10 @@ def _library() -> Any:
 
 @cache
 def _listed(provider: str, model: str) -> ListPrice | None:
-    if _library() is None or _from_list(provider, model, Usage(1, 1)) is None:
+    dollars = None if _library() is None else _from_list(provider, model, _MANY)
+    # What is sold by the hour or the page, and what the list only names, has no price of tokens
+    # there; nothing for them is a price where the service says so itself.
+    if dollars is None or (not dollars and not model.endswith(_FREE_NAME)):
         return None
     from importlib.metadata import version
 
