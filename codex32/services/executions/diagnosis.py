@@ -150,8 +150,8 @@ _BY_EXCEPTION: Sequence[tuple[re.Pattern[str], Trouble, str | None]] = [
         (
             r"^FileNotFoundError: .*'/",
             Trouble.CODE,
-            "mend the path, or name its folder in `allow.files`: a program sees its own folder and "
-            "what stands there",
+            "mend the path, or name its folder in `allow.files`: a program sees its own folder "
+            "and what stands there",
         ),
         (
             r"^PermissionError|^OSError: \[Errno 30\]",
