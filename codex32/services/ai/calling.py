@@ -96,7 +96,8 @@ class Call:
             except ModelFault as fault:
                 if fault.kind != "unsupported" or _of_temperature(fault, request):
                     raise
-                self._parts.memory.refuse(target.deployment.name, rung)
+                if fault.status is not None:  # else this one schema is none for it: nothing was sent
+                    self._parts.memory.refuse(target.deployment.name, rung)
         return await self._formed(target, request, rungs[-1])
 
     def _for(self, target: Named) -> CompletionRequest:

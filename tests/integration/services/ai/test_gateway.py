@@ -625,6 +625,18 @@ async def test_a_request_that_was_not_sent_before_its_time_was_over_costs_nothin
     assert (await house.budgets())["house 2026-01"] == (0, 0)
 
 
+async def test_a_schema_that_a_service_cannot_keep_says_nothing_of_others(house):
+    house.one.say(ModelFault("unsupported", "it keeps no maps"), '{"lines": ["a"]}')
+    house.one.say('{"lines": ["b"]}')
+    for line in ("a", "b"):
+        answer = await house.ask(model="one:strict", schema=LINES)
+        assert answer.value == {"lines": [line]}
+    first, stepped_down, other = house.one.asked
+    assert first.schema is not None
+    assert stepped_down.schema is None
+    assert other.schema is not None
+
+
 async def test_half_a_character_in_what_a_stranger_wrote_hinders_nobody(house):
     # As of an emoji that was cut; two halves of one are that one.
     torn = "cut \ud83d off, \ud83d\ude00 whole"
