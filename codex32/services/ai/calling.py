@@ -96,7 +96,7 @@ class Call:
             except ModelFault as fault:
                 if fault.kind != "unsupported" or _of_temperature(fault, request):
                     raise
-                if fault.status is not None:  # else this one schema is none for it: nothing was sent
+                if fault.status is not None:  # else it was not sent, for this schema alone
                     self._parts.memory.refuse(target.deployment.name, rung)
         return await self._formed(target, request, rungs[-1])
 
