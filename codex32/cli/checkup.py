@@ -396,6 +396,7 @@ _ABOUT_ROWS: dict[str, Callable[[Runtime], Iterator[Finding]]] = {
     "secrets": lacking.secrets_of_bots,
     "connections": lacking.connections_of_bots,
     "models": lacking.models_of_bots,
+    "hosts": lacking.hosts_of_bots,
     "webhooks": lacking.webhooks_that_rest,
     "alerts": _alerts,
     "failures": _failures,

@@ -13,6 +13,8 @@ from codex32.kernel.json_values import loads
 from codex32.kernel.outbound_rows import EndpointRow
 from codex32.kernel.safe_rows import ConnectionRow
 from codex32.kernel.text import did_you_mean
+from codex32.outside.guard import PrivateHosts, surely_refused
+from codex32.outside.hosts import parse_patterns
 from codex32.runtime import Runtime
 from codex32.services.safe import secrets
 
@@ -39,6 +41,22 @@ def connections_of_bots(runtime: Runtime) -> Iterator[Finding]:
             for secret in loads(row.secrets).values():
                 told = f"{name} in {workspace} wants the secret {secret}, which is nowhere"
                 yield from _unless_there(runtime, "connections", workspace, secret, told)
+
+
+def hosts_of_bots(runtime: Runtime) -> Iterator[Finding]:
+    """Hosts that bots may reach as far as they say, and that nobody else lets them reach."""
+    private = PrivateHosts.parse(runtime.settings.outside.private_hosts)
+    ports = {port for _, port in private.networks} | {each.port for each in private.names}
+    for workspace in _workspaces():
+        for entry, bots in secrets.wanted("hosts", workspace=workspace).items():
+            for pattern in parse_patterns([entry]):
+                tried = [pattern.port] if pattern.port else [80, *filter(None, ports)]
+                if pattern.host and all(
+                    surely_refused(pattern.host, port, private) for port in tried
+                ):
+                    told = f"{few(bots)} in {workspace} may reach {entry}, which is no public host"
+                    remedy = "if it is meant, name it in the setting outside.private_hosts"
+                    yield Finding("hosts", "warn", told, remedy)
 
 
 def models_of_bots(runtime: Runtime) -> Iterator[Finding]:

@@ -47,7 +47,8 @@ def refusal(host: str, port: int, address: str) -> CapabilityRefused:
     """What a bot is told of a host whose address is not public."""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     led = f"{host} is" if host == address else f"{host} leads to {address}, which is"
-    message = f"{led} no public address; an operator can permit it with private_hosts: ['{place}']"
+    setting = f"outside: {{private_hosts: ['{place}']}}"
+    message = f"{led} no public address; an operator can permit it with {setting}"
     return CapabilityRefused("hosts", host, message)
 
 

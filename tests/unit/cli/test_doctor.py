@@ -247,6 +247,18 @@ def test_models_that_nobody_brings_and_keys_of_models_that_are_nowhere_are_named
     assert [state for state, told in doctor("models") if "openai," in told] == []
 
 
+def test_hosts_that_no_operator_permits_are_named(ready, doctor, monkeypatch):
+    named = "'127.0.0.1:8000', localhost, example.com, '*.example.com', '[::1]:1'"
+    ready(store(f"name: sums\ntype: set\nwith: {{values: {{}}}}\nallow: {{hosts: [{named}]}}\n"))
+    assert [told.split(" may reach ")[1] for _, told in doctor("hosts")] == [
+        "127.0.0.1:8000, which is no public host",
+        "localhost, which is no public host",
+        "[::1]:1, which is no public host",
+    ]
+    monkeypatch.setenv("CODEX32_OUTSIDE__PRIVATE_HOSTS", '["127.0.0.1:8000", "::1"]')
+    assert doctor("hosts") == []
+
+
 def test_webhooks_that_the_house_gave_up_are_named(ready, doctor):
     def give_up(runtime):
         row = {"id": "whk_1", "workspace": "default", "url": "https://example.com/", "secrets": ""}
