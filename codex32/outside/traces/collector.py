@@ -13,9 +13,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
+from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import HTTPResponse
 
 from codex32.kernel.sending import retry_after_seconds
 from codex32.outside.traces.otlp import encoded, refused, request
@@ -71,6 +77,8 @@ class Collector:
             **(resource or {}),
         }
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _InTime())
         self._session.headers.update({"Content-Type": "application/x-protobuf", **headers})
         #: As they are sent: bytes are less than spans, and nothing for who collects garbage.
         self._waiting: deque[bytes] = deque(maxlen=QUEUE)
@@ -172,6 +180,52 @@ class Collector:
             if self._closing.wait(min(max(asked or 0.0, pause), LONGEST_PAUSE_SECONDS)):
                 return trouble, 0
             pause *= 2
+
+
+class _Bounded(HTTPConnection):
+    """An answer begins within its time, or never: what bounds each read alone bounds no drip."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        """Wait for the head of the answer."""
+        late = threading.Event()
+        end = threading.Timer(SEND_SECONDS, self._end, (late,))
+        end.daemon = True
+        end.start()
+        try:
+            answer = super().getresponse()
+        finally:
+            end.cancel()
+        if late.is_set():  # what was cut off looks like a head that is whole
+            answer.close()
+            raise TimeoutError
+        return answer
+
+    def _end(self, late: threading.Event) -> None:
+        late.set()
+        if (there := self.sock) is not None:
+            with suppress(OSError):  # it is over already
+                socket.socket.shutdown(there, socket.SHUT_RDWR)
+
+
+class _BoundedTls(_Bounded, HTTPSConnection):
+    """The same, encrypted."""
+
+
+class _Plain(HTTPConnectionPool):
+    ConnectionCls = _Bounded
+
+
+class _Tls(HTTPSConnectionPool):
+    ConnectionCls = _BoundedTls
+
+
+class _InTime(HTTPAdapter):
+    """The way of ``requests`` to such connections."""
+
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        """Make what keeps the connections."""
+        super().init_poolmanager(*args, **more)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Plain, "https": _Tls}
 
 
 def _said(answer: requests.Response, deadline: float) -> bytes:

@@ -1,7 +1,8 @@
 """The way of spans to a collector: what comes, what comes again, what is given up."""
 
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 
 import pytest
 from codex32_serving import QuietHandler, serving
@@ -303,3 +304,27 @@ def test_what_nobody_thought_of_costs_its_spans_and_none_after_them(monkeypatch,
         collector.close()
     assert [spans(body)[0].name for _, _, body in asked] == ["second"]
     assert "could not be sent" in caplog.text
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nX-Endless: ", b""])
+def test_an_answer_whose_head_comes_byte_by_byte_holds_nothing_up(said, monkeypatch, caplog):
+    monkeypatch.setattr(rooms, "SEND_SECONDS", 0.5)
+    over = threading.Event()
+
+    class Dripping(QuietHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            with suppress(OSError):
+                self.wfile.write(said)
+                while not over.wait(0.1):
+                    self.wfile.write(b"H")
+
+    with serving(Dripping) as url:
+        collector = Collector(url, {}, "prc_1")
+        began = time.monotonic()
+        collector._send([encoded(Span(CONTEXT, None, "one", begun=1, ended=2))])
+        took = time.monotonic() - began
+        over.set()
+        collector.close()
+    assert took < 5
+    assert "does not take spans" in caplog.text
