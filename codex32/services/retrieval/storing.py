@@ -6,6 +6,7 @@ was cut off is simply done again.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ from codex32.services.retrieval.keeping import Collection
 log = logging.getLogger(__name__)
 
 PAGE = 500
+#: Of a store that counts what was written some seconds later, how long that is waited for.
+_PATIENCE_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +211,11 @@ class Storing:
             after = page[-1][0]
             on_progress(written)
         await store.flush(index.name)
-        if (there := await store.count(index.name)) != written:
-            raise IndexIncomplete(index.store, written, there)
-        return written
+        for seconds in _PATIENCE_SECONDS:
+            if (there := await store.count(index.name)) == written:
+                return written
+            await asyncio.sleep(seconds)
+        raise IndexIncomplete(index.store, written, there)
 
 
 def _findable(record: VectorRecord, index: Index) -> bool:

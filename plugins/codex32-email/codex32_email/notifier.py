@@ -179,10 +179,10 @@ def _fault(error: Exception, progress: _Progress) -> StepFault:
             "the mail server does not offer what the settings ask of it: STARTTLS, or a way to "
             "sign in"
         )
-    if isinstance(error, ssl.SSLCertVerificationError) or isinstance(
-        error.__cause__, ssl.SSLCertVerificationError
-    ):
-        return ProviderRejected("the mail server's certificate cannot be trusted; see ca_file")
+    for each in (error, error.__cause__):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            told = f"the mail server's certificate cannot be trusted: {each.verify_message}"
+            return ProviderRejected(f"{told}; see ca_file")
     if isinstance(error, TimeoutError):
         return ProviderUnavailable("the mail server did not answer in time; nothing was sent")
     return ProviderUnavailable("the mail server cannot be reached; nothing was sent")

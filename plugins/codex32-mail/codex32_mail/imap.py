@@ -108,10 +108,9 @@ class Imap:
         """Wait until the server tells of something, at most so long; whether it did."""
         tag = self._send(b"IDLE")
         await self._drain()
-        first = await self._within(self._line())
-        if not first.text.startswith(b"+"):
+        if not await self._goes_on():
             raise ProviderUnavailable("the mail server does not wait as it had offered")
-        told = False
+        told, self.told = self.told, False
         try:
             async with asyncio.timeout(seconds):
                 while not told:
@@ -131,8 +130,7 @@ class Imap:
         tag = self._send(name, literal=arguments[0] if arguments else None)
         await self._drain()
         for place, argument in enumerate(arguments):
-            first = await self._within(self._line())
-            if not first.text.startswith(b"+"):
+            if not await self._goes_on():
                 raise ProviderRejected(f"the mail server refused {name.decode()}")
             more = arguments[place + 1 : place + 2]
             self._writer.write(argument + (b" {%d}" % len(more[0]) if more else b"") + b"\r\n")
@@ -149,6 +147,16 @@ class Imap:
         end = b"" if literal is None else b" {%d}" % len(literal)
         self._writer.write(tag + b" " + name + end + b"\r\n")
         return tag
+
+    async def _goes_on(self) -> bool:
+        """Whether the server wants to hear more; it may tell of other things before."""
+        while True:
+            text = (await self._within(self._line())).text
+            if text.startswith(b"* BYE"):
+                raise ProviderUnavailable("the mail server says goodbye")
+            if not text.startswith(b"* "):
+                return text.startswith(b"+")
+            self.told = self.told or text.upper().endswith(b" EXISTS")
 
     async def _answer(self, tag: bytes, name: bytes = b"") -> list[Line]:
         lines: list[Line] = []

@@ -9,7 +9,7 @@ import pytest
 import codex32_mail
 from codex32 import CapabilityRefused, ProviderUnauthorized, ProviderUnavailable
 from codex32.outside.streams import GuardedStreams
-from codex32_mail.imap import _utf7
+from codex32_mail.imap import Imap, _utf7
 from codex32_mail.message import read_message
 from codex32_mail.trigger import MailTrigger
 from codex32_testing.conformance import TriggerTypeSuite
@@ -235,6 +235,33 @@ async def test_of_a_long_message_the_begin_is_read(imap, watch):
     assert event["truncated"]
     assert event["size"] > 100_000
     assert len(event["text"]) < 4096
+
+
+class Deaf:
+    """The writing end of a connection whose other end has said all already."""
+
+    def write(self, data):
+        pass
+
+    async def drain(self):
+        pass
+
+
+async def test_what_a_server_tells_before_it_waits_is_heard():
+    reader = asyncio.StreamReader()
+    reader.feed_data(
+        b"* OK Still here\r\n+ Go on\r\n+ Go on\r\nc1 OK in\r\n* CAPABILITY IDLE\r\nc2 OK\r\n"
+        b"* 3 EXISTS\r\n+ idling\r\nc3 OK done\r\n"
+        b"* 3 FETCH (FLAGS ())\r\n+ idling\r\n* 4 EXISTS\r\nc4 OK done\r\n"
+        b"* BYE bye\r\n"
+    )
+    imap = Imap(reader, Deaf())
+    await imap.sign_in("bots", "secret")
+    assert await imap.idle(5)
+    assert await imap.idle(5)
+    assert not imap.told
+    with pytest.raises(ProviderUnavailable, match="goodbye"):
+        await imap.idle(5)
 
 
 def test_a_mailbox_is_named_as_imap_writes_it():

@@ -64,10 +64,12 @@ class Api:
 
     async def read(self, token: Token) -> dict[str, Any] | None:
         """The keys and values of the secret; None where there is none, or it was deleted."""
-        path = f"{self._place.mount}/data/{quote(self._place.path)}"
+        versioned = self._place.kv == 2
+        path = f"{self._place.mount}/{'data/' * versioned}{quote(self._place.path)}"
         answer = await self._ask("GET", path, token.text, missing={"data": None})
-        found = answer.get("data")
-        values = found.get("data") if isinstance(found, dict) else None
+        values = answer.get("data")
+        if versioned:
+            values = values.get("data") if isinstance(values, dict) else None
         return values if isinstance(values, dict) else None
 
     async def _ask(

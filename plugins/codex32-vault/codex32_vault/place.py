@@ -15,6 +15,7 @@ _KEYS = (
     "namespace",
     "mount",
     "path",
+    "kv",
     "token",
     "token_file",
     "role_id",
@@ -30,9 +31,10 @@ _PATH = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A secret of Vault's KV engine, version 2, whose keys are the names of our secrets.
+    """A secret of Vault's KV engine, whose keys are the names of our secrets.
 
     Attributes:
+      kv: The version of the engine, 1 or 2.
       token: A token that was handed out, or None.
       role_id: Of an AppRole, with which tokens are asked for; None with a token.
       cache_seconds: How long an answer is remembered.
@@ -42,6 +44,7 @@ class Place:
     namespace: str
     mount: str
     path: str
+    kv: int
     auth_mount: str
     ca_file: str | None
     cache_seconds: float
@@ -60,6 +63,7 @@ class Place:
             namespace=str(config.get("namespace", "")),
             mount=str(config.get("mount", "secret")).strip("/"),
             path=str(config.get("path", "codex32")).strip("/"),
+            kv=int(config.get("kv", 2)),
             auth_mount=str(config.get("auth_mount", "approle")).strip("/"),
             ca_file=config.get("ca_file"),
             cache_seconds=float(config.get("cache_seconds", 5)),
@@ -93,6 +97,8 @@ def problems(config: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("mount", "path", "auth_mount"):
         if key in config and not _PATH.fullmatch(str(config[key]).strip("/")):
             yield Problem(f"{config[key]!r} is no path; write a/b", key)
+    if config.get("kv", 2) not in (1, 2):
+        yield Problem(f"{config['kv']!r} is no version of the KV engine; write 1 or 2", "kv")
     ways = [key for key in ("token", "token_file", "role_id") if key in config]
     if len(ways) != 1:
         yield Problem("write one of token, token_file and role_id", "token")

@@ -70,6 +70,15 @@ async def test_one_question_answers_for_all_and_is_remembered_for_a_moment(vault
     assert await asked.read("A") == "2"
 
 
+async def test_the_first_version_of_the_engine_is_read(vault, store):
+    vault.kv = 1
+    asked = store(kv=1, cache_seconds=0)
+    assert await asked.read("A") == "1"
+    assert await asked.names() == ["SUITE_TOKEN", "A"]
+    vault.values = None
+    assert await asked.read("A") is None
+
+
 async def test_the_names_come_with_the_values(vault, store):
     vault.values |= {"B": {"no": "text"}, "no name": "x"}
     asked = store()
@@ -244,8 +253,9 @@ def test_the_plugin_offers_vault_where_the_settings_name_it():
         ({"address": "https://v", "role_id": "r"}, "role_id: role_id and secret_id"),
         ({**GOOD, "cache_seconds": -1}, "cache_seconds: -1 is no number"),
         ({**GOOD, "ca_file": "/no/such"}, "ca_file: there is no such file"),
+        ({**GOOD, "kv": "v1"}, "kv: 'v1' is no version"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_settings_that_cannot_work_are_named_with_their_place(config, told):
     with pytest.raises(Exception, match=f"plugins.under_test.{told}"):

@@ -1,4 +1,4 @@
-"""HashiCorp Vault, as far as reading KV version 2 with tokens and AppRoles needs it."""
+"""HashiCorp Vault, as far as reading secrets with tokens and AppRoles needs it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class VaultServer(ServiceServer):
 
     Attributes:
       values: What is in the secret; None where it was deleted.
+      kv: The version of the KV engine.
       sealed: Whether it answers 503 to everything.
       ttl_seconds: How long a token is good; ``max_ttl_seconds`` bounds renewals.
       counts: How often each thing was asked for and granted: ``login renew read``.
@@ -32,7 +33,7 @@ class VaultServer(ServiceServer):
     def __init__(self, monotonic: Callable[[], float], namespace: str = "") -> None:
         super().__init__()
         self.values: dict[str, Any] | None = {}
-        self.sealed = False
+        self.kv, self.sealed = 2, False
         self.ttl_seconds, self.max_ttl_seconds = 300.0, 900.0
         self.counts = {"login": 0, "renew": 0, "read": 0}
         self._monotonic, self._namespace = monotonic, namespace
@@ -66,9 +67,12 @@ class VaultServer(ServiceServer):
                 self.counts["renew"] += 1
                 given.until = min(self._monotonic() + self.ttl_seconds, given.last)
                 return self._auth(token)
-            case "GET", "/v1/secret/data/codex32":
+            case "GET", "/v1/secret/data/codex32" if self.kv == 2:
                 self.counts["read"] += 1
                 return self._read()
+            case "GET", "/v1/secret/codex32" if self.kv == 1:
+                self.counts["read"] += 1
+                return Answer(json={"data": self.values}) if self.values else _errors(404)
         return _errors(403, "1 error occurred:\n\t* permission denied\n\n")
 
     def _read(self) -> Answer:

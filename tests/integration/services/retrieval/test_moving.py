@@ -12,9 +12,10 @@ from codex32.kernel.contracts.collections import Document, IndexOrder, SearchOrd
 from codex32.kernel.model_errors import ModelFault
 from codex32.kernel.retrieval_rows import ChunkRow, EmbeddingRow
 from codex32.kernel.safe_rows import AuditRow
-from codex32.services.retrieval import keeping
+from codex32.services.retrieval import keeping, storing
 from codex32.services.retrieval.moving import Mover, QualityLost, QualityUnknown
 from codex32.services.retrieval.quality import Question, sampled
+from codex32.services.retrieval.storing import IndexIncomplete
 
 BIRDS = ["kestrel", "heron", "wren", "osprey", "dunnock", "siskin", "plover", "curlew"]
 
@@ -41,6 +42,23 @@ def quiet(what, done, total):
 async def first(retrieval, caller, text):
     found = await retrieval.search(caller, SearchOrder("docs", text, limit=1))
     return found[0].source
+
+
+async def test_a_store_that_counts_later_is_waited_for_and_one_that_loses_is_told(
+    mover, collection, store, monkeypatch
+):
+    monkeypatch.setattr(storing, "_PATIENCE_SECONDS", (0.0,) * 3)
+    counted = [0, 5, len(BIRDS)]
+
+    async def count(name):
+        return counted.pop(0)
+
+    monkeypatch.setattr(store, "count", count)
+    await mover.rebuild("docs", quiet)
+    assert counted == []
+    counted += [0, 5, 7]
+    with pytest.raises(IndexIncomplete, match=r"8 records were written .* it holds 7"):
+        await mover.rebuild("docs", quiet)
 
 
 async def test_an_index_that_is_damaged_is_found_out_and_made_anew(
