@@ -19,6 +19,7 @@ from codex32.kernel.contracts.llm import CompletionRequest, ModelInfo, ModelMess
 from codex32.kernel.foreign_json import is_deep
 from codex32.kernel.json_values import JSON, dumps
 from codex32.services.ai.answer import Answer
+from codex32.services.ai.sendable import whole
 
 Rung: TypeAlias = Literal["schema", "tool", "json", "prompt"]
 RUNGS: tuple[Rung, ...] = ("schema", "tool", "json", "prompt")
@@ -138,7 +139,8 @@ def repaired(
         f"Your answer was:\n{said[:_MOST_SHOWN]}\n\nIt does not fit:\n{told}\n\n"
         "Answer again, wholly, and mend this."
     )
-    return replace(request, messages=(*request.messages, ModelMessage("user", words)))
+    more = ModelMessage("user", whole(words))  # half a character may be in the answer
+    return replace(request, messages=(*request.messages, more))
 
 
 def with_system(messages: Sequence[ModelMessage], words: str) -> Sequence[ModelMessage]:

@@ -656,3 +656,9 @@ async def test_half_a_character_in_what_a_stranger_wrote_hinders_nobody(house):
     assert asked.tools[0].schema["description"] == asked.tools[0].description == mended
     await house.models.gateway.embed(house.caller(), [torn], embedder="one:vectors")
     assert house.vectors.batches == [[mended]]
+
+
+async def test_half_a_character_in_an_answer_does_not_hinder_its_repair(house):
+    house.one.say("none \ud83d", '{"lines": ["\ud83d"]}')
+    assert (await house.ask(schema=LINES)).value == {"lines": ["\ud83d"]}
+    assert "none \ufffd" in house.one.asked[1].messages[-1].text
