@@ -171,6 +171,10 @@ def main(folder, mood):
             say({"id": identity, "result": {"protocolVersion": spoken, "capabilities": {}}})
         elif method == "tools/list" and mood == "lists on and on":
             say({"id": identity, "result": {"tools": [], "nextCursor": "more"}})
+        elif method == "tools/list" and mood == "lists one by one":
+            number = int(message["params"].get("cursor", 0))
+            tool = TOOLS[number] if number < len(TOOLS) else {**TOOLS[1], "name": f"t{number}"}
+            say({"id": identity, "result": {"tools": [tool], "nextCursor": str(number + 1)}})
         elif method == "tools/list" and mood == "lists nonsense":
             say({"id": identity, "result": {"tools": [{"name": "schemaless"}]}})
         elif method == "tools/list":

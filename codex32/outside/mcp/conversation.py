@@ -97,13 +97,15 @@ class Conversation:
                 if name in found:
                     raise Broken(f"lists the tool {name} twice")
                 found[name] = tool
+            more = {"cursor": page.get("nextCursor")}
             # What it tells behind that is asked for no more: it may go on for ever.
-            if page.get("nextCursor") is None or len(found) > _MOST_TOOLS:
-                self.offered = list(found.values())[:_MOST_TOOLS]
-                self.left_out = _left_out(nameless, len(found))
-                return
-            more = {"cursor": page["nextCursor"]}
-        raise Broken(f"lists its tools on more than {_MOST_PAGES} pages")
+            if more["cursor"] is None or len(found) > _MOST_TOOLS:
+                break
+        if more["cursor"] is not None and not found:
+            raise Broken(f"lists no tools on {_MOST_PAGES} pages, and goes on")
+        self.offered = list(found.values())[:_MOST_TOOLS]
+        cut = more["cursor"] is not None or len(found) > _MOST_TOOLS
+        self.left_out = _left_out(nameless, len(self.offered) if cut else None)
 
     async def call(self, tool: str, arguments: Mapping[str, JSON]) -> McpResult:
         """Have it do something.
@@ -155,7 +157,7 @@ def _tool(name: str, told: Mapping[str, Any]) -> Tool:
     return Tool(name, _seen(description), _seen(schema))
 
 
-def _left_out(nameless: Sequence[str], count: int) -> list[str]:
+def _left_out(nameless: Sequence[str], first: int | None) -> list[str]:
     """What is said of tools that are not taken."""
     found = [
         f"{_seen(name)[:_LONGEST_SHOWN]!r}: a tool's name has 1 to 128 of A-Z a-z 0-9 _ - . /"
@@ -163,8 +165,9 @@ def _left_out(nameless: Sequence[str], count: int) -> list[str]:
     ]
     if len(nameless) > _MOST_LEFT:
         found.append(f"{len(nameless) - _MOST_LEFT} more with such names")
-    if count > _MOST_TOOLS:
-        found.append(f"all behind the first {_MOST_TOOLS}: of one server no more are taken")
+    if first is not None:
+        most = f"{_MOST_TOOLS} on {_MOST_PAGES} pages"
+        found.append(f"all behind the first {first}: of one server no more are taken than {most}")
     return found
 
 

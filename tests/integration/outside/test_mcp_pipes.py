@@ -396,16 +396,19 @@ async def test_a_server_with_which_nobody_can_speak_was_asked_for_nothing(house,
     await none_left(tmp_path)
 
 
-@pytest.mark.parametrize("mood", ["oddly named", "a horde"], ids=["named", "horde"])
+@pytest.mark.parametrize(
+    "mood", ["oddly named", "a horde", "lists one by one"], ids=["named", "horde", "pages"]
+)
 async def test_tools_that_cannot_be_used_are_left_out_and_the_others_are_used(house, mood):
     keeper = house(mood)
     assert (await call(keeper)).data == {"echo": "hi"}
     offered, left_out = await keeper.offered(CALLER, "rough", timeout_seconds=PATIENCE)
     names = [tool.name for tool in offered]
     assert {"echo", "environment", "fail", "draw"} <= set(names)
-    if mood == "a horde":
-        assert len(names) == 500
-        assert left_out == ["all behind the first 500: of one server no more are taken"]
+    if mood != "oddly named":
+        assert len(names) == (500 if mood == "a horde" else 50)
+        told = "of one server no more are taken than 500 on 50 pages"
+        assert left_out == [f"all behind the first {len(names)}: {told}"]
     else:
         assert len(names) == 4
         shown = [each.partition(": a tool's name has 1 to 128")[0] for each in left_out]
