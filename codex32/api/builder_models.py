@@ -181,6 +181,9 @@ class DraftOut(Out):
     session: str
     status: Status
     name: str
+    file: str | None = Field(
+        description="Of the bot that is changed, where one owns it: it is changed there."
+    )
     digest: str
     yaml: str
     notes: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from codex32.cli.context import Context
-from codex32.cli.failures import FAILED, UNDECIDED
+from codex32.cli.failures import FAILED, UNDECIDED, CommandFailed
 
 if TYPE_CHECKING:
     from codex32.runtime import Runtime
@@ -82,6 +82,9 @@ async def talk(
                 draft = await draft_of(runtime, session)
                 seen = draft["digest"]
                 build_view.draft(obj.output, draft)
+                if draft["file"] is not None:
+                    obj.output.note(build_view.in_file(session.id, draft))
+                    return session
                 if not await asyncio.to_thread(click.confirm, "accept it?"):
                     obj.output.note(f"it stays: codex32 build accept {session.id}")
                     return session
@@ -105,8 +108,11 @@ async def accepted(
     obj: Context, runtime: Runtime, session: Session, digest: str | None, *, enable: bool
 ) -> Session:
     """The session after its draft was accepted: that of ``digest``, or the one that is there."""
+    from codex32.cli import build_view
     from codex32.services.building import accepting
 
+    if session.status == "ready" and (draft := await draft_of(runtime, session))["file"]:
+        raise CommandFailed(build_view.in_file(session.id, draft), "bot-read-only")
     chosen = digest or (await draft_of(runtime, session))["digest"]
     wish = accepting.Acceptance(session.id, chosen, enable)
     return await runtime.builder.accept(wish, obj.caller(session.workspace))

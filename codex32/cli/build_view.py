@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,7 +68,19 @@ def session(output: Output, told: dict[str, Any], shown: dict[str, Any] | None) 
             output.line(f"  {each['id']}: {each['question']} {known}")
         output.note(f"answer with: codex32 build answer {told['id']} QUESTION=ANSWER")
     elif told["status"] == "ready":
-        output.note(f"make it a bot with: codex32 build accept {told['id']}")
+        if shown is not None and shown["file"] is not None:
+            output.note(in_file(told["id"], shown))
+        else:
+            output.note(f"make it a bot with: codex32 build accept {told['id']}")
+
+
+def in_file(session_id: str, shown: Mapping[str, Any]) -> str:
+    """How a draft is accepted whose bot a file owns."""
+    name, file = shown["name"], shown["file"]
+    return (
+        f"{name} belongs to the file {file}; write the draft there with: "
+        f"codex32 build save {session_id} FOLDER --force"
+    )
 
 
 def draft(output: Output, shown: dict[str, Any]) -> None:
@@ -96,7 +109,7 @@ def draft(output: Output, shown: dict[str, Any]) -> None:
             "it is proved anew before it is accepted"
         )
         for each in merged["conflicts"]:
-            output.line(f"Conflict: {each['path']} stays as it is, without {each['theirs']!r}")
+            conflict(output, each)
     for change in shown["changes"]:
         output.line(f"Changes: {change['text']}")
     cost = shown["cost"]
@@ -107,6 +120,21 @@ def draft(output: Output, shown: dict[str, Any]) -> None:
         _proof(output, proof)
     if shown["notes"]:
         output.line(f"The model says: {shown['notes']}")
+
+
+def conflict(output: Output, each: Mapping[str, Any]) -> None:
+    """What both sides changed, and what therefore is not in the merge."""
+    from codex32.services.bots.diff import changed_lines, shortened
+
+    path, base, theirs = each["path"], each["base"], each["theirs"]
+    if isinstance(base, str) and isinstance(theirs, str) and "\n" in base + theirs:
+        output.line(f"Conflict: {path} stays as it is, without this change:")
+        for line in changed_lines(base, theirs):
+            output.line(f"  {line}")
+    elif theirs is None:
+        output.line(f"Conflict: {path} stays, and was to be removed")
+    else:
+        output.line(f"Conflict: {path} stays as it is, without {shortened(theirs)}")
 
 
 def _proof(output: Output, proof: dict[str, Any]) -> None:

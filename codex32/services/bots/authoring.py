@@ -21,10 +21,11 @@ def as_yaml(version: VersionRow, reader: Reader) -> str:
     written anew, and code stands in it.
     """
     document = loads(version.document)
-    return version.text if _says(version.text, document, reader) else to_yaml(document)
+    return version.text if says(version.text, document, reader) else to_yaml(document)
 
 
-def _says(text: str, document: Mapping[str, JSON], reader: Reader) -> bool:
+def says(text: str, document: Mapping[str, JSON], reader: Reader) -> bool:
+    """Whether a text is that of one bot, and gives this definition all by itself."""
     if not text:
         return False
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from codex32.kernel.json_values import JSON, canonical, dumps
@@ -31,7 +32,7 @@ class Change:
                 return f"{self.path}: added {shortened(self.after)}"
             case "removed":
                 return f"{self.path}: removed {shortened(self.before)}"
-        return f"{self.path}: {shortened(self.before)} -> {shortened(self.after)}"
+        return f"{self.path}: {from_to(self.before, self.after)}"
 
     def as_dict(self) -> dict[str, JSON]:
         """Plain data for JSON output."""
@@ -82,7 +83,52 @@ def parts_of(value: Any) -> Mapping[str, Any] | None:
     return {} if isinstance(value, list) else None
 
 
+def from_to(before: JSON, after: JSON) -> str:
+    """What a value was and is, in one line for people; of long ones where they differ."""
+    if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
+        places = _places(before, after)
+        if places:
+            number, was, now = places[0]
+            more = f"; and {len(places) - 1} more places" if len(places) > 1 else ""
+            told = from_to(" ".join(was.split()) or "nothing", " ".join(now.split()) or "nothing")
+            return f"line {number}: {told}{more}"
+    texts = [_line(each) for each in (before, after)]
+    shared = 0
+    if max(map(len, texts)) > _LONGEST:
+        pairs = enumerate(zip(*texts, strict=False))
+        alike = next((at for at, (one, other) in pairs if one != other), min(map(len, texts)))
+        shared = max(0, alike - _LONGEST // 3)
+    return " -> ".join(_cut(f"…{each[shared:]}" if shared else each) for each in texts)
+
+
+def changed_lines(before: str, after: str) -> list[str]:
+    """The lines of a text that are other: ``- `` before those that go, ``+ `` before new ones."""
+    return [
+        f"{sign} {line}"
+        for _, *sides in _places(before, after)
+        for sign, side in zip("-+", sides, strict=True)
+        for line in side.splitlines()
+    ]
+
+
+def _places(before: str, after: str) -> list[tuple[int, str, str]]:
+    """Where two texts differ: the line, what stands there in the one, and in the other."""
+    old, new = before.splitlines(), after.splitlines()
+    return [
+        (start + 1, "\n".join(old[start:end]), "\n".join(new[first:last]))
+        for tag, start, end, first, last in SequenceMatcher(None, old, new).get_opcodes()
+        if tag != "equal"
+    ]
+
+
 def shortened(value: JSON) -> str:
     """A value in one line for people, as far as it goes there."""
-    text = value if isinstance(value, str) and "\n" not in value else dumps(value)
+    return _cut(_line(value))
+
+
+def _line(value: JSON) -> str:
+    return value if isinstance(value, str) and "\n" not in value else dumps(value)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

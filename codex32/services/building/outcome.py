@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from codex32.engine.reading.definition import Reader
 from codex32.engine.reading.writing import to_yaml
 from codex32.kernel.bot import Bot
 from codex32.kernel.errors import BotInvalid
-from codex32.kernel.json_values import JSON, loads
+from codex32.kernel.json_values import JSON, canonical, loads
 from codex32.kernel.models import VersionRow
 from codex32.services.bots import bots
-from codex32.services.bots.authoring import as_yaml
+from codex32.services.bots.authoring import as_yaml, says
 from codex32.services.bots.merging import Conflict, Merged, merge
 from codex32.services.bots.written import BUILDER, Written
 from codex32.services.building.faults import BuildConflict
@@ -43,6 +44,21 @@ class Outcome:
     def digest(self) -> str:
         """What it is known by."""
         return Written.of(self.bot, "", BUILDER).digest
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A draft as files that may be there already.
+
+    Attributes:
+      text: The bot file.
+      python: pytest for its Python; empty where there is none.
+      conflicts: What was edited in those files, too, and otherwise: it stays as it is.
+    """
+
+    text: str
+    python: str
+    conflicts: Sequence[Conflict] = ()
 
 
 def draft_of(session: Session, reader: Reader) -> Bot:
@@ -96,6 +112,50 @@ def outcome(session: Session, reader: Reader) -> Outcome:
             conflicts.append(Conflict("pytest", *told))
         python = former.python_tests
     return Outcome(bot, merged.text, python, former, changed, conflicts)
+
+
+def saved(session: Session, reader: Reader, file: Path, python: Path) -> Saved:
+    """The draft in the file of its bot, which somebody may be editing; reads rows and files.
+
+    What stands in the file may be newer than the live version, or have faults that keep it from
+    being one, and its comments make no version.
+
+    Args:
+      session: Whose draft.
+      reader: Reads bot files.
+      file: Of the bot; of a new one it need not be there.
+      python: Where pytest for its Python stands, or will.
+
+    Raises:
+      BotInvalid: The file has faults, or is of several bots; nothing can go into it then.
+      BuildConflict: As :func:`outcome`.
+    """
+    made = outcome(session, reader)
+    if made.former is None or not file.exists():
+        return Saved(made.text, made.python, made.conflicts)
+    reading = reader.read_path(file)
+    if reading.problems or len(reading.bots) != 1:
+        told = "its faults" if reading.problems else "several bots in it"
+        raise BotInvalid(f"{file} cannot be merged with the draft for {told}:", reading.problems)
+    there = reading.bots[0]
+    mine = file.read_text(encoding="utf-8")
+    if not says(mine, there.document, reader):  # its code stands beside it
+        mine = to_yaml(there.document)
+    try:
+        merged = merge(as_yaml(made.former, reader), mine, made.text)
+    except BotInvalid:
+        if canonical(there.document) != made.former.document:
+            raise
+        merged = Merged(made.text, ())  # as nobody changed it, the comments alone are lost
+    conflicts = {each.path: each for each in (*made.conflicts, *merged.conflicts)}
+    beside = python.read_text(encoding="utf-8") if python.exists() else ""
+    text = made.python
+    if beside not in (session.work.python_before, text, ""):
+        if text != session.work.python_before:
+            told_apart = session.work.python_before, beside, text
+            conflicts["pytest"] = Conflict("pytest", *told_apart)
+        text = beside
+    return Saved(merged.text, text, list(conflicts.values()))
 
 
 def _proposed(draft: Bot, before: dict[str, JSON]) -> dict[str, JSON]:

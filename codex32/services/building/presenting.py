@@ -14,8 +14,11 @@ from codex32.kernel.clock import Clock
 from codex32.kernel.components import Components
 from codex32.kernel.json_values import JSON, loads
 from codex32.kernel.spending_rows import ModelAttemptRow
+from codex32.kernel.text import file_told
 from codex32.services.ai.money import usd
+from codex32.services.bots import bots
 from codex32.services.bots.registry import Registry
+from codex32.services.bots.written import FILE
 from codex32.services.building.keeping import meanings_of_python
 from codex32.services.building.outcome import Outcome, outcome
 from codex32.services.building.session import Session
@@ -71,6 +74,7 @@ class Presenter:
             "session": session.id,
             "status": session.status,
             "name": bot.name,
+            "file": _file(session),
             "digest": made.digest,
             "yaml": made.text,
             "notes": session.work.notes,
@@ -94,6 +98,12 @@ class Presenter:
         before = self.reader.from_document(loads(made.former.document))
         told = [*meanings(before, made.bot), *meanings_of_python(python, made.python)]
         return [each.as_dict() for each in told]
+
+
+def _file(session: Session) -> str | None:
+    """The file that owns the bot that is changed."""
+    row = None if session.bot is None else bots.find(session.bot, session.workspace)
+    return file_told(row.source) if row is not None and row.origin == FILE else None
 
 
 def _merged(made: Outcome) -> dict[str, JSON] | None:

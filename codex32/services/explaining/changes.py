@@ -10,7 +10,7 @@ from typing import Literal
 from codex32.engine.reading.building import kind_of
 from codex32.kernel.bot import ALLOWED_LISTS, Bot
 from codex32.kernel.json_values import JSON, canonical
-from codex32.services.bots.diff import Change, diff, shortened
+from codex32.services.bots.diff import Change, diff, from_to, shortened
 from codex32.services.bots.widening import widening
 
 About = Literal["capability", "trigger", "step", "input", "output", "limit", "test", "text"]
@@ -162,10 +162,13 @@ def _meaning(key: str, name: str, changes: Sequence[Change]) -> Meaning:
 def _from_to(change: Change) -> str:
     """What a short value was and is; nothing where it cannot be told so."""
     values = change.before, change.after
-    if change.kind != "changed" or any(isinstance(each, Mapping | list) for each in values):
+    if change.kind == "added":
+        return f" (added: {shortened(change.after)})"
+    if change.kind == "removed":
+        return f" (removed: {shortened(change.before)})"
+    if any(isinstance(each, Mapping | list) for each in values):
         return ""
-    before, after = map(shortened, values)
-    return f" ({before} -> {after})"
+    return f" ({from_to(*values)})"
 
 
 def _noun(key: str) -> str:

@@ -57,7 +57,7 @@ def _wants(bot: Bot) -> Iterator[Want]:
             sought = name.partition(":")[0] if kind == "hosts" else name
             yield Want(kind, name, [part for part, text in parts if sought in text])
     for span, most in bot.allow.spend_usd.items():
-        yield Want(f"spend_usd.{span}", f"{most:g} USD")
+        yield Want(f"spend_usd.{span}", f"{f'{most:.9f}'.rstrip('0').rstrip('.')} USD")
     for limit in _LIMITS:
         if (value := getattr(bot.allow, limit)) is not None:
             yield Want(limit.partition("_")[0], f"{value:g}")

@@ -10,12 +10,18 @@ from typing import Any, Final
 
 from codex32.kernel.bot import Bot, Step, Trigger
 from codex32.kernel.components import Components
-from codex32.kernel.json_values import JSON, dumps
+from codex32.kernel.json_values import JSON, dumps, loads
 from codex32.kernel.text import format_duration
 from codex32.services.explaining.wants import wants_of
 
 #: Characters of a text that is repeated.
 _LONGEST: Final = 80
+_SILENCE: Final = {"reject": "refuses", "approve": "approves", "fail": "is a failure"}
+_FULL: Final = {
+    "queue": "each waits its turn",
+    "skip": "none is done",
+    "cancel_oldest": "the oldest is cancelled",
+}
 _CHANGED: Final = {"created": "created", "modified": "changed", "deleted": "deleted"}
 
 
@@ -74,7 +80,7 @@ def explain(bot: Bot, components: Components) -> Words:
         bot.description or f"does {_count(bot)}: {', '.join(types)}",
         list(_starts(bot)),
         list(_needs(bot)),
-        [(step.id, _step(step, components)) for step in bot.steps],
+        list(_does(bot, components)),
         list(_ends(bot, components)),
         list(_may(bot)),
         list(_limits(bot)),
@@ -90,7 +96,7 @@ def _count(bot: Bot) -> str:
 
 def _starts(bot: Bot) -> Iterator[str]:
     if not bot.enabled:
-        yield "never: it is switched off"
+        yield "never, as it is switched off; and switched on:"
     for trigger in bot.triggers:
         told = _trigger(trigger)
         if trigger.condition is not None:
@@ -144,9 +150,27 @@ def _cron(text: str) -> str:
 def _needs(bot: Bot) -> Iterator[str]:
     for name, schema in bot.inputs.items():
         kind = schema.get("type", "anything")
+        kind = kind if isinstance(kind, str) else " or ".join(kind)
         given = f", {_short(schema['default'])} by default" if "default" in schema else ""
         said = f": {schema['description']}" if "description" in schema else ""
         yield f"{name} ({kind}{given}){said}"
+
+
+def _does(bot: Bot, components: Components) -> Iterator[tuple[str, str]]:
+    """Its steps; of one that does not simply come after the one above it, what it comes after."""
+    before: str | None = None
+    for step in bot.steps:
+        text = _step(step, components)
+        if step.needs_written and list(step.needs) != ([] if before is None else [before]):
+            text = f"{_order(step)}: {text}"
+        yield step.id, text
+        before = step.id
+
+
+def _order(step: Step) -> str:
+    if not step.needs:
+        return "at once, beside the others"
+    return f"as soon as {' and '.join(step.needs)} {'are' if len(step.needs) > 1 else 'is'} done"
 
 
 def _step(step: Step, components: Components) -> str:
@@ -167,6 +191,8 @@ def _step(step: Step, components: Components) -> str:
         text = f"if {step.condition}: {text}"
     if step.retry is not None and step.retry.attempts > 1:
         text += f"; tried up to {step.retry.attempts} times"
+    if step.timeout_seconds is not None:
+        text += f"; for {format_duration(step.timeout_seconds)} at most"
     if step.on_error == "continue":
         text += "; whatever comes of it"
     return text
@@ -202,6 +228,22 @@ def _asks(params: Mapping[str, Any]) -> str:
     return f"asks {params.get('model')}{instead}: {_short(words)}"
 
 
+def _agent(params: Mapping[str, Any]) -> str:
+    tools = params.get("tools") or ()
+    names = [str(each.get("name")) if isinstance(each, Mapping) else str(each) for each in tools]
+    given = f" with the tools {', '.join(names)}" if names else ""
+    return f"lets a model act on its own{given}: {_asks(params)}"
+
+
+def _gather(params: Mapping[str, Any]) -> str:
+    window = f", for {params['window']} from the first on" if "window" in params else ""
+    quiet = params.get("quiet")
+    hours = f", not between {quiet.replace('-', ' and ')}" if isinstance(quiet, str) else ""
+    zone = f" ({params['timezone']})" if hours and "timezone" in params else ""
+    told = f"gathers {_short(params.get('items'))} of all its executions{window}{hours}{zone}"
+    return f"{told}, and goes on in one of them with all that came together"
+
+
 def _notify(params: Mapping[str, Any]) -> str:
     target = f" {_short(params['target'])}" if "target" in params else ""
     return f"tells {params.get('to')}{target}: {_short(params.get('text') or params.get('title'))}"
@@ -225,7 +267,8 @@ def _end(params: Mapping[str, Any]) -> str:
 
 
 def _approve(params: Mapping[str, Any]) -> str:
-    within = f" within {params['expires']}" if "expires" in params else ""
+    silence = _SILENCE[params.get("on_expire", "reject")]
+    within = f" for {params['expires']} (silence {silence})" if "expires" in params else ""
     return f"asks people, and waits for their answer{within}: {_short(params.get('text'))}"
 
 
@@ -250,7 +293,7 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "http": _http,
     "python": _python,
     "llm": _asks,
-    "agent": lambda params: f"lets a model act on its own: {_asks(params)}",
+    "agent": _agent,
     "answer": lambda params: f"answers from {params.get('collection')}: {_asks(params)}",
     "index": lambda params: f"takes documents into the collection {params.get('collection')}",
     "retrieve": lambda params: (
@@ -263,6 +306,7 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "approve": _approve,
     "set": _set,
     "dedupe": _dedupe,
+    "gather": _gather,
     "end": _end,
 }
 
@@ -274,9 +318,9 @@ def _ends(bot: Bot, components: Components) -> Iterator[str]:
     if bot.output is not None:
         yield f"its output is {_short(bot.output)}"
     for step in bot.on_failure:
-        yield f"when it fails, it {_step(step, components)}"
+        yield f"when it fails: {_step(step, components)}"
     for step in bot.finally_:
-        yield f"however it ends, it {_step(step, components)}"
+        yield f"however it ends: {_step(step, components)}"
 
 
 def _may(bot: Bot) -> Iterator[str]:
@@ -294,23 +338,46 @@ def _may(bot: Bot) -> Iterator[str]:
     }
     for want in wants_of(bot):
         if want.kind in phrases:
-            yield f"{phrases[want.kind]} {want.name}"
+            yield f"{phrases[want.kind]} {_plain(want.name)}"
         elif want.kind.startswith("spend_usd."):
             span = want.kind.partition(".")[2]
             yield f"spend {want.name} {'an' if span == 'execution' else 'a'} {span}"
 
 
+def _plain(name: str) -> str:
+    """An entry of ``allow``, which may be a mapping: ``in, mode read``."""
+    try:
+        value = loads(name) if name.startswith("{") else None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        return name
+    first = next((key for key in ("path", "name") if key in value), None)
+    rest = [f"{key} {_short(each)}" for key, each in value.items() if key != first]
+    return ", ".join([str(value[first])] * (first is not None) + rest)
+
+
 def _limits(bot: Bot) -> Iterator[str]:
     yield f"a limit of {format_duration(bot.timeout_seconds)} of running"
-    if bot.concurrency is not None:
-        yield f"{bot.concurrency.limit} execution(s) at once, then {bot.concurrency.when_full}"
+    if (most := bot.concurrency) is not None:
+        full = _FULL[most.when_full]
+        yield f"{most.limit} execution(s) at once{_each(most.key)}; of those beyond, {full}"
     if bot.rate is not None:
         per = format_duration(bot.rate.per_seconds)
-        yield f"{bot.rate.limit} execution(s) in {per}"
+        yield f"{bot.rate.limit} execution(s) in {per}{_each(bot.rate.key)}"
+    if any(step.type == "agent" and step.params.get("tools") for step in bot.steps):
+        yield (
+            "a person, who is asked before a model that has read text of strangers changes "
+            "anything, unless its tool says `writes: false`"
+        )
     if bot.retry is not None:
         yield f"{bot.retry.attempts} tries of a step"
     tests = len(bot.tests)
     yield f"{tests} test(s)" if tests else "no test"
+
+
+def _each(key: JSON) -> str:
+    return "" if key is None else f" for each {_short(key)}"
 
 
 def _short(value: Any) -> str:

@@ -52,6 +52,52 @@ def test_a_model_mends_what_failed_and_a_test_from_the_journal_proves_it(
     assert codex32("test", "bots/shares.yaml").code == 1  # as it was, it fails
 
 
+def test_a_draft_goes_into_what_somebody_is_editing_and_takes_nothing_from_them(
+    codex32, project, model
+) -> None:
+    model.ask(builder_model([mended()], PERSONALITIES["competent"]))
+    first = project / "bots" / "shares.yaml"
+    first.write_text(SHARES)
+    failed = codex32("run", "shares", "--input", "n=0", "--json").json
+    told = codex32("build", "repair", failed["id"], "--json").json
+    assert (told["status"], told["draft"]["file"]) == ("ready", "bots/shares.yaml")
+    refused = codex32("build", "accept", told["id"])
+    assert f"codex32 build save {told['id']} FOLDER --force" in refused.err
+
+    # Its file has another name by now, a new comment, another text, and half a line.
+    file = first.rename(first.with_name("our-shares.yaml"))
+    edited = SHARES.replace("Ada's own", "Ada's very own").replace("note: {", "remark: {")
+    broken = edited.replace("steps:", "steps: [")
+    file.write_text(broken)
+    answer = codex32("build", "save", told["id"], "bots/our-shares.yaml", "--force")
+    assert answer.code != 0
+    assert "our-shares.yaml cannot be merged with the draft for its faults" in answer.err
+    assert file.read_text() == broken
+
+    file.write_text(edited)
+    answer = codex32("build", "save", told["id"], "bots", "--force")
+    assert (answer.code, answer.out) == (0, "wrote bots/our-shares.yaml\n")
+    assert not first.exists()
+    text = file.read_text()
+    assert text.startswith("# Ada's very own words.\n")
+    assert "remark: {" in text
+    assert "if n else 0" in text
+
+    # What both changed stays as the person has it, and is told.
+    file.write_text(edited.replace("10 // n", "12 // n"))
+    answer = codex32("build", "save", told["id"], "bots", "--force")
+    assert "Conflict: steps.share.with.code stays as it is, without this change:" in answer.out
+    assert "  +     return 10 // n if n else 0" in answer.out
+    assert "12 // n" in file.read_text()
+    assert "if n else 0" not in file.read_text()
+
+    several = f"{edited}---\nname: other\ntype: set\n"
+    file.write_text(several)
+    answer = codex32("build", "save", told["id"], "bots", "--force")
+    assert "several bots" in answer.err
+    assert file.read_text() == several
+
+
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [

@@ -38,6 +38,19 @@ def test_a_long_text_is_told_in_part() -> None:
     assert change.as_dict()["before"] == "a\n" * 200
 
 
+def test_of_long_values_it_is_told_where_they_differ() -> None:
+    lines = [f"line {number}" for number in range(100)]
+    after = [*lines[:50], "line fifty", *lines[51:90], *lines[91:]]
+    (change,) = diff({"code": "\n".join(lines)}, {"code": "\n".join(after)})
+    assert str(change) == "code: line 51: line 50 -> line fifty; and 1 more places"
+
+    url = "https://example.com/" + "x" * 300
+    (change,) = diff({"url": f"{url}/old"}, {"url": f"{url}/new"})
+    assert str(change).endswith("xxx/new")
+    assert "/old -> …" in str(change)
+    assert len(str(change)) < 140
+
+
 def test_true_is_not_one() -> None:
     assert [c.path for c in diff({"a": True, "b": 2}, {"a": 1, "b": 2})] == ["a"]
     assert [c.path for c in diff({"a": [0, False]}, {"a": [0, 0]})] == ["a"]

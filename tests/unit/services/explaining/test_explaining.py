@@ -72,12 +72,55 @@ def test_a_bot_is_explained_in_words_that_are_the_same_every_time(read, componen
     assert "1. fetches https://example.com/${{ item }}, for each of ${{ inputs.feeds }}" in text
     assert "2. if size(steps.fetch.output) == 0: ends here as skipped: nothing new" in text
     assert "3. asks echo:echo: Sum up: ${{ item }}" in text
-    assert "when it fails, it tells log: no digest" in text
+    assert "when it fails: tells log: no digest" in text
     assert "use the secret TOKEN" in text
     assert "spend 0.5 USD an execution" in text
     assert "no test" in text
     told = explain(read(DIGEST), components).as_dict()
     assert told["does"][0]["step"] == "fetch"
+
+
+STRANGE = """\
+name: strange
+enabled: false
+concurrency: {limit: 2, key: "${{ inputs.x }}", when_full: cancel_oldest}
+rate: {limit: 10, per: 1m, key: "${{ inputs.x }}"}
+inputs: {x: {type: [string, "null"], default: null}}
+allow: {hosts: [a.example], models: ["echo:echo"], tools: [look], spend_usd: {execution: 0.000001}}
+steps:
+  - {id: a, type: http, with: {url: "https://a.example"}, timeout: 5s}
+  - {id: b, type: http, needs: [], with: {url: "https://a.example/b"}}
+  - {id: c, type: approve, needs: [a, b], with: {text: "ok?", expires: 1h, on_expire: approve}}
+  - {id: d, type: approve, with: {text: "sure?", expires: 1h}}
+  - {id: e, type: gather, with: {items: [], quiet: "22:00-07:00", timezone: Europe/Berlin}}
+  - id: f
+    type: agent
+    with:
+      model: "echo:echo"
+      prompt: do
+      tools: [{name: look, description: d, args: {}, type: http, with: {url: "https://a.example"}}]
+"""
+
+
+def test_what_a_person_would_guess_wrong_is_told(read, components):
+    text = explain(read(STRANGE), components).text()
+    for each in (
+        "never, as it is switched off; and switched on:",
+        "x (string or null, null by default)",
+        "1. fetches https://a.example; for 5.0s at most",
+        "2. at once, beside the others: fetches https://a.example/b",
+        "3. as soon as a and b are done: asks people, and waits for their answer for 1h "
+        "(silence approves): ok?",
+        "4. asks people, and waits for their answer for 1h (silence refuses): sure?",
+        "not between 22:00 and 07:00 (Europe/Berlin)",
+        "lets a model act on its own with the tools look: asks echo:echo: do",
+        "a person, who is asked before a model that has read text of strangers changes anything",
+        "2 execution(s) at once for each ${{ inputs.x }}",
+        "of those beyond, the oldest is cancelled",
+        "10 execution(s) in 1m00s for each ${{ inputs.x }}",
+        "spend 0.000001 USD an execution",
+    ):
+        assert each in text, text
 
 
 def test_every_installed_bot_type_and_trigger_is_put_into_words(read, components):
@@ -266,6 +309,14 @@ def test_what_is_the_first_of_its_kind_has_its_name_told(read):
     assert told == {"input limit was added", "step oops was added"}
     told = {each.text for each in meanings(read(after), read(before))}
     assert told == {"input limit was removed", "step oops was removed"}
+
+
+def test_what_a_step_is_given_beside_is_told(read):
+    before = "name: bare\nsteps:\n  - {id: a, type: set, with: {values: {n: 1}}}\n"
+    (told,) = meanings(read(before), read(before.replace("id: a", "id: a, timeout: 5s")))
+    assert told.text == "step a is other in timeout (added: 5s)"
+    (told,) = meanings(read(before.replace("id: a", "id: a, timeout: 5s")), read(before))
+    assert told.text == "step a is other in timeout (removed: 5s)"
 
 
 def test_short_values_are_told_as_they_were_and_are(read):
