@@ -67,8 +67,8 @@ def session(output: Output, told: dict[str, Any], shown: dict[str, Any] | None) 
             known = each["answer"] or f"(nothing yet; else {each['default']})"
             output.line(f"  {each['id']}: {each['question']} {known}")
         output.note(f"answer with: codex32 build answer {told['id']} QUESTION=ANSWER")
-    elif told["status"] == "ready":
-        if shown is not None and shown["file"] is not None:
+    elif told["status"] == "ready" and shown is not None:  # else they were told with the draft
+        if shown["file"] is not None:
             output.note(in_file(told["id"], shown))
         else:
             output.note(f"make it a bot with: codex32 build accept {told['id']}")

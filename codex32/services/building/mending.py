@@ -81,6 +81,13 @@ def _kept(made: Draft, hint: str, house: House, workspace: str) -> dict[str, JSO
             f"{made.execution} failed of trouble that no change of {made.bot} ends ({trouble}): "
             f"{made.diagnosis.remedy}; else say what is to be changed"
         )
+    beneath = made.diagnosis.beneath
+    if beneath is not None and beneath.bot != made.bot and not hint:
+        raise NothingToRepair(
+            f"{made.execution} failed because {beneath.bot} did ({trouble}), and no change of "
+            f"{made.bot} ends that; repair {beneath.execution} instead, or say what is to be "
+            f"changed of {made.bot}"
+        )
     tests: list[JSON] = [dict(made.test)]
     good = last_good(executions.get(made.execution, workspace=workspace))
     if good is not None:

@@ -119,6 +119,25 @@ def test_trouble_that_no_change_ends_is_told_by_rules_and_no_model_is_asked(
     assert not model.asked
 
 
+def test_what_began_in_another_bot_is_mended_there(codex32, project, model) -> None:
+    (project / "bots" / "shares.yaml").write_text(SHARES)
+    (project / "bots" / "asks.yaml").write_text(
+        "name: asks\nallow: {bots: [shares]}\ntype: bot\nwith: {name: shares, inputs: {n: 0}}\n"
+    )
+    codex32("run", "shares", "--input", "n=1")
+    failed = codex32("run", "asks", "--json").json
+    assert failed["status"] == "failed"
+    answer = codex32("build", "repair", failed["id"], "--json")
+    assert (answer.code, answer.fault["code"]) == (3, "nothing-to-repair")
+    beneath = codex32("executions", "show", failed["id"], "--json").json["diagnosis"]["beneath"]
+    why = "because shares did (code), and no change of asks ends that; repair"
+    assert f"{why} {beneath['execution']} instead" in answer.fault["message"]
+    assert not model.asked
+    # Whoever says what they want changed is heard.
+    assert codex32("build", "repair", failed["id"], "share among one", "--json").code == 1
+    assert model.asked
+
+
 def test_a_rule_s_change_is_tried_and_no_model_is_asked(codex32, project, model) -> None:
     with (project / "codex32.yaml").open("a") as settings:
         settings.write("outside: {private_hosts: ['127.0.0.1']}\n")
