@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from codex32 import JSON, Effect, Failed, HttpRequest, HttpResponse, StepFault
+from codex32.builtin.bot_types.shown import beginning
 
 _PATIENCE = frozenset({408, 425, 429})
 #: A gateway lost the server's answer: what was asked may have been done.
 _LOST_BEHIND_A_GATEWAY = frozenset({502, 504})
-_SHOWN_CHARACTERS = 2000
 
 
 def is_expected(status: int, expect: JSON) -> bool:
@@ -30,7 +30,7 @@ def refusal(request: HttpRequest, response: HttpResponse, effect: Effect, now: d
         retry_after_seconds=retry_after_seconds(response.headers.get("retry-after"), now),
         unknown=effect is Effect.ONCE and status in _LOST_BEHIND_A_GATEWAY,
         code=f"http-{status}",
-        detail={"status": status, "body": response.text()[:_SHOWN_CHARACTERS]},
+        detail={"status": status, "body": beginning(response.text())},
     )
 
 

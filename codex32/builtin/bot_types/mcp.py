@@ -23,11 +23,11 @@ from codex32 import (
     Tool,
     parse_duration,
 )
+from codex32.builtin.bot_types.shown import beginning
 
 _DEFAULT_TIMEOUT: Final = "60s"
 #: Of what a step has left, what the call may take: so it is told which of the two was late.
 _SHARE: Final = 0.95
-_SHOWN_CHARACTERS: Final = 2000
 #: What models do not take in a name, and how long a name may be.
 _ODD: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME, _LONGEST_DESCRIPTION = 64, 4000
@@ -139,7 +139,7 @@ class McpBotType(BotType):
         output = _output(result, binary=params.get("binary", False))
         if result.failed:
             message = f"{tool} of the MCP server {server} failed: {result.text}"
-            return Failed(message[:_SHOWN_CHARACTERS], code="mcp-tool-failed", detail=output)
+            return Failed(beginning(message), code="mcp-tool-failed", detail=output)
         return Succeeded(output)
 
 
