@@ -166,14 +166,15 @@ def budgets(today: date) -> Sequence[BudgetRow]:
 
 def called(rows: Iterable[BudgetRow]) -> list[str]:
     """The keys of budgets as people know them: those of bots by their names."""
-    keys = [row.key.split(" ", 1) for row in rows]
-    ids = [scope.removeprefix("bot:") for scope, _ in keys if scope.startswith("bot:")]
+    # That of one execution has no period.
+    keys = [row.key.partition(" ") for row in rows]
+    ids = [scope.removeprefix("bot:") for scope, _, _ in keys if scope.startswith("bot:")]
     found = BotRow.select(BotRow.id, BotRow.workspace, BotRow.name).where(BotRow.id.in_(ids))
     names = {}
     for bot_id, workspace, name in fetch(found):
         place = "" if workspace == DEFAULT_WORKSPACE else f"{workspace}/"
         names[f"bot:{bot_id}"] = f"bot:{place}{name}"
-    return [f"{names.get(scope, scope)} {period}" for scope, period in keys]
+    return [names.get(scope, scope) + space + period for scope, space, period in keys]
 
 
 async def prune(door: Door, now: int, keep_days: float | None) -> int:

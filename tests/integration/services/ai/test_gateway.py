@@ -120,7 +120,7 @@ async def test_where_all_are_given_time_the_step_is_told_when_to_come_back(house
         await house.ask()
     with pytest.raises(ModelFault) as caught:
         await house.ask(step="second")
-    assert caught.value.kind == "unavailable"
+    assert caught.value.kind == "rate_limited"
     assert caught.value.retry_after_seconds == pytest.approx(1000, abs=5)
 
 
