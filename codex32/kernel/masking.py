@@ -173,9 +173,16 @@ def _escaped(secret: str) -> re.Pattern[str] | None:
     if _PLAIN.issuperset(secret) or len(secret) > LONGEST_ESCAPED:
         return None
     parts = re.findall(r"(\\*)([^\\]|\Z)", secret, re.DOTALL)
-    found = "".join(_in_any_form(len(run), character) for run, character in parts)
+    first, *others = (_in_any_form(len(run), character) for run, character in parts)
+    run, character = parts[0]
     # Of a run of backslashes only the beginning is tried, or a long one would take for ever.
-    return re.compile(rf"(?:(?<!\\)|(?!\\)){found}")
+    if run:
+        first = rf"(?:(?<!\\)|(?!\\)){first}"
+    elif character not in _PLAIN:
+        # Every way begins with a character of its own: then looking through a text is quick.
+        escaped = rf"\\(?<!\\\\)\\*+(?:{_after_backslashes(character)})"
+        first = f"(?:{_elsewhere(character)}|{escaped}|{re.escape(character)})"
+    return re.compile(first + "".join(others))
 
 
 def _in_any_form(backslashes: int, character: str) -> str:
