@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree as Xml
@@ -169,6 +170,7 @@ def test_a_build_server_is_told_what_was_skipped_and_what_each_failure_was(
     }
     counts = {key: suite.attrib[key] for key in ("tests", "failures", "errors", "skipped")}
     assert counts == {"tests": "4", "failures": "2", "errors": "0", "skipped": "1"}
+    assert re.fullmatch(r"[0-9]+\.[0-9]{3}", suite.attrib["time"])  # more digits Jenkins refuses
 
 
 def test_a_file_that_is_named_brings_the_tests_of_its_name_alone(codex32, folder):
