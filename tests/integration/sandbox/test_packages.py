@@ -81,7 +81,7 @@ async def test_a_program_that_requires_nothing_has_nothing(runner):
 async def test_its_time_begins_when_they_are_installed(runner):
     order = []
     host = ProgramHost(
-        lambda stream, line: order.append(line.split()[0]), lambda: order.append("begin")
+        lambda stream, line: order.append(line.split()[0]), lambda _: order.append("begin")
     )
     result = await run(runner, "def main(): print('ran')", host=host)
     assert result.error is None
