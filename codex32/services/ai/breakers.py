@@ -69,7 +69,9 @@ class Rest(NamedTuple):
         if self.kind is not None and self.kind in _TOLD:
             kind, why = self.kind, f" ({_TOLD[self.kind]})"
         message = f"{name} failed lately{why} and is given time to recover"
-        return ModelFault(kind, message, retry_after_seconds=self.seconds)
+        fault = ModelFault(kind, message, retry_after_seconds=self.seconds)
+        fault.retryable = True  # whatever it is: nobody was asked, and it is known when to come
+        return fault
 
 
 class Breakers:

@@ -133,7 +133,7 @@ async def test_whoever_asks_meanwhile_is_told_what_it_suffers_from(
     assert rest is not None
     fault = rest.fault("one:m")
     assert fault.fault_code == said
-    assert fault.retry_after_seconds == rest.seconds
+    assert (fault.retryable, fault.retry_after_seconds) == (True, rest.seconds)
     assert "failed lately" in fault.message
 
     await breaker.succeeded(of())
