@@ -14,6 +14,7 @@ from codex32.api.builder_models import (
     DraftOut,
     RepairIn,
 )
+from codex32.api.callers import require
 from codex32.api.models import Page
 from codex32.kernel.contracts.route import ApiRequest, Route
 from codex32.kernel.json_values import JSON
@@ -24,6 +25,10 @@ from codex32.services.building.session import Session
 
 _ALL = "/intelligent-bots"
 _ONE = f"{_ALL}/{{session_id}}"
+
+#: Beside it, what changes a bot shows the bot, and what mends it an execution, with its values.
+_OF_CHANGES = ("bots.read",)
+_OF_REPAIRS = (*_OF_CHANGES, "executions.read")
 
 #: What all the routes share unless they say otherwise: who may build, and a session as the answer.
 _route = partial(Route, policy="bots.build", response=BuildOut)
@@ -127,6 +132,8 @@ class BuilderRoutes:
 
     async def _create(self, request: ApiRequest) -> JSON:
         body = request.body
+        if body.bot is not None:
+            require(request.caller, "bots.read")
         session = await self._runtime.builder.begin(
             body.description,
             request.caller,
@@ -138,6 +145,8 @@ class BuilderRoutes:
 
     async def _repair(self, request: ApiRequest) -> JSON:
         body = request.body
+        for permission in _OF_REPAIRS:
+            require(request.caller, permission)
         session = await self._runtime.builder.repair(
             body.execution,
             request.caller,
@@ -160,6 +169,7 @@ class BuilderRoutes:
 
     async def _branch(self, request: ApiRequest) -> JSON:
         body = request.body
+        await self._door.read(_session, request)
         session = await self._runtime.builder.branch(
             request.path["session_id"], body.stage, request.caller, body.description
         )
@@ -219,4 +229,13 @@ def _nano(budget_usd: float | None) -> int | None:
 
 
 def _session(request: ApiRequest) -> Session:
-    return sessions.get(request.path["session_id"], request.caller.workspace)
+    """The one that is meant, for who may see what it was made of.
+
+    Raises:
+      AccessDenied: They may not see its bot, or the execution whose values are in its tests.
+    """
+    session = sessions.get(request.path["session_id"], request.caller.workspace)
+    changes = _OF_CHANGES if session.bot is not None else ()
+    for permission in _OF_REPAIRS if session.work.repair else changes:
+        require(request.caller, permission)
+    return session
