@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -49,7 +48,6 @@ class TraceContext(NamedTuple):
         return TraceContext(self.trace, f"{int(self.span, 16) ^ number:016x}", self.sampled)
 
 
-@lru_cache(maxsize=1024)  # asked when an attempt begins, and when it ends
 def trace_of(execution_id: str) -> str:
     """The id of the trace that begins with an execution; its second half names the execution."""
     return hashlib.blake2b(execution_id.encode(), digest_size=16).hexdigest()

@@ -8,6 +8,7 @@ masked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from codex32.kernel.contracts.bot_type import BotType, StepContext
@@ -44,12 +45,9 @@ def call(tracing: Tracing, inner: StepCall) -> StepCall:
         about: dict[str, Attribute] | None = None
         if step.item is not None:
             about = {"codex32.step.item": step.item}
-        with tracing.within(f"step {step.id}", attributes=about) as span:
-            span.common = (
-                ("codex32.step.id", step.id),
-                ("codex32.step.type", step.type),
-                ("codex32.step.try", step.number),
-            )
+        name, common = _of_step(step.id, step.type, step.number)
+        with tracing.within(name, attributes=about) as span:
+            span.common = common
             outcome = await inner(bot_type, context, params)
             if isinstance(outcome, Failed):
                 span.error = outcome.code
@@ -184,6 +182,16 @@ def send(tracing: Tracing, inner: SendCall) -> SendCall:
             )
 
     return traced
+
+
+@lru_cache(maxsize=4096)
+def _of_step(id_: str, type_: str, number: int) -> tuple[str, tuple[tuple[str, Attribute], ...]]:
+    """The name of a try's span, and what those of the same step share."""
+    return f"step {id_}", (
+        ("codex32.step.id", id_),
+        ("codex32.step.type", type_),
+        ("codex32.step.try", number),
+    )
 
 
 def _of_model(operation: str, model: str) -> dict[str, Attribute]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from struct import Struct
 
-from codex32.outside.traces.spans import Attribute, Span
+from codex32.outside.traces.spans import Attribute, Doing, Span
 
 _KINDS = {"internal": 1, "server": 2, "client": 3, "consumer": 5}
 _ERROR = 2
@@ -94,33 +94,29 @@ def _bytes(value: int | bytes | None) -> bytes:
 
 def encoded(span: Span) -> bytes:
     """A span that has ended, as it stands among the spans of a request."""
-    context, parent = span.context, span.parent
-    ids = f"{_TRACE}{context.trace}{_SPAN}{context.span}"
-    if parent is not None:
-        ids = f"{ids}{_PARENT}{parent}"
-    execution = b"" if span.execution is None else _text(span.execution)
-    varying = b"".join([_attribute(name, value) for name, value in span.attributes.items()])
-    room = len(ids) // 2 + _TIMES.size + len(varying)
-    head = _head(span.name, span.kind, span.error, span.common, len(execution), room)
+    trace, own, _ = span.context
+    if span.parent is None:
+        ids = bytes.fromhex(f"{_TRACE}{trace}{_SPAN}{own}")
+    else:
+        ids = bytes.fromhex(f"{_TRACE}{trace}{_SPAN}{own}{_PARENT}{span.parent}")
     times = _TIMES.pack(0x39, span.begun, 0x41, span.ended)
-    return b"".join((head, execution, bytes.fromhex(ids), times, varying))
+    execution, varying = b"", b""
+    if span.execution is not None:
+        execution = _text(span.execution)
+    if span.attributes:
+        varying = b"".join([_attribute(name, value) for name, value in span.attributes.items()])
+    room = len(ids) + len(times) + len(varying)
+    return _head(span.doing, len(execution), room) + execution + ids + times + varying
 
 
 @lru_cache(maxsize=4096)
-def _head(
-    name: str,
-    kind: str,
-    error: str | None,
-    common: tuple[tuple[str, Attribute], ...],
-    execution: int,
-    room: int,
-) -> bytes:
+def _head(doing: Doing, execution: int, room: int) -> bytes:
     """What spans of the same doing begin with; an execution's id follows, then ``room`` bytes."""
-    parts = [_sized(5, _text(name)), _whole(6, _KINDS[kind]), _SAMPLED]
-    parts += [_attribute(name, value) for name, value in common]
-    if error is not None:
-        failed = _sized(2, _text(error)) + _whole(3, _ERROR)
-        parts += _attribute("error.type", error), _sized(15, failed)
+    parts = [_sized(5, _text(doing.name)), _whole(6, _KINDS[doing.kind]), _SAMPLED]
+    parts += [_attribute(name, value) for name, value in doing.common]
+    if doing.error is not None:
+        failed = _sized(2, _text(doing.error)) + _whole(3, _ERROR)
+        parts += _attribute("error.type", doing.error), _sized(15, failed)
     if execution:
         id_ = _attribute("codex32.execution.id", "-" * execution)
         parts.append(id_[:-execution])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import Token
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from random import getrandbits
 from types import TracebackType
@@ -27,28 +27,42 @@ Kind: TypeAlias = Literal["internal", "server", "client", "consumer"]
 _NO_TROUBLE = frozenset({"succeeded", "skipped", "cancelled", "waiting", "released"})
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Doing:
+    """What spans share that tell of the same doing: it is put into its form once.
+
+    Attributes:
+      error: In a word, why it failed; None where it did not.
+      common: Attributes; no number among them stands for true or false.
+    """
+
+    name: str
+    kind: Kind = "internal"
+    error: str | None = None
+    common: tuple[tuple[str, Attribute], ...] = ()
+
+
+#: The one of its kind, by which all that tell of it find its form.
+doing = lru_cache(maxsize=4096)(Doing)
+
+
 @dataclass(slots=True)
 class Span:
     """Something that took time. Times in nanoseconds since 1970.
 
     Attributes:
       parent: The id of the span it is a part of; None where the trace begins with it.
-      attributes: What is told of it: ids, names, counts; no secrets, no texts of people.
-      error: In a word, why it failed; None where it did not.
-      common: More attributes, those that many spans share: they are written together, and once. No
-        number among them stands for true or false.
+      doing: As :func:`doing` gives it.
+      attributes: What else is told of it: ids, names, counts; no secrets, no texts of people.
       execution: The id of the execution that it is; told like an attribute.
     """
 
     context: TraceContext
     parent: str | None
-    name: str
-    kind: Kind = "internal"
-    begun: int = 0
-    ended: int = 0
-    attributes: dict[str, Attribute] = field(default_factory=dict)
-    error: str | None = None
-    common: tuple[tuple[str, Attribute], ...] = ()
+    doing: Doing
+    begun: int
+    ended: int
+    attributes: dict[str, Attribute] | None = None
     execution: str | None = None
 
 
@@ -109,25 +123,9 @@ class Tracing:
         """Tell of an attempt that has ended. Times in microseconds."""
         own = self.of(execution.id, execution.asked)
         if own.sampled:
-            self._keep(
-                Span(
-                    own.attempt(number),
-                    own.span,
-                    f"attempt {number}",
-                    "consumer",
-                    begun * 1000,
-                    ended * 1000,
-                    {},
-                    None if outcome in _NO_TROUBLE else outcome,
-                    (
-                        ("codex32.workspace", execution.workspace),
-                        ("codex32.bot", execution.bot),
-                        ("codex32.attempt", number),
-                        ("codex32.outcome", outcome),
-                    ),
-                    execution.id,
-                )
-            )
+            about = _attempt(execution.workspace, execution.bot, number, outcome)
+            at = begun * 1000, ended * 1000
+            self._keep(Span(own.attempt(number), own.span, about, *at, None, execution.id))
 
     def execution(
         self, execution: Execution, status: str, cause: str | None, *, ended: int
@@ -135,35 +133,27 @@ class Tracing:
         """Tell of an execution that has ended, ``ended`` in microseconds."""
         own = self.of(execution.id, execution.asked)
         if own.sampled:
+            about = _execution(execution.workspace, execution.bot, status, cause)
             asked = TraceContext.parse(execution.asked)
-            self._keep(
-                Span(
-                    own,
-                    None if asked is None else asked.span,
-                    f"execution {execution.bot}",
-                    "internal",
-                    made_at(execution.id) * 1000,
-                    ended * 1000,
-                    {},
-                    cause or "failed" if status == "failed" else None,
-                    (
-                        ("codex32.workspace", execution.workspace),
-                        ("codex32.bot", execution.bot),
-                        ("codex32.status", status),
-                    ),
-                    execution.id,
-                )
-            )
+            above = None if asked is None else asked.span
+            at = made_at(execution.id) * 1000, ended * 1000
+            self._keep(Span(own, above, about, *at, None, execution.id))
 
 
 class Open:
     """A span under way: what is done in its ``with`` block stands beneath it.
 
     Attributes:
-      span: Where more can be told of it; also where nobody keeps it.
+      context: Of it, once it has begun within a trace.
+      attributes: Where more can be told of it; also where nobody keeps it.
+      common: More attributes, as :class:`Doing` has them.
+      error: As :class:`Doing` has it.
     """
 
-    __slots__ = ("_keep", "_token", "_within", "span")
+    __slots__ = (
+        "_above", "_begun", "_keep", "_kind", "_name", "_token",
+        "attributes", "common", "context", "error",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -173,20 +163,21 @@ class Open:
         kind: Kind,
         attributes: dict[str, Attribute] | None,
     ) -> None:
-        self._keep, self._within = keep, above is not None
+        self._keep, self._above, self._name, self._kind = keep, above, name, kind
         self._token: Token[Subject] | None = None
-        trace, parent, sampled = above or _NOWHERE
-        context = TraceContext(trace, f"{getrandbits(64) | 1:016x}", sampled)
-        self.span = Span(context, parent or None, name, kind, 0, 0, attributes or {})
+        self.attributes = {} if attributes is None else attributes
+        self.common: tuple[tuple[str, Attribute], ...] = ()
+        self.error: str | None = None
 
-    def __enter__(self) -> Span:
+    def __enter__(self) -> Open:
         """Begin it."""
-        if self._within:
+        if self._above is not None:
+            trace, _, sampled = self._above
+            self.context = TraceContext(trace, f"{getrandbits(64) | 1:016x}", sampled)
             workspace, bot, execution, request, _ = subject.get()
-            beneath = Subject(workspace, bot, execution, request, self.span.context)
-            self._token = subject.set(beneath)
-            self.span.begun = time.time_ns()
-        return self.span
+            self._token = subject.set(Subject(workspace, bot, execution, request, self.context))
+            self._begun = time.time_ns()
+        return self
 
     def __exit__(
         self,
@@ -195,20 +186,41 @@ class Open:
         _: TracebackType | None,
     ) -> None:
         """End it; what was raised goes on."""
-        if self._token is None:
+        if self._token is None or self._above is None:
             return
         subject.reset(self._token)
-        span = self.span
-        if not span.context.sampled:
+        if not self.context.sampled:
             return
-        span.ended = time.time_ns()
+        ended = time.time_ns()
         # Of requests that are answered the status tells.
-        if error is not None and span.error is None and span.kind != "server":
-            span.error = error.fault_code if isinstance(error, StepFault) else type(error).__name__
-        self._keep(span)
+        if error is not None and self.error is None and self._kind != "server":
+            self.error = error.fault_code if isinstance(error, StepFault) else type(error).__name__
+        about = doing(self._name, self._kind, self.error, self.common)
+        above = self._above.span or None
+        self._keep(Span(self.context, above, about, self._begun, ended, self.attributes))
 
 
-_NOWHERE = TraceContext("", "", sampled=False)
+@lru_cache(maxsize=4096)
+def _attempt(workspace: str, bot: str, number: int, outcome: str) -> Doing:
+    common = (
+        ("codex32.workspace", workspace),
+        ("codex32.bot", bot),
+        ("codex32.attempt", number),
+        ("codex32.outcome", outcome),
+    )
+    error = None if outcome in _NO_TROUBLE else outcome
+    return Doing(f"attempt {number}", "consumer", error, common)
+
+
+@lru_cache(maxsize=4096)
+def _execution(workspace: str, bot: str, status: str, cause: str | None) -> Doing:
+    common = (
+        ("codex32.workspace", workspace),
+        ("codex32.bot", bot),
+        ("codex32.status", status),
+    )
+    error = cause or "failed" if status == "failed" else None
+    return Doing(f"execution {bot}", "internal", error, common)
 
 
 def _begun(trace: str, limit: int) -> TraceContext:

@@ -271,10 +271,10 @@ def test_a_collector_that_is_not_well_holds_up_nothing(house, collector, how, ca
 
 
 def _span(runtime):
-    from codex32.outside.traces.spans import Span
+    from codex32.outside.traces.spans import Span, doing
 
     context = runtime.traces.tracing.of("exe_01jd8x3b5m7q9s1v3x5z7b9d1f", None)
-    return Span(context, None, "many", begun=1, ended=2)
+    return Span(context, None, doing("many"), 1, 2)
 
 
 def test_a_collector_that_comes_back_is_told_again(house, collector, caplog):
