@@ -25,6 +25,7 @@ from codex32.services.ai.gateway import Rules
 from codex32.services.ai.money import nano
 from codex32.services.ai.prices import Prices
 
+Caps()  # the file of its time zone is read here, for on an event loop nothing may be
 LINES = {
     "type": "object",
     "properties": {"lines": {"type": "array", "items": {"type": "string"}}},
