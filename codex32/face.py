@@ -150,7 +150,7 @@ from codex32.kernel.problems import (
     unfit_numbers,
     unknown_settings,
 )
-from codex32.kernel.sending import refusal, retry_after_seconds, send_once
+from codex32.kernel.sending import http_date, refusal, retry_after_seconds, send_once
 from codex32.kernel.statuses import Cause, Status, StepStatus
 from codex32.kernel.text import did_you_mean, format_duration, parse_duration, parse_size
 from codex32.kernel.vector_checks import (
@@ -377,6 +377,7 @@ __all__ = [
     "format_duration",
     "holds",
     "hookimpl",
+    "http_date",
     "in_time",
     "malformed_answer",
     "model_refusal",

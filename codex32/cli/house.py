@@ -26,7 +26,7 @@ from codex32.cli.output import Output
 from codex32.kernel.errors import Codex32Error
 from codex32.outside.children import Children
 from codex32.outside.redis_server import BundledRedis
-from codex32.outside.stopping import KILL_SECONDS
+from codex32.outside.stopping import KILL_SECONDS, SIGNALS
 
 #: Seconds between looks at the children; one that ends is seen at once.
 LOOK_EVERY_SECONDS = 5.0
@@ -34,8 +34,6 @@ LOOK_EVERY_SECONDS = 5.0
 BUSY_LOOK_SECONDS = 0.05
 #: The name under which it speaks, and how what went wrong is shown at a terminal.
 LOGGER, ALARMING = "codex32.cli.house", ("yellow", "red")
-#: They wait while ``codex32 up`` becomes this program.
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ class Plan:
 
 def become(plan: Plan, held: Hold) -> None:
     """Go on as this program, in the same process, holding what was held; never returns."""
+    # They wait until this program heeds them.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     told, tell = os.pipe()
     os.write(tell, json.dumps(asdict(plan)).encode())

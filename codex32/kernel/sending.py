@@ -68,15 +68,22 @@ def refusal(response: HttpResponse, service: str, reason: str = "") -> StepFault
     return ProviderRejected(message)
 
 
+def http_date(text: str) -> datetime | None:
+    """The moment that a header tells, naive where it names no zone; None where it is no date."""
+    try:
+        return parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # also a date with a number that no calendar has
+        return None
+
+
 def retry_after_seconds(text: str, now: datetime | None = None) -> float | None:
     """How long the header ``Retry-After`` asks to wait, at most a day; None if it says nothing."""
     text = text.strip()
     try:
         seconds = float(text)
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, OverflowError):  # also a date with a number that is none
+        moment = http_date(text)
+        if moment is None:
             return None
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (aware - (now or datetime.now(UTC))).total_seconds()

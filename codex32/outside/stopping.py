@@ -16,7 +16,8 @@ STOP_SECONDS = 10.0
 #: ended itself before, saying what it was at.
 KILL_SECONDS = 25.0
 _STDERR = 2
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: Either of them tells a process to stop.
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: A signal that another thread takes, or that comes as the first one falls asleep, does not wake
 #: it; so it looks by itself now and then.
 _LOOK_SECONDS = 1.0
@@ -25,7 +26,7 @@ _LOOK_SECONDS = 1.0
 def heed_signals() -> threading.Event:
     """Set once SIGTERM or SIGINT has come; for :func:`wait_for`. On the first thread."""
     told = threading.Event()
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, lambda *_: told.set())
     _show_stacks_when_asked()
     return told
@@ -43,7 +44,7 @@ def heed_signals_on_loop() -> asyncio.Event:
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
+    for number in SIGNALS:
         loop.add_signal_handler(number, told.set)
     _show_stacks_when_asked()
     return told

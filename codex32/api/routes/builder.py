@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from codex32.api.builder_models import (
@@ -132,8 +133,7 @@ class BuilderRoutes:
 
     async def _create(self, request: ApiRequest) -> JSON:
         body = request.body
-        if body.bot is not None:
-            require(request.caller, "bots.read")
+        _require(request, _OF_CHANGES if body.bot is not None else ())
         session = await self._runtime.builder.begin(
             body.description,
             request.caller,
@@ -145,8 +145,7 @@ class BuilderRoutes:
 
     async def _repair(self, request: ApiRequest) -> JSON:
         body = request.body
-        for permission in _OF_REPAIRS:
-            require(request.caller, permission)
+        _require(request, _OF_REPAIRS)
         session = await self._runtime.builder.repair(
             body.execution,
             request.caller,
@@ -236,6 +235,10 @@ def _session(request: ApiRequest) -> Session:
     """
     session = sessions.get(request.path["session_id"], request.caller.workspace)
     changes = _OF_CHANGES if session.bot is not None else ()
-    for permission in _OF_REPAIRS if session.work.repair else changes:
-        require(request.caller, permission)
+    _require(request, _OF_REPAIRS if session.work.repair else changes)
     return session
+
+
+def _require(request: ApiRequest, permissions: Sequence[str]) -> None:
+    for permission in permissions:
+        require(request.caller, permission)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
-from codex32 import JSON, Effect, Failed, HttpRequest, HttpResponse, StepFault
+from codex32 import JSON, Effect, Failed, HttpRequest, HttpResponse, StepFault, http_date
 from codex32.builtin.bot_types.shown import beginning
 
 _PATIENCE = frozenset({408, 425, 429})
@@ -40,9 +39,8 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
         return None
     if header.strip().isascii() and header.strip().isdigit():
         return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):  # also a date with a number that is none
+    moment = http_date(header)
+    if moment is None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((moment - now).total_seconds(), 0.0)

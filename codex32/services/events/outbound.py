@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 from codex32.kernel.beats import until_beat
 from codex32.kernel.clock import Clock, from_micros
@@ -16,6 +15,7 @@ from codex32.kernel.database import Door, is_outage
 from codex32.kernel.errors import CapabilityRefused, Codex32Error, ProviderError
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.outbound_rows import EndpointRow
+from codex32.kernel.sending import http_date
 from codex32.services.events import outbound_claims, outbound_endpoints
 from codex32.services.events.outbound_claims import Claim, Ending
 from codex32.services.events.outbound_signing import sign
@@ -222,8 +222,7 @@ def _wait(header: str | None, now: datetime) -> float | None:
         return None
     if header.strip().isascii() and header.strip().isdigit():
         return float(header.strip()[:9])
-    try:
-        then = parsedate_to_datetime(header)
-        return max((then - now).total_seconds(), 0.0)
-    except (TypeError, ValueError, OverflowError):  # no date, or one without a zone
+    then = http_date(header)
+    if then is None or then.tzinfo is None:
         return None
+    return max((then - now).total_seconds(), 0.0)
