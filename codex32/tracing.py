@@ -22,7 +22,7 @@ from codex32.kernel.notices import Notice
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import FINAL
 from codex32.outside.traces import around
-from codex32.outside.traces.spans import Execution, Tracing
+from codex32.outside.traces.spans import Ended, Tracing
 from codex32.services.executions import executions
 from codex32_config import SettingsError
 
@@ -48,25 +48,17 @@ class Traces:
                             self._tell(item.claim, item.end)
                 case AttemptFinished():
                     ended, lasted = to_micros(notice.at), int(notice.duration_seconds * 1e6)
-                    self.tracing.attempt(
-                        _of(notice),
-                        notice.attempt,
-                        notice.outcome,
-                        begun=ended - lasted,
-                        ended=ended,
-                    )
+                    attempt = notice.attempt, notice.outcome, ended - lasted
+                    self.tracing.ended(Ended(*_of(notice), *attempt, None, None, ended))
                 case ExecutionFinished():
-                    self.tracing.execution(
-                        _of(notice), notice.status, notice.cause, ended=to_micros(notice.at)
-                    )
+                    end = notice.status, notice.cause, to_micros(notice.at)
+                    self.tracing.ended(Ended(*_of(notice), 0, "", 0, *end))
 
     def _tell(self, claim: Claim, end: End) -> None:
-        about = Execution(claim.workspace, claim.bot_name, claim.id, claim.traceparent)
-        self.tracing.attempt(
-            about, claim.attempt, end.outcome, begun=claim.attempt_at, ended=end.at
-        )
-        if end.status in FINAL:
-            self.tracing.execution(about, end.status, end.cause, ended=end.at)
+        status = end.status if end.status in FINAL else None
+        about = claim.workspace, claim.bot_name, claim.id, claim.traceparent
+        attempt = claim.attempt, end.outcome, claim.attempt_at
+        self.tracing.ended(Ended(*about, *attempt, status, end.cause, end.at))
 
     def programs(self, inner: ProgramRunner) -> ProgramRunner:
         """The same, and a span around each program."""
@@ -90,12 +82,12 @@ class Traces:
             programs=self.programs(env.programs),
             models=env.models and self.models(env.models),
             send=around.send(tracing, env.send),
-            trace=tracing.of,
+            trace=tracing.of_attempt,
         )
 
 
-def _of(event: ExecutionEvent) -> Execution:
-    return Execution(event.workspace, event.bot, event.execution_id, event.traceparent)
+def _of(event: ExecutionEvent) -> tuple[str, str, str, str | None]:
+    return event.workspace, event.bot, event.execution_id, event.traceparent
 
 
 def traces(settings: Settings, process: str) -> Traces:
@@ -158,7 +150,7 @@ def _shown(settings: Settings, row: ExecutionRow) -> JSON:
     chosen = settings.tracing
     if chosen.endpoint is None:
         return None
-    own = Tracing(lambda span: None, chosen.sample).of(row.id, row.traceparent)
+    own = Tracing(lambda told: None, chosen.sample).of(row.id, row.traceparent)
     if not own.sampled:
         return None
     url = None if chosen.link is None else chosen.link.replace("{trace}", own.trace)

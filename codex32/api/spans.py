@@ -12,7 +12,8 @@ from codex32.kernel.caller import STRANGER, Caller
 from codex32.kernel.errors import Codex32Error
 from codex32.kernel.subject import subject
 from codex32.kernel.tracing import TraceContext
-from codex32.outside.traces.spans import Attribute, Tracing
+from codex32.outside.traces.otlp import Attribute, doing
+from codex32.outside.traces.spans import Tracing
 
 #: Families of operations that are asked every few seconds, by machines.
 _SILENT = frozenset({"health", "metrics"})
@@ -39,7 +40,8 @@ async def spanned(
         "codex32.workspace": caller.workspace,
     }
     refused: Exception | None = None
-    with tracing.beneath(asked, f"{request.method} {operation.path}", "server", about) as span:
+    kind = doing(f"{request.method} {operation.path}", "server")
+    with tracing.beneath(asked, kind, about) as span:
         try:
             response = await answer
         except Exception as error:
@@ -51,7 +53,7 @@ async def spanned(
     if refused is None:
         return response
     # What is logged of it belongs to it.
-    subject.set(subject.get()._replace(trace=span.context))
+    subject.set(subject.get()._replace(trace=span))
     raise refused
 
 

@@ -66,8 +66,8 @@ class _Ecs(Unbroken, ProcessorFormatter, ecs.Form):
 def _text(_: WrappedLogger, __: str, event: EventDict) -> str:
     record: logging.LogRecord = event["_record"]
     told = {key: value for key, value in subject.get()._asdict().items() if value}
-    if isinstance(trace := told.get("trace"), TraceContext):
-        told["trace"] = trace.trace
+    if (place := told.get("trace")) is not None:
+        told["trace"] = TraceContext.of(place).trace
     told |= {key: value for key, value in event.items() if key not in _OURS}
     line = f"{record.levelname} {record.name}: {event['event']}"
     if told:
@@ -84,7 +84,8 @@ def _ecs(_: WrappedLogger, __: str, event: EventDict) -> str:
     # Who speaks of many in turn says with the line which it is.
     more = ecs.fields({part: event.get(part) or getattr(about, part, "") for part in ecs.NAMES})
     if about.trace is not None:
-        more |= {"trace.id": about.trace.trace, "span.id": about.trace.span}
+        context = TraceContext.of(about.trace)
+        more |= {"trace.id": context.trace, "span.id": context.span}
     ours = _OURS | ecs.NAMES.keys()
     # A dot would make one label a part of another.
     given = {unsaid(k).replace(".", "_"): str(v) for k, v in event.items() if k not in ours}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from codex32.kernel.tracing import TraceContext
+from codex32.kernel.tracing import Place, TraceContext
 
 
 class Subject(NamedTuple):
@@ -20,7 +20,7 @@ class Subject(NamedTuple):
     bot: str = ""
     execution: str = ""
     request: str = ""
-    trace: TraceContext | None = None
+    trace: Place | None = None
 
 
 _NOTHING = Subject()
@@ -31,4 +31,4 @@ subject: ContextVar[Subject] = ContextVar("subject", default=_NOTHING)
 def asked_within() -> str | None:
     """The trace context for the row of what the present subject asks for."""
     trace = subject.get().trace
-    return None if trace is None else str(trace)
+    return None if trace is None else str(TraceContext.of(trace))

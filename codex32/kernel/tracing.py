@@ -8,9 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+#: The ids of a trace and of a span in it: 16 bytes, and 8.
+Ids: TypeAlias = tuple[bytes, bytes]
+
+
+class Place(Protocol):
+    """Where something stands in a trace; its ids may be worked out no sooner than one asks."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether anybody keeps it."""
+
+    def ids(self) -> Ids:
+        """The trace, and the span that it is."""
 
 
 class TraceContext(NamedTuple):
@@ -25,6 +40,16 @@ class TraceContext(NamedTuple):
     trace: str
     span: str
     sampled: bool = True
+
+    @classmethod
+    def of(cls, place: Place) -> TraceContext:
+        """What a place is named outside."""
+        trace, span = place.ids()
+        return cls(trace.hex(), span.hex(), place.sampled)
+
+    def ids(self) -> Ids:
+        """The same as bytes: it is a :class:`Place`, too."""
+        return bytes.fromhex(self.trace), bytes.fromhex(self.span)
 
     @classmethod
     def parse(cls, text: str | None) -> TraceContext | None:
@@ -43,11 +68,16 @@ class TraceContext(NamedTuple):
     def __str__(self) -> str:
         return f"00-{self.trace}-{self.span}-{int(self.sampled):02x}"
 
-    def attempt(self, number: int) -> TraceContext:
-        """The span of an attempt at the execution whose span this is."""
-        return TraceContext(self.trace, f"{int(self.span, 16) ^ number:016x}", self.sampled)
+
+def trace_of(execution_id: str) -> bytes:
+    """The id of the trace that begins with an execution."""
+    return hashlib.blake2b(execution_id.encode(), digest_size=16).digest()
 
 
-def trace_of(execution_id: str) -> str:
-    """The id of the trace that begins with an execution; its second half names the execution."""
-    return hashlib.blake2b(execution_id.encode(), digest_size=16).hexdigest()
+def span_of(trace: bytes, attempt: int = 0) -> bytes:
+    """The span of an execution, by the trace that begins with it, or of an attempt at it.
+
+    Also where it is a part of a longer trace: then of the one that it would have begun.
+    """
+    own = trace[8:]
+    return (int.from_bytes(own) ^ attempt).to_bytes(8) if attempt else own

@@ -79,8 +79,7 @@ class Attempt:
         """Run until the execution ends, waits, or is given back. Never raises but when stopped."""
         self._task = asyncio.current_task()
         claim = self.claim
-        trace = self.env.trace(claim.id, claim.traceparent)
-        trace = trace and trace.attempt(claim.attempt)
+        trace = self.env.trace(claim.id, claim.traceparent, claim.attempt)
         subject.set(Subject(claim.workspace, claim.bot_name, claim.id, trace=trace))
         try:
             await self._run()

@@ -22,7 +22,7 @@ from codex32.kernel.hookspecs import RetryDecision, StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Failed
 from codex32.kernel.payloads import PayloadStore
-from codex32.kernel.tracing import TraceContext
+from codex32.kernel.tracing import Place
 from codex32.kernel.views import BotCard, ExecutionRef, StepInfo
 
 
@@ -102,8 +102,8 @@ class Environment:
       public_url: Where people reach the API, without a slash at the end; None where nobody knows.
       decide_retry: What plugins say of a failed try, or None.
       send: How a notifier sends; what counts it stands around.
-      trace: Where an execution stands in a trace, by its id and the context in its row; None where
-        nothing is traced.
+      trace: Where an attempt stands in a trace, by its execution's id, the context in the row and
+        its number; None where nothing is traced.
       close: Lets go of connections, once no attempt runs any more.
       deadlines: Time limits and the like, of the event loop on which attempts run.
       keeping: Whether some may have to be written, with what they tell of.
@@ -129,7 +129,7 @@ class Environment:
     decide_retry: Callable[[str, StepInfo, Failed], RetryDecision | None] | None = None
     keeping: Callable[[], bool] = lambda: False
     send: SendCall = _send
-    trace: Callable[[str, str | None], TraceContext | None] = lambda execution, asked: None
+    trace: Callable[[str, str | None, int], Place | None] = lambda execution, asked, number: None
     close: Callable[[], Awaitable[None]] | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)
     clock: Clock = field(default_factory=lambda: SystemClock.shared)

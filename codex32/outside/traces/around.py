@@ -32,7 +32,10 @@ from codex32.kernel.hookspecs import StepCall
 from codex32.kernel.json_values import JSON
 from codex32.kernel.outcomes import Failed, Outcome
 from codex32.kernel.redaction import unsaid
-from codex32.outside.traces.spans import Attribute, Open, Tracing
+from codex32.outside.traces.otlp import Attribute, Doing, doing
+from codex32.outside.traces.spans import Open, Tracing
+
+_PROGRAM = doing("program")
 
 
 def call(tracing: Tracing, inner: StepCall) -> StepCall:
@@ -42,12 +45,9 @@ def call(tracing: Tracing, inner: StepCall) -> StepCall:
         bot_type: BotType, context: StepContext, params: Mapping[str, JSON]
     ) -> Outcome:
         step = context.step
-        about: dict[str, Attribute] | None = None
-        if step.item is not None:
-            about = {"codex32.step.item": step.item}
-        name, common = _of_step(step.id, step.type, step.number)
-        with tracing.within(name, attributes=about) as span:
-            span.common = common
+        with tracing.within(_step(step.id, step.type, step.number)) as span:
+            if step.item is not None:
+                span.attributes["codex32.step.item"] = step.item
             outcome = await inner(bot_type, context, params)
             if isinstance(outcome, Failed):
                 span.error = outcome.code
@@ -64,7 +64,7 @@ class TracedPrograms(ProgramRunner):
 
     async def run(self, program: Program, host: ProgramHost) -> ProgramResult:
         """Run it."""
-        with self._tracing.within("program") as span:
+        with self._tracing.within(_PROGRAM) as span:
             result = await self._inner.run(program, host)
             span.attributes["codex32.sandbox"] = result.sandbox or "none"
             span.error = result.code or None
@@ -92,7 +92,7 @@ class TracedModels(ModelGateway):
         """Ask a model."""
         model = unsaid(request.model)
         about = _of_model("chat", model)
-        with self._tracing.within(f"chat {model}", "client", about) as span:
+        with self._tracing.within(doing(f"chat {model}", "client"), about) as span:
             told = await self._inner.complete(caller, request, fallback=fallback, on_text=on_text)
             span.attributes["gen_ai.response.model"] = unsaid(told.model)
             span.attributes["gen_ai.usage.input_tokens"] = told.usage.input_tokens
@@ -110,7 +110,7 @@ class TracedModels(ModelGateway):
         """Turn texts into vectors."""
         name = unsaid(embedder)
         about = _of_model("embeddings", name)
-        with self._tracing.within(f"embeddings {name}", "client", about):
+        with self._tracing.within(doing(f"embeddings {name}", "client"), about):
             return await self._inner.embed(caller, texts, embedder=embedder, purpose=purpose)
 
 
@@ -141,7 +141,7 @@ class TracedCollections(CollectionKeeper):
 
     def _within(self, what: str, collection: str) -> Open:
         name = unsaid(collection)
-        return self._tracing.within(f"{what} {name}", attributes={"codex32.collection": name})
+        return self._tracing.within(doing(f"{what} {name}"), {"codex32.collection": name})
 
 
 class TracedHttp(HttpClient):
@@ -157,7 +157,7 @@ class TracedHttp(HttpClient):
             "http.request.method": request.method,
             "server.address": host,
         }
-        with self._tracing.within(f"{request.method} {host}", "client", about) as span:
+        with self._tracing.within(doing(f"{request.method} {host}", "client"), about) as span:
             answer = await self._inner.send(request)
             span.attributes["http.response.status_code"] = answer.status
             span.error = str(answer.status) if answer.status >= 400 else None
@@ -176,7 +176,7 @@ def send(tracing: Tracing, inner: SendCall) -> SendCall:
         timeout_seconds: float,
     ) -> Receipt:
         about: dict[str, Attribute] = {"codex32.notifier": notifier.name}
-        with tracing.within(f"notify {notifier.name}", "client", about):
+        with tracing.within(doing(f"notify {notifier.name}", "client"), about):
             return await inner(
                 notifier, notification, target, http=http, timeout_seconds=timeout_seconds
             )
@@ -185,13 +185,13 @@ def send(tracing: Tracing, inner: SendCall) -> SendCall:
 
 
 @lru_cache(maxsize=4096)
-def _of_step(id_: str, type_: str, number: int) -> tuple[str, tuple[tuple[str, Attribute], ...]]:
-    """The name of a try's span, and what those of the same step share."""
-    return f"step {id_}", (
+def _step(id_: str, type_: str, number: int) -> Doing:
+    common = (
         ("codex32.step.id", id_),
         ("codex32.step.type", type_),
         ("codex32.step.try", number),
     )
+    return doing(f"step {id_}", common=common)
 
 
 def _of_model(operation: str, model: str) -> dict[str, Attribute]:

@@ -24,14 +24,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
 from codex32.kernel.sending import retry_after_seconds
-from codex32.outside.traces.otlp import encoded, refused, request
-from codex32.outside.traces.spans import Attribute, Span
+from codex32.outside.traces.otlp import Attribute, refused, request
+from codex32.outside.traces.spans import Told
 
 log = logging.getLogger(__name__)
 
-#: Spans that may wait, a second or two of a busy worker's; some 250 bytes each.
+#: How much may wait, a second or two of a busy worker's; a span or two each, some 300 bytes.
 QUEUE = 16384
-#: Spans of one request, a megabyte; what a request costs beside them is some hundred spans' worth.
+#: How much one request tells, a megabyte; what it costs beside is some hundred spans' worth.
 BATCH = 4096
 #: How soon a span is sent.
 SEND_EVERY_SECONDS = 1.0
@@ -80,8 +80,7 @@ class Collector:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _InTime())
         self._session.headers.update({"Content-Type": "application/x-protobuf", **headers})
-        #: As they are sent: bytes are less than spans, and nothing for who collects garbage.
-        self._waiting: deque[bytes] = deque(maxlen=QUEUE)
+        self._waiting: deque[Told] = deque()
         #: Set where a batch is full, or the process ends.
         self._due = threading.Event()
         self._closing = threading.Event()
@@ -91,15 +90,16 @@ class Collector:
         self._sender = threading.Thread(target=self._work, name="traces", daemon=True)
         self._sender.start()
 
-    def keep(self, span: Span) -> None:
-        """Take a span that has ended and is sampled. From any thread."""
-        if len(self._waiting) == QUEUE:  # the oldest goes
-            self._lost += 1
-        try:
-            self._waiting.append(encoded(span))
-        except Exception:  # of what is traced it is no fault
-            log.exception("a span cannot be told")
-        if len(self._waiting) >= BATCH and not self._due.is_set():
+    def keep(self, told: Told) -> None:
+        """Take what has ended and is sampled. From any thread."""
+        self._waiting.append(told)
+        waiting = len(self._waiting)
+        if waiting < BATCH:
+            return
+        if waiting > QUEUE:  # the oldest goes
+            with suppress(IndexError):  # it is being sent
+                self._lost += self._waiting.popleft().spans
+        if not self._due.is_set():
             self._due.set()
 
     def ask(self) -> str | None:
@@ -128,7 +128,15 @@ class Collector:
 
     def _next(self) -> list[bytes]:
         """The next spans that are sent together, the oldest first."""
-        return [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+        found: list[bytes] = []
+        with suppress(IndexError):  # given up meanwhile
+            for _ in range(min(len(self._waiting), BATCH)):
+                told = self._waiting.popleft()
+                try:
+                    found.append(told.encoded())
+                except Exception:  # of the others it is no fault
+                    log.exception("a span cannot be told")
+        return found
 
     def _send(self, spans: list[bytes]) -> None:
         lost = self._lost

@@ -9,10 +9,15 @@ several times as long, and tracing would cost half of what is traced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
+from typing import Literal, TypeAlias
 
-from codex32.outside.traces.spans import Attribute, Doing, Span
+from codex32.kernel.tracing import Ids
+
+Attribute: TypeAlias = str | int | float | bool
+Kind: TypeAlias = Literal["internal", "server", "client", "consumer"]
 
 _KINDS = {"internal": 1, "server": 2, "client": 3, "consumer": 5}
 _ERROR = 2
@@ -21,11 +26,34 @@ _ERROR = 2
 LONGEST_REASON = 200
 
 # Tags on the wire: a field's number times eight, and how its end is found.
-_TRACE, _SPAN, _PARENT = "0a10", "1208", "2208"  # with their lengths, in the digits of the ids
+_TRACE, _SPAN, _PARENT = b"\x0a\x10", b"\x12\x08", b"\x22\x08"  # with their lengths
 _SAMPLED = b"\x85\x01\x01\x00\x00\x00"  # 16 flags
 _TIMES = Struct("<BQBQ")  # 7 start_time_unix_nano, 8 end_time_unix_nano
 _DOUBLE = Struct("<Bd")
 _SHORT = [bytes((value,)) for value in range(256)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doing:
+    """What spans share that tell of the same doing: it is put into its form once.
+
+    Attributes:
+      error: In a word, why it failed; None where it did not.
+      common: Attributes; no number among them stands for true or false.
+    """
+
+    name: str
+    kind: Kind = "internal"
+    error: str | None = None
+    common: tuple[tuple[str, Attribute], ...] = ()
+
+    def failed(self, error: str) -> Doing:
+        """The same, and why it failed."""
+        return doing(self.name, self.kind, error, self.common)
+
+
+#: The one of its kind, by which all that tell of it find its form.
+doing = lru_cache(maxsize=4096)(Doing)
 
 
 def request(resource: Mapping[str, Attribute], version: str, spans: Iterable[bytes]) -> bytes:
@@ -34,12 +62,15 @@ def request(resource: Mapping[str, Attribute], version: str, spans: Iterable[byt
     Args:
       resource: What makes them: the service, its version, the process.
       version: Of the scope, which is this house.
-      spans: As :func:`encoded` gives them.
+      spans: As :func:`encoded` gives them, each or some of them in a row.
     """
-    about = b"".join(_sized(1, _pair(name, value)) for name, value in resource.items())
-    scope = _sized(1, b"codex32") + _sized(2, version.encode())
-    group = _sized(1, about) + _sized(2, b"".join((_sized(1, scope), *spans)))
-    return _sized(1, group)
+    pairs = b"".join(_sized(1, _pair(name, value)) for name, value in resource.items())
+    scope = _sized(1, _sized(1, b"codex32") + _sized(2, version.encode()))
+    told = [scope, *spans]
+    # What is around a megabyte of spans is put before it, and the megabyte is copied once.
+    size = sum(map(len, told))
+    group = _sized(1, pairs) + _begin(2, size)
+    return b"".join((_begin(1, len(group) + size), group, *told))
 
 
 def refused(answer: bytes) -> tuple[int, str]:
@@ -92,21 +123,33 @@ def _bytes(value: int | bytes | None) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-def encoded(span: Span) -> bytes:
-    """A span that has ended, as it stands among the spans of a request."""
-    trace, own, _ = span.context
-    if span.parent is None:
-        ids = bytes.fromhex(f"{_TRACE}{trace}{_SPAN}{own}")
-    else:
-        ids = bytes.fromhex(f"{_TRACE}{trace}{_SPAN}{own}{_PARENT}{span.parent}")
-    times = _TIMES.pack(0x39, span.begun, 0x41, span.ended)
-    execution, varying = b"", b""
-    if span.execution is not None:
-        execution = _text(span.execution)
-    if span.attributes:
-        varying = b"".join([_attribute(name, value) for name, value in span.attributes.items()])
-    room = len(ids) + len(times) + len(varying)
-    return _head(span.doing, len(execution), room) + execution + ids + times + varying
+def encoded(
+    about: Doing,
+    ids: Ids,
+    above: bytes,
+    times: tuple[int, int],
+    attributes: Mapping[str, Attribute] | None = None,
+    execution: bytes = b"",
+) -> bytes:
+    """A span that has ended, as it stands among the spans of a request.
+
+    Args:
+      about: As :func:`doing` gives it.
+      ids: Its trace, and its own.
+      above: The span it is a part of; empty where the trace begins with it.
+      times: When it began and ended, in nanoseconds since 1970.
+      attributes: What else is told of it: ids, names, counts; no secrets, no texts of people.
+      execution: The id of the execution that it is; told like an attribute.
+    """
+    trace, own = ids
+    begun, ended = times
+    rest = [_TRACE, trace, _SPAN, own, _TIMES.pack(0x39, begun, 0x41, ended)]
+    if above:
+        rest += _PARENT, above
+    if attributes:
+        rest += [_attribute(name, value) for name, value in attributes.items()]
+    varying = b"".join(rest)
+    return b"".join((_head(about, len(execution), len(varying)), execution, varying))
 
 
 @lru_cache(maxsize=4096)
@@ -143,7 +186,12 @@ def _pair(name: str, value: Attribute) -> bytes:
 
 def _sized(field: int, body: bytes) -> bytes:
     """A field of texts, bytes or another message."""
-    return _SHORT[field << 3 | 2] + _varint(len(body)) + body
+    return _begin(field, len(body)) + body
+
+
+def _begin(field: int, size: int) -> bytes:
+    """What stands before ``size`` bytes of such a field."""
+    return _SHORT[field << 3 | 2] + _varint(size)
 
 
 def _whole(field: int, value: int) -> bytes:

@@ -1,7 +1,9 @@
 """Spans: who makes them, beneath which, and which of them anybody keeps.
 
 Of executions and attempts is told after the commit that ended them; of what happens within an
-attempt tells whoever stands around it (:mod:`codex32.outside.traces.around`).
+attempt tells whoever stands around it (:mod:`codex32.outside.traces.around`). Both leave no more
+than what happened: ids are worked out, and spans made, by whoever sends them, so that what is
+traced hardly waits for it.
 """
 
 from __future__ import annotations
@@ -9,87 +11,94 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import Token
-from dataclasses import dataclass
 from functools import lru_cache
 from random import getrandbits
 from types import TracebackType
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol
 
 from codex32.kernel.errors import StepFault
 from codex32.kernel.ids import made_at
 from codex32.kernel.subject import Subject, subject
-from codex32.kernel.tracing import TraceContext, trace_of
-
-Attribute: TypeAlias = str | int | float | bool
-Kind: TypeAlias = Literal["internal", "server", "client", "consumer"]
+from codex32.kernel.tracing import Ids, Place, TraceContext, span_of, trace_of
+from codex32.outside.traces.otlp import Attribute, Doing, encoded
 
 #: Outcomes of attempts that are no trouble.
 _NO_TROUBLE = frozenset({"succeeded", "skipped", "cancelled", "waiting", "released"})
+#: Beyond what the second half of a trace's id can be.
+_ALL = 2**64
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Doing:
-    """What spans share that tell of the same doing: it is put into its form once.
+class Told(Protocol):
+    """What has ended and is kept, before it is put into its form."""
 
-    Attributes:
-      error: In a word, why it failed; None where it did not.
-      common: Attributes; no number among them stands for true or false.
-    """
+    @property
+    def spans(self) -> int:
+        """How many spans tell of it."""
 
-    name: str
-    kind: Kind = "internal"
-    error: str | None = None
-    common: tuple[tuple[str, Attribute], ...] = ()
+    def encoded(self) -> bytes:
+        """The spans, one behind the other."""
 
 
-#: The one of its kind, by which all that tell of it find its form.
-doing = lru_cache(maxsize=4096)(Doing)
-
-
-@dataclass(slots=True)
-class Span:
-    """Something that took time. Times in nanoseconds since 1970.
+class Ended(NamedTuple):
+    """An attempt that has ended, or an execution, or both at once. Times in microseconds.
 
     Attributes:
-      parent: The id of the span it is a part of; None where the trace begins with it.
-      doing: As :func:`doing` gives it.
-      attributes: What else is told of it: ids, names, counts; no secrets, no texts of people.
-      execution: The id of the execution that it is; told like an attribute.
+      asked: The trace context in the row of the execution.
+      number: Of the attempt; 0 where none ended.
+      outcome: Of the attempt, which began at ``begun``.
+      status: The final one of the execution; None where it did not end.
+      at: When it ended, or both did.
     """
-
-    context: TraceContext
-    parent: str | None
-    doing: Doing
-    begun: int
-    ended: int
-    attributes: dict[str, Attribute] | None = None
-    execution: str | None = None
-
-
-class Execution(NamedTuple):
-    """An execution that is told of; ``asked`` is the trace context in its row."""
 
     workspace: str
     bot: str
-    id: str
+    execution: str
     asked: str | None
+    number: int
+    outcome: str
+    begun: int
+    status: str | None
+    cause: str | None
+    at: int
+
+    @property
+    def spans(self) -> int:
+        """How many spans tell of it."""
+        return (self.number > 0) + (self.status is not None)
+
+    def encoded(self) -> bytes:
+        """The spans, one behind the other."""
+        workspace, bot, execution, asked, number, outcome, begun, status, cause, at = self
+        own = trace_of(execution)
+        above = None if asked is None else TraceContext.parse(asked)
+        trace, parent = (own, b"") if above is None else above.ids()
+        span, id_, told = span_of(own), execution.encode(), b""
+        if number:
+            about = _attempt(workspace, bot, number, outcome)
+            ids = trace, span_of(own, number)
+            told = encoded(about, ids, span, (begun * 1000, at * 1000), None, id_)
+        if status is not None:
+            about = _execution(workspace, bot, status, cause)
+            times = made_at(execution) * 1000, at * 1000
+            told += encoded(about, (trace, span), parent, times, None, id_)
+        return told
 
 
 class Tracing:
     """Makes the spans of this process. From any thread.
 
     Args:
-      keep: Takes spans that have ended; must be quick and must not raise.
+      keep: Takes what has ended; must be quick and must not raise.
       sample: The share of traces that begin here which are kept, from 0 to 1.
     """
 
-    def __init__(self, keep: Callable[[Span], None], sample: float = 1.0) -> None:
+    def __init__(self, keep: Callable[[Told], None], sample: float = 1.0) -> None:
         self._keep = keep
-        self._limit = int(sample * 2**64)
+        self._limit = int(sample * _ALL)
 
-    def begun(self, trace: str) -> TraceContext:
+    def begun(self, trace: bytes) -> TraceContext:
         """Before the first span of a trace; of one trace all processes say the same."""
-        return _begun(trace, self._limit)
+        return TraceContext(trace.hex(), "", int.from_bytes(trace[8:]) < self._limit)
 
     def of(self, execution_id: str, asked: str | None) -> TraceContext:
         """The span of an execution.
@@ -98,84 +107,94 @@ class Tracing:
           execution_id: Its id, of which the span's is made.
           asked: The trace context in its row.
         """
-        return _of(execution_id, asked, self._limit)
+        own = trace_of(execution_id)
+        trace, _, sampled = TraceContext.parse(asked) or self.begun(own)
+        return TraceContext(trace, span_of(own).hex(), sampled)
 
-    def within(
-        self, name: str, kind: Kind = "internal", attributes: dict[str, Attribute] | None = None
-    ) -> Open:
+    def of_attempt(self, execution_id: str, asked: str | None, number: int) -> Place:
+        """The span of an attempt at an execution."""
+        return _OfAttempt(execution_id, asked, number, self._keeps(execution_id, asked))
+
+    def within(self, about: Doing, attributes: dict[str, Attribute] | None = None) -> Open:
         """A span around a ``with`` block, beneath the one around that; none outside of traces."""
-        return Open(self._keep, subject.get().trace, name, kind, attributes)
+        return Open(self._keep, subject.get().trace, about, attributes)
 
     def beneath(
-        self,
-        asked: TraceContext | None,
-        name: str,
-        kind: Kind,
-        attributes: dict[str, Attribute],
+        self, asked: TraceContext | None, about: Doing, attributes: dict[str, Attribute]
     ) -> Open:
         """The same beneath a span of somebody else's, or at the beginning of a trace."""
-        above = asked or self.begun(f"{getrandbits(128):032x}")
-        return Open(self._keep, above, name, kind, attributes)
+        return Open(
+            self._keep, asked or self.begun(getrandbits(128).to_bytes(16)), about, attributes
+        )
 
-    def attempt(
-        self, execution: Execution, number: int, outcome: str, *, begun: int, ended: int
-    ) -> None:
-        """Tell of an attempt that has ended. Times in microseconds."""
-        own = self.of(execution.id, execution.asked)
-        if own.sampled:
-            about = _attempt(execution.workspace, execution.bot, number, outcome)
-            at = begun * 1000, ended * 1000
-            self._keep(Span(own.attempt(number), own.span, about, *at, None, execution.id))
+    def ended(self, told: Ended) -> None:
+        """Tell of an execution, after the commit that ended it or an attempt at it."""
+        if self._keeps(told.execution, told.asked):
+            self._keep(told)
 
-    def execution(
-        self, execution: Execution, status: str, cause: str | None, *, ended: int
-    ) -> None:
-        """Tell of an execution that has ended, ``ended`` in microseconds."""
-        own = self.of(execution.id, execution.asked)
-        if own.sampled:
-            about = _execution(execution.workspace, execution.bot, status, cause)
-            asked = TraceContext.parse(execution.asked)
-            above = None if asked is None else asked.span
-            at = made_at(execution.id) * 1000, ended * 1000
-            self._keep(Span(own, above, about, *at, None, execution.id))
+    def _keeps(self, execution_id: str, asked: str | None) -> bool:
+        if asked is None and self._limit == _ALL:
+            return True  # nobody has to look at its id
+        return self.of(execution_id, asked).sampled
+
+
+class _OfAttempt:
+    """Where an attempt stands in a trace."""
+
+    __slots__ = ("_asked", "_execution_id", "_number", "sampled")
+
+    def __init__(self, execution_id: str, asked: str | None, number: int, sampled: bool) -> None:
+        self._execution_id, self._asked, self._number = execution_id, asked, number
+        self.sampled = sampled
+
+    def ids(self) -> Ids:
+        """The trace, and its span in it."""
+        own = trace_of(self._execution_id)
+        above = None if self._asked is None else TraceContext.parse(self._asked)
+        return own if above is None else above.ids()[0], span_of(own, self._number)
 
 
 class Open:
     """A span under way: what is done in its ``with`` block stands beneath it.
 
     Attributes:
-      context: Of it, once it has begun within a trace.
       attributes: Where more can be told of it; also where nobody keeps it.
-      common: More attributes, as :class:`Doing` has them.
       error: As :class:`Doing` has it.
+      sampled: Whether anybody keeps it.
     """
 
     __slots__ = (
-        "_above", "_begun", "_keep", "_kind", "_name", "_token",
-        "attributes", "common", "context", "error",
+        "_about", "_above", "_begun", "_ended", "_id", "_keep", "_token",
+        "attributes", "error", "sampled",
     )  # fmt: skip
+
+    #: Of what is :class:`Told`.
+    spans = 1
 
     def __init__(
         self,
-        keep: Callable[[Span], None],
-        above: TraceContext | None,
-        name: str,
-        kind: Kind,
+        keep: Callable[[Told], None],
+        above: Place | None,
+        about: Doing,
         attributes: dict[str, Attribute] | None,
     ) -> None:
-        self._keep, self._above, self._name, self._kind = keep, above, name, kind
+        self._keep, self._above, self._about = keep, above, about
         self._token: Token[Subject] | None = None
         self.attributes = {} if attributes is None else attributes
-        self.common: tuple[tuple[str, Attribute], ...] = ()
         self.error: str | None = None
+
+    def ids(self) -> Ids:
+        """Of what is a :class:`Place`, once it has begun within a trace."""
+        assert self._above is not None
+        return self._above.ids()[0], self._id.to_bytes(8)
 
     def __enter__(self) -> Open:
         """Begin it."""
         if self._above is not None:
-            trace, _, sampled = self._above
-            self.context = TraceContext(trace, f"{getrandbits(64) | 1:016x}", sampled)
+            self.sampled = self._above.sampled
+            self._id = getrandbits(64) | 1
             workspace, bot, execution, request, _ = subject.get()
-            self._token = subject.set(Subject(workspace, bot, execution, request, self.context))
+            self._token = subject.set(Subject(workspace, bot, execution, request, self))
             self._begun = time.time_ns()
         return self
 
@@ -186,18 +205,24 @@ class Open:
         _: TracebackType | None,
     ) -> None:
         """End it; what was raised goes on."""
-        if self._token is None or self._above is None:
+        if self._token is None:
             return
         subject.reset(self._token)
-        if not self.context.sampled:
+        if not self.sampled:
             return
-        ended = time.time_ns()
+        self._ended = time.time_ns()
         # Of requests that are answered the status tells.
-        if error is not None and self.error is None and self._kind != "server":
+        if error is not None and self.error is None and self._about.kind != "server":
             self.error = error.fault_code if isinstance(error, StepFault) else type(error).__name__
-        about = doing(self._name, self._kind, self.error, self.common)
-        above = self._above.span or None
-        self._keep(Span(self.context, above, about, self._begun, ended, self.attributes))
+        self._keep(self)
+
+    def encoded(self) -> bytes:
+        """As it is sent, once it has ended."""
+        assert self._above is not None
+        about = self._about if self.error is None else self._about.failed(self.error)
+        trace, above = self._above.ids()
+        ids, times = (trace, self._id.to_bytes(8)), (self._begun, self._ended)
+        return encoded(about, ids, above, times, self.attributes)
 
 
 @lru_cache(maxsize=4096)
@@ -221,14 +246,3 @@ def _execution(workspace: str, bot: str, status: str, cause: str | None) -> Doin
     )
     error = cause or "failed" if status == "failed" else None
     return Doing(f"execution {bot}", "internal", error, common)
-
-
-def _begun(trace: str, limit: int) -> TraceContext:
-    return TraceContext(trace, "", int(trace[16:], 16) < limit)
-
-
-@lru_cache(maxsize=1024)  # asked when an attempt begins, and when it ends
-def _of(execution_id: str, asked: str | None, limit: int) -> TraceContext:
-    own = trace_of(execution_id)
-    trace, _, sampled = TraceContext.parse(asked) or _begun(own, limit)
-    return TraceContext(trace, own[16:], sampled)

@@ -15,10 +15,21 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from codex32.kernel.tracing import TraceContext
 from codex32.outside.traces import collector as rooms
 from codex32.outside.traces.collector import Collector
-from codex32.outside.traces.otlp import encoded, request
-from codex32.outside.traces.spans import Span, doing
+from codex32.outside.traces.otlp import doing, encoded, request
 
 CONTEXT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+
+
+class One:
+    """A span of this name."""
+
+    spans = 1
+
+    def __init__(self, name="one"):
+        self.name = name
+
+    def encoded(self):
+        return encoded(doing(self.name), CONTEXT.ids(), b"", (1, 2))
 
 
 @contextmanager
@@ -52,7 +63,7 @@ def test_what_the_collector_cannot_take_now_is_sent_again(status, monkeypatch):
     monkeypatch.setattr(rooms, "_FIRST_PAUSE_SECONDS", 0.01)
     with answering(status, status) as (url, asked):
         collector = Collector(url, {"X-Key": "k"}, "prc_1")
-        collector.keep(Span(CONTEXT, None, doing("one"), 1, 2))
+        collector.keep(One())
         collector._due.set()
         for _ in range(600):
             if len(asked) == 3:
@@ -69,7 +80,7 @@ def test_what_it_refuses_is_given_up_and_told_of_once(status, caplog):
     with answering(status, status, Location="http://127.0.0.1:9/") as (url, asked):
         collector = Collector(url, {}, "prc_1")
         for name in ("first", "second", "third"):
-            collector._send([encoded(Span(CONTEXT, None, doing(name), 1, 2))])
+            collector._send([One(name).encoded()])
         collector.close()
     assert [spans(body)[0].name for _, _, body in asked] == ["first", "second", "third"]
     lines = [record.getMessage() for record in caplog.records]
@@ -94,7 +105,7 @@ def test_an_answer_without_an_end_is_not_read(caplog):
 
     with serving(Endless) as url:
         collector = Collector(url, {}, "prc_1")
-        collector._send([encoded(Span(CONTEXT, None, doing("one"), 1, 2))])
+        collector._send([One().encoded()])
         assert over.wait(60)
         collector.close()
     assert written[0] < 64 * 1024 * 1024  # what fits between the two
@@ -119,7 +130,7 @@ def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(monkeypatch, caplog
     monkeypatch.setattr(rooms, "SEND_SECONDS", 0.2)
     with serving(Dripping) as url:
         collector = Collector(url, {}, "prc_1")
-        collector._send([encoded(Span(CONTEXT, None, doing("one"), 1, 2))])
+        collector._send([One().encoded()])
         assert gone.wait(60)
         over.set()
         collector.close()
@@ -143,7 +154,7 @@ def test_an_answer_that_is_read_leaves_the_connection_for_the_next():
     with serving(Collecting) as url:
         collector = Collector(url, {}, "prc_1")
         for _ in range(3):
-            collector._send([encoded(Span(CONTEXT, None, doing("one"), 1, 2))])
+            collector._send([One().encoded()])
         collector._session.close()
         collector.close()
     assert len(came) == 3
@@ -155,7 +166,7 @@ def test_of_more_than_the_queue_holds_the_newest_are_kept():
         collector = Collector(url, {}, "prc_1")
         collector.close()  # so that nobody takes them out
         for number in range(rooms.QUEUE + 10):
-            collector.keep(Span(CONTEXT, None, doing(str(number)), 1, 2))
+            collector.keep(One(str(number)))
         first = collector._next()
         told = spans(request({}, "1", first[:2]))
         assert [span.name for span in told] == ["10", "11"]
@@ -177,12 +188,12 @@ def test_every_kind_of_attribute_and_a_text_that_is_none_arrive():
     }
     common = ("shared", "by many"), ("try", 2)
     about = doing("step \udfff", "client", "timeout", common)
-    span = Span(CONTEXT, CONTEXT.span, about, 5, 7, told, "exe_1")
+    ids = CONTEXT.ids()
+    span = encoded(about, ids, ids[1], (5, 7), told, b"exe_1")
     with answering() as (url, asked):
         collector = Collector(url, {}, "prc_1")
-        collector.keep(span)
+        collector._send([span])
         collector.close()
-        collector._sender.join(60)  # on a slow machine, too
     ((_, _, body),) = asked
     (came,) = spans(body)
     values = {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in came.attributes}
@@ -207,7 +218,7 @@ def test_it_is_asked_again_when_it_says_and_not_before(monkeypatch, caplog):
     with answering(429, 503, Retry_After="30") as (url, asked):
         collector = Collector(url, {}, "prc_1")
         monkeypatch.setattr(collector._closing, "wait", lambda seconds: pauses.append(seconds))
-        collector._send([encoded(Span(CONTEXT, None, doing("one"), 1, 2))])
+        collector._send([One().encoded()])
         monkeypatch.undo()
         collector.close()
     assert pauses == [30.0, 30.0]
@@ -221,7 +232,7 @@ def test_it_is_asked_again_when_it_says_and_not_before(monkeypatch, caplog):
 def test_whoever_ends_does_not_wait_for_as_long_as_it_says():
     with answering(*[503] * 9, Retry_After="3600") as (url, asked):
         collector = Collector(url, {}, "prc_1")
-        collector.keep(Span(CONTEXT, None, doing("one"), 1, 2))
+        collector.keep(One())
         collector.close()
         assert not collector._sender.is_alive()
     assert len(asked) == 1
@@ -233,7 +244,7 @@ def test_what_it_refuses_of_what_it_takes_is_told(caplog):
     with answering(said=body) as (url, _):
         collector = Collector(url, {}, "prc_1")
         for _ in range(2):
-            collector._send([encoded(Span(CONTEXT, None, doing("one"), 1, 2))])
+            collector._send([One().encoded()])
         collector.close()
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.endswith("does not take spans: it refuses 3 of them: too old")
@@ -256,7 +267,7 @@ def test_what_it_refuses_of_what_it_takes_is_told(caplog):
 def test_an_answer_that_names_no_refused_spans_is_no_trouble(body, caplog):
     with answering(said=body) as (url, _):
         collector = Collector(url, {}, "prc_1")
-        collector._send([encoded(Span(CONTEXT, None, doing("one"), 1, 2))])
+        collector._send([One().encoded()])
         collector.close()
     assert caplog.records == []
 
@@ -264,7 +275,7 @@ def test_an_answer_that_names_no_refused_spans_is_no_trouble(body, caplog):
 def test_how_many_spans_are_lost_is_told(caplog):
     with answering(400) as (url, _):
         collector = Collector(url, {}, "prc_1")
-        one = encoded(Span(CONTEXT, None, doing("one"), 1, 2))
+        one = One().encoded()
         collector._send([one] * 5)
         collector._send([one])
         collector.close()
@@ -276,7 +287,7 @@ def test_a_date_that_is_none_ends_no_sending():
     with answering(429, Retry_After=bad) as (url, asked):
         collector = Collector(url, {}, "prc_1")
         for name in ("first", "second"):
-            collector._send([encoded(Span(CONTEXT, None, doing(name), 1, 2))])
+            collector._send([One(name).encoded()])
         collector.close()
     assert [spans(body)[0].name for _, _, body in asked] == ["first", "first", "second"]
 
@@ -293,7 +304,7 @@ def test_what_nobody_thought_of_costs_its_spans_and_none_after_them(monkeypatch,
     with answering() as (url, asked):
         collector = Collector(url, {}, "prc_1")
         for name in ("first", "second"):
-            collector.keep(Span(CONTEXT, None, doing(name), 1, 2))
+            collector.keep(One(name))
             collector._due.set()
             for _ in range(600):
                 if not collector._waiting and (asked or name == "first"):
@@ -321,7 +332,7 @@ def test_an_answer_whose_head_comes_byte_by_byte_holds_nothing_up(said, monkeypa
     with serving(Dripping) as url:
         collector = Collector(url, {}, "prc_1")
         began = time.monotonic()
-        collector._send([encoded(Span(CONTEXT, None, doing("one"), 1, 2))])
+        collector._send([One().encoded()])
         took = time.monotonic() - began
         over.set()
         collector.close()

@@ -258,9 +258,8 @@ def test_a_collector_that_is_not_well_holds_up_nothing(house, collector, how, ca
     if how != "gone":
         assert collector.asked.wait(60)
     # More than the queue holds, while the collector is at it.
-    keep, span = runtime.traces.collector.keep, _span(runtime)
     for _ in range(20_000):
-        keep(span)
+        runtime.traces.tracing.ended(_told())
     ids = [start(runtime, "noop") for _ in range(20)]
     assert set(ended(runtime, ids).values()) == {"succeeded"}
     attempts = AttemptRow.select().where(AttemptRow.execution_id.in_(ids))
@@ -270,11 +269,11 @@ def test_a_collector_that_is_not_well_holds_up_nothing(house, collector, how, ca
     assert time.monotonic() - began < 60
 
 
-def _span(runtime):
-    from codex32.outside.traces.spans import Span, doing
+def _told():
+    from codex32.outside.traces.spans import Ended
 
-    context = runtime.traces.tracing.of("exe_01jd8x3b5m7q9s1v3x5z7b9d1f", None)
-    return Span(context, None, doing("many"), 1, 2)
+    execution_id = "exe_01jd8x3b5m7q9s1v3x5z7b9d1f"
+    return Ended("default", "noop", execution_id, None, 1, "waiting", 1, None, None, 2)
 
 
 def test_a_collector_that_comes_back_is_told_again(house, collector, caplog):
@@ -311,7 +310,7 @@ def test_lines_of_the_log_name_trace_and_span(house, collector, caplog):
         logger.removeHandler(handler)
     (said,) = [each for each in found if each.execution == execution_id]
     (notify,) = collector.wait("notify log")
-    assert said.trace == (notify.trace, notify.span, True)
+    assert TraceContext.of(said.trace) == (notify.trace, notify.span, True)
 
 
 def test_where_nobody_is_told_nothing_of_it_is_imported_or_written(database_url, tmp_path):

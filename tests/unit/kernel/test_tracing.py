@@ -5,7 +5,7 @@ import time
 import pytest
 
 from codex32.kernel.ids import made_at, new_id
-from codex32.kernel.tracing import TraceContext, trace_of
+from codex32.kernel.tracing import TraceContext, span_of, trace_of
 
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -42,13 +42,20 @@ def test_what_cannot_be_believed_is_none(text):
     assert TraceContext.parse(text) is None
 
 
-def test_whoever_knows_the_place_finds_the_same_span():
+def test_what_is_named_outside_is_the_place():
     context = TraceContext.parse(GIVEN)
-    assert context.attempt(2) == context.attempt(2)
-    assert len({context, *map(context.attempt, range(1, 100))}) == 100
-    assert TraceContext.parse(str(context.attempt(1))) == context.attempt(1)
-    assert len(trace_of("exe_1")) == 32
-    assert trace_of("exe_1") != trace_of("exe_2")
+    assert context.ids() == (bytes.fromhex(context.trace), bytes.fromhex(context.span))
+    assert TraceContext.of(context) == context
+
+
+def test_whoever_knows_the_place_finds_the_same_span():
+    trace = trace_of("exe_1")
+    assert trace == trace_of("exe_1") != trace_of("exe_2")
+    spans = [span_of(trace, number) for number in range(100)]
+    assert spans == [span_of(trace, number) for number in range(100)]
+    assert len(set(spans)) == 100
+    assert {len(span) for span in spans} == {8}
+    assert spans[0] == trace[8:]
 
 
 def test_an_id_tells_when_it_was_made():

@@ -413,7 +413,7 @@ def test_a_failure_is_told_of_in_the_log_once_and_as_what_it_is(
     (about,) = spoken
     assert (about.workspace, about.bot) == ("default", "ping")
     assert about.execution.startswith("exe_")
-    assert about.trace.trace == trace_of(about.execution)
+    assert about.trace.trace == trace_of(about.execution).hex()
     assert subject.get().execution == ""
 
 
