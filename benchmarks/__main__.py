@@ -89,7 +89,7 @@ def parts(*, rounds: int, executions: int, quick: bool) -> dict[str, Part]:
             servers, progress, chunks=1000 if quick else 10_000
         ),
         "observability": lambda servers, progress: observability.measure(
-            servers, progress, rounds=rounds, executions=executions
+            servers, progress, rounds=rounds, executions=executions * (1 if quick else 5)
         ),
         "idle": lambda servers, progress: idle.measure(
             servers, progress, seconds=4.0 if quick else 15.0

@@ -4,6 +4,8 @@ And what a thousand events a second, which a bot listens to elsewhere, take from
 ways are interleaved; each is held against the unseen one of its own round. The collector is a
 process of its own, which shares the machine as one elsewhere would not; its CPU is told apart.
 Whether it was told of every execution is looked at: spans that are lost cost little.
+
+A slot takes seconds: in half of one, what is measured is how tracing begins.
 """
 
 from __future__ import annotations
