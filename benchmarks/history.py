@@ -17,7 +17,7 @@ from codex32.kernel.database import is_sqlite
 from codex32.kernel.models import database_proxy
 from codex32.services.bots import bot_views
 from codex32.services.executions import executions
-from codex32.services.executions.executions import Query
+from codex32.services.executions.listing import Query, listing
 from codex32.services.triggers import why
 from codex32.services.upkeep import integrity, recovery
 
@@ -71,7 +71,7 @@ def _analyze() -> None:
 def _looks(house: House, bot: str) -> dict[str, float]:
     """Every way to list and to ask, the slowest of a few times, in milliseconds."""
     now = house.runtime.clock.micros()
-    page = house.runtime.door.read_now(executions.listing, Query(until=now - 12 * _DAY, limit=1))
+    page = house.runtime.door.read_now(listing, Query(until=now - 12 * _DAY, limit=1))
     asked = {
         "newest": Query(),
         "bot": Query(bot=bot),
@@ -85,7 +85,7 @@ def _looks(house: House, bot: str) -> dict[str, float]:
         "page_in_the_middle": Query(beyond=page[0].id),
     }
     looks: dict[str, Callable[[], object]] = {
-        f"list_{name}": lambda query=query: executions.listing(query)  # type: ignore[misc]
+        f"list_{name}": lambda query=query: listing(query)  # type: ignore[misc]
         for name, query in asked.items()
     }
     looks |= {

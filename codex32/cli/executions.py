@@ -69,8 +69,9 @@ def list_(
     from codex32.cli.follow import clock_text
     from codex32.kernel.clock import to_micros
     from codex32.services.executions import executions as service
+    from codex32.services.executions.listing import Query, listing
 
-    query = service.Query(
+    query = Query(
         bot=bot,
         status=status,
         cause=cause,
@@ -81,7 +82,7 @@ def list_(
         beyond=before,
     )
     with obj.runtime() as runtime:
-        rows = runtime.door.read_now(service.listing, query)
+        rows = runtime.door.read_now(listing, query)
     filtered = any((bot, status, cause, trigger, since, until))
     obj.output.result(
         {"executions": [service.as_dict(row) for row in rows]},
@@ -271,15 +272,13 @@ def _by_id(runtime: Runtime, ids: Sequence[str]) -> list[str]:
 def _open(runtime: Runtime, bot: str | None, status: Sequence[str]) -> list[str]:
     """All executions of a bot or status that have not ended."""
     from codex32.kernel.statuses import FINAL
-    from codex32.services.executions import executions as service
+    from codex32.services.executions.listing import Query, listing
 
     wanted = [each for each in status or _STATUSES if each not in FINAL]
     found: list[str] = []
     while wanted:
-        query = service.Query(
-            bot=bot, status=wanted, limit=_PAGE, beyond=found[-1] if found else None
-        )
-        page = runtime.door.read_now(service.listing, query)
+        query = Query(bot=bot, status=wanted, limit=_PAGE, beyond=found[-1] if found else None)
+        page = runtime.door.read_now(listing, query)
         found += [row.id for row in page]
         if len(page) < _PAGE:
             break

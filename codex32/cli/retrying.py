@@ -88,13 +88,14 @@ def retry(
     """
     from codex32.kernel.clock import to_micros
     from codex32.services.executions import executions as service
+    from codex32.services.executions.listing import Query
 
     filtered = bool(bot or cause or since or status)
     if bool(ids) == filtered:
         raise click.UsageError(
             "name executions by id, or choose them with --bot, --status, --cause and --since"
         )
-    query = service.Query(
+    query = Query(
         bot=bot,
         status=status or ("failed",),
         cause=cause,
@@ -112,9 +113,9 @@ def retry(
 
 
 def _page(runtime: Runtime, query: Any) -> list[str]:
-    from codex32.services.executions import executions as service
+    from codex32.services.executions.listing import listing
 
-    return [row.id for row in runtime.door.read_now(service.listing, query)]
+    return [row.id for row in runtime.door.read_now(listing, query)]
 
 
 def all_of(page: Callable[[str | None], list[str]]) -> list[str]:

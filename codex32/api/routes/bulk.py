@@ -18,6 +18,7 @@ from codex32.kernel.statuses import Cause, Status
 from codex32.runtime import Runtime
 from codex32.services.executions import executions
 from codex32.services.executions.bulk import MOST, Bulk, Done
+from codex32.services.executions.listing import Query, listing
 
 _WHOLE = "Where an id is none of the workspace's, the whole request is refused, and nothing done."
 #: What is meant by a filter that tells no status: asked again it must come to an end.
@@ -178,7 +179,7 @@ def _require_all(ids: Sequence[str], workspace: str) -> None:
 
 
 def _chosen(wanted: Chosen, usual: Sequence[Status], workspace: str) -> list[str]:
-    query = executions.Query(
+    query = Query(
         bot=wanted.bot,
         status=wanted.status or usual,
         cause=wanted.cause,
@@ -188,4 +189,4 @@ def _chosen(wanted: Chosen, usual: Sequence[Status], workspace: str) -> list[str
         limit=MOST + 1,
         workspace=workspace,
     )
-    return [row.id for row in executions.listing(query)]
+    return [row.id for row in listing(query)]

@@ -16,6 +16,7 @@ from codex32.kernel.models import ExecutionRow, StepRow
 from codex32.kernel.statuses import Cause, Status
 from codex32.runtime import Runtime
 from codex32.services.executions import executions
+from codex32.services.executions.listing import Query, listing
 from codex32.services.executions.telling import line_as_dict, step_as_dict
 from codex32.tracing import detail
 
@@ -154,7 +155,7 @@ class ExecutionRoutes:
 
 
 def _list(query: ExecutionsQuery, workspace: str) -> dict[str, JSON]:
-    asked = executions.Query(
+    asked = Query(
         bot=query.bot,
         status=query.status,
         cause=query.cause,
@@ -166,7 +167,7 @@ def _list(query: ExecutionsQuery, workspace: str) -> dict[str, JSON]:
         limit=query.limit + 1,
         workspace=workspace,
     )
-    found = executions.listing(asked)
+    found = listing(asked)
     shown = found[: query.limit]
     return {
         "items": [executions.as_dict(row) for row in shown],

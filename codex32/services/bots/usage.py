@@ -19,6 +19,7 @@ from codex32.kernel.ids import first_id
 from codex32.kernel.json_values import JSON
 from codex32.kernel.models import ExecutionRow
 from codex32.kernel.statuses import Status
+from codex32.services.executions.listing import along
 
 #: The newest executions of a bot that its counters are about.
 COUNTED = 1000
@@ -72,12 +73,9 @@ class Day:
 
 def of_bot(bot_id: str) -> Counts:
     """The newest :data:`COUNTED` executions of a bot, however long its history is."""
-    newest = (
-        ExecutionRow.select(ExecutionRow.status, ExecutionRow.started_at, ExecutionRow.finished_at)
-        .where(ExecutionRow.bot_id == bot_id)
-        .order_by(ExecutionRow.id.desc())
-        .limit(COUNTED)
-    )
+    columns = ExecutionRow.status, ExecutionRow.started_at, ExecutionRow.finished_at
+    own = along(ExecutionRow.select(*columns), ExecutionRow.bot_id, bot_id)
+    newest = own.limit(COUNTED)
     took = newest.c.finished_at - newest.c.started_at
     query = (
         pw.Select((newest,), (newest.c.status, *_sums(newest.c.status, took)))

@@ -17,9 +17,8 @@ from codex32.kernel.batches import Insert
 from codex32.kernel.caller import DEFAULT_WORKSPACE, HOUSE, Caller
 from codex32.kernel.database import announce, fetch
 from codex32.kernel.errors import ExecutionNotFound, InvalidTransition
-from codex32.kernel.ids import first_id
 from codex32.kernel.json_values import JSON, loads
-from codex32.kernel.models import AttemptRow, BotRow, ExecutionRow, LogLineRow, StepRow
+from codex32.kernel.models import AttemptRow, ExecutionRow, LogLineRow, StepRow
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
 from codex32.services.executions.diagnosing import told
@@ -210,6 +209,9 @@ def get_many(ids: Sequence[str], *, workspace: str = DEFAULT_WORKSPACE) -> list[
     return [rows[each] for each in dict.fromkeys(ids) if each in rows]
 
 
+_ID_LENGTH = len("exe_") + 26
+
+
 def find(prefix: str, *, workspace: str = DEFAULT_WORKSPACE) -> ExecutionRow:
     """The row of the one execution whose id begins with ``prefix``, for people who type.
 
@@ -264,63 +266,6 @@ def cancel_all(
     for each in (*done.ended, *done.asked):
         audit.record(by, "execution.cancelled", each, now, workspace=workspace)
     return done
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which executions to list.
-
-    Attributes:
-      since: Only executions that were made at this time or later, in microseconds.
-      until: Only executions that were made before this time.
-      beyond: Only executions that stand behind this one: the last of the page before.
-      oldest_first: Else the newest.
-    """
-
-    bot: str | None = None
-    status: Sequence[str] = ()
-    cause: str | None = None
-    trigger_kind: str | None = None
-    since: int | None = None
-    until: int | None = None
-    beyond: str | None = None
-    oldest_first: bool = False
-    limit: int = 20
-    workspace: str = DEFAULT_WORKSPACE
-
-
-_ID_LENGTH = len("exe_") + 26
-#: An id is made up to this long before its row, or after it by a clock that goes before.
-_SLACK = 60 * 60 * 1_000_000
-
-
-def listing(query: Query) -> list[ExecutionRow]:
-    """The executions that ``query`` asks for; an index by id answers, whatever is asked."""
-    rows = ExecutionRow.select().where(ExecutionRow.workspace == query.workspace)
-    order = ExecutionRow.id.asc() if query.oldest_first else ExecutionRow.id.desc()
-    rows = rows.order_by(order).limit(query.limit)
-    if query.bot is not None:
-        mine = (BotRow.workspace == query.workspace) & (BotRow.name == query.bot)
-        bot_id = BotRow.select(BotRow.id).where(mine).scalar()
-        if bot_id is None:
-            return []
-        rows = rows.where(ExecutionRow.bot_id == bot_id)
-    if query.status:
-        rows = rows.where(ExecutionRow.status.in_(list(query.status)))
-    if query.cause is not None:
-        rows = rows.where(ExecutionRow.cause == query.cause)
-    if query.trigger_kind is not None:
-        rows = rows.where(ExecutionRow.trigger_kind == query.trigger_kind)
-    if query.since is not None:
-        from_id = first_id("exe", query.since - _SLACK)
-        rows = rows.where((ExecutionRow.created_at >= query.since) & (ExecutionRow.id >= from_id))
-    if query.until is not None:
-        to_id = first_id("exe", query.until + _SLACK)
-        rows = rows.where((ExecutionRow.created_at < query.until) & (ExecutionRow.id < to_id))
-    if query.beyond is not None:
-        after = ExecutionRow.id > query.beyond
-        rows = rows.where(after if query.oldest_first else ExecutionRow.id < query.beyond)
-    return list(rows)
 
 
 @dataclass(frozen=True, slots=True)
