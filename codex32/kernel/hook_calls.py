@@ -7,6 +7,8 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +39,28 @@ class HookCall:
         finally:
             took = (time.perf_counter() - started) * 1000
             print(f"plugin {self.plugin}: {self.hook} {took:.2f}ms", file=sys.stderr)
+
+
+class PluginRaised(Exception):
+    """What a plugin raised, told in one line; its cause is what it was."""
+
+
+@contextmanager
+def of_plugin() -> Iterator[None]:
+    """A block in which a plugin's code runs.
+
+    In a process of the house what a plugin raises would be the house's end: SystemExit, panics of
+    native modules, whatever is no Exception.
+
+    Raises:
+      PluginRaised: The plugin raised something.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if came_from_outside(error):
+            raise
+        raise PluginRaised(tell_error(error)) from error
 
 
 def tell_error(error: BaseException) -> str:

@@ -23,7 +23,7 @@ from codex32.kernel.conformance import faults_of
 from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.discovery import Candidate
 from codex32.kernel.errors import PluginContractError, PluginError, PluginLoadError
-from codex32.kernel.hook_calls import HookCall, came_from_outside, tell_error
+from codex32.kernel.hook_calls import HookCall, PluginRaised, of_plugin
 from codex32.kernel.problems import Problem
 from codex32.kernel.text import did_you_mean
 
@@ -252,28 +252,24 @@ class Loader:
 
 def _import(candidate: Candidate) -> Any:
     try:
-        return candidate.load()
-    except BaseException as error:  # SystemExit and panics of native modules too
-        if came_from_outside(error):
-            raise
+        with of_plugin():
+            return candidate.load()
+    except PluginRaised as fault:
         source = f"; reinstall or remove {candidate.distribution}" * bool(candidate.distribution)
         raise PluginLoadError(
-            f"it cannot be imported: {tell_error(error)}{source}", plugin=candidate.name
-        ) from error
+            f"it cannot be imported: {fault}{source}", plugin=candidate.name
+        ) from fault.__cause__
 
 
 def _listed(call: HookCall, wanted: type[Any] = object, **arguments: Any) -> list[Any]:
     try:
-        answer = call(**arguments)
-        items = list(answer)
-    except BaseException as error:
-        if came_from_outside(error):
-            raise
+        with of_plugin():
+            items = list(call(**arguments))
+    except PluginRaised as fault:
         raise PluginContractError(
-            f"{call.hook} must return an iterable and raise nothing; it failed with "
-            f"{tell_error(error)}",
+            f"{call.hook} must return an iterable and raise nothing; it failed with {fault}",
             plugin=call.plugin,
-        ) from error
+        ) from fault.__cause__
     for item in items:
         if not isinstance(item, wanted):
             raise PluginContractError(

@@ -15,7 +15,7 @@ from codex32.kernel.contracts.migration import MigrationSource
 from codex32.kernel.contracts.route import Route
 from codex32.kernel.discovery import find, refusal
 from codex32.kernel.events import Event
-from codex32.kernel.hook_calls import HookCall, came_from_outside, tell_error
+from codex32.kernel.hook_calls import HookCall, PluginRaised, of_plugin
 from codex32.kernel.hookspecs import ProcessInfo, RetryDecision, StepCall
 from codex32.kernel.loading import Loader, PluginRecord, checked
 from codex32.kernel.outcomes import Failed
@@ -124,11 +124,10 @@ class Plugins:
         """
         for wrap in self._calls["wrap_step"]:
             try:
-                wrapped = wrap(call=call)
-            except BaseException as error:
-                if came_from_outside(error):
-                    raise
-                self._fail(wrap, tell_error(error))
+                with of_plugin():
+                    wrapped = wrap(call=call)
+            except PluginRaised as fault:
+                self._fail(wrap, str(fault))
                 continue
             if callable(wrapped):
                 call = wrapped
@@ -160,11 +159,10 @@ class Plugins:
         found: list[tuple[str, Route]] = []
         for call in self._calls["register_api_routes"]:
             try:
-                routes = list(call(config=dict(self._configs.get(call.plugin) or {})))
-            except BaseException as error:
-                if came_from_outside(error):
-                    raise
-                self._fail(call, tell_error(error))
+                with of_plugin():
+                    routes = list(call(config=dict(self._configs.get(call.plugin) or {})))
+            except PluginRaised as fault:
+                self._fail(call, str(fault))
                 continue
             if strangers := [route for route in routes if not isinstance(route, Route)]:
                 self._fail(call, f"{strangers[0]!r} is no Route")
@@ -177,11 +175,10 @@ class Plugins:
         for call in self._calls["register_cli_commands"]:
             before = dict(cli.commands)
             try:
-                call(cli=cli)
-            except BaseException as error:
-                if came_from_outside(error):
-                    raise
-                fault = tell_error(error)
+                with of_plugin():
+                    call(cli=cli)
+            except PluginRaised as raised:
+                fault = str(raised)
             else:
                 taken = [name for name in before if cli.commands.get(name) is not before[name]]
                 fault = f"the command {taken[0]!r} is there already" if taken else ""
@@ -191,11 +188,10 @@ class Plugins:
 
     def _ask(self, call: HookCall, **arguments: Any) -> Any:
         try:
-            return call(**arguments)
-        except BaseException as error:  # in a process of the house, it would be the house's end
-            if came_from_outside(error):
-                raise
-            self._note(call, tell_error(error), error)
+            with of_plugin():
+                return call(**arguments)
+        except PluginRaised as fault:
+            self._note(call, str(fault), fault.__cause__)
         return None
 
     def _note(self, call: HookCall, fault: str, error: BaseException | None = None) -> None:

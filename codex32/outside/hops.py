@@ -50,7 +50,8 @@ class Hop:
     @property
     def place(self) -> str:
         """How errors name it: neither query nor fragment, which may hold secrets."""
-        return f"{self.method} {self.host}{self.url.raw_path}"
+        host = self.host if self.url.is_default_port() else self.authority
+        return f"{self.method} {host}{self.url.raw_path}"
 
 
 def first_hop(request: HttpRequest) -> Hop:

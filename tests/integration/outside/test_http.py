@@ -314,7 +314,7 @@ async def test_a_port_where_nobody_listens_was_surely_not_told(open_client, unus
     with pytest.raises(ProviderUnavailable) as caught:
         await client.send(HttpRequest(url, "POST"))
     assert (caught.value.fault_code, caught.value.retryable) == ("http-unreachable", True)
-    assert "POST 127.0.0.1/path cannot be reached" in caught.value.message
+    assert f"POST 127.0.0.1:{unused_tcp_port}/path cannot be reached" in caught.value.message
     assert SECRET not in caught.value.message
 
 
