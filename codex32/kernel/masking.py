@@ -21,6 +21,8 @@ SHORTEST_LINE = 6
 SHORTEST_CUT = 8
 MASK = "***"
 
+#: What may be a host or a part of one, which libraries write in lower case.
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 #: Characters that nobody writes otherwise in addresses, forms, pages or JSON.
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-._~")
 #: One of these stands in every text in which others are written otherwise.
@@ -132,7 +134,10 @@ def _lines(secret: str) -> list[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """Plain, escaped in JSON, as Python writes it in messages, in addresses and in base 64."""
+    """Plain, escaped in JSON, as Python writes it in messages, in addresses and in base 64.
+
+    As a part of a host, too.
+    """
     in_json = json.dumps(secret)[1:-1]
     return {
         secret,
@@ -143,6 +148,7 @@ def _forms(secret: str) -> set[str]:
         *(write(quote_ + secret)[2:-1] for write in (repr, ascii) for quote_ in "\"'"),
         quote(secret, safe="", errors="replace"),
         quote(secret, errors="replace"),
+        secret.lower() if _HOST.fullmatch(secret) else secret,
         *_in_base64(secret.encode(errors="surrogatepass")),
     }
 

@@ -36,6 +36,8 @@ from codex32.outside.traces.otlp import Attribute, Doing, doing
 from codex32.outside.traces.spans import Open, Tracing
 
 _PROGRAM = doing("program")
+#: No host has a longer name. What bots make up may be of any length, and is remembered for long.
+_LONGEST_NAME = 253
 
 
 def call(tracing: Tracing, inner: StepCall) -> StepCall:
@@ -90,11 +92,11 @@ class TracedModels(ModelGateway):
         on_text: Callable[[str], None] | None = None,
     ) -> Completion:
         """Ask a model."""
-        model = unsaid(request.model)
+        model = _name(request.model)
         about = _of_model("chat", model)
         with self._tracing.within(doing(f"chat {model}", "client"), about) as span:
             told = await self._inner.complete(caller, request, fallback=fallback, on_text=on_text)
-            span.attributes["gen_ai.response.model"] = unsaid(told.model)
+            span.attributes["gen_ai.response.model"] = _name(told.model)
             span.attributes["gen_ai.usage.input_tokens"] = told.usage.input_tokens
             span.attributes["gen_ai.usage.output_tokens"] = told.usage.output_tokens
             return told
@@ -108,7 +110,7 @@ class TracedModels(ModelGateway):
         purpose: EmbeddingPurpose = "document",
     ) -> Sequence[Vector]:
         """Turn texts into vectors."""
-        name = unsaid(embedder)
+        name = _name(embedder)
         about = _of_model("embeddings", name)
         with self._tracing.within(doing(f"embeddings {name}", "client"), about):
             return await self._inner.embed(caller, texts, embedder=embedder, purpose=purpose)
@@ -140,7 +142,7 @@ class TracedCollections(CollectionKeeper):
             return await self._inner.answer(caller, order)
 
     def _within(self, what: str, collection: str) -> Open:
-        name = unsaid(collection)
+        name = _name(collection)
         return self._tracing.within(doing(f"{what} {name}"), {"codex32.collection": name})
 
 
@@ -203,8 +205,13 @@ def _of_model(operation: str, model: str) -> dict[str, Attribute]:
     }
 
 
+def _name(text: str) -> str:
+    """What a bot calls something; a secret that is cut in two would not be found."""
+    return unsaid(text)[:_LONGEST_NAME]
+
+
 def _host(url: str) -> str:
     try:
-        return unsaid(urlsplit(url).hostname or "")
+        return _name(urlsplit(url).hostname or "")
     except ValueError:
         return ""

@@ -85,8 +85,9 @@ class Collector:
         self._due = threading.Event()
         self._closing = threading.Event()
         self._failing = False
-        #: Spans that were given up, and how many of them are told of.
+        #: Spans that were given up, by whichever thread, and how many of them are told of.
         self._lost = self._told = 0
+        self._counting = threading.Lock()
         self._sender = threading.Thread(target=self._work, name="traces", daemon=True)
         self._sender.start()
 
@@ -98,7 +99,7 @@ class Collector:
             return
         if waiting > QUEUE:  # the oldest goes
             with suppress(IndexError):  # it is being sent
-                self._lost += self._waiting.popleft().spans
+                self._lose(self._waiting.popleft().spans)
         if not self._due.is_set():
             self._due.set()
 
@@ -123,7 +124,7 @@ class Collector:
                 try:
                     self._send(spans)
                 except Exception:  # whatever it answered, those that come are to be sent
-                    self._lost += len(spans)
+                    self._lose(len(spans))
                     log.exception("spans could not be sent to the collector at %s", self._url)
 
     def _next(self) -> list[bytes]:
@@ -133,15 +134,20 @@ class Collector:
             for _ in range(min(len(self._waiting), BATCH)):
                 told = self._waiting.popleft()
                 try:
-                    found.append(told.encoded())
+                    found += told.encoded()
                 except Exception:  # of the others it is no fault
+                    self._lose(told.spans)
                     log.exception("a span cannot be told")
         return found
+
+    def _lose(self, spans: int) -> None:
+        with self._counting:
+            self._lost += spans
 
     def _send(self, spans: list[bytes]) -> None:
         lost = self._lost
         trouble, refusals = self._post(request(self._resource, self._version, spans))
-        self._lost += len(spans) if trouble is not None and not refusals else refusals
+        self._lose(len(spans) if trouble is not None and not refusals else refusals)
         if trouble is None and self._lost > lost:
             trouble = "more come than it takes"
         self._tell(trouble)

@@ -62,7 +62,7 @@ def request(resource: Mapping[str, Attribute], version: str, spans: Iterable[byt
     Args:
       resource: What makes them: the service, its version, the process.
       version: Of the scope, which is this house.
-      spans: As :func:`encoded` gives them, each or some of them in a row.
+      spans: As :func:`encoded` gives them.
     """
     pairs = b"".join(_sized(1, _pair(name, value)) for name, value in resource.items())
     scope = _sized(1, _sized(1, b"codex32") + _sized(2, version.encode()))

@@ -9,7 +9,7 @@ traced hardly waits for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Token
 from functools import lru_cache
 from random import getrandbits
@@ -35,8 +35,8 @@ class Told(Protocol):
     def spans(self) -> int:
         """How many spans tell of it."""
 
-    def encoded(self) -> bytes:
-        """The spans, one behind the other."""
+    def encoded(self) -> Sequence[bytes]:
+        """Each of them, as it is sent."""
 
 
 class Ended(NamedTuple):
@@ -66,21 +66,21 @@ class Ended(NamedTuple):
         """How many spans tell of it."""
         return (self.number > 0) + (self.status is not None)
 
-    def encoded(self) -> bytes:
-        """The spans, one behind the other."""
+    def encoded(self) -> Sequence[bytes]:
+        """Each of them, as it is sent."""
         workspace, bot, execution, asked, number, outcome, begun, status, cause, at = self
         own = trace_of(execution)
         above = None if asked is None else TraceContext.parse(asked)
         trace, parent = (own, b"") if above is None else above.ids()
-        span, id_, told = span_of(own), execution.encode(), b""
+        span, id_, told = span_of(own), execution.encode(), []
         if number:
             about = _attempt(workspace, bot, number, outcome)
             ids = trace, span_of(own, number)
-            told = encoded(about, ids, span, (begun * 1000, at * 1000), None, id_)
+            told.append(encoded(about, ids, span, (begun * 1000, at * 1000), None, id_))
         if status is not None:
             about = _execution(workspace, bot, status, cause)
             times = made_at(execution) * 1000, at * 1000
-            told += encoded(about, (trace, span), parent, times, None, id_)
+            told.append(encoded(about, (trace, span), parent, times, None, id_))
         return told
 
 
@@ -208,6 +208,7 @@ class Open:
         if self._token is None:
             return
         subject.reset(self._token)
+        self._token = None  # it holds whatever else is in the context, while the span waits
         if not self.sampled:
             return
         self._ended = time.time_ns()
@@ -216,13 +217,13 @@ class Open:
             self.error = error.fault_code if isinstance(error, StepFault) else type(error).__name__
         self._keep(self)
 
-    def encoded(self) -> bytes:
+    def encoded(self) -> Sequence[bytes]:
         """As it is sent, once it has ended."""
         assert self._above is not None
         about = self._about if self.error is None else self._about.failed(self.error)
         trace, above = self._above.ids()
         ids, times = (trace, self._id.to_bytes(8)), (self._begun, self._ended)
-        return encoded(about, ids, above, times, self.attributes)
+        return (encoded(about, ids, above, times, self.attributes),)
 
 
 @lru_cache(maxsize=4096)

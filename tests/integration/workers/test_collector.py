@@ -1,8 +1,13 @@
 """The way of spans to a collector: what comes, what comes again, what is given up."""
 
+import asyncio
+import gc
+import sys
 import threading
 import time
+import weakref
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 import pytest
 from codex32_serving import QuietHandler, serving
@@ -12,10 +17,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from codex32.kernel.contracts.http import HttpClient, HttpRequest
+from codex32.kernel.ids import new_id
+from codex32.kernel.subject import Subject, subject
 from codex32.kernel.tracing import TraceContext
 from codex32.outside.traces import collector as rooms
+from codex32.outside.traces.around import TracedHttp
 from codex32.outside.traces.collector import Collector
 from codex32.outside.traces.otlp import doing, encoded, request
+from codex32.outside.traces.spans import Ended, Tracing
 
 CONTEXT = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 
@@ -29,7 +39,7 @@ class One:
         self.name = name
 
     def encoded(self):
-        return encoded(doing(self.name), CONTEXT.ids(), b"", (1, 2))
+        return [encoded(doing(self.name), CONTEXT.ids(), b"", (1, 2))]
 
 
 @contextmanager
@@ -80,7 +90,7 @@ def test_what_it_refuses_is_given_up_and_told_of_once(status, caplog):
     with answering(status, status, Location="http://127.0.0.1:9/") as (url, asked):
         collector = Collector(url, {}, "prc_1")
         for name in ("first", "second", "third"):
-            collector._send([One(name).encoded()])
+            collector._send(One(name).encoded())
         collector.close()
     assert [spans(body)[0].name for _, _, body in asked] == ["first", "second", "third"]
     lines = [record.getMessage() for record in caplog.records]
@@ -105,7 +115,7 @@ def test_an_answer_without_an_end_is_not_read(caplog):
 
     with serving(Endless) as url:
         collector = Collector(url, {}, "prc_1")
-        collector._send([One().encoded()])
+        collector._send(One().encoded())
         assert over.wait(60)
         collector.close()
     assert written[0] < 64 * 1024 * 1024  # what fits between the two
@@ -130,7 +140,7 @@ def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(monkeypatch, caplog
     monkeypatch.setattr(rooms, "SEND_SECONDS", 0.2)
     with serving(Dripping) as url:
         collector = Collector(url, {}, "prc_1")
-        collector._send([One().encoded()])
+        collector._send(One().encoded())
         assert gone.wait(60)
         over.set()
         collector.close()
@@ -154,7 +164,7 @@ def test_an_answer_that_is_read_leaves_the_connection_for_the_next():
     with serving(Collecting) as url:
         collector = Collector(url, {}, "prc_1")
         for _ in range(3):
-            collector._send([One().encoded()])
+            collector._send(One().encoded())
         collector._session.close()
         collector.close()
     assert len(came) == 3
@@ -218,7 +228,7 @@ def test_it_is_asked_again_when_it_says_and_not_before(monkeypatch, caplog):
     with answering(429, 503, Retry_After="30") as (url, asked):
         collector = Collector(url, {}, "prc_1")
         monkeypatch.setattr(collector._closing, "wait", lambda seconds: pauses.append(seconds))
-        collector._send([One().encoded()])
+        collector._send(One().encoded())
         monkeypatch.undo()
         collector.close()
     assert pauses == [30.0, 30.0]
@@ -244,7 +254,7 @@ def test_what_it_refuses_of_what_it_takes_is_told(caplog):
     with answering(said=body) as (url, _):
         collector = Collector(url, {}, "prc_1")
         for _ in range(2):
-            collector._send([One().encoded()])
+            collector._send(One().encoded())
         collector.close()
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.endswith("does not take spans: it refuses 3 of them: too old")
@@ -267,7 +277,7 @@ def test_what_it_refuses_of_what_it_takes_is_told(caplog):
 def test_an_answer_that_names_no_refused_spans_is_no_trouble(body, caplog):
     with answering(said=body) as (url, _):
         collector = Collector(url, {}, "prc_1")
-        collector._send([One().encoded()])
+        collector._send(One().encoded())
         collector.close()
     assert caplog.records == []
 
@@ -276,8 +286,8 @@ def test_how_many_spans_are_lost_is_told(caplog):
     with answering(400) as (url, _):
         collector = Collector(url, {}, "prc_1")
         one = One().encoded()
-        collector._send([one] * 5)
-        collector._send([one])
+        collector._send(one * 5)
+        collector._send(one)
         collector.close()
     assert caplog.records[-1].getMessage().endswith("takes spans again; 5 are lost")
 
@@ -287,7 +297,7 @@ def test_a_date_that_is_none_ends_no_sending():
     with answering(429, Retry_After=bad) as (url, asked):
         collector = Collector(url, {}, "prc_1")
         for name in ("first", "second"):
-            collector._send([One(name).encoded()])
+            collector._send(One(name).encoded())
         collector.close()
     assert [spans(body)[0].name for _, _, body in asked] == ["first", "first", "second"]
 
@@ -332,9 +342,97 @@ def test_an_answer_whose_head_comes_byte_by_byte_holds_nothing_up(said, monkeypa
     with serving(Dripping) as url:
         collector = Collector(url, {}, "prc_1")
         began = time.monotonic()
-        collector._send([One().encoded()])
+        collector._send(One().encoded())
         took = time.monotonic() - began
         over.set()
         collector.close()
     assert took < 5
     assert "does not take spans" in caplog.text
+
+
+class Unspeakable(One):
+    """What cannot be put into its form."""
+
+    spans = 2
+
+    def encoded(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize("which", ["refused", "unspeakable"])
+def test_what_tells_of_two_spans_is_lost_as_two(which, caplog):
+    both = Ended("default", "noop", new_id("exe"), None, 1, "failed", 1, "failed", "error", 2)
+    with answering(400) as (url, _):
+        collector = Collector(url, {}, "prc_1")
+        collector.close()  # so that nobody else takes them out
+        for each in (both, both) if which == "refused" else (One(), Unspeakable(), Unspeakable()):
+            collector.keep(each)
+        collector._send(collector._next())
+        collector._send(One().encoded())
+    lost = 4 if which == "refused" else 5
+    assert caplog.records[-1].getMessage().endswith(f"takes spans again; {lost} are lost")
+
+
+def test_spans_that_many_threads_give_up_are_all_counted():
+    collector = Collector("http://127.0.0.1:9", {}, "prc_1")
+    collector.close()  # so that nobody takes them out
+    told = Ended("default", "noop", new_id("exe"), None, 1, "failed", 1, "failed", "error", 2)
+
+    def keep():
+        for _ in range(20_000):
+            collector.keep(told)
+
+    threads = [threading.Thread(target=keep) for _ in range(4)]
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(often)
+    assert collector._lost + 2 * len(collector._waiting) == 2 * 4 * 20_000
+
+
+def test_a_span_that_waits_keeps_nothing_but_what_it_tells():
+    kept, held = [], ContextVar("held")
+    tracing = Tracing(kept.append)
+
+    class Large:
+        """What a library keeps in a context."""
+
+    async def step():
+        held.set(large := Large())
+        with tracing.within(doing("step")):
+            await asyncio.sleep(0)
+        return weakref.ref(large)
+
+    async def attempt():
+        subject.set(Subject(trace=CONTEXT))
+        return await asyncio.create_task(step())
+
+    large = asyncio.run(attempt())
+    gc.collect()
+    assert large() is None
+    (span,) = kept
+    assert spans(request({}, "1", span.encoded()))[0].name == "step"
+
+
+def test_names_that_bots_make_up_are_told_as_far_as_a_host_is_long():
+    kept = []
+
+    class Refusing(HttpClient):
+        async def send(self, request):
+            raise ValueError
+
+    async def fetch():
+        subject.set(Subject(trace=CONTEXT))
+        with suppress(ValueError):
+            await TracedHttp(Tracing(kept.append), Refusing()).send(
+                HttpRequest(f"http://{'a' * 100_000}/")
+            )
+
+    asyncio.run(fetch())
+    (span,) = spans(request({}, "1", kept[0].encoded()))
+    assert span.name == f"GET {'a' * 253}"

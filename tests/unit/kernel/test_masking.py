@@ -5,6 +5,7 @@ import time
 from urllib.parse import quote, quote_plus
 
 import pytest
+import yarl
 
 from codex32.kernel.masking import MASK, Masker
 
@@ -37,6 +38,13 @@ def test_a_secret_is_masked_in_every_form_it_takes(masker, form) -> None:
     assert json.dumps(masked).replace('\\"', "") == json.dumps(
         {"a": [f"before {MASK} after"], f"name {MASK}": 1}
     )
+
+
+def test_a_secret_is_masked_as_a_part_of_a_host(masker):
+    masker.add("MyTenant-7F")
+    written = yarl.URL("https://MyTenant-7F.example.com/MyTenant-7F").human_repr()
+    assert "mytenant" in written
+    assert masker.mask(written) == f"https://{MASK}.example.com/{MASK}"
 
 
 def test_json_within_json_is_masked_and_still_json(masker) -> None:
