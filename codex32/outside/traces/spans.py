@@ -8,6 +8,7 @@ traced hardly waits for it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextvars import Token
@@ -214,7 +215,7 @@ class Open:
         self._ended = time.time_ns()
         # Of requests that are answered the status tells.
         if error is not None and self.error is None and self._about.kind != "server":
-            self.error = error.fault_code if isinstance(error, StepFault) else type(error).__name__
+            self.error = _word(error)
         self._keep(self)
 
     def encoded(self) -> Sequence[bytes]:
@@ -224,6 +225,13 @@ class Open:
         trace, above = self._above.ids()
         ids, times = (trace, self._id.to_bytes(8)), (self._begun, self._ended)
         return (encoded(about, ids, above, times, self.attributes),)
+
+
+def _word(error: BaseException) -> str:
+    """Of what a time limit or somebody stops the execution tells why."""
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return error.fault_code if isinstance(error, StepFault) else type(error).__name__
 
 
 @lru_cache(maxsize=4096)

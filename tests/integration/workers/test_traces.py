@@ -25,6 +25,17 @@ from codex32_workers.worker import make_broker
 
 ASKED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BOTS = {
+    "late": {
+        "name": "late",
+        "steps": [
+            {
+                "id": "main",
+                "type": "python",
+                "with": {"code": "import time\ndef main():\n    time.sleep(60)\n"},
+                "timeout": "300ms",
+            }
+        ],
+    },
     "noop": {"name": "noop", "type": "set", "with": {"values": {"a": 1}}},
     "outer": {
         "name": "outer",
@@ -207,6 +218,15 @@ def test_names_that_are_secrets_are_told_in_no_span(house, collector):
     assert ended(runtime, [execution_id]) == {execution_id: "succeeded"}
     collector.wait("search ***", "chat echo:***", "execution named")
     assert b"sesame" not in b"".join(collector.bodies)
+
+
+def test_a_step_that_runs_out_of_its_time_is_told_as_stopped(house, collector):
+    runtime = house()
+    execution_id = start(runtime, "late")
+    assert ended(runtime, [execution_id]) == {execution_id: "failed"}
+    step, attempt = collector.wait("step main", "attempt 1")
+    assert step.attributes["error.type"] == "cancelled"
+    assert attempt.attributes["codex32.outcome"] == "failed"
 
 
 def test_what_nobody_asked_within_a_trace_begins_one_that_is_found_by_its_id(house, collector):
