@@ -221,6 +221,7 @@ class Update:
       row: The table, whose first key column is its id.
       keys: Columns that must equal the values given; the first identifies the row.
       columns: Columns that are set.
+      kept: Those of them that stay as they are where the value is None.
       guard: SQL that must hold of the row as it is, too.
     """
 
@@ -228,6 +229,7 @@ class Update:
     keys: tuple[str, ...]
     columns: tuple[str, ...]
     guard: str = ""
+    kept: tuple[str, ...] = ()
     _sqlite: str = field(init=False, default="")
     #: What of the statement is the same for all rows: behind the values and their source.
     _postgresql: str = field(init=False, default="")
@@ -236,7 +238,7 @@ class Update:
         meta = self.row._meta
         table = meta.table_name
         guard = f" AND {self.guard}" if self.guard else ""
-        sets = ", ".join(f"{c} = ?" for c in self.columns)
+        sets = self._sets("?" for _ in self.columns)
         where = " AND ".join(f"{k} = ?" for k in self.keys)
         object.__setattr__(
             self,
@@ -246,6 +248,14 @@ class Update:
         mine = " AND ".join(f"{table}.{k} = v.v{i}" for i, k in enumerate(self.keys))
         object.__setattr__(
             self, "_postgresql", f"WHERE {mine}{guard} RETURNING {table}.{self.keys[0]}"
+        )
+
+    def _sets(self, values: Iterable[str]) -> str:
+        """What columns are set to, with the SQL of each value."""
+        table = self.row._meta.table_name
+        return ", ".join(
+            f"{name} = " + (f"COALESCE({value}, {table}.{name})" if name in self.kept else value)
+            for name, value in zip(self.columns, values, strict=True)
         )
 
     def write(self, rows: Iterable[Sequence[Any]]) -> set[Any]:
@@ -273,8 +283,7 @@ class Update:
         count = len(self.columns)
         names, keys = self.keys + self.columns, len(self.keys)
         sent = _Sent(self.row, names, [(*row[count:], *row[:count]) for row in rows], apart=keys)
-        pairs = zip(self.columns, sent.values[keys:], strict=True)
-        sets = ", ".join(f"{column} = {value}" for column, value in pairs)
+        sets = self._sets(sent.values[keys:])
         table = self.row._meta.table_name
         return (
             f"UPDATE {table} SET {sets} FROM {sent.source} {self._postgresql}",  # noqa: S608

@@ -155,6 +155,20 @@ def test_numbers_are_given_to_rows_in_their_order(door: Door) -> None:
     assert found == [f"line {i}" for i in range(600)]
 
 
+@pytest.mark.parametrize("values", [("new", None), (None, None), ("new", "newer")])
+def test_a_column_that_is_kept_stays_where_there_is_no_value(door: Door, values) -> None:
+    update = Update(StepRow, ("execution_id",), ("output", "finished_at"), kept=("output",))
+    rows = [(f"e{n}", "a", -1, "", 0, f"old {n}", "", 1) for n in range(len(values))]
+
+    def work() -> list[tuple[Any, ...]]:
+        Insert(StepRow, _COLUMNS).write(rows)
+        update.write([(value, None, f"e{n}") for n, value in enumerate(values)])
+        query = StepRow.select(StepRow.output, StepRow.finished_at)
+        return list(query.order_by(StepRow.execution_id).tuples())
+
+    assert door.write_now(work) == [(value or f"old {n}", None) for n, value in enumerate(values)]
+
+
 def test_no_rows_are_no_statement(door: Door) -> None:
     door.write_now(lambda: Insert(StepRow, _COLUMNS).write([]))
     keys = ("execution_id",)

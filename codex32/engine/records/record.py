@@ -51,7 +51,11 @@ _ENDS = Update(
         "lease_at",
     ),
     guard=_RUNNING,
+    kept=("message",),
 )
+#: Why an execution shall be cancelled is known from its message alone: it stays where somebody
+#: asked for that meanwhile, whatever the execution goes to wait for.
+_TELLS = Update(ExecutionRow, ("id",), ("message",), guard="execution.cancel_at IS NULL")
 _TURNS = Update(ExecutionRow, keys=("id",), columns=("turn",))
 
 
@@ -61,6 +65,11 @@ def advance(items: Sequence[Advance]) -> list[bool]:
     held = _held(items)
     ours = [item for item in items if item.claim.id in held]
     ended = [item for item in ours if item.end is not None]
+    _TELLS.write(
+        (item.end.message, item.claim.id)
+        for item in ended
+        if item.end is not None and item.end.message and item.end.status not in FINAL
+    )
     # A step's "running" and its end may meet in one commit: the later one counts.
     steps = {(i.claim.id, s.step, s.item): (i.claim.id, *s) for i in ours for s in i.steps}
     write_all(
@@ -136,7 +145,7 @@ def _end_values(item: Advance) -> tuple[Any, ...]:
     return (
         end.status,
         end.cause,
-        end.message,
+        end.message if end.status in FINAL else None,
         end.output,
         end.ready_at,
         end.at if end.status in FINAL else None,

@@ -232,6 +232,7 @@ class Attempt:
     async def _section(self, section: Section) -> Halt | None:
         """Walk a closing section; where it must wait or be given back, how it stands."""
         walk = Walk(self.course, section, closing=True)
+        self.course.closes_at = self.env.clock.steady() + int(CLOSING_LIMIT_SECONDS * 1e6)
         try:
             async with asyncio.timeout(CLOSING_LIMIT_SECONDS):
                 halt = await walk.run()

@@ -33,6 +33,8 @@ class Course:
       slot: The rate limit and the slot of it (microseconds) that is waited for; the first one.
       awaiting: Steps and items that wait for events.
       draining: The worker is stopping: no further step is started.
+      closes_at: Until when the closing steps have time, as :meth:`Clock.steady` tells it; None
+        before they begin.
       asked: Steps have asked people, in this attempt or before; where that is not known yet, they
         may have.
       awaits: The approvals that are still open, by step and item.
@@ -53,6 +55,7 @@ class Course:
         self.slot: tuple[str, int] | None = None
         self.awaiting: set[tuple[str, int]] = set()
         self.draining = False
+        self.closes_at: int | None = None
         self.asked = claim.attempt > 1
         self.awaits: dict[tuple[str, int], str] = {}
         self._settled: dict[str, ApprovalRow] | None = None
@@ -160,7 +163,9 @@ class Course:
         return self.env.clock.steady() - self._began
 
     def seconds_left(self) -> float:
-        """What is left of the bot's time; waiting does not count."""
+        """What is left of the bot's time, or of that to close; waiting does not count."""
+        if self.closes_at is not None:
+            return (self.closes_at - self.env.clock.steady()) / 1e6
         used = self.claim.active_micros + self.spent
         return self.plan.bot.timeout_seconds - used / 1e6
 

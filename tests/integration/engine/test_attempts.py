@@ -400,6 +400,34 @@ async def test_queued_and_waiting_executions_are_cancelled_too(engine, manual_cl
     assert (await engine.inspect(waiting)).execution.status == "cancelled"
 
 
+@pytest.mark.parametrize("leaves", ["to wait", "drained"])
+async def test_why_it_is_cancelled_outlives_a_leave_that_did_not_hear_of_it(
+    engine, manual_clock, leaves
+):
+    now = manual_clock.micros()
+
+    async def late(context, params):
+        if leaves == "drained":
+            attempt.drain()
+        await engine.door.write(lambda: executions.cancel(execution, now, message="too old"))
+
+    engine.do("late", late)
+    bot = await engine.add(
+        "steps:\n"
+        "  - {id: late, type: scripted, with: {do: late}}\n"
+        "  - {id: ask, type: approve, with: {text: May I?}}\n"
+    )
+    execution = await engine.start(bot)
+    (claim,) = await engine.claim()
+    attempt = Attempt(engine.env, claim)
+    await attempt.run()
+    left = (await engine.inspect(execution)).execution
+    assert (left.status, left.message) == ("queued", "too old")
+    await engine.work()
+    ended = (await engine.inspect(execution)).execution
+    assert (ended.status, ended.message) == ("cancelled", "too old")
+
+
 async def test_a_stopping_worker_gives_back_what_it_cannot_finish(engine):
     gate = asyncio.Event()
 

@@ -71,3 +71,18 @@ finally:
 """)
     (tidy,) = [step for step in seen.steps if step.step == "tidy"]
     assert tidy.output == '{"never":"pending","slow":"cancelled"}'
+
+
+async def test_closing_steps_have_their_own_time_whatever_the_bot_took(engine):
+    left = []
+    engine.do("hang", lambda c, p: asyncio.Event().wait())
+    engine.do("look", lambda context, params: left.append(context.seconds_left))
+    await engine.run("""
+timeout: 50ms
+steps: [{id: slow, type: scripted, with: {do: hang}}]
+on_failure: [{id: tell, type: scripted, with: {do: look}}]
+finally:
+  - {id: tidy, type: scripted, with: {do: look}}
+  - {id: brief, type: scripted, timeout: 5s, with: {do: look}}
+""")
+    assert [round(seconds) for seconds in left] == [600, 600, 5]
