@@ -119,6 +119,7 @@ class Advance:
         end here, or with the execution.
       awaits: Where it begins to wait: the ids of the approvals it waits for.
       stopped: Steps and items that are stopped at ``stopped_at``, with what they had started.
+      stopped_at: Also for ``closing``: when the steps before the closing ones were stopped.
     """
 
     claim: Claim

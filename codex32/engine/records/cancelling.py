@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from codex32.engine.records import waking
 from codex32.engine.records.bot_types import types_of_bots
 from codex32.engine.records.children import place_of
+from codex32.kernel.batches import one_of
 from codex32.kernel.clock import from_micros
 from codex32.kernel.database import Stop, announce, fetch, is_sqlite
 from codex32.kernel.events import ExecutionFinished
@@ -67,6 +68,35 @@ def cancel_children(parent_id: str, places: Collection[tuple[str, int]], now: in
     ids = [child for child, key in fetch(children) if place_of(key) in places]
     if ids:
         cancel_many(ids, now, WITH_PARENT)
+
+
+def cancel_orphans(parents: Collection[str], now: int) -> None:
+    """Cancel the live children of executions that end, but those that finished steps have left.
+
+    An attempt that was lost may have started some, and not have come to write that down.
+    """
+    children = ExecutionRow.select(
+        ExecutionRow.id, ExecutionRow.parent_id, ExecutionRow.idempotency_key
+    ).where(
+        one_of(ExecutionRow.parent_id, parents)
+        & ExecutionRow.idempotency_key.is_null(False)
+        & ExecutionRow.finished_at.is_null()
+    )
+    started = {
+        child: (parent, *place)
+        for child, parent, key in fetch(children)
+        if (place := place_of(key)) is not None
+    }
+    if not started:
+        return
+    finished = StepRow.select(StepRow.execution_id, StepRow.step, StepRow.item).where(
+        StepRow.execution_id.in_({parent for parent, _, _ in started.values()})
+        & StepRow.step.in_({step for _, step, _ in started.values()})
+        & StepRow.finished_at.is_null(False)
+    )
+    left = {tuple(place) for place in fetch(finished)}
+    if orphans := [child for child, place in started.items() if place not in left]:
+        cancel_many(orphans, now, WITH_PARENT)
 
 
 def _cancel(ids: Collection[str], now: int, message: str, done: Cancelled) -> None:

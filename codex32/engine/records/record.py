@@ -93,6 +93,7 @@ def advance(items: Sequence[Advance]) -> list[bool]:
             awaiting.subscribe(item.subscriptions)
         if item.stopped:
             cancelling.cancel_children(item.claim.id, item.stopped, item.stopped_at)
+    _cancel_orphans(ours)
     _TURNS.write((turn, each) for each, turn in turns.items() if each in held)
     _after_ends(ended)
     if concerned := [item for item in ours if item.asks or item.asked or item.awaits]:
@@ -103,6 +104,18 @@ def advance(items: Sequence[Advance]) -> list[bool]:
     if told := [item for item in ours if item.steps or item.end is not None]:
         announce(Recorded(told))
     return [item.claim.id in held for item in items]
+
+
+def _cancel_orphans(items: Sequence[Advance]) -> None:
+    """What comes to its end leaves no children behind that an attempt before this had started."""
+    ends = {
+        item.claim.id: item.end.at if item.end else item.stopped_at
+        for item in items
+        if item.claim.attempt > 1
+        and (item.closing is not None or (item.end and item.end.status in FINAL))
+    }
+    if ends:
+        cancelling.cancel_orphans(ends, max(ends.values()))
 
 
 def _turns_back(items: Sequence[Advance]) -> dict[str, int]:

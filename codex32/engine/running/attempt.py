@@ -220,7 +220,8 @@ class Attempt:
         if self.claim.closing is None:
             _, output = await self.book.pack_masked(verdict.output)
             closing = self.book.masker.mask_value(verdict.as_json(output))
-            await self.book.write(Advance(self.claim, closing=dumps(closing)))
+            now = self.env.clock.micros()
+            await self.book.write(Advance(self.claim, closing=dumps(closing), stopped_at=now))
             fault_point("execution.closing")
         self.course.results.fill(planned.id for planned in self.course.plan.steps)
         self.course.scope["failure"] = {

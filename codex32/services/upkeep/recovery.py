@@ -247,8 +247,8 @@ def _mend_lapsed(ids: Sequence[str], now: int, max_deaths: int, done: Mended) ->
             _fail(row, now, max_deaths)
             failed.append(row)
     done.failed += len(failed)
-    if orphans := cancelling.waited_for(given_up):
-        cancelling.cancel_many(orphans, now, cancelling.WITH_PARENT)
+    if given_up:
+        cancelling.cancel_orphans(given_up, now)
     if rows:
         fault_point("mend.before_commit")
     parents = {row.parent_id for row in failed if row.parent_id}
