@@ -7,17 +7,18 @@ starts a second share their queries and commits.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
 from codex32.engine.expressions import compile_template
 from codex32.engine.running.environment import ChildRequest
 from codex32.engine.values.inputs import check_inputs
+from codex32.kernel.batches import one_of
 from codex32.kernel.bot import Bot
 from codex32.kernel.caller import DEFAULT_WORKSPACE
 from codex32.kernel.clock import Clock, SystemClock, from_micros
-from codex32.kernel.database import Door, announce, fetch
+from codex32.kernel.database import Door, announce, fetch, is_sqlite
 from codex32.kernel.errors import (
     BotDisabled,
     BotNotFound,
@@ -29,7 +30,7 @@ from codex32.kernel.events import Event, ExecutionQueued
 from codex32.kernel.fault_points import fault_point
 from codex32.kernel.ids import new_id
 from codex32.kernel.json_values import JSON, canonical
-from codex32.kernel.models import BotRow
+from codex32.kernel.models import BotRow, ExecutionRow
 from codex32.kernel.notices import Happenings
 from codex32.kernel.payloads import PayloadStore
 from codex32.kernel.statuses import Status
@@ -275,7 +276,11 @@ class Starter:
         found = lookup.find({(start.workspace, start.bot) for start in starts}, now)
         answers: dict[int, Submitted | Codex32Error] = {}
         made: dict[int, NewExecution] = {}
+        over = _ended({start.parent_id for start in starts if start.parent_id is not None})
         for place, start in enumerate(starts):
+            if start.parent_id in over:
+                answers[place] = StepFault("the execution that starts it has ended")
+                continue
             try:
                 ready = self._prepare(start, found.get((start.workspace, start.bot)), now)
             except Codex32Error as error:
@@ -332,6 +337,20 @@ class Starter:
             output=self._payloads.unpack(row.id, row.output),
             error={"message": row.message, "code": row.cause or row.status} if failed else None,
         )
+
+
+def _ended(parents: Collection[str]) -> set[str]:
+    """Those that have ended; the others do not end before this transaction does.
+
+    A worker that was frozen asks for a child of an execution that others have ended meanwhile.
+    """
+    if not parents:
+        return set()
+    rows = ExecutionRow.select(ExecutionRow.id, ExecutionRow.finished_at)
+    rows = rows.where(one_of(ExecutionRow.id, parents))
+    if not is_sqlite():
+        rows = rows.order_by(ExecutionRow.id).for_update("FOR SHARE")
+    return {row_id for row_id, finished_at in fetch(rows) if finished_at is not None}
 
 
 def _told_origin(request: ChildRequest) -> dict[str, JSON]:

@@ -195,6 +195,31 @@ def test_a_child_is_started_once_and_then_looked_at(
     assert again.error == {"message": "bad", "code": "error"}  # type: ignore[attr-defined]
 
 
+def test_what_has_ended_starts_no_child(
+    door: Door,
+    store: Callable[..., Stored],
+    starter: Starter,
+    execution: Callable[..., str],
+    now: int,
+) -> None:
+    store("priority: 1")
+    running = door.write_now(lambda: execution(status="running"))
+    over = door.write_now(lambda: execution(status="cancelled", finished_at=now))
+
+    async def ask(parent: str) -> str:
+        request = ChildRequest("default", parent, 1, f"child:{parent}", "ping", {})
+        return (await starter.start_child(request)).id
+
+    async def both() -> list[str | BaseException]:
+        return await asyncio.gather(ask(over), ask(running), return_exceptions=True)
+
+    refused, child = asyncio.run(both())
+    assert isinstance(refused, StepFault)
+    assert "has ended" in refused.message
+    children = ExecutionRow.select(ExecutionRow.id).where(ExecutionRow.parent_id.is_null(False))
+    assert door.read_now(lambda: [row.id for row in children]) == [child]
+
+
 def test_bots_do_not_start_each_other_for_ever(
     store: Callable[..., Stored], starter: Starter
 ) -> None:
