@@ -349,7 +349,7 @@ def _ended(parents: Collection[str]) -> set[str]:
     rows = ExecutionRow.select(ExecutionRow.id, ExecutionRow.finished_at)
     rows = rows.where(one_of(ExecutionRow.id, parents))
     if not is_sqlite():
-        rows = rows.order_by(ExecutionRow.id).for_update("FOR SHARE")
+        rows = rows.order_by(ExecutionRow.id).for_update("FOR SHARE")  # type: ignore[arg-type]
     return {row_id for row_id, finished_at in fetch(rows) if finished_at is not None}
 
 
