@@ -87,6 +87,8 @@ class Collector:
         self._failing = False
         #: Spans that were given up, by whichever thread, and how many of them are told of.
         self._lost = self._told = 0
+        #: Those of which nobody knows yet.
+        self._sending = 0
         self._counting = threading.Lock()
         self._sender = threading.Thread(target=self._work, name="traces", daemon=True)
         self._sender.start()
@@ -109,10 +111,13 @@ class Collector:
         return self._post(request(self._resource, self._version, []))[0]
 
     def close(self) -> None:
-        """Send what waits, if that is quick."""
+        """Send what waits, if that is quick, and say how many spans are lost with this process."""
         self._closing.set()
         self._due.set()
         self._sender.join(CLOSE_SECONDS)
+        waiting = self._sending + sum(told.spans for told in tuple(self._waiting))
+        if lost := self._lost - self._told + waiting:
+            log.warning("the collector at %s took not all spans: %d are lost", self._url, lost)
 
     def _work(self) -> None:
         over = False
@@ -121,11 +126,13 @@ class Collector:
             self._due.clear()
             over = self._closing.is_set()
             while spans := self._next():
+                self._sending = len(spans)
                 try:
                     self._send(spans)
                 except Exception:  # whatever it answered, those that come are to be sent
                     self._lose(len(spans))
                     log.exception("spans could not be sent to the collector at %s", self._url)
+                self._sending = 0
 
     def _next(self) -> list[bytes]:
         """The next spans that are sent together, the oldest first."""

@@ -256,8 +256,9 @@ def test_what_it_refuses_of_what_it_takes_is_told(caplog):
         for _ in range(2):
             collector._send(One().encoded())
         collector.close()
-    (line,) = (record.getMessage() for record in caplog.records)
+    line, last = (record.getMessage() for record in caplog.records)
     assert line.endswith("does not take spans: it refuses 3 of them: too old")
+    assert last.endswith("took not all spans: 6 are lost")
 
 
 @pytest.mark.parametrize(
@@ -300,6 +301,29 @@ def test_a_date_that_is_none_ends_no_sending():
             collector._send(One(name).encoded())
         collector.close()
     assert [spans(body)[0].name for _, _, body in asked] == ["first", "first", "second"]
+
+
+def test_a_process_that_ends_tells_how_many_are_lost_with_it(monkeypatch, caplog):
+    monkeypatch.setattr(rooms, "CLOSE_SECONDS", 0.5)
+    asked, over = threading.Event(), threading.Event()
+
+    class Hanging(QuietHandler):
+        def do_POST(self):
+            asked.set()
+            over.wait(60)
+
+    with serving(Hanging) as url:
+        collector = Collector(url, {}, "prc_1")
+        for _ in range(3):
+            collector.keep(One())
+        collector._due.set()
+        assert asked.wait(60)
+        for _ in range(2):
+            collector.keep(One())
+        collector.close()
+        (line,) = (record.getMessage() for record in caplog.records)
+        over.set()
+    assert line.endswith("took not all spans: 5 are lost")
 
 
 def test_what_nobody_thought_of_costs_its_spans_and_none_after_them(monkeypatch, caplog):
