@@ -8,6 +8,7 @@ from codex32_otlp import collecting
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from codex32.kernel.models import ExecutionRow
+from codex32.outside.traces.otlp import doing
 from codex32.services.bots.written import FILE, Written
 from codex32.services.executions import executions
 from codex32.tracing import traces
@@ -169,7 +170,7 @@ def test_what_opentelemetrys_own_variables_say_of_the_installation_is_told(monke
     with collecting() as other:
         overrides = {"tracing.endpoint": other.url}
         made = traces(load_settings(folder=tmp_path, overrides=overrides, environ={}), "prc_1")
-        with made.tracing.beneath(None, "one", "server", {}):
+        with made.tracing.beneath(None, doing("one", "server"), {}):
             pass
         made.collector.close()
     (body,) = other.bodies

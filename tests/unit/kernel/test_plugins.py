@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from datetime import UTC, datetime
 
@@ -301,6 +302,15 @@ def test_new_settings_are_put_to_the_plugins_they_belong_to():
 CTRL_C = "import signal, time; signal.raise_signal(signal.SIGINT); time.sleep(5)"
 
 
+@pytest.fixture
+def interruptible():
+    """Who is started in the background, as by a script with an ampersand, ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("source", [CTRL_C, "{register}" + CTRL_C])
 def test_a_person_who_interrupts_is_not_taken_for_a_broken_plugin(shelf, shout, source):
     shelf.install(shout + source.format(register=REGISTER))
@@ -308,6 +318,7 @@ def test_a_person_who_interrupts_is_not_taken_for_a_broken_plugin(shelf, shout, 
         load()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_person_may_interrupt_a_hook_at_any_time():
     def slow(event):
         exec(CTRL_C)
