@@ -50,23 +50,18 @@ def cancel_many(ids: Collection[str], now: int, message: str) -> Cancelled:
     """
     done = Cancelled()
     _cancel(ids, now, message, done)
-    children = waited_for(done.asked)
+    children = _waited_for(done.asked)
     while children:
         below = Cancelled()
         _cancel(children, now, WITH_PARENT, below)
-        children = waited_for(below.asked)
+        children = _waited_for(below.asked)
     return done
 
 
 def cancel_children(parent_id: str, places: Collection[tuple[str, int]], now: int) -> None:
     """Cancel the live children that these steps and items of an execution had started."""
-    children = ExecutionRow.select(ExecutionRow.id, ExecutionRow.idempotency_key).where(
-        (ExecutionRow.parent_id == parent_id)
-        & ExecutionRow.idempotency_key.is_null(False)
-        & ExecutionRow.finished_at.is_null()
-    )
-    ids = [child for child, key in fetch(children) if place_of(key) in places]
-    if ids:
+    started = _started([parent_id])
+    if ids := [child for child, (_, *place) in started.items() if tuple(place) in places]:
         cancel_many(ids, now, WITH_PARENT)
 
 
@@ -75,18 +70,7 @@ def cancel_orphans(parents: Collection[str], now: int) -> None:
 
     An attempt that was lost may have started some, and not have come to write that down.
     """
-    children = ExecutionRow.select(
-        ExecutionRow.id, ExecutionRow.parent_id, ExecutionRow.idempotency_key
-    ).where(
-        one_of(ExecutionRow.parent_id, parents)
-        & ExecutionRow.idempotency_key.is_null(False)
-        & ExecutionRow.finished_at.is_null()
-    )
-    started = {
-        child: (parent, *place)
-        for child, parent, key in fetch(children)
-        if (place := place_of(key)) is not None
-    }
+    started = _started(parents)
     if not started:
         return
     finished = StepRow.select(StepRow.execution_id, StepRow.step, StepRow.item).where(
@@ -97,6 +81,22 @@ def cancel_orphans(parents: Collection[str], now: int) -> None:
     left = {tuple(place) for place in fetch(finished)}
     if orphans := [child for child, place in started.items() if place not in left]:
         cancel_many(orphans, now, WITH_PARENT)
+
+
+def _started(parents: Collection[str]) -> dict[str, tuple[str, str, int]]:
+    """The live children of executions, each with its parent, and the step and item of that."""
+    children = ExecutionRow.select(
+        ExecutionRow.id, ExecutionRow.parent_id, ExecutionRow.idempotency_key
+    ).where(
+        one_of(ExecutionRow.parent_id, parents)
+        & ExecutionRow.idempotency_key.is_null(False)
+        & ExecutionRow.finished_at.is_null()
+    )
+    return {
+        child: (parent, *place)
+        for child, parent, key in fetch(children)
+        if (place := place_of(key)) is not None
+    }
 
 
 def _cancel(ids: Collection[str], now: int, message: str, done: Cancelled) -> None:
@@ -168,7 +168,7 @@ def reason(execution_id: str) -> str:
     return ExecutionRow.select(ExecutionRow.message).where(asked).scalar() or ""
 
 
-def waited_for(ids: Collection[str]) -> list[str]:
+def _waited_for(ids: Collection[str]) -> list[str]:
     """The children that steps of these executions wait for; not those that were only started."""
     if not ids:
         return []

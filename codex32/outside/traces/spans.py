@@ -71,8 +71,7 @@ class Ended(NamedTuple):
         """Each of them, as it is sent."""
         workspace, bot, execution, asked, number, outcome, begun, status, cause, at = self
         own = trace_of(execution)
-        above = None if asked is None else TraceContext.parse(asked)
-        trace, parent = (own, b"") if above is None else above.ids()
+        trace, parent = _above(own, asked)
         span, id_, told = span_of(own), execution.encode(), []
         if number:
             about = _attempt(workspace, bot, number, outcome)
@@ -151,8 +150,7 @@ class _OfAttempt:
     def ids(self) -> Ids:
         """The trace, and its span in it."""
         own = trace_of(self._execution_id)
-        above = None if self._asked is None else TraceContext.parse(self._asked)
-        return own if above is None else above.ids()[0], span_of(own, self._number)
+        return _above(own, self._asked)[0], span_of(own, self._number)
 
 
 class Open:
@@ -225,6 +223,12 @@ class Open:
         trace, above = self._above.ids()
         ids, times = (trace, self._id.to_bytes(8)), (self._begun, self._ended)
         return (encoded(about, ids, above, times, self.attributes),)
+
+
+def _above(own: bytes, asked: str | None) -> Ids:
+    """The trace that an execution is a part of, and the span it stands beneath; empty for none."""
+    above = TraceContext.parse(asked)
+    return (own, b"") if above is None else above.ids()
 
 
 def _word(error: BaseException) -> str:
